@@ -1,0 +1,558 @@
+//! The decision (design 1.3): may this account do this? Every other command that is limited asks it first.
+//!
+//! The order of the steps is the documented precedence. All pools of all levels must let the request through; the
+//! worst answer wins and the pool it comes from, the *binding pool*, is what the answer describes.
+
+use std::sync::Arc;
+
+use crate::catalogue::{LimitAction, LimitKind, Resource};
+use crate::code::{Code, closed_list};
+use crate::command::{Halt, View};
+use crate::entitlement::Attributes;
+use crate::id::{AccountId, EntitlementId, RuleId};
+use crate::pool::{Absence, Level, Pool, level};
+use crate::quantity::{Amount, Factor, Percent, Quantity, Total, divide_half_away};
+use crate::refusal::Refusal;
+use crate::time::Time;
+use crate::tree::{AccountStatus, Node};
+
+closed_list! {
+    /// What a request is told, from the best to the worst.
+    Decision {
+        Allow = "allow": "Go ahead",
+        Warn = "warn": "Go ahead; near or over the limit",
+        Grace = "grace": "Go ahead; over the limit, in grace",
+        Overage = "overage": "Go ahead; over the limit, will be billed",
+        Block = "block": "Do not: a limit is reached",
+        Deny = "deny": "Do not: not entitled",
+    }
+}
+
+impl Decision {
+    /// Whether to go ahead.
+    pub const fn allowed(self) -> bool {
+        !matches!(self, Self::Block | Self::Deny)
+    }
+}
+
+/// Why, with the figures its sentence needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The account or one above it is suspended.
+    AccountSuspended,
+    /// The account or one above it is closed.
+    AccountClosed,
+    /// The rows in force are suspended.
+    EntitlementSuspended,
+    /// A row in force misses a condition.
+    ConditionNotMet,
+    /// The entitlement is not valid yet.
+    EntitlementStarts(Time),
+    /// The entitlement is over.
+    EntitlementExpired,
+    /// A time_access entitlement is over.
+    AccessExpired,
+    /// There are entitlements, for other scopes.
+    NoEntitlementForScope,
+    /// There is none.
+    NoEntitlement,
+    /// Inventory is given back.
+    Released,
+    /// The limit is no limit.
+    Unlimited,
+    /// Within the limit.
+    Within,
+    /// Within the limit, and near it.
+    NearLimit(Percent),
+    /// The request would exceed the limit.
+    LimitReached,
+    /// Over the limit, let through with a warning.
+    OverLimit(Percent),
+    /// Over the limit by the first, of the second (`None`: any amount).
+    InGrace(Total, Option<Total>),
+    /// Grace is used up or over.
+    GraceExhausted,
+    /// Over the limit by so much, which will be billed.
+    Overage(Total),
+    /// Overage goes no further.
+    OverageExhausted,
+    /// time_access: valid until then (`None`: without end).
+    AccessValid(Option<Time>),
+    /// A lease that is not there, over or released.
+    LeaseOver,
+    /// The use was recorded before, under the same key.
+    Recorded,
+}
+
+impl Reason {
+    /// The reason as a code.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::AccountSuspended => "account_suspended",
+            Self::AccountClosed => "account_closed",
+            Self::EntitlementSuspended => "entitlement_suspended",
+            Self::ConditionNotMet => "condition_not_met",
+            Self::EntitlementStarts(_) => "entitlement_not_started",
+            Self::EntitlementExpired => "entitlement_expired",
+            Self::AccessExpired => "access_expired",
+            Self::NoEntitlementForScope => "no_entitlement_for_scope",
+            Self::NoEntitlement => "no_entitlement",
+            Self::Released => "released",
+            Self::Unlimited => "unlimited",
+            Self::Within => "within",
+            Self::NearLimit(_) => "near_limit",
+            Self::LimitReached => "limit_reached",
+            Self::OverLimit(_) => "over_limit",
+            Self::InGrace(..) => "in_grace",
+            Self::GraceExhausted => "grace_exhausted",
+            Self::Overage(_) => "overage",
+            Self::OverageExhausted => "overage_exhausted",
+            Self::AccessValid(_) => "access_valid",
+            Self::LeaseOver => "lease_over",
+            Self::Recorded => "recorded",
+        }
+    }
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::AccountSuspended => "Account suspended",
+            Self::AccountClosed => "Account closed",
+            Self::EntitlementSuspended => "Entitlement suspended",
+            Self::ConditionNotMet => "Condition not met",
+            Self::EntitlementStarts(at) => return write!(f, "Entitlement starts {}", at.date()),
+            Self::EntitlementExpired => "Entitlement expired",
+            Self::AccessExpired => "Access expired",
+            Self::NoEntitlementForScope => "No entitlement for this scope",
+            Self::NoEntitlement => "No entitlement",
+            Self::Released => "Released",
+            Self::Unlimited => "Unlimited",
+            Self::Within => "Within entitlement",
+            Self::NearLimit(percent) => return write!(f, "Usage at {}% of limit", percent.one_decimal()),
+            Self::LimitReached => "Limit reached",
+            Self::OverLimit(percent) => return write!(f, "Over limit: usage at {}%", percent.one_decimal()),
+            Self::InGrace(over, Some(of)) => return write!(f, "In grace: {over} of {of} used"),
+            Self::InGrace(over, None) => return write!(f, "In grace: {over} used"),
+            Self::GraceExhausted => "Grace exhausted",
+            Self::Overage(over) => return write!(f, "Over limit by {over}, will be billed"),
+            Self::OverageExhausted => "Overage limit reached",
+            Self::AccessValid(Some(until)) => return write!(f, "Access valid until {}", until.date()),
+            Self::AccessValid(None) => "Access valid",
+            Self::LeaseOver => "Lease is over",
+            Self::Recorded => "Already recorded",
+        })
+    }
+}
+
+/// A question: may this account do this?
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// Who.
+    pub account: AccountId,
+    /// What.
+    pub resource: Code,
+    /// Which part of it.
+    pub scope: Option<Code>,
+    /// How much; `None` or zero asks where the account stands.
+    pub quantity: Option<Quantity>,
+    /// In which unit; `None`: the canonical one.
+    pub unit: Option<Code>,
+    /// What conditions look at.
+    pub attributes: Attributes,
+    /// Whether the answer lists every pool considered.
+    pub explain: bool,
+}
+
+/// The answer to a question about a limit. Quantities are in the resource's canonical unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The decision.
+    pub decision: Decision,
+    /// Whether to go ahead; where no quantity was given: whether the smallest further amount may.
+    pub allowed: bool,
+    /// Why.
+    pub reason: Reason,
+    /// The first entitlement of the binding pool.
+    pub entitlement: Option<EntitlementId>,
+    /// The rule the binding pool is enforced by; `None`: the default.
+    pub rule: Option<RuleId>,
+    /// Whose pool binds.
+    pub account: Option<AccountId>,
+    /// How the resource is counted.
+    pub limit_kind: LimitKind,
+    /// The figures of the binding pool; `None` where nothing is entitled.
+    pub figures: Option<Figures>,
+    /// What of this request is overage, and its price where the rule names one.
+    pub overage: Option<(Total, Option<Total>)>,
+    /// Every pool considered, where asked for.
+    pub limits: Vec<Limit>,
+}
+
+/// What a pool allows and what of it is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Figures {
+    /// The limit; `None` is unlimited (or time_access, which has no quantity).
+    pub allowed: Option<Total>,
+    /// Ledger or leases alone.
+    pub used: Option<Total>,
+    /// Open holds.
+    pub reserved: Option<Total>,
+    /// `max(0, allowed − used − reserved)`.
+    pub remaining: Option<Total>,
+    /// Used and reserved of the limit.
+    pub percent: Option<Percent>,
+    /// Where the window begins and ends; `None`: it does not.
+    pub window: (Option<Time>, Option<Time>),
+}
+
+/// One pool that was considered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// 0 is the account itself.
+    pub level: usize,
+    /// Whose pool.
+    pub account: AccountId,
+    /// Its rows.
+    pub entitlements: Vec<EntitlementId>,
+    /// Its scope.
+    pub scope: Option<Code>,
+    /// What happens beyond it.
+    pub action: LimitAction,
+    /// The rule; `None`: the default.
+    pub rule: Option<RuleId>,
+    /// Its figures.
+    pub figures: Figures,
+    /// Its own decision.
+    pub decision: Decision,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Answers a question on the state it is given; changes nothing.
+pub fn check(view: &View<'_>, check: &Check) -> Result<Standing, Halt> {
+    let resource = view.resource(&check.resource)?;
+    let quantity = check.quantity.filter(|quantity| !quantity.is_zero());
+    let unit = unit_of(view, resource, check.unit.as_ref())?.1;
+    if quantity.is_some_and(Quantity::is_negative) && resource.limit_kind != LimitKind::Inventory {
+        return Err(Refusal::QuantityNotPositive { argument: "requested_qty" }.into());
+    }
+    let request = Request {
+        account: check.account,
+        resource,
+        scope: check.scope.as_ref(),
+        amount: quantity.map(|quantity| Amount::of(quantity, unit)),
+        attributes: &check.attributes,
+        freed: Amount::ZERO,
+    };
+    let judgement = judge(view, &request)?;
+    Ok(judgement.standing(view, &request, Effect::None, check.explain))
+}
+
+/// The unit a caller named (the canonical one where none) and how large it is.
+pub(crate) fn unit_of<'a>(view: &View<'a>, resource: &'a Resource, unit: Option<&Code>) -> Result<(&'a Code, Factor), Halt> {
+    let Some(code) = unit else { return Ok((&resource.unit, view.catalogue.canonical(resource))) };
+    let Some(unit) = view.catalogue.units.get(code) else {
+        return Err(Refusal::UnitNotFound { unit: code.to_string() }.into());
+    };
+    if unit.code != resource.unit && !resource.allowed_units.contains(&unit.code) {
+        let allowed = std::iter::once(&resource.unit).chain(&resource.allowed_units).map(ToString::to_string).collect();
+        return Err(Refusal::UnitNotAllowed { unit: code.to_string(), resource: resource.code.to_string(), allowed }.into());
+    }
+    Ok((&unit.code, unit.factor))
+}
+
+/// A request as the rules see it.
+#[derive(Clone, Debug)]
+pub(crate) struct Request<'a> {
+    pub(crate) account: AccountId,
+    pub(crate) resource: &'a Arc<Resource>,
+    pub(crate) scope: Option<&'a Code>,
+    /// In base units; `None` asks where the account stands.
+    pub(crate) amount: Option<Amount>,
+    pub(crate) attributes: &'a Attributes,
+    /// What the request itself holds already (a lease being renewed): decided as if it were free.
+    pub(crate) freed: Amount,
+}
+
+/// How every pool decided, and which one binds.
+#[derive(Debug)]
+pub(crate) struct Judgement<'a> {
+    pub(crate) decision: Decision,
+    pub(crate) reason: Reason,
+    pub(crate) allowed: bool,
+    pub(crate) pools: Vec<Judged<'a>>,
+    /// Place of the binding pool; `None` where nothing is entitled.
+    pub(crate) binding: Option<usize>,
+}
+
+/// One pool and what it says.
+#[derive(Debug)]
+pub(crate) struct Judged<'a> {
+    pub(crate) pool: Pool<'a>,
+    pub(crate) used: Amount,
+    pub(crate) reserved: Amount,
+    pub(crate) decision: Decision,
+    pub(crate) reason: Reason,
+    allows_more: bool,
+}
+
+/// What an operation did to the pools after it was decided.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Effect {
+    None,
+    Used(Amount),
+    Held(Amount),
+}
+
+/// Steps 2 to 5 of the decision.
+pub(crate) fn judge<'a>(view: &View<'a>, request: &Request<'a>) -> Result<Judgement<'a>, Halt> {
+    let path = view.path(request.account)?;
+    if request.amount.is_some_and(|amount| amount.0 < 0) {
+        let mut judgement = combine(view, request, &path)?;
+        (judgement.decision, judgement.reason, judgement.allowed) = (Decision::Allow, Reason::Released, true);
+        return Ok(judgement);
+    }
+    for node in &path {
+        match node.account.status {
+            AccountStatus::Active => {}
+            AccountStatus::Suspended => return Ok(denied(Reason::AccountSuspended)),
+            AccountStatus::Closed => return Ok(denied(Reason::AccountClosed)),
+        }
+    }
+    combine(view, request, &path)
+}
+
+fn denied(reason: Reason) -> Judgement<'static> {
+    Judgement { decision: Decision::Deny, reason, allowed: false, pools: vec![], binding: None }
+}
+
+/// The pools of every level, each decided on its own.
+#[derive(Debug)]
+pub(crate) struct Pools<'a> {
+    pub(crate) judged: Vec<Judged<'a>>,
+    /// The nearest level whose rows in force are all suspended or miss a condition.
+    lapsed: Option<Absence>,
+    /// The nearest thing to an entitlement where a level has none.
+    nearest: Absence,
+}
+
+/// Step 3 and 4: the pools that apply to a request, from the account up to its root.
+pub(crate) fn pools<'a>(view: &View<'a>, request: &Request<'a>, path: &[&'a Arc<Node>]) -> Result<Pools<'a>, Halt> {
+    let mut pools = Pools { judged: Vec::new(), lapsed: None, nearest: Absence::Nothing };
+    for place in 0..path.len() {
+        match level(view, path, place, request.resource, request.scope, request.attributes) {
+            Level::Lapsed(absence) => pools.lapsed = pools.lapsed.or(Some(absence)),
+            Level::Silent(absence) => pools.nearest = pools.nearest.min(absence),
+            Level::Pools(found) => {
+                for pool in found {
+                    pools.judged.push(decide(view, request, pool)?);
+                }
+            }
+        }
+    }
+    // An add-on whose plan is gone adds to what is allowed above; it is a limit of its own only where there is none.
+    if pools.judged.iter().any(|judged| !judged.pool.is_addon_only) {
+        pools.judged.retain(|judged| !judged.pool.is_addon_only);
+    }
+    Ok(pools)
+}
+
+fn combine<'a>(view: &View<'a>, request: &Request<'a>, path: &[&'a Arc<Node>]) -> Result<Judgement<'a>, Halt> {
+    let kind = request.resource.limit_kind;
+    let Pools { judged: pools, lapsed, nearest } = pools(view, request, path)?;
+    if let Some(absence) = lapsed {
+        return Ok(denied(absence_reason(&absence, kind)));
+    }
+    let worst = pools.iter().enumerate().max_by_key(|(_, judged)| {
+        let remaining = judged.pool.limit.map_or(i128::MAX, |limit| limit.minus(judged.used).minus(judged.reserved).or_zero().0);
+        (judged.decision, std::cmp::Reverse((remaining, judged.pool.level, judged.pool.entitlement())))
+    });
+    let Some((binding, judged)) = worst else { return Ok(denied(absence_reason(&nearest, kind))) };
+    Ok(Judgement {
+        decision: judged.decision,
+        reason: judged.reason.clone(),
+        allowed: pools.iter().all(|judged| judged.allows_more),
+        binding: Some(binding),
+        pools,
+    })
+}
+
+fn absence_reason(absence: &Absence, kind: LimitKind) -> Reason {
+    match absence {
+        Absence::Suspended => Reason::EntitlementSuspended,
+        Absence::ConditionNotMet => Reason::ConditionNotMet,
+        Absence::StartsAt(at) => Reason::EntitlementStarts(*at),
+        Absence::Expired if kind == LimitKind::TimeAccess => Reason::AccessExpired,
+        Absence::Expired => Reason::EntitlementExpired,
+        Absence::OtherScope => Reason::NoEntitlementForScope,
+        Absence::Nothing => Reason::NoEntitlement,
+    }
+}
+
+fn decide<'a>(view: &View<'a>, request: &Request<'a>, pool: Pool<'a>) -> Result<Judged<'a>, Halt> {
+    let kind = request.resource.limit_kind;
+    if kind == LimitKind::TimeAccess {
+        let (decision, reason) = decide_access(&pool, view.now);
+        return Ok(Judged { pool, used: Amount::ZERO, reserved: Amount::ZERO, decision, reason, allows_more: true });
+    }
+    let (used, reserved) = pool.usage(kind, view.now)?;
+    let held = used.plus(reserved).minus(request.freed).or_zero();
+    let canonical = view.catalogue.canonical(request.resource);
+    let asked = request.amount.unwrap_or(Amount::ZERO).or_zero();
+    let (decision, reason) = decide_pool(&pool, held, asked, view.now, canonical);
+    let allows_more = match request.amount {
+        Some(_) => decision.allowed(),
+        None => decide_pool(&pool, held, Amount(1), view.now, canonical).0.allowed(),
+    };
+    Ok(Judged { pool, used, reserved, decision, reason, allows_more })
+}
+
+/// The table of design 1.3: one pool, its limit, what is used and held, what is asked.
+fn decide_pool(pool: &Pool<'_>, held: Amount, asked: Amount, now: Time, canonical: Factor) -> (Decision, Reason) {
+    let Some(limit) = pool.limit else { return (Decision::Allow, Reason::Unlimited) };
+    let total = held.plus(asked);
+    if limit.0 > 0 && total <= limit {
+        let percent = Percent::of(held, limit);
+        return if percent >= pool.rule.warn_at {
+            (Decision::Warn, Reason::NearLimit(percent))
+        } else {
+            (Decision::Allow, Reason::Within)
+        };
+    }
+    if pool.is_override && limit.0 <= 0 {
+        return (Decision::Block, Reason::LimitReached);
+    }
+    let over = total.minus(limit);
+    let amount = |quantity: Quantity| Amount::of(quantity, canonical);
+    match pool.rule.action {
+        LimitAction::Block => (Decision::Block, Reason::LimitReached),
+        LimitAction::Warn => (Decision::Warn, Reason::OverLimit(Percent::of(total, limit))),
+        LimitAction::Grace => {
+            let (quantity, seconds) = (pool.rule.grace_quantity(), pool.rule.grace_seconds());
+            let far = match quantity {
+                Some(quantity) => over > amount(quantity),
+                None => seconds.is_none(),
+            };
+            let since = pool.over_since().unwrap_or(now);
+            let late = seconds.is_some_and(|seconds| now >= since.plus_seconds(seconds));
+            if far || late {
+                (Decision::Block, Reason::GraceExhausted)
+            } else {
+                (
+                    Decision::Grace,
+                    Reason::InGrace(over.rounded(canonical), quantity.map(|quantity| amount(quantity).rounded(canonical))),
+                )
+            }
+        }
+        LimitAction::Overage => match pool.rule.overage_limit() {
+            Some(quantity) if over > amount(quantity) => (Decision::Block, Reason::OverageExhausted),
+            _ => (Decision::Overage, Reason::Overage(over.rounded(canonical))),
+        },
+    }
+}
+
+/// time_access has no quantity: while a row is valid, yes.
+fn decide_access(pool: &Pool<'_>, now: Time) -> (Decision, Reason) {
+    let (from, until) = access_span(pool);
+    let reason = Reason::AccessValid(until);
+    match until.map(|until| elapsed(from, until, now)) {
+        Some(percent) if percent >= pool.rule.warn_at => (Decision::Warn, reason),
+        _ => (Decision::Allow, reason),
+    }
+}
+
+/// From when until when the rows of a time_access pool give access; the longest row counts.
+fn access_span(pool: &Pool<'_>) -> (Time, Option<Time>) {
+    let longest = pool.entitlements.iter().max_by_key(|row| (row.valid_until.is_none(), row.valid_until));
+    longest.map_or((Time::BEGINNING, None), |row| (row.valid_from, row.valid_until))
+}
+
+fn elapsed(from: Time, until: Time, now: Time) -> Percent {
+    Percent::of(Amount(i128::from(now.since(from))), Amount(i128::from(until.since(from))))
+}
+
+impl<'a> Judgement<'a> {
+    /// The binding pool.
+    pub(crate) fn bound(&self) -> Option<&Judged<'a>> {
+        self.pools.get(self.binding?)
+    }
+
+    /// The answer, with the quantities after `effect`.
+    pub(crate) fn standing(&self, view: &View<'_>, request: &Request<'_>, effect: Effect, explain: bool) -> Standing {
+        let canonical = view.catalogue.canonical(request.resource);
+        let kind = request.resource.limit_kind;
+        let bound = self.bound();
+        Standing {
+            decision: self.decision,
+            allowed: self.allowed,
+            reason: self.reason.clone(),
+            entitlement: bound.and_then(|judged| judged.pool.entitlement()),
+            rule: bound.and_then(|judged| judged.pool.rule_id()),
+            account: bound.map(|judged| judged.pool.node.account.id),
+            limit_kind: kind,
+            figures: bound.map(|judged| judged.figures(kind, canonical, effect, view.now)),
+            overage: bound.filter(|_| self.decision == Decision::Overage).map(|judged| judged.overage(request, canonical)),
+            limits: if explain {
+                self.pools.iter().map(|judged| judged.limit(kind, canonical, effect, view.now)).collect()
+            } else {
+                vec![]
+            },
+        }
+    }
+}
+
+impl Judged<'_> {
+    /// How much of `amount`, added now, lies beyond the limit.
+    pub(crate) fn beyond(&self, amount: Amount) -> Amount {
+        let Some(limit) = self.pool.limit else { return Amount::ZERO };
+        self.used.plus(self.reserved).plus(amount).minus(limit).or_zero().min(amount)
+    }
+
+    fn overage(&self, request: &Request<'_>, canonical: Factor) -> (Total, Option<Total>) {
+        let beyond = self.beyond(request.amount.unwrap_or(Amount::ZERO).or_zero());
+        (beyond.rounded(canonical), self.pool.rule.overage_price().map(|price| cost(beyond, price, canonical)))
+    }
+
+    fn figures(&self, kind: LimitKind, canonical: Factor, effect: Effect, now: Time) -> Figures {
+        if kind == LimitKind::TimeAccess {
+            let (from, until) = access_span(&self.pool);
+            let percent = until.map(|until| elapsed(from, until, now));
+            return Figures { allowed: None, used: None, reserved: None, remaining: None, percent, window: (Some(from), until) };
+        }
+        let (used, reserved) = match effect {
+            Effect::None => (self.used, self.reserved),
+            Effect::Used(amount) => (self.used.plus(amount), self.reserved),
+            Effect::Held(amount) => (self.used, self.reserved.plus(amount)),
+        };
+        let taken = used.plus(reserved);
+        Figures {
+            allowed: self.pool.limit.map(|limit| limit.rounded(canonical)),
+            used: Some(used.rounded(canonical)),
+            reserved: Some(reserved.rounded(canonical)),
+            remaining: self.pool.limit.map(|limit| limit.minus(taken).or_zero().cut(canonical)),
+            percent: self.pool.limit.map(|limit| Percent::of(taken, limit)),
+            window: self.pool.shown_window(now),
+        }
+    }
+
+    fn limit(&self, kind: LimitKind, canonical: Factor, effect: Effect, now: Time) -> Limit {
+        Limit {
+            level: self.pool.level,
+            account: self.pool.node.account.id,
+            entitlements: self.pool.entitlements.iter().map(|row| row.id).collect(),
+            scope: self.pool.key.scope.clone(),
+            action: self.pool.rule.action,
+            rule: self.pool.rule_id(),
+            figures: self.figures(kind, canonical, effect, now),
+            decision: self.decision,
+            reason: self.reason.clone(),
+        }
+    }
+}
+
+/// `amount` at `price` per canonical unit, rounded half away from zero to a millionth.
+pub(crate) fn cost(amount: Amount, price: Quantity, canonical: Factor) -> Total {
+    let whole = i128::from(canonical.get()).saturating_mul(i128::from(crate::quantity::SCALE));
+    Total(divide_half_away(amount.0.saturating_mul(i128::from(price.millionths())), whole))
+}

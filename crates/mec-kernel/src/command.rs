@@ -1,0 +1,260 @@
+//! What commands share: the view they decide on, the facts they may ask for, and how they end.
+//!
+//! A command is decided on what it is given. Where a fact is missing (an account, a counter, a key) it names the
+//! fact and is decided again once it is there; it never guesses. A caller's mistake is a [`Refusal`]; a "no" of a
+//! limit is an answer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::catalogue::{Catalogue, Resource};
+use crate::code::Code;
+use crate::id::{AccountId, EventId, IdSource, LeaseId, ReservationId};
+use crate::lease::Lease;
+use crate::ledger::LedgerEvent;
+use crate::quantity::Quantity;
+use crate::refusal::Refusal;
+use crate::reservation::Reservation;
+use crate::time::Time;
+use crate::tree::{AccountPlan, Node, Tree, WindowKey};
+use crate::window::Zone;
+use crate::write::Write;
+
+/// A fact a command cannot be decided without.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Need {
+    /// An account of the tree, or that there is none.
+    Account(AccountId),
+    /// The event under an idempotency key, or that there is none.
+    Key(Arc<str>),
+    /// The event with this id, or that there is none.
+    Event(EventId),
+    /// What all corrections of an event add up to.
+    Corrections(EventId),
+    /// The lease with this id, or that there is none.
+    Lease(LeaseId),
+    /// The newest lease of an account, resource, scope and session token, or that there is none.
+    Session(Session),
+    /// The reservation with this id, or that there is none.
+    Reservation(ReservationId),
+    /// The reservation under an idempotency key, or that there is none.
+    Hold(Code),
+    /// The account linked to an external id, in whatever tree, or that there is none.
+    Link(Code),
+    /// The trials this tree has had.
+    Trials,
+    /// A counter, counted from the ledger.
+    Window(AccountId, WindowKey),
+}
+
+/// Who logged in where: a lease with a session token is found by it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Session {
+    /// Whose seat.
+    pub account: AccountId,
+    /// Of which resource.
+    pub resource: Code,
+    /// Which part of it.
+    pub scope: Option<Code>,
+    /// The caller's name for the session.
+    pub token: Code,
+}
+
+/// Facts looked up for one batch, kept true while the batch is decided. `None` inside: looked up and not there.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// Accounts that do not exist.
+    pub absent: BTreeMap<AccountId, ()>,
+    /// Events by idempotency key.
+    pub keys: BTreeMap<Arc<str>, Option<Arc<LedgerEvent>>>,
+    /// Events by id.
+    pub events: BTreeMap<EventId, Option<Arc<LedgerEvent>>>,
+    /// Sum of the corrections of an event, in its unit.
+    pub corrections: BTreeMap<EventId, Quantity>,
+    /// Leases by id.
+    pub leases: BTreeMap<LeaseId, Option<Arc<Lease>>>,
+    /// Newest lease per session.
+    pub sessions: BTreeMap<Session, Option<LeaseId>>,
+    /// Reservations by id.
+    pub reservations: BTreeMap<ReservationId, Option<Arc<Reservation>>>,
+    /// Reservations by idempotency key.
+    pub holds: BTreeMap<Code, Option<ReservationId>>,
+    /// Accounts by external id.
+    pub links: BTreeMap<Code, Option<AccountId>>,
+    /// The trials of this tree.
+    pub trials: Option<Vec<Arc<AccountPlan>>>,
+}
+
+impl Facts {
+    /// The facts after `write`.
+    pub fn apply(&mut self, write: &Write) {
+        match write {
+            Write::Account(account) => {
+                self.absent.remove(&account.id);
+                if let Some(external_id) = &account.external_id {
+                    self.links.insert(external_id.clone(), Some(account.id));
+                }
+            }
+            Write::Event { event, .. } => {
+                self.keys.insert(event.key.clone(), Some(event.clone()));
+                self.events.insert(event.id, Some(event.clone()));
+                if let Some(sum) = event.corrects.and_then(|original| self.corrections.get_mut(&original)) {
+                    let millionths = sum.millionths().saturating_add(event.quantity.millionths());
+                    *sum = Quantity::from_millionths(millionths).unwrap_or(*sum);
+                }
+            }
+            Write::Lease { new, .. } => {
+                self.leases.insert(new.id, Some(new.clone()));
+                if let Some(session) = new.session() {
+                    self.sessions.insert(session, Some(new.id));
+                }
+            }
+            Write::Reservation { new, .. } => {
+                self.holds.insert(new.key.clone(), Some(new.id));
+                self.reservations.insert(new.id, Some(new.clone()));
+            }
+            Write::AccountPlan(plan) => {
+                if let Some(trials) = self.trials.as_mut().filter(|_| plan.is_trial) {
+                    trials.push(plan.clone());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The event under `key`.
+    pub fn key(&self, key: &Arc<str>) -> Result<Option<&Arc<LedgerEvent>>, Halt> {
+        self.keys.get(key).map(Option::as_ref).ok_or_else(|| Halt::Need(Need::Key(key.clone())))
+    }
+
+    /// The event with this id.
+    pub fn event(&self, id: EventId) -> Result<Option<&Arc<LedgerEvent>>, Halt> {
+        self.events.get(&id).map(Option::as_ref).ok_or(Halt::Need(Need::Event(id)))
+    }
+
+    /// What the corrections of an event add up to, in its unit.
+    pub fn corrections_of(&self, id: EventId) -> Result<Quantity, Halt> {
+        self.corrections.get(&id).copied().ok_or(Halt::Need(Need::Corrections(id)))
+    }
+
+    /// The lease with this id.
+    pub fn lease(&self, id: LeaseId) -> Result<Option<&Arc<Lease>>, Halt> {
+        self.leases.get(&id).map(Option::as_ref).ok_or(Halt::Need(Need::Lease(id)))
+    }
+
+    /// The newest lease of a session.
+    pub fn session(&self, session: &Session) -> Result<Option<&Arc<Lease>>, Halt> {
+        match self.sessions.get(session) {
+            None => Err(Halt::Need(Need::Session(session.clone()))),
+            Some(None) => Ok(None),
+            Some(Some(id)) => self.lease(*id),
+        }
+    }
+
+    /// The reservation with this id.
+    pub fn reservation(&self, id: ReservationId) -> Result<Option<&Arc<Reservation>>, Halt> {
+        self.reservations.get(&id).map(Option::as_ref).ok_or(Halt::Need(Need::Reservation(id)))
+    }
+
+    /// The reservation under `key`.
+    pub fn hold(&self, key: &Code) -> Result<Option<&Arc<Reservation>>, Halt> {
+        match self.holds.get(key) {
+            None => Err(Halt::Need(Need::Hold(key.clone()))),
+            Some(None) => Ok(None),
+            Some(Some(id)) => self.reservation(*id),
+        }
+    }
+
+    /// The account an external id stands for.
+    pub fn link(&self, external_id: &Code) -> Result<Option<AccountId>, Halt> {
+        self.links.get(external_id).copied().ok_or_else(|| Halt::Need(Need::Link(external_id.clone())))
+    }
+
+    /// The trials of this tree.
+    pub fn trials(&self) -> Result<&[Arc<AccountPlan>], Halt> {
+        self.trials.as_deref().ok_or(Halt::Need(Need::Trials))
+    }
+}
+
+/// Why a command was not decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Halt {
+    /// A fact is missing: look it up and decide again.
+    Need(Need),
+    /// The caller's mistake: nothing changes.
+    Refuse(Refusal),
+}
+
+impl From<Refusal> for Halt {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refuse(refusal)
+    }
+}
+
+/// What a command is decided on.
+#[derive(Debug)]
+pub struct View<'a> {
+    /// The tree as the commands before left it.
+    pub tree: &'a Tree,
+    /// What was looked up for this batch.
+    pub facts: &'a Facts,
+    /// The catalogue it is decided with.
+    pub catalogue: &'a Catalogue,
+    /// The batch's instant.
+    pub now: Time,
+}
+
+impl<'a> View<'a> {
+    /// The account and its ancestors, nearest first.
+    pub fn path(&self, id: AccountId) -> Result<Vec<&'a Arc<Node>>, Halt> {
+        if self.facts.absent.contains_key(&id) {
+            return Err(Refusal::AccountNotFound { account: id.to_string() }.into());
+        }
+        self.tree.path(id)
+    }
+
+    /// The time zone of the first account of `path`: its own, or the nearest above that names one, else UTC.
+    pub fn zone(&self, path: &[&Arc<Node>]) -> Zone {
+        let name = path.iter().find_map(|node| node.account.time_zone.as_ref());
+        name.map_or(Zone::UTC, |name| self.catalogue.zone(name))
+    }
+
+    /// The resource `code`.
+    pub fn resource(&self, code: &str) -> Result<&'a Arc<Resource>, Halt> {
+        self.catalogue.resources.get(code).ok_or_else(|| Refusal::ResourceNotFound { resource: code.to_owned() }.into())
+    }
+}
+
+/// Who asks, through which door.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor {
+    /// Who: a key's or a person's name.
+    pub name: Code,
+    /// Which door (`api`, `import`, `demo`).
+    pub source: Code,
+}
+
+/// How a command is decided: an answer and what it changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ruling<A> {
+    /// What the caller is told once the writes are durable.
+    pub answer: A,
+    /// What changes, all of it or nothing.
+    pub writes: Vec<Write>,
+}
+
+impl<A> Ruling<A> {
+    /// An answer that changes nothing.
+    pub const fn unchanged(answer: A) -> Self {
+        Self { answer, writes: Vec::new() }
+    }
+}
+
+/// What a command makes rows with.
+#[derive(Debug)]
+pub struct Making<'a> {
+    /// Ids of this batch.
+    pub ids: &'a mut IdSource,
+    /// Who asks.
+    pub actor: &'a Actor,
+}

@@ -1,0 +1,107 @@
+//! `consume`: check and record in one step. When the decision lets it through the event is recorded; otherwise
+//! nothing is. Of N callers racing for the last unit exactly one gets it, at every level of the tree (design 1.4).
+
+use std::sync::Arc;
+
+use crate::catalogue::LimitKind;
+use crate::check::{Check, Effect, Request, Standing, judge, unit_of};
+use crate::code::Code;
+use crate::command::{Halt, Making, Ruling, View};
+use crate::id::EventId;
+use crate::ledger::{Content, RecordedRuling};
+use crate::quantity::{Amount, Quantity};
+use crate::record::{Recording, check_key, check_not_below_zero, record, replayed};
+use crate::refusal::Refusal;
+
+/// May this account use this, now? If so, it is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consume {
+    /// The question; its quantity is required here.
+    pub check: Check,
+    /// The caller's name for it: the same key is the same event, for ever. A refusal leaves it free.
+    pub key: Arc<str>,
+    /// Free JSON text about it.
+    pub details: Option<Arc<str>>,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consumed {
+    /// The check's answer, with the quantities after the effect.
+    pub standing: Standing,
+    /// The event; `None`: nothing was recorded.
+    pub event: Option<EventId>,
+    /// Set where the event was there before: what its recorder was told then.
+    pub replayed: Option<Option<RecordedRuling>>,
+}
+
+/// Decides, and records what is let through.
+pub fn consume(view: &View<'_>, making: &mut Making<'_>, consume: &Consume) -> Result<Ruling<Consumed>, Halt> {
+    check_key(&consume.key)?;
+    let check = &consume.check;
+    let path = view.path(check.account)?;
+    let resource = view.resource(&check.resource)?;
+    let (unit, factor) = unit_of(view, resource, check.unit.as_ref())?;
+    if !matches!(resource.limit_kind, LimitKind::Cumulative | LimitKind::Inventory) {
+        let (resource, kind) = (resource.code.to_string(), resource.limit_kind);
+        return Err(Refusal::WrongLimitKind { resource, kind, operation: "consume" }.into());
+    }
+    let quantity = check.quantity.unwrap_or(Quantity::ZERO);
+    let is_return = quantity.is_negative() && resource.limit_kind == LimitKind::Inventory;
+    if quantity.is_zero() || (quantity.is_negative() && !is_return) {
+        return Err(Refusal::QuantityNotPositive { argument: "quantity" }.into());
+    }
+    let amount = Amount::of(quantity, factor);
+    let content = Content {
+        account: check.account,
+        resource: &check.resource,
+        scope: check.scope.as_deref(),
+        quantity,
+        unit,
+        occurred_at: None,
+        is_correction: false,
+        corrects: None,
+        details: consume.details.as_deref(),
+    };
+    let fingerprint = content.fingerprint();
+    let earlier = replayed(view, &consume.key, &content, &fingerprint)?;
+    let request = Request {
+        account: check.account,
+        resource,
+        scope: check.scope.as_ref(),
+        amount: Some(amount),
+        attributes: &check.attributes,
+        freed: Amount::ZERO,
+    };
+    let judgement = judge(view, &request)?;
+    if let Some(event) = earlier {
+        let standing = judgement.standing(view, &request, Effect::None, check.explain);
+        return Ok(Ruling::unchanged(Consumed { standing, event: Some(event.id), replayed: Some(event.ruling.clone()) }));
+    }
+    if !judgement.decision.allowed() {
+        let standing = judgement.standing(view, &request, Effect::None, check.explain);
+        return Ok(Ruling::unchanged(Consumed { standing, event: None, replayed: None }));
+    }
+    if is_return {
+        check_not_below_zero(view, &path, resource, check.scope.as_ref(), view.now, amount)?;
+    }
+    let standing = judgement.standing(view, &request, Effect::Used(amount), check.explain);
+    let ruling = RecordedRuling {
+        decision: standing.decision,
+        reason: standing.reason.to_string().into(),
+        reason_code: Code::from(standing.reason.code()),
+        entitlement: standing.entitlement,
+    };
+    let recording = Recording {
+        key: consume.key.clone(),
+        content,
+        fingerprint,
+        resource,
+        unit: unit.clone(),
+        amount,
+        occurred_at: view.now,
+        ruling: Some(ruling),
+    };
+    let (event, writes) = record(view, making, &path, &judgement.pools, recording);
+    Ok(Ruling { answer: Consumed { standing, event: Some(event), replayed: None }, writes })
+}

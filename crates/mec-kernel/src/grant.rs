@@ -1,0 +1,247 @@
+//! Entitlements and rules written by hand: `manual` grants and overrides, patches of any row, rules of one account.
+
+use std::sync::Arc;
+
+use crate::catalogue::{LimitAction, LimitKind, Rule};
+use crate::code::Code;
+use crate::command::{Halt, Making, Ruling, View};
+use crate::entitlement::{Entitlement, EntitlementStatus, Source};
+use crate::id::{AccountId, EntitlementId, RuleId};
+use crate::plan::{entitlement_write, marks_after};
+use crate::quantity::Quantity;
+use crate::refusal::Refusal;
+use crate::time::Time;
+use crate::window::{ROLLING_SECONDS_MIN, WindowKind, WindowRule};
+use crate::write::Write;
+
+/// A grant by hand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// To whom.
+    pub account: AccountId,
+    /// Of what.
+    pub resource: Code,
+    /// Of which part; `None` is every part.
+    pub scope: Option<Code>,
+    /// The kind the caller believes it has; must be the resource's.
+    pub limit_kind: Option<LimitKind>,
+    /// How much; `None` is unlimited.
+    pub quantity: Option<Quantity>,
+    /// The window; `None`: the one of the account's other rows for this resource, else lifetime.
+    pub window: Option<WindowRule>,
+    /// `manual` or `override`.
+    pub source: Source,
+    /// Among overrides the highest wins.
+    pub priority: i32,
+    /// First instant; `None`: now.
+    pub valid_from: Option<Time>,
+    /// First instant after it.
+    pub valid_until: Option<Time>,
+    /// Free JSON text.
+    pub metadata: Option<Code>,
+}
+
+/// What to change of an entitlement; `None` leaves it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EntitlementPatch {
+    /// How much; `Some(None)` is unlimited.
+    pub quantity: Option<Option<Quantity>>,
+    /// The window.
+    pub window: Option<WindowRule>,
+    /// `active` ⇄ `suspended` → `expired`, which is final.
+    pub status: Option<EntitlementStatus>,
+    /// Among overrides the highest wins.
+    pub priority: Option<i32>,
+    /// First instant.
+    pub valid_from: Option<Time>,
+    /// First instant after it; `Some(None)`: none.
+    pub valid_until: Option<Option<Time>>,
+    /// Free JSON text.
+    pub metadata: Option<Option<Code>>,
+}
+
+/// Grants by hand.
+pub fn grant(view: &View<'_>, making: &mut Making<'_>, grant: &Grant) -> Result<Ruling<Arc<Entitlement>>, Halt> {
+    let path = view.path(grant.account)?;
+    let resource = view.resource(&grant.resource)?;
+    if let Some(kind) = grant.limit_kind.filter(|kind| *kind != resource.limit_kind) {
+        let must = format!("be {}, as {} is counted; not {kind}", resource.limit_kind, resource.code);
+        return Err(Refusal::BadValue { column: "limit_kind_code", must }.into());
+    }
+    if !matches!(grant.source, Source::Manual | Source::Override) {
+        return Err(Refusal::BadValue {
+            column: "source",
+            must: "be manual or override; plans are given by provision_plan".to_owned(),
+        }
+        .into());
+    }
+    let window = match (resource.limit_kind, grant.window) {
+        (LimitKind::Cumulative, Some(window)) => check_window(window)?,
+        (LimitKind::Cumulative, None) => inherited_window(view, &path, grant),
+        _ => WindowRule::LIFETIME,
+    };
+    let row = Entitlement {
+        id: EntitlementId(making.ids.draw()),
+        account: grant.account,
+        resource: resource.code.clone(),
+        scope: grant.scope.clone(),
+        quantity: check_limit(grant.quantity)?.filter(|_| resource.limit_kind != LimitKind::TimeAccess),
+        window,
+        status: EntitlementStatus::Active,
+        source: grant.source,
+        source_ref: None,
+        plan: None,
+        plan_version: None,
+        priority: grant.priority,
+        valid_from: grant.valid_from.unwrap_or(view.now),
+        valid_until: grant.valid_until,
+        conditions: vec![],
+        created_at: view.now,
+        updated_at: view.now,
+    };
+    check_validity(&row)?;
+    put(view, making, &path, row, Some(grant.metadata.clone()), "create")
+}
+
+/// Changes an entitlement.
+pub fn patch_entitlement(
+    view: &View<'_>,
+    making: &mut Making<'_>,
+    account: AccountId,
+    id: EntitlementId,
+    patch: &EntitlementPatch,
+) -> Result<Ruling<Arc<Entitlement>>, Halt> {
+    let path = view.path(account)?;
+    let before = path.first().and_then(|node| node.entitlements.iter().find(|row| row.id == id));
+    let before = before.ok_or_else(|| Refusal::EntitlementNotFound { entitlement: id.to_string() })?;
+    if before.status == EntitlementStatus::Expired && patch.status.is_some_and(|status| status != EntitlementStatus::Expired) {
+        return Err(Refusal::EntitlementExpired.into());
+    }
+    let mut row = Entitlement { updated_at: view.now, ..Entitlement::clone(before) };
+    if let Some(quantity) = patch.quantity {
+        row.quantity = check_limit(quantity)?;
+    }
+    if let Some(window) = patch.window {
+        row.window = check_window(window)?;
+    }
+    row.priority = patch.priority.unwrap_or(row.priority);
+    row.valid_from = patch.valid_from.unwrap_or(row.valid_from);
+    row.valid_until = patch.valid_until.unwrap_or(row.valid_until);
+    check_validity(&row)?;
+    let action = match patch.status {
+        Some(status) if status != before.status => {
+            row.status = status;
+            match status {
+                EntitlementStatus::Active => "resume",
+                EntitlementStatus::Suspended => "suspend",
+                EntitlementStatus::Expired => {
+                    row.valid_until = Some(row.valid_until.map_or(view.now, |until| until.min(view.now)).max(row.valid_from));
+                    "expire"
+                }
+            }
+        }
+        _ => "update",
+    };
+    put(view, making, &path, row, patch.metadata.clone(), action)
+}
+
+fn put(
+    view: &View<'_>,
+    making: &mut Making<'_>,
+    path: &[&Arc<crate::tree::Node>],
+    row: Entitlement,
+    new_metadata: Option<Option<Code>>,
+    action: &'static str,
+) -> Result<Ruling<Arc<Entitlement>>, Halt> {
+    let mut write = entitlement_write(row, action, making, "table write".to_owned());
+    let Write::Entitlement { row, metadata, .. } = &mut write else { return Err(Refusal::EntitlementExpired.into()) };
+    *metadata = new_metadata.map(|text| text.unwrap_or_else(|| Code::from("null")));
+    let answer = row.clone();
+    let mut writes = vec![write];
+    marks_after(view, path, &mut writes)?;
+    Ok(Ruling { answer, writes })
+}
+
+/// Makes or changes a rule that names an account of this tree.
+pub fn put_rule(view: &View<'_>, rule: &Arc<Rule>) -> Result<Ruling<()>, Halt> {
+    if let Some(account) = rule.account {
+        view.path(account)?;
+    }
+    check_rule(view, rule)?;
+    Ok(Ruling { answer: (), writes: vec![Write::Rule(rule.clone())] })
+}
+
+/// Removes a rule that names an account of this tree.
+pub fn remove_rule(view: &View<'_>, account: AccountId, rule: RuleId) -> Result<Ruling<()>, Halt> {
+    view.path(account)?;
+    Ok(Ruling { answer: (), writes: vec![Write::RemoveRule { account: Some(account), rule }] })
+}
+
+/// What a rule must be, whoever it is for.
+pub fn check_rule(view: &View<'_>, rule: &Rule) -> Result<(), Halt> {
+    let resource = view.resource(&rule.resource)?;
+    let problem = if rule.limit_kind != resource.limit_kind {
+        Some(("limit_kind_code", format!("be {}, as {} is counted", resource.limit_kind, resource.code)))
+    } else if rule.action == LimitAction::Grace && rule.grace_quantity.is_none() && rule.grace_seconds.is_none() {
+        Some(("grace_quantity", "be given for grace, or a grace_period_seconds".to_owned()))
+    } else if rule.warn_at.is_some_and(|percent| percent.0 < 0 || percent.0 > 10_000) {
+        Some(("warn_at_percent", "be 0 to 100".to_owned()))
+    } else if rule.grace_quantity.is_some_and(Quantity::is_negative) {
+        Some(("grace_quantity", "not be below zero".to_owned()))
+    } else if rule.overage_limit.is_some_and(Quantity::is_negative) {
+        Some(("overage_limit", "not be below zero".to_owned()))
+    } else if rule.overage_price.is_some_and(Quantity::is_negative) {
+        Some(("overage_unit_price", "not be below zero".to_owned()))
+    } else if rule.grace_seconds.is_some_and(|seconds| seconds < 0) {
+        Some(("grace_period_seconds", "not be below zero".to_owned()))
+    } else {
+        None
+    };
+    if let Some((column, must)) = problem {
+        return Err(Refusal::BadValue { column, must }.into());
+    }
+    match rule.plan.as_ref().filter(|plan| !view.catalogue.plans.contains_key(*plan)) {
+        Some(plan) => Err(Refusal::NotPresent { column: "plan_id", value: plan.to_string() }.into()),
+        None => Ok(()),
+    }
+}
+
+/// The window of the account's other rows for the same resource and scope: a grant adds to them.
+fn inherited_window(view: &View<'_>, path: &[&Arc<crate::tree::Node>], grant: &Grant) -> WindowRule {
+    let rows = path.first().map(|node| node.entitlements.as_slice()).unwrap_or_default();
+    let same = rows.iter().rfind(|row| row.resource == grant.resource && row.scope == grant.scope && row.is_standing(view.now));
+    same.map_or(WindowRule::LIFETIME, |row| row.window)
+}
+
+fn check_limit(quantity: Option<Quantity>) -> Result<Option<Quantity>, Halt> {
+    if quantity.is_some_and(Quantity::is_negative) {
+        return Err(
+            Refusal::BadValue { column: "quantity_allowed", must: "not be below zero; null is unlimited".to_owned() }.into()
+        );
+    }
+    Ok(quantity)
+}
+
+fn check_validity(row: &Entitlement) -> Result<(), Halt> {
+    if row.valid_until.is_some_and(|until| until < row.valid_from) {
+        return Err(Refusal::BadValue { column: "valid_until", must: "not be before valid_from".to_owned() }.into());
+    }
+    Ok(())
+}
+
+fn check_window(window: WindowRule) -> Result<WindowRule, Halt> {
+    let problem = match window.kind {
+        WindowKind::Rolling if window.seconds.is_none_or(|seconds| seconds < ROLLING_SECONDS_MIN) => {
+            Some(("window_seconds", "be at least 60 for a rolling window".to_owned()))
+        }
+        WindowKind::Period => match window.period {
+            Some((start, end)) if start < end => None,
+            _ => Some(("period_start", "be before period_end; both are needed for a period window".to_owned())),
+        },
+        _ => None,
+    };
+    match problem {
+        Some((column, must)) => Err(Refusal::BadValue { column, must }.into()),
+        None => Ok(window),
+    }
+}

@@ -1,0 +1,223 @@
+//! Leases: slots of a concurrency resource that free themselves (design 1.5). Admission control, not mutual
+//! exclusion: a holder that pauses past its expiry finds its slot given away, and the fencing token tells.
+
+use std::sync::Arc;
+
+use crate::catalogue::LimitKind;
+use crate::check::{Decision, Judgement, Reason, Request, judge};
+use crate::code::Code;
+use crate::command::{Halt, Making, Ruling, Session, View};
+use crate::entitlement::Attributes;
+use crate::id::{AccountId, LeaseId};
+use crate::quantity::{Amount, Quantity};
+use crate::record::marks;
+use crate::refusal::Refusal;
+use crate::time::{SECOND, Time};
+use crate::tree::Node;
+use crate::write::Write;
+
+/// The longest time to live of a lease or a reservation, in seconds: 24 hours.
+pub const TTL_SECONDS_MAX: i64 = 86_400;
+
+/// A slot that is taken until it expires.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// Its id.
+    pub id: LeaseId,
+    /// Who holds it.
+    pub account: AccountId,
+    /// Of which resource.
+    pub resource: Code,
+    /// Which part of it.
+    pub scope: Option<Code>,
+    /// The caller's name for the session that holds it.
+    pub token: Option<Code>,
+    /// How many slots, in the canonical unit.
+    pub quantity: Quantity,
+    /// The same in base units.
+    pub amount: Amount,
+    /// Grows with every lease of the tree: what a resource compares to turn a late holder away.
+    pub fencing_token: i64,
+    /// When it was taken.
+    pub acquired_at: Time,
+    /// First instant at which it no longer counts; a full second.
+    pub expires_at: Time,
+    /// When it was given back.
+    pub released_at: Option<Time>,
+}
+
+impl Lease {
+    /// Whether it counts: taken, not given back, not expired.
+    pub fn is_live(&self, now: Time) -> bool {
+        self.released_at.is_none() && now < self.expires_at
+    }
+
+    /// What it is found by when the session logs in again.
+    pub fn session(&self) -> Option<Session> {
+        let token = self.token.clone()?;
+        Some(Session { account: self.account, resource: self.resource.clone(), scope: self.scope.clone(), token })
+    }
+}
+
+/// Take a slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acquire {
+    /// Who.
+    pub account: AccountId,
+    /// Of which resource.
+    pub resource: Code,
+    /// Which part of it.
+    pub scope: Option<Code>,
+    /// The session: while its lease is live the same token gets the same lease, extended.
+    pub token: Option<Code>,
+    /// How many slots.
+    pub quantity: Quantity,
+    /// For how long, in seconds: 1 … 86,400.
+    pub ttl_seconds: i64,
+    /// What conditions look at.
+    pub attributes: Attributes,
+}
+
+/// Keep a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Renew {
+    /// Which.
+    pub lease: LeaseId,
+    /// For how long from now, in seconds: 1 … 86,400. A lease never gets shorter.
+    pub ttl_seconds: i64,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leased {
+    /// The lease; `None`: no slot.
+    pub lease: Option<Arc<Lease>>,
+    /// The decision.
+    pub decision: Decision,
+    /// Why.
+    pub reason: Reason,
+    /// When full: seconds until the next slot frees itself.
+    pub retry_after_seconds: Option<i64>,
+}
+
+/// Takes a slot under the same rules as every other decision.
+pub fn acquire(view: &View<'_>, making: &mut Making<'_>, acquire: &Acquire) -> Result<Ruling<Leased>, Halt> {
+    let path = view.path(acquire.account)?;
+    let resource = view.resource(&acquire.resource)?;
+    if resource.limit_kind != LimitKind::Concurrency {
+        let (resource, kind) = (resource.code.to_string(), resource.limit_kind);
+        return Err(Refusal::WrongLimitKind { resource, kind, operation: "acquire_lease" }.into());
+    }
+    let expires_at = expiry(view.now, acquire.ttl_seconds)?;
+    if acquire.quantity.millionths() <= 0 {
+        return Err(Refusal::QuantityNotPositive { argument: "quantity" }.into());
+    }
+    let amount = Amount::of(acquire.quantity, view.catalogue.canonical(resource));
+    let session = acquire.token.clone().map(|token| Session {
+        account: acquire.account,
+        resource: acquire.resource.clone(),
+        scope: acquire.scope.clone(),
+        token,
+    });
+    let held = session.map(|session| view.facts.session(&session)).transpose()?.flatten().filter(|lease| lease.is_live(view.now));
+    let request = Request {
+        account: acquire.account,
+        resource,
+        scope: acquire.scope.as_ref(),
+        amount: Some(amount),
+        attributes: &acquire.attributes,
+        freed: held.map_or(Amount::ZERO, |lease| lease.amount),
+    };
+    let judgement = judge(view, &request)?;
+    if !judgement.decision.allowed() {
+        return Ok(Ruling::unchanged(no_slot(&judgement, view.now)));
+    }
+    let lease = match held {
+        Some(held) => {
+            Lease { quantity: acquire.quantity, amount, expires_at: held.expires_at.max(expires_at), ..Lease::clone(held) }
+        }
+        None => Lease {
+            id: LeaseId(making.ids.draw()),
+            account: acquire.account,
+            resource: resource.code.clone(),
+            scope: acquire.scope.clone(),
+            token: acquire.token.clone(),
+            quantity: acquire.quantity,
+            amount,
+            fencing_token: view.tree.head.next_token,
+            acquired_at: view.now,
+            expires_at,
+            released_at: None,
+        },
+    };
+    Ok(taken(view, &judgement, &path, held.cloned(), lease))
+}
+
+/// Extends a live lease; never revives a dead one, and decides again as if its own slot were free.
+pub fn renew(view: &View<'_>, renew: Renew) -> Result<Ruling<Leased>, Halt> {
+    let expires_at = expiry(view.now, renew.ttl_seconds)?;
+    let Some(held) = view.facts.lease(renew.lease)?.filter(|lease| lease.is_live(view.now)) else {
+        let leased = Leased { lease: None, decision: Decision::Deny, reason: Reason::LeaseOver, retry_after_seconds: None };
+        return Ok(Ruling::unchanged(leased));
+    };
+    let path = view.path(held.account)?;
+    let resource = view.resource(&held.resource)?;
+    let attributes = Attributes::new();
+    let request = Request {
+        account: held.account,
+        resource,
+        scope: held.scope.as_ref(),
+        amount: Some(held.amount),
+        attributes: &attributes,
+        freed: held.amount,
+    };
+    let judgement = judge(view, &request)?;
+    if !judgement.decision.allowed() {
+        return Ok(Ruling::unchanged(no_slot(&judgement, view.now)));
+    }
+    let lease = Lease { expires_at: held.expires_at.max(expires_at), ..Lease::clone(held) };
+    Ok(taken(view, &judgement, &path, Some(held.clone()), lease))
+}
+
+/// Gives a slot back: `true` once, then `false`; also for a lease that is expired or unknown.
+pub fn release(view: &View<'_>, lease: LeaseId) -> Result<Ruling<bool>, Halt> {
+    let Some(held) = view.facts.lease(lease)?.filter(|lease| lease.is_live(view.now)) else {
+        return Ok(Ruling::unchanged(false));
+    };
+    let path = view.path(held.account)?;
+    let lease = Lease { released_at: Some(view.now), ..Lease::clone(held) };
+    Ok(Ruling { answer: true, writes: vec![write(&path, Some(held.clone()), Arc::new(lease))] })
+}
+
+fn taken(view: &View<'_>, judgement: &Judgement<'_>, path: &[&Arc<Node>], old: Option<Arc<Lease>>, new: Lease) -> Ruling<Leased> {
+    let new = Arc::new(new);
+    let added = new.amount.minus(old.as_ref().map_or(Amount::ZERO, |old| old.amount));
+    let mut writes = vec![write(path, old, new.clone())];
+    writes.extend(marks(&judgement.pools, added, view.now, view.now));
+    let answer =
+        Leased { lease: Some(new), decision: judgement.decision, reason: judgement.reason.clone(), retry_after_seconds: None };
+    Ruling { answer, writes }
+}
+
+fn write(path: &[&Arc<Node>], old: Option<Arc<Lease>>, new: Arc<Lease>) -> Write {
+    Write::Lease { old, new, path: path.iter().map(|node| node.account.id).collect() }
+}
+
+fn no_slot(judgement: &Judgement<'_>, now: Time) -> Leased {
+    let seats = judgement
+        .bound()
+        .filter(|_| judgement.decision == Decision::Block)
+        .and_then(|judged| judged.pool.node.seats_of(&judged.pool.key.resource, judged.pool.key.scope.as_ref()));
+    let next = seats.and_then(|seats| seats.next_expiry(now));
+    let retry_after_seconds = next.map(|at| at.since(now).saturating_add(SECOND - 1).div_euclid(SECOND));
+    Leased { lease: None, decision: judgement.decision, reason: judgement.reason.clone(), retry_after_seconds }
+}
+
+/// When something taken now for `ttl_seconds` expires: the next full second.
+pub(crate) fn expiry(now: Time, ttl_seconds: i64) -> Result<Time, Halt> {
+    if (1..=TTL_SECONDS_MAX).contains(&ttl_seconds) {
+        Ok(now.plus_seconds(ttl_seconds).full_second_up())
+    } else {
+        Err(Refusal::BadTtl.into())
+    }
+}

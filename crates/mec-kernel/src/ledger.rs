@@ -1,0 +1,230 @@
+//! The ledger: immutable records of use. Every row carries a hash over the row before it, so a changed or missing
+//! row shows; corrections are further rows.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use crate::check::Decision;
+use crate::code::Code;
+use crate::id::{AccountId, EntitlementId, EventId};
+use crate::quantity::{Amount, Quantity};
+use crate::time::Time;
+use crate::tree::WindowKey;
+
+/// 16 bytes of SHA-256 over the previous link and this row.
+pub type Chain = [u8; 16];
+/// 16 bytes of SHA-256 over what a caller said, defaults filled in.
+pub type Fingerprint = [u8; 16];
+
+/// One immutable record of use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerEvent {
+    /// Its id.
+    pub id: EventId,
+    /// 1, 2, 3 … without gaps within the tree: the cursor of every feed.
+    pub tree_seq: i64,
+    /// The caller's name for it, unique within the tree for ever.
+    pub key: Arc<str>,
+    /// What the caller said under that key.
+    pub fingerprint: Fingerprint,
+    /// Who used.
+    pub account: AccountId,
+    /// What was used.
+    pub resource: Code,
+    /// Which part of it.
+    pub scope: Option<Code>,
+    /// How much, in `unit`; below zero for what is given back or corrected.
+    pub quantity: Quantity,
+    /// The unit of `quantity`.
+    pub unit: Code,
+    /// The same in base units.
+    pub amount: Amount,
+    /// When it happened: the window it counts in.
+    pub occurred_at: Time,
+    /// When it was written down.
+    pub recorded_at: Time,
+    /// Whether it corrects another event.
+    pub is_correction: bool,
+    /// Which one.
+    pub corrects: Option<EventId>,
+    /// Which door it came through (`api`, `import`, `demo`).
+    pub source: Code,
+    /// Who recorded it.
+    pub recorded_by: Code,
+    /// What `consume` was told; `None` for use that was only recorded.
+    pub ruling: Option<RecordedRuling>,
+    /// What it changed that cannot be summed again.
+    pub effects: Vec<Effect>,
+    /// Free JSON text about it; `None` also once it was erased.
+    pub details: Option<Arc<str>>,
+    /// Hash of the details: what of them enters the chain, so that they can be erased.
+    pub details_hash: Option<Chain>,
+    /// Hash over the previous row and this one.
+    pub chain: Chain,
+}
+
+/// The decision a `consume` was let through with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordedRuling {
+    /// The decision.
+    pub decision: Decision,
+    /// Its reason in words.
+    pub reason: Arc<str>,
+    /// Its reason as a code.
+    pub reason_code: Code,
+    /// The entitlement that bound it.
+    pub entitlement: Option<EntitlementId>,
+}
+
+/// Overage an event accrued (or took back) in a pool, at the price of that moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Effect {
+    /// Whose pool.
+    pub account: AccountId,
+    /// Which counter.
+    pub key: WindowKey,
+    /// How much, in base units.
+    pub overage: Amount,
+    /// Price of one canonical unit, in millionths; `None` where the rule names none.
+    pub price: Option<Quantity>,
+}
+
+/// What a key stands for once it is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content<'a> {
+    /// Who used.
+    pub account: AccountId,
+    /// What was used.
+    pub resource: &'a str,
+    /// Which part of it.
+    pub scope: Option<&'a str>,
+    /// How much.
+    pub quantity: Quantity,
+    /// In which unit (the canonical one where the caller named none).
+    pub unit: &'a str,
+    /// When, where the caller said so: an omitted instant stays omitted.
+    pub occurred_at: Option<Time>,
+    /// Whether it corrects another event.
+    pub is_correction: bool,
+    /// Which one.
+    pub corrects: Option<EventId>,
+    /// Free JSON text about it.
+    pub details: Option<&'a str>,
+}
+
+impl Content<'_> {
+    /// Same content, same fingerprint.
+    pub fn fingerprint(&self) -> Fingerprint {
+        let mut hash = Fields::new();
+        hash.bytes(&self.account.0.to_be_bytes());
+        hash.text(self.resource);
+        hash.optional(self.scope.map(str::as_bytes));
+        hash.bytes(&self.quantity.millionths().to_be_bytes());
+        hash.text(self.unit);
+        hash.optional(self.occurred_at.map(|at| at.micros().to_be_bytes()).as_ref().map(<[u8; 8]>::as_slice));
+        hash.bytes(&[u8::from(self.is_correction)]);
+        hash.optional(self.corrects.map(|id| id.0.to_be_bytes()).as_ref().map(<[u8; 16]>::as_slice));
+        hash.optional(self.details.map(str::as_bytes));
+        hash.finish()
+    }
+
+    /// The first thing in which `event` differs from this, by its argument's name.
+    pub fn difference(&self, event: &LedgerEvent) -> &'static str {
+        if self.account != event.account {
+            "account_id"
+        } else if self.resource != &*event.resource {
+            "resource_type"
+        } else if self.scope != event.scope.as_deref() {
+            "resource_scope"
+        } else if self.quantity != event.quantity {
+            "quantity"
+        } else if self.unit != &*event.unit {
+            "unit_code"
+        } else if (self.is_correction, self.corrects) != (event.is_correction, event.corrects) {
+            "corrects_event_id"
+        } else if self.occurred_at.is_some_and(|at| at != event.occurred_at) {
+            "occurred_at"
+        } else if self.details.map(details_hash) != event.details_hash {
+            "details"
+        } else {
+            // Nothing a row shows differs: the instant was given once and omitted once.
+            "occurred_at"
+        }
+    }
+}
+
+impl LedgerEvent {
+    /// The link of this row after `previous`: SHA-256 over the previous link and every field, each with its length.
+    pub fn link(&self, previous: &Chain) -> Chain {
+        let mut hash = Fields::new();
+        hash.bytes(previous);
+        hash.bytes(&self.id.0.to_be_bytes());
+        hash.bytes(&self.tree_seq.to_be_bytes());
+        hash.text(&self.key);
+        hash.bytes(&self.fingerprint);
+        hash.bytes(&self.account.0.to_be_bytes());
+        hash.text(&self.resource);
+        hash.optional(self.scope.as_deref().map(str::as_bytes));
+        hash.bytes(&self.quantity.millionths().to_be_bytes());
+        hash.text(&self.unit);
+        hash.bytes(&self.occurred_at.micros().to_be_bytes());
+        hash.bytes(&self.recorded_at.micros().to_be_bytes());
+        hash.bytes(&[u8::from(self.is_correction)]);
+        hash.optional(self.corrects.map(|id| id.0.to_be_bytes()).as_ref().map(<[u8; 16]>::as_slice));
+        hash.text(&self.source);
+        hash.text(&self.recorded_by);
+        if let Some(ruling) = &self.ruling {
+            hash.text(ruling.decision.code());
+            hash.text(&ruling.reason);
+            hash.text(&ruling.reason_code);
+            hash.optional(ruling.entitlement.map(|id| id.0.to_be_bytes()).as_ref().map(<[u8; 16]>::as_slice));
+        }
+        for effect in &self.effects {
+            hash.bytes(&effect.account.0.to_be_bytes());
+            hash.bytes(&effect.overage.0.to_be_bytes());
+        }
+        hash.optional(self.details_hash.as_ref().map(Chain::as_slice));
+        hash.finish()
+    }
+}
+
+/// 16 bytes of SHA-256 over an event's details.
+pub fn details_hash(details: &str) -> Chain {
+    let mut hash = Fields::new();
+    hash.text(details);
+    hash.finish()
+}
+
+/// A hash over fields, each with its length, so that no two lists of fields read the same.
+struct Fields(Sha256);
+
+impl Fields {
+    fn new() -> Self {
+        Self(Sha256::new())
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.0.update(u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes());
+        self.0.update(bytes);
+    }
+
+    fn text(&mut self, text: &str) {
+        self.bytes(text.as_bytes());
+    }
+
+    fn optional(&mut self, bytes: Option<&[u8]>) {
+        match bytes {
+            Some(bytes) => self.bytes(bytes),
+            None => self.0.update(u32::MAX.to_be_bytes()),
+        }
+    }
+
+    fn finish(self) -> [u8; 16] {
+        let mut short = [0; 16];
+        for (to, from) in short.iter_mut().zip(self.0.finalize()) {
+            *to = from;
+        }
+        short
+    }
+}

@@ -1,0 +1,389 @@
+//! Plans: `provision_plan` and `cancel_plan` (design 1.6). An account has one plan and any number of add-ons.
+//! Provisioning is known by what it is about (account, plan, reference), so repeating it changes nothing.
+
+use std::sync::Arc;
+
+use crate::catalogue::{LimitKind, Plan, Template};
+use crate::check::{Request, pools};
+use crate::code::Code;
+use crate::command::{Facts, Halt, Making, Ruling, View};
+use crate::entitlement::{Attributes, Entitlement, EntitlementStatus, Source};
+use crate::id::{AccountId, AuditId, EntitlementId};
+use crate::quantity::{Amount, Quantity, QuantityError};
+use crate::record::marks;
+use crate::refusal::Refusal;
+use crate::time::Time;
+use crate::tree::{AccountPlan, Node};
+use crate::write::{Audit, Write};
+
+/// Give an account a plan or an add-on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provision {
+    /// Who.
+    pub account: AccountId,
+    /// Which plan.
+    pub plan: Code,
+    /// From when; `None`: now. A start ahead leaves the plan in force until then.
+    pub start: Option<Time>,
+    /// How many (seats): multiplies the templates that say so, and every template of an add-on.
+    pub quantity: Quantity,
+    /// An add-on's name where it was bought; empty where it has none.
+    pub reference: Code,
+    /// Until when; `None`: without end (a trial ends by itself).
+    pub until: Option<Time>,
+    /// Whether an account on an older version of the plan moves to the newest.
+    pub migrate: bool,
+}
+
+/// Take a plan or an add-on away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cancel {
+    /// Who.
+    pub account: AccountId,
+    /// Which plan.
+    pub plan: Code,
+    /// Only the add-on of this name; `None`: whatever its name.
+    pub reference: Option<Code>,
+    /// From when; `None`: now.
+    pub at: Option<Time>,
+}
+
+/// Gives the plan; the answer is the number of its entitlements.
+pub fn provision(view: &View<'_>, making: &mut Making<'_>, provision: &Provision) -> Result<Ruling<i64>, Halt> {
+    let path = view.path(provision.account)?;
+    let Some(node) = path.first().copied() else { return Ok(Ruling::unchanged(0)) };
+    let plan = view.catalogue.plans.get(&provision.plan);
+    let plan = plan.ok_or_else(|| Refusal::PlanNotFound { plan: provision.plan.to_string() })?;
+    if provision.quantity.millionths() <= 0 {
+        return Err(Refusal::QuantityNotPositive { argument: "quantity" }.into());
+    }
+    let start = provision.start.unwrap_or(view.now);
+    if provision.until.is_some_and(|until| until <= start) {
+        return Err(Refusal::BadValue { column: "until", must: "be after the start".to_owned() }.into());
+    }
+    let mut work = Work { view, making, node, plan, provision, start, writes: vec![] };
+    let answer = if plan.is_addon { work.addon(&path)? } else { work.base()? };
+    let mut writes = work.writes;
+    marks_after(view, &path, &mut writes)?;
+    Ok(Ruling { answer, writes })
+}
+
+/// Takes the plan away, now or later; the answer is the number of entitlements that end.
+pub fn cancel(view: &View<'_>, making: &mut Making<'_>, cancel: &Cancel) -> Result<Ruling<i64>, Halt> {
+    let path = view.path(cancel.account)?;
+    let Some(node) = path.first().copied() else { return Ok(Ruling::unchanged(0)) };
+    if !view.catalogue.plans.contains_key(&cancel.plan) {
+        return Err(Refusal::PlanNotFound { plan: cancel.plan.to_string() }.into());
+    }
+    let at = cancel.at.unwrap_or(view.now).max(view.now);
+    let fits = |reference: &str| cancel.reference.as_deref().is_none_or(|wanted| wanted == reference);
+    let mut writes = Vec::new();
+    for held in node.plans.iter().filter(|held| held.plan == cancel.plan && fits(&held.reference) && !held.is_over(view.now)) {
+        writes.push(Write::AccountPlan(Arc::new(AccountPlan {
+            ends_at: Some(at.max(held.starts_at)),
+            ..AccountPlan::clone(held)
+        })));
+    }
+    let mut ended: i64 = 0;
+    let reason = format!("cancel_plan {}", cancel.plan);
+    for row in node.entitlements.iter().filter(|row| row.is_standing(view.now) && row.plan.as_ref() == Some(&cancel.plan)) {
+        if matches!(row.source, Source::Plan | Source::Addon) && fits(row.source_ref.as_deref().unwrap_or_default()) {
+            writes.push(end(row, at, view.now, making, &reason));
+            ended = ended.saturating_add(1);
+        }
+    }
+    marks_after(view, &path, &mut writes)?;
+    Ok(Ruling { answer: ended, writes })
+}
+
+struct Work<'a, 'b, 'v> {
+    view: &'a View<'v>,
+    making: &'a mut Making<'b>,
+    node: &'a Arc<Node>,
+    plan: &'a Arc<Plan>,
+    provision: &'a Provision,
+    start: Time,
+    writes: Vec<Write>,
+}
+
+impl Work<'_, '_, '_> {
+    /// The account's one plan: what it replaces ends when it starts.
+    fn base(&mut self) -> Result<i64, Halt> {
+        let now = self.view.now;
+        let held =
+            self.node.plans.iter().rfind(|held| held.plan == self.plan.id && !held.is_addon && !held.is_over(now)).cloned();
+        let standing = self.standing();
+        if let Some(held) = held.filter(|_| !standing.is_empty()) {
+            let is_newest = standing.iter().all(|row| row.plan_version == Some(self.plan.version));
+            if !self.provision.migrate || is_newest {
+                return self.keep(&held, &standing);
+            }
+        }
+        self.check_new()?;
+        if self.plan.is_trial
+            && self.view.facts.trials()?.iter().any(|trial| !(trial.account == self.node.account.id && self.provision.migrate))
+        {
+            return Err(Refusal::TrialUsed { plan: self.plan.id.to_string() }.into());
+        }
+        let anchor = self.node.current_plan(now).map_or(self.start, |current| current.anchor);
+        self.end_plans();
+        let ends_at = self.ends_at();
+        self.put_plan(anchor, ends_at);
+        self.grant(anchor, ends_at, Source::Plan, |template, quantity| {
+            if template.per_quantity { template.quantity.map(|each| each.times(quantity)) } else { template.quantity.map(Some) }
+        })
+    }
+
+    /// Repeated: the rows stay; an end that was set is lifted, and what was to come after is dropped.
+    fn keep(&mut self, held: &AccountPlan, standing: &[Arc<Entitlement>]) -> Result<i64, Halt> {
+        let wanted = self.provision.until.or_else(|| trial_end(self.plan, held.starts_at));
+        if held.ends_at != wanted {
+            let now = self.view.now;
+            self.writes.push(Write::AccountPlan(Arc::new(AccountPlan { ends_at: wanted, ..held.clone() })));
+            let scheduled: Vec<_> = self
+                .node
+                .plans
+                .iter()
+                .filter(|other| !other.is_addon && other.starts_at > now && !other.is_over(now))
+                .cloned()
+                .collect();
+            for other in scheduled.iter().filter(|other| other.plan != held.plan) {
+                self.end_plan(other);
+            }
+            for row in standing {
+                let lifted = Entitlement { valid_until: wanted, updated_at: now, ..Entitlement::clone(row) };
+                self.put(lifted, "update");
+            }
+        }
+        Ok(count(standing.len()))
+    }
+
+    /// An add-on: known by its plan and reference; again sets its quantity, never adds.
+    fn addon(&mut self, path: &[&Arc<Node>]) -> Result<i64, Halt> {
+        let now = self.view.now;
+        for template in &self.plan.templates {
+            self.check_has_pool(path, template)?;
+        }
+        let standing = self.standing();
+        let held = self.node.plans.iter().rfind(|held| {
+            held.is_addon && held.plan == self.plan.id && held.reference == self.provision.reference && !held.is_over(now)
+        });
+        let wanted = self.ends_at();
+        if let Some(held) = held.cloned().filter(|_| !standing.is_empty()) {
+            if held.quantity == self.provision.quantity && held.ends_at == wanted {
+                return Ok(count(standing.len()));
+            }
+            let plan = AccountPlan { quantity: self.provision.quantity, ends_at: wanted, ..AccountPlan::clone(&held) };
+            self.writes.push(Write::AccountPlan(Arc::new(plan)));
+            for row in &standing {
+                let template =
+                    self.plan.templates.iter().find(|template| template.resource == row.resource && template.scope == row.scope);
+                let Some(template) = template else { continue };
+                let quantity = times(template.quantity, self.provision.quantity)?;
+                self.put(Entitlement { quantity, valid_until: wanted, updated_at: now, ..Entitlement::clone(row) }, "update");
+            }
+            return Ok(count(standing.len()));
+        }
+        self.check_new()?;
+        let anchor = self.node.current_plan(now).map_or(self.start, |current| current.anchor);
+        self.put_plan(anchor, wanted);
+        self.grant(anchor, wanted, Source::Addon, |template, quantity| template.quantity.map(|each| each.times(quantity)))
+    }
+
+    /// The rows this plan (or add-on of this reference) gave and that are not over.
+    fn standing(&self) -> Vec<Arc<Entitlement>> {
+        let source = if self.plan.is_addon { Source::Addon } else { Source::Plan };
+        let reference = Some(&self.provision.reference).filter(|reference| !reference.is_empty());
+        let rows = self.node.entitlements.iter().filter(|row| {
+            row.source == source
+                && row.plan.as_ref() == Some(&self.plan.id)
+                && row.is_standing(self.view.now)
+                && (!self.plan.is_addon || row.source_ref.as_ref() == reference)
+        });
+        rows.cloned().collect()
+    }
+
+    fn check_new(&self) -> Result<(), Halt> {
+        if self.plan.is_active { Ok(()) } else { Err(Refusal::PlanInactive { plan: self.plan.id.to_string() }.into()) }
+    }
+
+    /// An add-on never tightens: where its resource is limited, it needs a pool at this level to join.
+    fn check_has_pool(&self, path: &[&Arc<Node>], template: &Template) -> Result<(), Halt> {
+        let gives = |row: &&Arc<Entitlement>| row.resource == template.resource && row.is_standing(self.view.now);
+        let joins = |row: &Arc<Entitlement>| row.source != Source::Addon && row.scope == template.scope;
+        let here = self.node.entitlements.iter().filter(gives).any(joins);
+        let limited = path.iter().flat_map(|node| node.entitlements.iter().filter(gives)).any(|row| row.source != Source::Addon);
+        if limited && !here {
+            let (plan, resource) = (self.plan.id.to_string(), template.resource.to_string());
+            return Err(Refusal::AddonNoPool { plan, resource }.into());
+        }
+        Ok(())
+    }
+
+    fn end_plans(&mut self) {
+        let now = self.view.now;
+        let held: Vec<_> = self.node.plans.iter().filter(|held| !held.is_addon && !held.is_over(now)).cloned().collect();
+        for held in held {
+            self.end_plan(&held);
+        }
+    }
+
+    /// Ends a plan and its rows when the new one starts; one that has not begun by then never does.
+    fn end_plan(&mut self, held: &Arc<AccountPlan>) {
+        let (now, start) = (self.view.now, self.start.max(self.view.now));
+        let ends_at = held.ends_at.map_or(start, |end| end.min(start)).max(held.starts_at);
+        self.writes.push(Write::AccountPlan(Arc::new(AccountPlan { ends_at: Some(ends_at), ..AccountPlan::clone(held) })));
+        let rows: Vec<_> = self
+            .node
+            .entitlements
+            .iter()
+            .filter(|row| row.source == Source::Plan && row.plan.as_ref() == Some(&held.plan) && row.is_standing(now))
+            .cloned()
+            .collect();
+        let reason = format!("provision_plan {}", self.plan.id);
+        for row in rows {
+            let at = if held.starts_at >= start { now } else { row.valid_until.map_or(start, |until| until.min(start)) };
+            self.writes.push(end(&row, at, now, self.making, &reason));
+        }
+    }
+
+    fn ends_at(&self) -> Option<Time> {
+        let trial = trial_end(self.plan, self.start);
+        match (self.provision.until, trial) {
+            (Some(until), Some(trial)) => Some(until.min(trial)),
+            (until, trial) => until.or(trial),
+        }
+    }
+
+    fn put_plan(&mut self, anchor: Time, ends_at: Option<Time>) {
+        self.writes.push(Write::AccountPlan(Arc::new(AccountPlan {
+            account: self.node.account.id,
+            plan: self.plan.id.clone(),
+            reference: self.provision.reference.clone(),
+            version: self.plan.version,
+            quantity: self.provision.quantity,
+            anchor,
+            starts_at: self.start,
+            ends_at,
+            is_addon: self.plan.is_addon,
+            is_trial: self.plan.is_trial,
+        })));
+    }
+
+    /// The templates become entitlements, in their order.
+    fn grant(
+        &mut self,
+        anchor: Time,
+        ends_at: Option<Time>,
+        source: Source,
+        quantity: impl Fn(&Template, Quantity) -> Option<Option<Quantity>>,
+    ) -> Result<i64, Halt> {
+        let plan = self.plan.clone();
+        for template in &plan.templates {
+            let kind = self.view.resource(&template.resource)?.limit_kind;
+            let quantity = match quantity(template, self.provision.quantity) {
+                None => None,
+                Some(Some(quantity)) => Some(quantity),
+                Some(None) => return Err(too_large()),
+            };
+            let row = Entitlement {
+                id: EntitlementId(self.making.ids.draw()),
+                account: self.node.account.id,
+                resource: template.resource.clone(),
+                scope: template.scope.clone(),
+                quantity: quantity.filter(|_| kind != LimitKind::TimeAccess),
+                window: template.window_rule(kind, anchor),
+                status: EntitlementStatus::Active,
+                source,
+                source_ref: Some(self.provision.reference.clone()).filter(|reference| !reference.is_empty()),
+                plan: Some(plan.id.clone()),
+                plan_version: Some(plan.version),
+                priority: 0,
+                valid_from: self.start,
+                valid_until: ends_at,
+                conditions: vec![],
+                created_at: self.view.now,
+                updated_at: self.view.now,
+            };
+            self.put(row, "create");
+        }
+        Ok(count(plan.templates.len()))
+    }
+
+    fn put(&mut self, row: Entitlement, action: &'static str) {
+        let reason = format!("provision_plan {}", self.plan.id);
+        self.writes.push(entitlement_write(row, action, self.making, reason));
+    }
+}
+
+fn times(each: Option<Quantity>, quantity: Quantity) -> Result<Option<Quantity>, Halt> {
+    each.map(|each| each.times(quantity).ok_or_else(too_large)).transpose()
+}
+
+fn too_large() -> Halt {
+    Refusal::BadQuantity { argument: "quantity", error: QuantityError::TooLarge }.into()
+}
+
+fn trial_end(plan: &Plan, start: Time) -> Option<Time> {
+    let days = plan.trial_days.filter(|_| plan.is_trial)?;
+    Some(start.plus_seconds(i64::from(days).saturating_mul(86_400)))
+}
+
+fn count(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
+}
+
+/// The write that makes or changes `row`, with its audit row.
+pub(crate) fn entitlement_write(row: Entitlement, action: &'static str, making: &mut Making<'_>, reason: String) -> Write {
+    let audit = Audit { id: AuditId(making.ids.draw()), action, by: making.actor.name.clone(), reason };
+    Write::Entitlement { row: Arc::new(row), metadata: None, audit }
+}
+
+/// Ends `row` at `at`; a row that ends by now is expired for good.
+fn end(row: &Arc<Entitlement>, at: Time, now: Time, making: &mut Making<'_>, reason: &str) -> Write {
+    let status = if at <= now { EntitlementStatus::Expired } else { row.status };
+    let ended = Entitlement { status, valid_until: Some(at.max(row.valid_from)), updated_at: now, ..Entitlement::clone(row) };
+    entitlement_write(ended, if status == EntitlementStatus::Expired { "expire" } else { "update" }, making, reason.to_owned())
+}
+
+/// After limits changed: notes which pools of these accounts are above their limit now, or no longer. Grace periods
+/// run from the write that lowered a limit.
+pub(crate) fn marks_after(view: &View<'_>, path: &[&Arc<Node>], writes: &mut Vec<Write>) -> Result<(), Halt> {
+    let Some(node) = path.first() else { return Ok(()) };
+    let mut tree = view.tree.clone();
+    for write in writes.iter() {
+        tree.apply(write, view.now);
+    }
+    let after = View { tree: &tree, facts: &Facts::default(), catalogue: view.catalogue, now: view.now };
+    let mut touched: Vec<(Code, Option<Code>)> = Vec::new();
+    for write in writes.iter() {
+        if let Write::Entitlement { row, .. } = write {
+            let pair = (row.resource.clone(), row.scope.clone());
+            if !touched.contains(&pair) {
+                touched.push(pair);
+            }
+        }
+    }
+    let attributes = Attributes::new();
+    let mut found = Vec::new();
+    for (resource, scope) in &touched {
+        let Some(resource) =
+            view.catalogue.resources.get(resource).filter(|resource| resource.limit_kind != LimitKind::TimeAccess)
+        else {
+            continue;
+        };
+        let request = Request {
+            account: node.account.id,
+            resource,
+            scope: scope.as_ref(),
+            amount: None,
+            attributes: &attributes,
+            freed: Amount::ZERO,
+        };
+        let path = after.path(node.account.id)?;
+        let pools = pools(&after, &request, path.get(..1).unwrap_or_default())?;
+        found.extend(marks(&pools.judged, Amount::ZERO, view.now, view.now));
+    }
+    writes.extend(found);
+    Ok(())
+}

@@ -1,0 +1,236 @@
+//! Pools: the entitlements of one account for one resource and scope that count as one limit (design 1.3, steps 3
+//! and 4), and the rule each is enforced by.
+
+use std::sync::Arc;
+
+use crate::catalogue::{Catalogue, LimitAction, LimitKind, Resource, Rule};
+use crate::code::Code;
+use crate::command::{Halt, Need, View};
+use crate::entitlement::{Attributes, Entitlement, EntitlementStatus, Source};
+use crate::id::{EntitlementId, RuleId};
+use crate::quantity::{Amount, Percent, Quantity};
+use crate::time::Time;
+use crate::tree::{Node, WindowKey};
+use crate::window::{Window, WindowKind, WindowRule, window_at};
+
+/// What one level says to a request.
+#[derive(Debug)]
+pub(crate) enum Level<'a> {
+    /// These limits, all of which must let it through.
+    Pools(Vec<Pool<'a>>),
+    /// Its rows in force are all suspended or miss a condition: the request is denied.
+    Lapsed(Absence),
+    /// Nothing here; the nearest thing to an entitlement was this.
+    Silent(Absence),
+}
+
+/// Why no row applies, in the order in which it is told.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Absence {
+    Suspended,
+    ConditionNotMet,
+    StartsAt(Time),
+    Expired,
+    OtherScope,
+    Nothing,
+}
+
+/// One limit.
+#[derive(Debug)]
+pub(crate) struct Pool<'a> {
+    pub(crate) node: &'a Arc<Node>,
+    /// 0 is the account itself.
+    pub(crate) level: usize,
+    pub(crate) key: WindowKey,
+    pub(crate) entitlements: Vec<&'a Arc<Entitlement>>,
+    /// In base units; `None` is unlimited.
+    pub(crate) limit: Option<Amount>,
+    pub(crate) is_override: bool,
+    /// Only add-ons: it adds to what an ancestor allows and never caps it.
+    pub(crate) is_addon_only: bool,
+    pub(crate) rule: Enforcement<'a>,
+}
+
+/// How a pool is enforced: its rule, or the default of a resource that has none.
+#[derive(Clone, Debug)]
+pub(crate) struct Enforcement<'a> {
+    pub(crate) action: LimitAction,
+    pub(crate) warn_at: Percent,
+    pub(crate) rule: Option<&'a Arc<Rule>>,
+}
+
+impl<'a> Pool<'a> {
+    pub(crate) fn entitlement(&self) -> Option<EntitlementId> {
+        self.entitlements.first().map(|row| row.id)
+    }
+
+    pub(crate) fn rule_id(&self) -> Option<RuleId> {
+        self.rule.rule.map(|rule| rule.id)
+    }
+
+    /// What is used and what is held, in base units.
+    pub(crate) fn usage(&self, kind: LimitKind, now: Time) -> Result<(Amount, Amount), Halt> {
+        if kind == LimitKind::Concurrency {
+            let seats = self.node.seats_of(&self.key.resource, self.key.scope.as_ref());
+            return Ok((seats.map_or(Amount::ZERO, |seats| seats.live(now)), Amount::ZERO));
+        }
+        let total =
+            self.node.windows.get(&self.key).ok_or_else(|| Halt::Need(Need::Window(self.node.account.id, self.key.clone())))?;
+        Ok((total.used_at(self.key.window, now).or_zero(), total.held.live(now)))
+    }
+
+    /// Since when use is above the limit, as the write that took it there noted.
+    pub(crate) fn over_since(&self) -> Option<Time> {
+        self.node.windows.get(&self.key).and_then(|total| total.over_since)
+    }
+
+    /// The window as answers show it.
+    pub(crate) fn shown_window(&self, now: Time) -> (Option<Time>, Option<Time>) {
+        let period =
+            self.entitlements.first().filter(|row| row.window.kind == WindowKind::Period).and_then(|row| row.window.period);
+        match period {
+            Some((start, end)) => (Some(start), Some(end)),
+            None => self.key.window.shown(now),
+        }
+    }
+}
+
+/// What the level of `node` says about `resource` and the request's `scope`.
+pub(crate) fn level<'a>(
+    view: &View<'a>,
+    path: &[&'a Arc<Node>],
+    level: usize,
+    resource: &'a Resource,
+    scope: Option<&Code>,
+    attributes: &Attributes,
+) -> Level<'a> {
+    let Some(node) = path.get(level).copied() else { return Level::Silent(Absence::Nothing) };
+    let now = view.now;
+    let zone = view.zone(path.get(level..).unwrap_or_default());
+    let mut applying = Vec::new();
+    let mut lapsed = Absence::Nothing;
+    let mut silent = Absence::Nothing;
+    for row in node.entitlements.iter().filter(|row| row.resource == resource.code) {
+        let absence = if row.is_expired(now) {
+            Absence::Expired
+        } else if row.scope.is_some() && row.scope.as_ref() != scope {
+            Absence::OtherScope
+        } else if row.valid_from > now {
+            Absence::StartsAt(row.valid_from)
+        } else if row.status == EntitlementStatus::Suspended {
+            lapsed = lapsed.min(Absence::Suspended);
+            continue;
+        } else if !row.conditions.iter().all(|condition| condition.test.is_met(attributes, &zone, now)) {
+            lapsed = lapsed.min(Absence::ConditionNotMet);
+            continue;
+        } else {
+            applying.push(row);
+            continue;
+        };
+        silent = silent.min(absence);
+    }
+    if applying.is_empty() {
+        return if lapsed == Absence::Nothing { Level::Silent(silent) } else { Level::Lapsed(lapsed) };
+    }
+    let plan = node.current_plan(now);
+    let key_of = |row: &Entitlement| WindowKey {
+        resource: resource.code.clone(),
+        scope: row.scope.clone(),
+        window: match resource.limit_kind {
+            LimitKind::Cumulative => window_at(row.window, &zone, plan.map_or(row.valid_from, |plan| plan.anchor), now),
+            _ => Window::LIFETIME,
+        },
+    };
+    let rule = enforcement(view.catalogue, node, plan.map(|plan| &plan.plan), resource);
+    let factor = view.catalogue.canonical(resource);
+    let pool = |rows: Vec<&'a Arc<Entitlement>>, key: WindowKey, is_override: bool, is_addon_only: bool| Pool {
+        node,
+        level,
+        key,
+        limit: rows.iter().try_fold(Amount::ZERO, |sum, row| row.quantity.map(|quantity| sum.plus(Amount::of(quantity, factor)))),
+        entitlements: rows,
+        is_override,
+        is_addon_only,
+        rule: rule.clone(),
+    };
+    let mut scopes: Vec<Option<Code>> = applying.iter().map(|row| row.scope.clone()).collect();
+    scopes.sort();
+    scopes.dedup();
+    let mut pools = Vec::new();
+    for scope in scopes {
+        let rows = || applying.iter().copied().filter(|row| row.scope == scope);
+        let newest_override =
+            rows().filter(|row| row.source == Source::Override).max_by_key(|row| (row.priority, row.created_at, row.id));
+        if let Some(row) = newest_override {
+            pools.push(pool(vec![row], key_of(row), true, false));
+            continue;
+        }
+        let mut groups: Vec<(WindowKey, WindowRule, Vec<&'a Arc<Entitlement>>)> = Vec::new();
+        for row in rows().filter(|row| row.source != Source::Addon) {
+            join(&mut groups, key_of(row), row);
+        }
+        let is_addon_only = groups.is_empty();
+        for row in rows().filter(|row| row.source == Source::Addon) {
+            let key = key_of(row);
+            let place = groups.iter().position(|(other, ..)| *other == key).or_else(|| longest(&groups));
+            match place.filter(|_| !is_addon_only).and_then(|place| groups.get_mut(place)) {
+                Some((.., members)) => members.push(row),
+                None => join(&mut groups, key, row),
+            }
+        }
+        pools.extend(groups.into_iter().map(|(key, _, rows)| pool(rows, key, false, is_addon_only)));
+    }
+    Level::Pools(pools)
+}
+
+fn join<'a>(groups: &mut Vec<(WindowKey, WindowRule, Vec<&'a Arc<Entitlement>>)>, key: WindowKey, row: &'a Arc<Entitlement>) {
+    match groups.iter_mut().find(|(other, ..)| *other == key) {
+        Some((.., members)) => members.push(row),
+        None => groups.push((key, row.window, vec![row])),
+    }
+}
+
+/// The pool an add-on joins when none has its window: the one with the longest.
+fn longest<T>(groups: &[(WindowKey, WindowRule, T)]) -> Option<usize> {
+    let length = |key: &WindowKey| match key.window {
+        Window::Fixed { start, end } => end.micros().saturating_sub(start.micros()),
+        Window::Rolling { seconds } => seconds.saturating_mul(crate::time::SECOND),
+    };
+    groups.iter().enumerate().max_by_key(|(_, (key, ..))| length(key)).map(|(place, _)| place)
+}
+
+/// The most specific active rule: the account's, the plan's, the resource's; then priority, then the newest.
+fn enforcement<'a>(catalogue: &'a Catalogue, node: &'a Node, plan: Option<&Code>, resource: &Resource) -> Enforcement<'a> {
+    let applies = |rule: &&'a Arc<Rule>| {
+        rule.is_active
+            && rule.resource == resource.code
+            && rule.limit_kind == resource.limit_kind
+            && (rule.plan.is_none() || rule.plan.as_ref() == plan)
+    };
+    let rank = |rule: &&'a Arc<Rule>| (rule.account.is_some(), rule.plan.is_some(), rule.priority, rule.created_at, rule.id);
+    let rule = node.rules.iter().chain(&catalogue.rules).filter(applies).max_by_key(rank);
+    let default_warn_at = catalogue.settings.warn_at;
+    Enforcement {
+        action: rule.map_or(LimitAction::Block, |rule| rule.action),
+        warn_at: rule.and_then(|rule| rule.warn_at).unwrap_or(default_warn_at),
+        rule,
+    }
+}
+
+impl Enforcement<'_> {
+    pub(crate) fn grace_quantity(&self) -> Option<Quantity> {
+        self.rule.and_then(|rule| rule.grace_quantity)
+    }
+
+    pub(crate) fn grace_seconds(&self) -> Option<i64> {
+        self.rule.and_then(|rule| rule.grace_seconds)
+    }
+
+    pub(crate) fn overage_limit(&self) -> Option<Quantity> {
+        self.rule.and_then(|rule| rule.overage_limit)
+    }
+
+    pub(crate) fn overage_price(&self) -> Option<Quantity> {
+        self.rule.and_then(|rule| rule.overage_price)
+    }
+}
