@@ -96,6 +96,10 @@ pub fn patch_account(view: &View<'_>, id: AccountId, patch: &AccountPatch) -> Re
     if let Some(Some(external_id)) = &patch.external_id {
         check_link(view, external_id, Some(id))?;
     }
+    if let Some(given_up) = before.external_id.as_ref().filter(|_| patch.external_id.is_some()) {
+        // Looked up, so that the facts know of it when it is free again.
+        view.facts.link(given_up)?;
+    }
     let account = Account {
         account_type: patch.account_type.clone().unwrap_or_else(|| before.account_type.clone()),
         external_id: patch.external_id.clone().unwrap_or_else(|| before.external_id.clone()),

@@ -10,10 +10,11 @@ use crate::code::{Code, closed_list};
 use crate::command::{Halt, View};
 use crate::entitlement::Attributes;
 use crate::id::{AccountId, EntitlementId, RuleId};
+use crate::lease::Lease;
 use crate::pool::{Absence, Level, Pool, level};
 use crate::quantity::{Amount, Factor, Percent, Quantity, Total, divide_half_away};
 use crate::refusal::Refusal;
-use crate::time::Time;
+use crate::time::{SECOND, Time};
 use crate::tree::{AccountStatus, Node};
 
 closed_list! {
@@ -231,6 +232,7 @@ pub struct Limit {
 
 /// Answers a question on the state it is given; changes nothing.
 pub fn check(view: &View<'_>, check: &Check) -> Result<Standing, Halt> {
+    let path = view.path(check.account)?;
     let resource = view.resource(&check.resource)?;
     let quantity = check.quantity.filter(|quantity| !quantity.is_zero());
     let unit = unit_of(view, resource, check.unit.as_ref())?.1;
@@ -238,14 +240,13 @@ pub fn check(view: &View<'_>, check: &Check) -> Result<Standing, Halt> {
         return Err(Refusal::QuantityNotPositive { argument: "requested_qty" }.into());
     }
     let request = Request {
-        account: check.account,
         resource,
         scope: check.scope.as_ref(),
         amount: quantity.map(|quantity| Amount::of(quantity, unit)),
         attributes: &check.attributes,
-        freed: Amount::ZERO,
+        extends: None,
     };
-    let judgement = judge(view, &request)?;
+    let judgement = judge(view, &request, &path)?;
     Ok(judgement.standing(view, &request, Effect::None, check.explain))
 }
 
@@ -265,14 +266,27 @@ pub(crate) fn unit_of<'a>(view: &View<'a>, resource: &'a Resource, unit: Option<
 /// A request as the rules see it.
 #[derive(Clone, Debug)]
 pub(crate) struct Request<'a> {
-    pub(crate) account: AccountId,
     pub(crate) resource: &'a Arc<Resource>,
     pub(crate) scope: Option<&'a Code>,
     /// In base units; `None` asks where the account stands.
     pub(crate) amount: Option<Amount>,
     pub(crate) attributes: &'a Attributes,
-    /// What the request itself holds already (a lease being renewed): decided as if it were free.
-    pub(crate) freed: Amount,
+    /// The live lease this request extends: decided as if its slots were free.
+    pub(crate) extends: Option<&'a Lease>,
+}
+
+impl Request<'_> {
+    /// What of a pool is taken when this request takes effect.
+    ///
+    /// An extension takes effect when the lease would have expired; what expires by then needs no slot any more. So
+    /// after a limit was lowered exactly the surplus runs out, however the holders' renewals interleave.
+    fn taken(&self, pool: &Pool<'_>, used: Amount, reserved: Amount) -> Amount {
+        match self.extends {
+            Some(lease) if self.amount.is_some_and(|amount| amount <= lease.amount) => pool.seats_at(lease.expires_at),
+            Some(lease) => used.plus(reserved).minus(lease.amount).or_zero(),
+            None => used.plus(reserved),
+        }
+    }
 }
 
 /// How every pool decided, and which one binds.
@@ -306,21 +320,20 @@ pub(crate) enum Effect {
 }
 
 /// Steps 2 to 5 of the decision.
-pub(crate) fn judge<'a>(view: &View<'a>, request: &Request<'a>) -> Result<Judgement<'a>, Halt> {
-    let path = view.path(request.account)?;
+pub(crate) fn judge<'a>(view: &View<'a>, request: &Request<'a>, path: &[&'a Arc<Node>]) -> Result<Judgement<'a>, Halt> {
     if request.amount.is_some_and(|amount| amount.0 < 0) {
-        let mut judgement = combine(view, request, &path)?;
+        let mut judgement = combine(view, request, path)?;
         (judgement.decision, judgement.reason, judgement.allowed) = (Decision::Allow, Reason::Released, true);
         return Ok(judgement);
     }
-    for node in &path {
+    for node in path {
         match node.account.status {
             AccountStatus::Active => {}
             AccountStatus::Suspended => return Ok(denied(Reason::AccountSuspended)),
             AccountStatus::Closed => return Ok(denied(Reason::AccountClosed)),
         }
     }
-    combine(view, request, &path)
+    combine(view, request, path)
 }
 
 fn denied(reason: Reason) -> Judgement<'static> {
@@ -331,7 +344,7 @@ fn denied(reason: Reason) -> Judgement<'static> {
 #[derive(Debug)]
 pub(crate) struct Pools<'a> {
     pub(crate) judged: Vec<Judged<'a>>,
-    /// The nearest level whose rows in force are all suspended or miss a condition.
+    /// What the levels lack whose rows in force are all suspended or miss a condition.
     lapsed: Option<Absence>,
     /// The nearest thing to an entitlement where a level has none.
     nearest: Absence,
@@ -342,7 +355,7 @@ pub(crate) fn pools<'a>(view: &View<'a>, request: &Request<'a>, path: &[&'a Arc<
     let mut pools = Pools { judged: Vec::new(), lapsed: None, nearest: Absence::Nothing };
     for place in 0..path.len() {
         match level(view, path, place, request.resource, request.scope, request.attributes) {
-            Level::Lapsed(absence) => pools.lapsed = pools.lapsed.or(Some(absence)),
+            Level::Lapsed(absence) => pools.lapsed = pools.lapsed.into_iter().chain([absence]).min(),
             Level::Silent(absence) => pools.nearest = pools.nearest.min(absence),
             Level::Pools(found) => {
                 for pool in found {
@@ -397,19 +410,22 @@ fn decide<'a>(view: &View<'a>, request: &Request<'a>, pool: Pool<'a>) -> Result<
         return Ok(Judged { pool, used: Amount::ZERO, reserved: Amount::ZERO, decision, reason, allows_more: true });
     }
     let (used, reserved) = pool.usage(kind, view.now)?;
-    let held = used.plus(reserved).minus(request.freed).or_zero();
+    let held = request.taken(&pool, used, reserved);
     let canonical = view.catalogue.canonical(request.resource);
     let asked = request.amount.unwrap_or(Amount::ZERO).or_zero();
-    let (decision, reason) = decide_pool(&pool, held, asked, view.now, canonical);
+    let over_since = pool.over_since(used).unwrap_or(view.now);
+    let answer = |asked: Amount| decide_pool(&pool, held, asked, view.now.since(over_since), canonical);
+    let (decision, reason) = answer(asked);
     let allows_more = match request.amount {
         Some(_) => decision.allowed(),
-        None => decide_pool(&pool, held, Amount(1), view.now, canonical).0.allowed(),
+        None => answer(Amount(1)).0.allowed(),
     };
     Ok(Judged { pool, used, reserved, decision, reason, allows_more })
 }
 
-/// The table of design 1.3: one pool, its limit, what is used and held, what is asked.
-fn decide_pool(pool: &Pool<'_>, held: Amount, asked: Amount, now: Time, canonical: Factor) -> (Decision, Reason) {
+/// The table of design 1.3: one pool, its limit, what is used and held, what is asked, and for how many microseconds
+/// use has been above the limit.
+fn decide_pool(pool: &Pool<'_>, held: Amount, asked: Amount, over_for: i64, canonical: Factor) -> (Decision, Reason) {
     let Some(limit) = pool.limit else { return (Decision::Allow, Reason::Unlimited) };
     let total = held.plus(asked);
     if limit.0 > 0 && total <= limit {
@@ -434,8 +450,7 @@ fn decide_pool(pool: &Pool<'_>, held: Amount, asked: Amount, now: Time, canonica
                 Some(quantity) => over > amount(quantity),
                 None => seconds.is_none(),
             };
-            let since = pool.over_since().unwrap_or(now);
-            let late = seconds.is_some_and(|seconds| now >= since.plus_seconds(seconds));
+            let late = seconds.is_some_and(|seconds| over_for >= seconds.saturating_mul(SECOND));
             if far || late {
                 (Decision::Block, Reason::GraceExhausted)
             } else {

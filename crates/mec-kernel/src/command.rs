@@ -16,7 +16,7 @@ use crate::quantity::Quantity;
 use crate::refusal::Refusal;
 use crate::reservation::Reservation;
 use crate::time::Time;
-use crate::tree::{AccountPlan, Node, Tree, WindowKey};
+use crate::tree::{AccountPlan, Node, Tree, WindowKey, WindowTotal};
 use crate::window::Zone;
 use crate::write::Write;
 
@@ -91,6 +91,9 @@ impl Facts {
         match write {
             Write::Account(account) => {
                 self.absent.remove(&account.id);
+                for linked in self.links.values_mut().filter(|linked| **linked == Some(account.id)) {
+                    *linked = None;
+                }
                 if let Some(external_id) = &account.external_id {
                     self.links.insert(external_id.clone(), Some(account.id));
                 }
@@ -173,6 +176,77 @@ impl Facts {
     /// The trials of this tree.
     pub fn trials(&self) -> Result<&[Arc<AccountPlan>], Halt> {
         self.trials.as_deref().ok_or(Halt::Need(Need::Trials))
+    }
+}
+
+/// The answer to a [`Need`]. `None`: looked up and not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// An account with everything a decision needs of it.
+    Account(AccountId, Option<Box<Node>>),
+    /// The event under an idempotency key.
+    Key(Arc<str>, Option<Arc<LedgerEvent>>),
+    /// The event with this id.
+    Event(EventId, Option<Arc<LedgerEvent>>),
+    /// What all corrections of an event add up to, in its unit.
+    Corrections(EventId, Quantity),
+    /// The lease with this id.
+    Lease(LeaseId, Option<Arc<Lease>>),
+    /// The newest lease of a session.
+    Session(Session, Option<Arc<Lease>>),
+    /// The reservation with this id.
+    Reservation(ReservationId, Option<Arc<Reservation>>),
+    /// The reservation under an idempotency key.
+    Hold(Code, Option<Arc<Reservation>>),
+    /// The account linked to an external id.
+    Link(Code, Option<AccountId>),
+    /// The trials of the tree.
+    Trials(Vec<Arc<AccountPlan>>),
+    /// A counter, counted from the ledger.
+    Window(AccountId, WindowKey, WindowTotal),
+}
+
+impl Fact {
+    /// Puts the fact where the next decision finds it.
+    pub fn learn(self, tree: &mut Tree, facts: &mut Facts, now: Time) {
+        match self {
+            Self::Account(id, None) => {
+                facts.absent.insert(id, ());
+            }
+            Self::Account(_, Some(node)) => tree.insert(*node),
+            Self::Key(key, event) => {
+                facts.keys.insert(key, event);
+            }
+            Self::Event(id, event) => {
+                facts.events.insert(id, event);
+            }
+            Self::Corrections(id, sum) => {
+                facts.corrections.insert(id, sum);
+            }
+            Self::Lease(id, lease) => {
+                facts.leases.insert(id, lease);
+            }
+            Self::Session(session, lease) => {
+                facts.sessions.insert(session, lease.as_ref().map(|lease| lease.id));
+                if let Some(lease) = lease {
+                    facts.leases.entry(lease.id).or_insert(Some(lease));
+                }
+            }
+            Self::Reservation(id, reservation) => {
+                facts.reservations.insert(id, reservation);
+            }
+            Self::Hold(key, reservation) => {
+                facts.holds.insert(key, reservation.as_ref().map(|reservation| reservation.id));
+                if let Some(reservation) = reservation {
+                    facts.reservations.entry(reservation.id).or_insert(Some(reservation));
+                }
+            }
+            Self::Link(external_id, account) => {
+                facts.links.insert(external_id, account);
+            }
+            Self::Trials(trials) => facts.trials = Some(trials),
+            Self::Window(account, key, total) => tree.apply(&Write::Window { account, key, total }, now),
+        }
     }
 }
 

@@ -65,15 +65,9 @@ pub fn consume(view: &View<'_>, making: &mut Making<'_>, consume: &Consume) -> R
     };
     let fingerprint = content.fingerprint();
     let earlier = replayed(view, &consume.key, &content, &fingerprint)?;
-    let request = Request {
-        account: check.account,
-        resource,
-        scope: check.scope.as_ref(),
-        amount: Some(amount),
-        attributes: &check.attributes,
-        freed: Amount::ZERO,
-    };
-    let judgement = judge(view, &request)?;
+    let request =
+        Request { resource, scope: check.scope.as_ref(), amount: Some(amount), attributes: &check.attributes, extends: None };
+    let judgement = judge(view, &request, &path)?;
     if let Some(event) = earlier {
         let standing = judgement.standing(view, &request, Effect::None, check.explain);
         return Ok(Ruling::unchanged(Consumed { standing, event: Some(event.id), replayed: Some(event.ruling.clone()) }));
@@ -101,7 +95,8 @@ pub fn consume(view: &View<'_>, making: &mut Making<'_>, consume: &Consume) -> R
         amount,
         occurred_at: view.now,
         ruling: Some(ruling),
+        original: None,
     };
-    let (event, writes) = record(view, making, &path, &judgement.pools, recording);
+    let (event, writes) = record(view, making, &path, &judgement.pools, recording)?;
     Ok(Ruling { answer: Consumed { standing, event: Some(event), replayed: None }, writes })
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::catalogue::{LimitAction, LimitKind, Rule};
+use crate::catalogue::{LimitKind, Rule};
+use crate::catalogue_check::check_rule_in;
 use crate::code::Code;
 use crate::command::{Halt, Making, Ruling, View};
 use crate::entitlement::{Entitlement, EntitlementStatus, Source};
@@ -119,7 +120,8 @@ pub fn patch_entitlement(
     }
     let mut row = Entitlement { updated_at: view.now, ..Entitlement::clone(before) };
     if let Some(quantity) = patch.quantity {
-        row.quantity = check_limit(quantity)?;
+        let kind = view.resource(&row.resource)?.limit_kind;
+        row.quantity = check_limit(quantity)?.filter(|_| kind != LimitKind::TimeAccess);
     }
     if let Some(window) = patch.window {
         row.window = check_window(window)?;
@@ -142,6 +144,9 @@ pub fn patch_entitlement(
         }
         _ => "update",
     };
+    if before.is_expired(view.now) && !row.is_expired(view.now) {
+        return Err(Refusal::EntitlementExpired.into());
+    }
     put(view, making, &path, row, patch.metadata.clone(), action)
 }
 
@@ -179,31 +184,7 @@ pub fn remove_rule(view: &View<'_>, account: AccountId, rule: RuleId) -> Result<
 
 /// What a rule must be, whoever it is for.
 pub fn check_rule(view: &View<'_>, rule: &Rule) -> Result<(), Halt> {
-    let resource = view.resource(&rule.resource)?;
-    let problem = if rule.limit_kind != resource.limit_kind {
-        Some(("limit_kind_code", format!("be {}, as {} is counted", resource.limit_kind, resource.code)))
-    } else if rule.action == LimitAction::Grace && rule.grace_quantity.is_none() && rule.grace_seconds.is_none() {
-        Some(("grace_quantity", "be given for grace, or a grace_period_seconds".to_owned()))
-    } else if rule.warn_at.is_some_and(|percent| percent.0 < 0 || percent.0 > 10_000) {
-        Some(("warn_at_percent", "be 0 to 100".to_owned()))
-    } else if rule.grace_quantity.is_some_and(Quantity::is_negative) {
-        Some(("grace_quantity", "not be below zero".to_owned()))
-    } else if rule.overage_limit.is_some_and(Quantity::is_negative) {
-        Some(("overage_limit", "not be below zero".to_owned()))
-    } else if rule.overage_price.is_some_and(Quantity::is_negative) {
-        Some(("overage_unit_price", "not be below zero".to_owned()))
-    } else if rule.grace_seconds.is_some_and(|seconds| seconds < 0) {
-        Some(("grace_period_seconds", "not be below zero".to_owned()))
-    } else {
-        None
-    };
-    if let Some((column, must)) = problem {
-        return Err(Refusal::BadValue { column, must }.into());
-    }
-    match rule.plan.as_ref().filter(|plan| !view.catalogue.plans.contains_key(*plan)) {
-        Some(plan) => Err(Refusal::NotPresent { column: "plan_id", value: plan.to_string() }.into()),
-        None => Ok(()),
-    }
+    check_rule_in(view.catalogue, rule).map_err(Halt::from)
 }
 
 /// The window of the account's other rows for the same resource and scope: a grant adds to them.

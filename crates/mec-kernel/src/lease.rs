@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::catalogue::LimitKind;
-use crate::check::{Decision, Judgement, Reason, Request, judge};
+use crate::check::{Decision, Judgement, Reason, Request, judge, pools};
 use crate::code::Code;
 use crate::command::{Halt, Making, Ruling, Session, View};
 use crate::entitlement::Attributes;
@@ -121,14 +121,13 @@ pub fn acquire(view: &View<'_>, making: &mut Making<'_>, acquire: &Acquire) -> R
     });
     let held = session.map(|session| view.facts.session(&session)).transpose()?.flatten().filter(|lease| lease.is_live(view.now));
     let request = Request {
-        account: acquire.account,
         resource,
         scope: acquire.scope.as_ref(),
         amount: Some(amount),
         attributes: &acquire.attributes,
-        freed: held.map_or(Amount::ZERO, |lease| lease.amount),
+        extends: held.map(Arc::as_ref),
     };
-    let judgement = judge(view, &request)?;
+    let judgement = judge(view, &request, &path)?;
     if !judgement.decision.allowed() {
         return Ok(Ruling::unchanged(no_slot(&judgement, view.now)));
     }
@@ -163,15 +162,9 @@ pub fn renew(view: &View<'_>, renew: Renew) -> Result<Ruling<Leased>, Halt> {
     let path = view.path(held.account)?;
     let resource = view.resource(&held.resource)?;
     let attributes = Attributes::new();
-    let request = Request {
-        account: held.account,
-        resource,
-        scope: held.scope.as_ref(),
-        amount: Some(held.amount),
-        attributes: &attributes,
-        freed: held.amount,
-    };
-    let judgement = judge(view, &request)?;
+    let request =
+        Request { resource, scope: held.scope.as_ref(), amount: Some(held.amount), attributes: &attributes, extends: Some(held) };
+    let judgement = judge(view, &request, &path)?;
     if !judgement.decision.allowed() {
         return Ok(Ruling::unchanged(no_slot(&judgement, view.now)));
     }
@@ -185,8 +178,18 @@ pub fn release(view: &View<'_>, lease: LeaseId) -> Result<Ruling<bool>, Halt> {
         return Ok(Ruling::unchanged(false));
     };
     let path = view.path(held.account)?;
+    let attributes = Attributes::new();
+    let request = Request {
+        resource: view.resource(&held.resource)?,
+        scope: held.scope.as_ref(),
+        amount: None,
+        attributes: &attributes,
+        extends: None,
+    };
     let lease = Lease { released_at: Some(view.now), ..Lease::clone(held) };
-    Ok(Ruling { answer: true, writes: vec![write(&path, Some(held.clone()), Arc::new(lease))] })
+    let mut writes = vec![write(&path, Some(held.clone()), Arc::new(lease))];
+    writes.extend(marks(&pools(view, &request, &path)?.judged, held.amount.negated(), view.now, view.now));
+    Ok(Ruling { answer: true, writes })
 }
 
 fn taken(view: &View<'_>, judgement: &Judgement<'_>, path: &[&Arc<Node>], old: Option<Arc<Lease>>, new: Lease) -> Ruling<Leased> {

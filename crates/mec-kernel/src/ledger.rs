@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::check::Decision;
 use crate::code::Code;
-use crate::id::{AccountId, EntitlementId, EventId};
+use crate::id::{AccountId, EntitlementId, EventId, TreeId};
 use crate::quantity::{Amount, Quantity};
 use crate::time::Time;
 use crate::tree::WindowKey;
@@ -187,6 +187,19 @@ impl LedgerEvent {
         hash.optional(self.details_hash.as_ref().map(Chain::as_slice));
         hash.finish()
     }
+}
+
+/// 64 bits of SHA-256 over a tree and an idempotency key: where to look for the event. Equal hashes are legal; the
+/// event's own key decides.
+pub fn key_hash(tree: TreeId, key: &str) -> i64 {
+    let mut hash = Fields::new();
+    hash.bytes(&tree.0.to_be_bytes());
+    hash.text(key);
+    let mut short = [0; 8];
+    for (to, from) in short.iter_mut().zip(hash.finish()) {
+        *to = from;
+    }
+    i64::from_be_bytes(short)
 }
 
 /// 16 bytes of SHA-256 over an event's details.

@@ -55,6 +55,8 @@
 
 mod account;
 mod catalogue;
+mod catalogue_change;
+mod catalogue_check;
 mod check;
 mod code;
 mod command;
@@ -79,9 +81,10 @@ mod write;
 
 pub use account::{AccountPatch, CreateAccount, create_account, patch_account};
 pub use catalogue::{Catalogue, LimitAction, LimitKind, Plan, Resource, Rule, Settings, Template, Unit};
+pub use catalogue_change::{CatalogueChange, CatalogueRuling, InUse, change_catalogue};
 pub use check::{Check, Decision, Figures, Limit, Reason, Standing, check};
 pub use code::Code;
-pub use command::{Actor, Facts, Halt, Making, Need, Ruling, Session, View};
+pub use command::{Actor, Fact, Facts, Halt, Making, Need, Ruling, Session, View};
 pub use consume::{Consume, Consumed, consume};
 pub use entitlement::{Attribute, Attributes, Comparison, Condition, ConditionTest, Entitlement, EntitlementStatus, Source};
 pub use grant::{EntitlementPatch, Grant, check_rule, grant, patch_entitlement, put_rule, remove_rule};
@@ -90,7 +93,7 @@ pub use id::{
     TemplateId, TreeId,
 };
 pub use lease::{Acquire, Lease, Leased, Renew, TTL_SECONDS_MAX, acquire, release, renew};
-pub use ledger::{Chain, Content, Effect, Fingerprint, LedgerEvent, RecordedRuling, details_hash};
+pub use ledger::{Chain, Content, Effect, Fingerprint, LedgerEvent, RecordedRuling, details_hash, key_hash};
 pub use meter::{Correct, Meter, Recorded, correct, meter};
 pub use plan::{Cancel, Provision, cancel, provision};
 pub use quantity::{Amount, Factor, Percent, QUANTITY_MAX, Quantity, QuantityError, SCALE, Total};

@@ -101,24 +101,17 @@ pub fn meter(view: &View<'_>, making: &mut Making<'_>, meter: &Meter) -> Result<
         (None, None) => view.now,
     };
     let amount = Amount::of(meter.quantity, factor);
-    if amount.0 < 0 {
-        if let Some(original) = original {
-            let total = original.quantity.millionths().saturating_add(view.facts.corrections_of(original.id)?.millionths());
-            if total.saturating_add(meter.quantity.millionths()) < 0 {
-                return Err(Refusal::BelowZero { resource: resource.code.to_string() }.into());
-            }
+    if let Some(original) = original {
+        let corrections = view.facts.corrections_of(original.id)?.millionths().saturating_add(meter.quantity.millionths());
+        if meter.quantity.is_negative() && original.quantity.millionths().saturating_add(corrections) < 0 {
+            return Err(Refusal::BelowZero { resource: resource.code.to_string() }.into());
         }
+    }
+    if amount.0 < 0 {
         check_not_below_zero(view, &path, resource, meter.scope.as_ref(), occurred_at, amount)?;
     }
     let attributes = Attributes::new();
-    let request = Request {
-        account: meter.account,
-        resource,
-        scope: meter.scope.as_ref(),
-        amount: Some(amount),
-        attributes: &attributes,
-        freed: Amount::ZERO,
-    };
+    let request = Request { resource, scope: meter.scope.as_ref(), amount: Some(amount), attributes: &attributes, extends: None };
     let pools = pools(view, &request, &path)?;
     let recording = Recording {
         key: meter.key.clone(),
@@ -129,8 +122,9 @@ pub fn meter(view: &View<'_>, making: &mut Making<'_>, meter: &Meter) -> Result<
         amount,
         occurred_at,
         ruling: None,
+        original: original.map(Arc::as_ref),
     };
-    let (event, writes) = record(view, making, &path, &pools.judged, recording);
+    let (event, writes) = record(view, making, &path, &pools.judged, recording)?;
     Ok(Ruling { answer: Recorded { event, replayed: false }, writes })
 }
 
@@ -158,7 +152,8 @@ pub fn correct(view: &View<'_>, making: &mut Making<'_>, correct: &Correct) -> R
         if same {
             return Ok(Ruling::unchanged(Recorded { event: event.id, replayed: true }));
         }
-        return Err(Refusal::IdempotencyConflict { key: correct.key.to_string(), argument: "details" }.into());
+        let argument = if event.corrects == Some(original.id) { "details" } else { "event_id" };
+        return Err(Refusal::IdempotencyConflict { key: correct.key.to_string(), argument }.into());
     }
     if correct.quantity.is_some_and(Quantity::is_negative) {
         return Err(Refusal::QuantityNotPositive { argument: "quantity" }.into());

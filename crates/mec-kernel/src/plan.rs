@@ -79,10 +79,8 @@ pub fn cancel(view: &View<'_>, making: &mut Making<'_>, cancel: &Cancel) -> Resu
     let fits = |reference: &str| cancel.reference.as_deref().is_none_or(|wanted| wanted == reference);
     let mut writes = Vec::new();
     for held in node.plans.iter().filter(|held| held.plan == cancel.plan && fits(&held.reference) && !held.is_over(view.now)) {
-        writes.push(Write::AccountPlan(Arc::new(AccountPlan {
-            ends_at: Some(at.max(held.starts_at)),
-            ..AccountPlan::clone(held)
-        })));
+        let ends_at = Some(earlier(held.ends_at, at).max(held.starts_at));
+        writes.push(Write::AccountPlan(Arc::new(AccountPlan { ends_at, ..AccountPlan::clone(held) })));
     }
     let mut ended: i64 = 0;
     let reason = format!("cancel_plan {}", cancel.plan);
@@ -110,24 +108,32 @@ impl Work<'_, '_, '_> {
     /// The account's one plan: what it replaces ends when it starts.
     fn base(&mut self) -> Result<i64, Halt> {
         let now = self.view.now;
-        let held =
-            self.node.plans.iter().rfind(|held| held.plan == self.plan.id && !held.is_addon && !held.is_over(now)).cloned();
-        let standing = self.standing();
-        if let Some(held) = held.filter(|_| !standing.is_empty()) {
-            let is_newest = standing.iter().all(|row| row.plan_version == Some(self.plan.version));
-            if !self.provision.migrate || is_newest {
-                return self.keep(&held, &standing);
-            }
+        // Repeated is what would be in force at the start without this; one scheduled for later is brought forward.
+        let is_repeated =
+            |held: &&Arc<AccountPlan>| held.plan == self.plan.id && !held.is_addon && held.is_current(self.start.max(now));
+        let held = self.node.plans.iter().rfind(is_repeated).cloned();
+        let mut standing = self.standing();
+        standing.retain(|row| held.as_ref().is_some_and(|held| came_with(row, held)));
+        let is_newest = standing.iter().all(|row| row.plan_version == Some(self.plan.version));
+        let is_migration = self.provision.migrate && !is_newest;
+        if let Some(held) = held.as_ref().filter(|_| !standing.is_empty() && !is_migration) {
+            return self.keep(held, &standing);
         }
         self.check_new()?;
-        if self.plan.is_trial
-            && self.view.facts.trials()?.iter().any(|trial| !(trial.account == self.node.account.id && self.provision.migrate))
-        {
+        let is_own = |trial: &AccountPlan| {
+            let is_moved = trial.plan == self.plan.id && trial.starts_at > now;
+            trial.account == self.node.account.id && (is_moved || is_migration)
+        };
+        if self.plan.is_trial && self.view.facts.trials()?.iter().any(|trial| !is_own(trial)) {
             return Err(Refusal::TrialUsed { plan: self.plan.id.to_string() }.into());
         }
         let anchor = self.node.current_plan(now).map_or(self.start, |current| current.anchor);
         self.end_plans();
-        let ends_at = self.ends_at();
+        // A migration changes what the plan grants, not until when.
+        let ends_at = match held.filter(|_| is_migration) {
+            Some(held) => self.provision.until.or(held.ends_at),
+            None => self.ends_at(),
+        };
         self.put_plan(anchor, ends_at);
         self.grant(anchor, ends_at, Source::Plan, |template, quantity| {
             if template.per_quantity { template.quantity.map(|each| each.times(quantity)) } else { template.quantity.map(Some) }
@@ -144,10 +150,10 @@ impl Work<'_, '_, '_> {
                 .node
                 .plans
                 .iter()
-                .filter(|other| !other.is_addon && other.starts_at > now && !other.is_over(now))
+                .filter(|other| !other.is_addon && other.starts_at > now.max(held.starts_at) && !other.is_over(now))
                 .cloned()
                 .collect();
-            for other in scheduled.iter().filter(|other| other.plan != held.plan) {
+            for other in &scheduled {
                 self.end_plan(other);
             }
             for row in standing {
@@ -169,11 +175,11 @@ impl Work<'_, '_, '_> {
             held.is_addon && held.plan == self.plan.id && held.reference == self.provision.reference && !held.is_over(now)
         });
         let wanted = self.ends_at();
-        if let Some(held) = held.cloned().filter(|_| !standing.is_empty()) {
+        if let Some(held) = held.filter(|_| !standing.is_empty()) {
             if held.quantity == self.provision.quantity && held.ends_at == wanted {
                 return Ok(count(standing.len()));
             }
-            let plan = AccountPlan { quantity: self.provision.quantity, ends_at: wanted, ..AccountPlan::clone(&held) };
+            let plan = AccountPlan { quantity: self.provision.quantity, ends_at: wanted, ..AccountPlan::clone(held) };
             self.writes.push(Write::AccountPlan(Arc::new(plan)));
             for row in &standing {
                 let template =
@@ -185,6 +191,11 @@ impl Work<'_, '_, '_> {
             return Ok(count(standing.len()));
         }
         self.check_new()?;
+        if let Some(held) = held {
+            // Its rows were ended one by one: so is it.
+            let ends_at = Some(earlier(held.ends_at, self.start).max(held.starts_at));
+            self.writes.push(Write::AccountPlan(Arc::new(AccountPlan { ends_at, ..AccountPlan::clone(held) })));
+        }
         let anchor = self.node.current_plan(now).map_or(self.start, |current| current.anchor);
         self.put_plan(anchor, wanted);
         self.grant(anchor, wanted, Source::Addon, |template, quantity| template.quantity.map(|each| each.times(quantity)))
@@ -212,8 +223,9 @@ impl Work<'_, '_, '_> {
         let gives = |row: &&Arc<Entitlement>| row.resource == template.resource && row.is_standing(self.view.now);
         let joins = |row: &Arc<Entitlement>| row.source != Source::Addon && row.scope == template.scope;
         let here = self.node.entitlements.iter().filter(gives).any(joins);
-        let limited = path.iter().flat_map(|node| node.entitlements.iter().filter(gives)).any(|row| row.source != Source::Addon);
-        if limited && !here {
+        let caps = |row: &Arc<Entitlement>| row.source != Source::Addon && row.quantity.is_some();
+        let is_limited = path.iter().flat_map(|node| node.entitlements.iter().filter(gives)).any(caps);
+        if is_limited && !here {
             let (plan, resource) = (self.plan.id.to_string(), template.resource.to_string());
             return Err(Refusal::AddonNoPool { plan, resource }.into());
         }
@@ -231,19 +243,20 @@ impl Work<'_, '_, '_> {
     /// Ends a plan and its rows when the new one starts; one that has not begun by then never does.
     fn end_plan(&mut self, held: &Arc<AccountPlan>) {
         let (now, start) = (self.view.now, self.start.max(self.view.now));
-        let ends_at = held.ends_at.map_or(start, |end| end.min(start)).max(held.starts_at);
-        self.writes.push(Write::AccountPlan(Arc::new(AccountPlan { ends_at: Some(ends_at), ..AccountPlan::clone(held) })));
-        let rows: Vec<_> = self
-            .node
-            .entitlements
-            .iter()
-            .filter(|row| row.source == Source::Plan && row.plan.as_ref() == Some(&held.plan) && row.is_standing(now))
-            .cloned()
-            .collect();
+        let ends_at = earlier(held.ends_at, start).max(held.starts_at);
+        if held.ends_at != Some(ends_at) {
+            let ended = AccountPlan { ends_at: Some(ends_at), ..AccountPlan::clone(held) };
+            self.writes.push(Write::AccountPlan(Arc::new(ended)));
+        }
+        let is_ended = |row: &&Arc<Entitlement>| {
+            row.source == Source::Plan
+                && came_with(row, held)
+                && row.is_standing(now)
+                && row.valid_until.is_none_or(|until| until > start)
+        };
         let reason = format!("provision_plan {}", self.plan.id);
-        for row in rows {
-            let at = if held.starts_at >= start { now } else { row.valid_until.map_or(start, |until| until.min(start)) };
-            self.writes.push(end(&row, at, now, self.making, &reason));
+        for row in self.node.entitlements.iter().filter(is_ended) {
+            self.writes.push(end(row, start, now, self.making, &reason));
         }
     }
 
@@ -339,9 +352,22 @@ pub(crate) fn entitlement_write(row: Entitlement, action: &'static str, making: 
     Write::Entitlement { row: Arc::new(row), metadata: None, audit }
 }
 
-/// Ends `row` at `at`; a row that ends by now is expired for good.
+/// `at`, or the end that was set where it is earlier: ending something never makes it longer.
+fn earlier(end: Option<Time>, at: Time) -> Time {
+    end.map_or(at, |end| end.min(at))
+}
+
+/// Whether `row` is one of those that `held` gave, and not of the same plan at another time.
+fn came_with(row: &Entitlement, held: &AccountPlan) -> bool {
+    row.plan.as_ref() == Some(&held.plan)
+        && held.ends_at.is_none_or(|end| row.valid_from < end)
+        && row.valid_until.is_none_or(|until| until > held.starts_at)
+}
+
+/// Ends `row` at `at`; a row that ends by now, or before it begins, is expired for good.
 fn end(row: &Arc<Entitlement>, at: Time, now: Time, making: &mut Making<'_>, reason: &str) -> Write {
-    let status = if at <= now { EntitlementStatus::Expired } else { row.status };
+    let at = earlier(row.valid_until, at);
+    let status = if at <= now.max(row.valid_from) { EntitlementStatus::Expired } else { row.status };
     let ended = Entitlement { status, valid_until: Some(at.max(row.valid_from)), updated_at: now, ..Entitlement::clone(row) };
     entitlement_write(ended, if status == EntitlementStatus::Expired { "expire" } else { "update" }, making, reason.to_owned())
 }
@@ -372,16 +398,10 @@ pub(crate) fn marks_after(view: &View<'_>, path: &[&Arc<Node>], writes: &mut Vec
         else {
             continue;
         };
-        let request = Request {
-            account: node.account.id,
-            resource,
-            scope: scope.as_ref(),
-            amount: None,
-            attributes: &attributes,
-            freed: Amount::ZERO,
-        };
+        let request = Request { resource, scope: scope.as_ref(), amount: None, attributes: &attributes, extends: None };
         let path = after.path(node.account.id)?;
-        let pools = pools(&after, &request, path.get(..1).unwrap_or_default())?;
+        let mut pools = pools(&after, &request, &path)?;
+        pools.judged.retain(|judged| judged.pool.level == 0);
         found.extend(marks(&pools.judged, Amount::ZERO, view.now, view.now));
     }
     writes.extend(found);

@@ -70,17 +70,29 @@ impl<'a> Pool<'a> {
 
     /// What is used and what is held, in base units.
     pub(crate) fn usage(&self, kind: LimitKind, now: Time) -> Result<(Amount, Amount), Halt> {
-        if kind == LimitKind::Concurrency {
-            let seats = self.node.seats_of(&self.key.resource, self.key.scope.as_ref());
-            return Ok((seats.map_or(Amount::ZERO, |seats| seats.live(now)), Amount::ZERO));
-        }
         let total =
             self.node.windows.get(&self.key).ok_or_else(|| Halt::Need(Need::Window(self.node.account.id, self.key.clone())))?;
+        if kind == LimitKind::Concurrency {
+            return Ok((self.seats_at(now), Amount::ZERO));
+        }
         Ok((total.used_at(self.key.window, now).or_zero(), total.held.live(now)))
     }
 
-    /// Since when use is above the limit, as the write that took it there noted.
-    pub(crate) fn over_since(&self) -> Option<Time> {
+    /// The live leases that outlast `at`.
+    pub(crate) fn seats_at(&self, at: Time) -> Amount {
+        let seats = self.node.seats_of(&self.key.resource, self.key.scope.as_ref());
+        seats.map_or(Amount::ZERO, |seats| seats.live(at))
+    }
+
+    /// Since when use is above the limit, as the write that took it there noted. What lapses by itself (a lease, a
+    /// step of a rolling window) may have brought it back below without a write: then the note is void.
+    pub(crate) fn over_since(&self, used: Amount) -> Option<Time> {
+        let limit = self.limit?;
+        self.noted().filter(|_| used > limit)
+    }
+
+    /// The note itself, void or not.
+    pub(crate) fn noted(&self) -> Option<Time> {
         self.node.windows.get(&self.key).and_then(|total| total.over_since)
     }
 

@@ -85,7 +85,7 @@ impl std::str::FromStr for Quantity {
             _ => (false, text),
         };
         let (mantissa, exponent) = match rest.split_once(['e', 'E']) {
-            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().map_err(|_| QuantityError::NotANumber)?),
+            Some((mantissa, exponent)) => (mantissa, read_exponent(exponent).ok_or(QuantityError::NotANumber)?),
             None => (rest, 0),
         };
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
@@ -120,6 +120,15 @@ impl std::str::FromStr for Quantity {
         let millionths = i64::try_from(value).map_err(|_| QuantityError::TooLarge)?;
         Self::from_millionths(if negative { millionths.saturating_neg() } else { millionths }).ok_or(QuantityError::TooLarge)
     }
+}
+
+/// A power of ten; one beyond an `i32` is as good as the largest.
+fn read_exponent(text: &str) -> Option<i32> {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    Some(text.parse().unwrap_or(if text.starts_with('-') { i32::MIN } else { i32::MAX }))
 }
 
 impl fmt::Display for Quantity {

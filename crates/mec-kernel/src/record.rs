@@ -12,8 +12,8 @@ use crate::ledger::{Chain, Content, Effect, Fingerprint, LedgerEvent, RecordedRu
 use crate::quantity::Amount;
 use crate::refusal::Refusal;
 use crate::time::Time;
-use crate::tree::{Node, WindowKey};
-use crate::window::{Window, WindowKind, window_at};
+use crate::tree::{Node, WindowKey, WindowTotal};
+use crate::window::{Window, window_at};
 use crate::write::Write;
 
 /// An event that is to be recorded; everything about it has been checked.
@@ -27,6 +27,8 @@ pub(crate) struct Recording<'a> {
     pub(crate) amount: Amount,
     pub(crate) occurred_at: Time,
     pub(crate) ruling: Option<RecordedRuling>,
+    /// The event it corrects.
+    pub(crate) original: Option<&'a LedgerEvent>,
 }
 
 /// The event under `key`: `None` where the key is free, a conflict where it stands for something else.
@@ -55,8 +57,8 @@ pub(crate) fn record(
     path: &[&Arc<Node>],
     pools: &[Judged<'_>],
     recording: Recording<'_>,
-) -> (EventId, Vec<Write>) {
-    let effects = effects(path, pools, &recording);
+) -> Result<(EventId, Vec<Write>), Halt> {
+    let effects = if recording.amount.0 < 0 { taken_back(view, path, &recording)? } else { accrued(pools, &recording, view.now) };
     let mut event = LedgerEvent {
         id: EventId(making.ids.draw()),
         tree_seq: view.tree.head.next_seq,
@@ -86,29 +88,37 @@ pub(crate) fn record(
     let marks = marks(pools, recording.amount, recording.occurred_at, view.now);
     writes.push(Write::Event { event: Arc::new(event), path: path.iter().map(|node| node.account.id).collect() });
     writes.extend(marks);
-    (id, writes)
+    Ok((id, writes))
 }
 
-/// Overage this event accrues in pools that bill it, or takes back.
-fn effects(path: &[&Arc<Node>], pools: &[Judged<'_>], recording: &Recording<'_>) -> Vec<Effect> {
-    let mut effects = Vec::new();
-    if recording.amount.0 < 0 {
-        for node in path {
-            for (key, total) in &node.windows {
-                let moved = key.resource == recording.resource.code
-                    && (key.scope.is_none() || key.scope.as_deref() == recording.content.scope)
-                    && key.window.holds(recording.occurred_at);
-                if moved && total.overage.0 > 0 {
-                    let overage = total.overage.min(recording.amount.negated()).negated();
-                    effects.push(Effect { account: node.account.id, key: key.clone(), overage, price: None });
-                }
-            }
+/// Overage this event takes back: first of all, from every counter it lowers. A closed window's counter is looked up
+/// like any other, so what is taken back never depends on what happens to be loaded.
+fn taken_back(view: &View<'_>, path: &[&Arc<Node>], recording: &Recording<'_>) -> Result<Vec<Effect>, Halt> {
+    let resource = recording.resource;
+    let mut counters = counters(view, path, resource, recording.content.scope, recording.occurred_at);
+    for effect in recording.original.map(|event| event.effects.as_slice()).unwrap_or_default() {
+        if !counters.iter().any(|(node, key)| node.account.id == effect.account && *key == effect.key)
+            && let Some(node) = path.iter().find(|node| node.account.id == effect.account)
+        {
+            counters.push((node, effect.key.clone()));
         }
-        return effects;
     }
+    let mut effects = Vec::new();
+    for (node, key) in counters {
+        let overage = total(node, &key)?.overage.min(recording.amount.negated());
+        if overage.0 > 0 {
+            effects.push(Effect { account: node.account.id, key, overage: overage.negated(), price: None });
+        }
+    }
+    Ok(effects)
+}
+
+/// Overage this event accrues in pools that bill it.
+fn accrued(pools: &[Judged<'_>], recording: &Recording<'_>, now: Time) -> Vec<Effect> {
+    let mut effects = Vec::new();
     for judged in pools {
         let pool = &judged.pool;
-        if pool.rule.action == LimitAction::Overage && pool.key.window.holds(recording.occurred_at) {
+        if pool.rule.action == LimitAction::Overage && pool.key.window.counts(recording.occurred_at, now) {
             let overage = judged.beyond(recording.amount);
             if overage.0 > 0 {
                 let price = pool.rule.overage_price();
@@ -119,24 +129,24 @@ fn effects(path: &[&Arc<Node>], pools: &[Judged<'_>], recording: &Recording<'_>)
     effects
 }
 
-/// Notes of pools that `amount`, added at `at`, takes above their limit or back: where grace periods run from.
+/// Notes of pools that are above their limit once `amount` is added at `at`, or no longer: where grace periods run from.
 pub(crate) fn marks(pools: &[Judged<'_>], amount: Amount, at: Time, now: Time) -> Vec<Write> {
     let mut writes = Vec::new();
     for judged in pools {
         let pool = &judged.pool;
-        let Some(limit) = pool.limit.filter(|_| pool.key.window.holds(at)) else { continue };
-        let is_over = judged.used.plus(amount) > limit;
-        let over_since = match (is_over, pool.over_since()) {
-            (true, None) => Some(now),
-            (false, Some(_)) => None,
-            _ => continue,
-        };
+        let amount = if pool.key.window.counts(at, now) { amount } else { Amount::ZERO };
+        let is_over = pool.limit.is_some_and(|limit| judged.used.plus(amount) > limit);
+        let over_since = if is_over { pool.over_since(judged.used).or(Some(now)) } else { None };
+        if over_since == pool.noted() {
+            continue;
+        }
         writes.push(Write::Mark { account: pool.node.account.id, key: pool.key.clone(), over_since });
     }
     writes
 }
 
-/// Refuses an `amount` below zero that would take the account's own total below zero, in every window it counts in.
+/// Refuses an `amount` below zero that would take a total below zero: the account's own in any window that is counted
+/// at its level or above, or a rolling one.
 pub(crate) fn check_not_below_zero(
     view: &View<'_>,
     path: &[&Arc<Node>],
@@ -145,23 +155,56 @@ pub(crate) fn check_not_below_zero(
     occurred_at: Time,
     amount: Amount,
 ) -> Result<(), Halt> {
-    let Some(node) = path.first() else { return Ok(()) };
-    let zone = view.zone(path);
+    let Some(own) = path.first() else { return Ok(()) };
+    let below_zero = || Refusal::BelowZero { resource: resource.code.to_string() };
     let mut windows = vec![Window::LIFETIME];
-    if resource.limit_kind == LimitKind::Cumulative {
-        let plan = node.current_plan(view.now);
-        let rows = node.entitlements.iter().filter(|row| row.resource == resource.code && row.is_standing(view.now));
-        for row in rows.filter(|row| row.window.kind != WindowKind::Rolling) {
-            let anchor = plan.map_or(row.valid_from, |plan| plan.anchor);
-            windows.push(window_at(row.window, &zone, anchor, occurred_at));
+    for (node, key) in counters(view, path, resource, scope.map(Code::as_str), occurred_at) {
+        if !matches!(key.window, Window::Rolling { .. }) {
+            windows.push(key.window);
+        } else if key.window.counts(occurred_at, view.now)
+            && total(node, &key)?.used_at(key.window, view.now).plus(amount) < Amount::ZERO
+        {
+            return Err(below_zero().into());
         }
     }
-    for window in windows.into_iter().filter(|window| window.holds(occurred_at)) {
+    windows.sort();
+    windows.dedup();
+    for window in windows {
         let key = WindowKey { resource: resource.code.clone(), scope: scope.cloned(), window };
-        let total = node.windows.get(&key).ok_or_else(|| Halt::Need(Need::Window(node.account.id, key.clone())))?;
-        if total.own.plus(amount).0 < 0 {
-            return Err(Refusal::BelowZero { resource: resource.code.to_string() }.into());
+        if total(own, &key)?.own.plus(amount) < Amount::ZERO {
+            return Err(below_zero().into());
         }
     }
     Ok(())
+}
+
+/// The counters of rows that are not over, from the account up to its root, in which use at `at` counts.
+fn counters<'a>(
+    view: &View<'_>,
+    path: &[&'a Arc<Node>],
+    resource: &Resource,
+    scope: Option<&str>,
+    at: Time,
+) -> Vec<(&'a Arc<Node>, WindowKey)> {
+    let mut found: Vec<(&Arc<Node>, WindowKey)> = Vec::new();
+    for (level, node) in path.iter().copied().enumerate() {
+        let zone = view.zone(path.get(level..).unwrap_or_default());
+        let plan = node.current_plan(view.now);
+        let rows = node.entitlements.iter().filter(|row| row.resource == resource.code && row.is_standing(view.now));
+        for row in rows.filter(|row| row.scope.is_none() || row.scope.as_deref() == scope) {
+            let window = match resource.limit_kind {
+                LimitKind::Cumulative => window_at(row.window, &zone, plan.map_or(row.valid_from, |plan| plan.anchor), at),
+                _ => Window::LIFETIME,
+            };
+            let key = WindowKey { resource: resource.code.clone(), scope: row.scope.clone(), window };
+            if window.holds(at) && !found.iter().any(|(other, of)| other.account.id == node.account.id && *of == key) {
+                found.push((node, key));
+            }
+        }
+    }
+    found
+}
+
+fn total<'a>(node: &'a Arc<Node>, key: &WindowKey) -> Result<&'a WindowTotal, Halt> {
+    node.windows.get(key).ok_or_else(|| Halt::Need(Need::Window(node.account.id, key.clone())))
 }

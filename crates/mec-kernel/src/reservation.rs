@@ -19,7 +19,7 @@ closed_list! {
 pub struct Reservation {
     /// Its id.
     pub id: ReservationId,
-    /// The caller's key: of the hold and of the event that settles it.
+    /// The caller's key of the hold.
     pub key: Code,
     /// Who holds.
     pub account: AccountId,

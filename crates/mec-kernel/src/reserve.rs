@@ -11,7 +11,7 @@ use crate::id::{EventId, ReservationId};
 use crate::lease::expiry;
 use crate::ledger::Content;
 use crate::quantity::{Amount, Quantity, QuantityError};
-use crate::record::{Recording, check_key, record};
+use crate::record::{Recording, check_key, record, replayed};
 use crate::refusal::Refusal;
 use crate::reservation::{Reservation, ReservationStatus};
 use crate::tree::Node;
@@ -74,14 +74,8 @@ pub fn reserve(view: &View<'_>, making: &mut Making<'_>, reserve: &Reserve) -> R
     }
     let expires_at = expiry(view.now, reserve.ttl_seconds)?;
     let amount = Amount::of(quantity, factor);
-    let request = Request {
-        account: check.account,
-        resource,
-        scope: check.scope.as_ref(),
-        amount: Some(amount),
-        attributes: &check.attributes,
-        freed: Amount::ZERO,
-    };
+    let request =
+        Request { resource, scope: check.scope.as_ref(), amount: Some(amount), attributes: &check.attributes, extends: None };
     let earlier = view.facts.hold(&reserve.key)?;
     if let Some(held) = earlier {
         let argument = if held.account != check.account {
@@ -101,7 +95,7 @@ pub fn reserve(view: &View<'_>, making: &mut Making<'_>, reserve: &Reserve) -> R
             return Err(Refusal::IdempotencyConflict { key: reserve.key.to_string(), argument }.into());
         }
     }
-    let judgement = judge(view, &request)?;
+    let judgement = judge(view, &request, &path)?;
     if let Some(held) = earlier {
         let standing = judgement.standing(view, &request, Effect::None, check.explain);
         return Ok(Ruling::unchanged(Reserved { standing, reservation: Some(held.clone()), replayed: true }));
@@ -166,14 +160,7 @@ pub fn settle(view: &View<'_>, making: &mut Making<'_>, settle: Settle) -> Resul
     tree.apply(&write(&path, Some(held.clone()), Arc::new(freed)), view.now);
     let without = View { tree: &tree, facts: &Facts::default(), catalogue: view.catalogue, now: view.now };
     let attributes = Attributes::new();
-    let request = Request {
-        account: held.account,
-        resource,
-        scope: held.scope.as_ref(),
-        amount: Some(amount),
-        attributes: &attributes,
-        freed: Amount::ZERO,
-    };
+    let request = Request { resource, scope: held.scope.as_ref(), amount: Some(amount), attributes: &attributes, extends: None };
     let path_without = without.path(held.account)?;
     let pools = pools(&without, &request, &path_without)?;
     let content = Content {
@@ -196,8 +183,13 @@ pub fn settle(view: &View<'_>, making: &mut Making<'_>, settle: Settle) -> Resul
         amount,
         occurred_at: held.reserved_at,
         ruling: None,
+        original: None,
     };
-    let (event, events) = record(view, making, &path, &pools.judged, recording);
+    // The key is ours to make, but nothing keeps a caller from having used it.
+    let (event, events) = match replayed(view, &recording.key, &recording.content, &recording.fingerprint)? {
+        Some(event) => (event.id, vec![]),
+        None => record(view, making, &path, &pools.judged, recording)?,
+    };
     let settled = Reservation { status: ReservationStatus::Settled, event: Some(event), ..Reservation::clone(held) };
     let mut writes = vec![write(&path, Some(held.clone()), Arc::new(settled))];
     writes.extend(events);

@@ -114,11 +114,11 @@ pub struct WindowKey {
 /// A window's total: an account's use and its descendants'.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WindowTotal {
-    /// Use of the account and everything below it.
+    /// Use of the account and everything below it; zero for a rolling window, whose use is in its steps.
     pub used: Amount,
-    /// Use of the account itself.
+    /// Use of the account itself; zero for a rolling window.
     pub own: Amount,
-    /// Use per step of a rolling window; empty for others.
+    /// Use of the account and everything below it per step of a rolling window; empty for others.
     pub steps: BTreeMap<i64, Amount>,
     /// Open reservations of the account and everything below it, by expiry.
     pub held: Expiries,
@@ -150,6 +150,7 @@ impl WindowTotal {
             }
             let sum = self.steps.entry(step).or_default();
             *sum = sum.plus(amount);
+            return;
         }
         self.used = self.used.plus(amount);
         if is_own {
@@ -381,11 +382,36 @@ impl Tree {
         }
     }
 
+    /// The counters `write` moved, as they are now: what a commit has to write.
+    pub fn moved_by<'a>(&'a self, write: &'a Write) -> Vec<(AccountId, &'a WindowKey, &'a WindowTotal)> {
+        match write {
+            Write::Event { event, path } => {
+                let nodes = path.iter().filter_map(|id| self.nodes.get(id));
+                let moved = nodes.flat_map(|node| {
+                    let of_event = move |(key, _): &(&WindowKey, &WindowTotal)| {
+                        key.resource == event.resource
+                            && (key.scope.is_none() || key.scope == event.scope)
+                            && key.window.holds(event.occurred_at)
+                    };
+                    node.windows.iter().filter(of_event).map(|(key, total)| (node.account.id, key, total))
+                });
+                moved.collect()
+            }
+            Write::Mark { account, key, .. } | Write::Window { account, key, .. } => {
+                let node = self.nodes.get(account);
+                let entry = node.and_then(|node| node.windows.get_key_value(key));
+                entry.map(|(key, total)| (*account, key, total)).into_iter().collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     fn apply_event(&mut self, event: &LedgerEvent, path: &[AccountId], now: Time) {
         self.head.next_seq = event.tree_seq.saturating_add(1);
         self.head.chain = event.chain;
         for id in path {
             self.change(*id, |node| {
+                node.windows.retain(|key, _| !key.window.is_over(now) || key.window.holds(event.occurred_at));
                 for (key, total) in windows_of(&mut node.windows, &event.resource, event.scope.as_ref()) {
                     if key.window.holds(event.occurred_at) {
                         total.add(key.window, event.occurred_at, now, event.amount, *id == event.account);

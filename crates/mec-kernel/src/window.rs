@@ -93,6 +93,14 @@ impl Window {
         }
     }
 
+    /// Whether an event at `at` still counts in it at `now`: a rolling window forgets what is older than it.
+    pub fn counts(self, at: Time, now: Time) -> bool {
+        match self {
+            Self::Fixed { .. } => self.holds(at),
+            Self::Rolling { seconds } => step_of(at, seconds) >= oldest_step(now, seconds),
+        }
+    }
+
     /// Whether nothing that happens from `now` on can count in it.
     pub fn is_over(self, now: Time) -> bool {
         matches!(self, Self::Fixed { end, .. } if end <= now)
@@ -182,7 +190,7 @@ fn hour(zone: &tz::TimeZone, at: Time) -> (Time, Time) {
     let local = at.micros().saturating_add(offset);
     let start = Time::from_micros(at.micros().saturating_sub(local.rem_euclid(HOUR)));
     let end = start.plus_micros(HOUR);
-    let turned = zone.preceding(jiff::Timestamp::from_microsecond(at.micros().saturating_add(1)).unwrap_or(timestamp)).next();
+    let turned = zone.preceding(just_after(timestamp).unwrap_or(timestamp)).next();
     let turns = zone.following(timestamp).next();
     (
         turned.map_or(start, |turn| start.max(Time::from_timestamp(turn.timestamp()))),
@@ -240,7 +248,16 @@ fn calendar_start(kind: WindowKind, zone: &tz::TimeZone, index: i64) -> Time {
     let Some(date) = date else {
         return if index < 0 { Time::BEGINNING } else { Time::FOREVER };
     };
-    zone.to_ambiguous_timestamp(date.at(0, 0, 0, 0)).compatible().map_or(Time::FOREVER, Time::from_timestamp)
+    let midnight = zone.to_ambiguous_timestamp(date.at(0, 0, 0, 0));
+    let is_skipped = matches!(midnight.offset(), tz::AmbiguousOffset::Gap { .. });
+    let Ok(first) = midnight.compatible() else { return Time::FOREVER };
+    // Where the clock jumped over midnight, the day begins at the jump.
+    let jump = just_after(first).and_then(|after| zone.preceding(after).next()).filter(|_| is_skipped);
+    Time::from_timestamp(jump.map_or(first, |jump| jump.timestamp()))
+}
+
+fn just_after(timestamp: jiff::Timestamp) -> Option<jiff::Timestamp> {
+    jiff::Timestamp::from_microsecond(timestamp.as_microsecond().saturating_add(1)).ok()
 }
 
 fn first_of(year: i64, month: i64) -> Option<civil::Date> {

@@ -1,0 +1,19 @@
+//! The kernel, proved: rules as tables a product manager can read, laws as properties, and every counter compared with
+//! a naive list of all that was written, after every single command.
+
+mod account_rows;
+mod catalogue;
+mod counters;
+mod decision_absence;
+mod decision_conditions;
+mod decision_levels;
+mod decision_limits;
+mod leases;
+mod plans;
+mod quantities;
+mod recording;
+mod reservations;
+mod table;
+mod windows;
+mod world;
+mod written;

@@ -1,0 +1,508 @@
+//! Recording use: keys, late and early events, corrections, returns, and what is refused (design 1.4).
+
+use mec_kernel::*;
+
+use crate::table::rows;
+use crate::world::{World, check_of, consume_of, grant_of, meter_of, quantity, time, total};
+
+fn used(world: &mut World, account: AccountId, resource: &str) -> String {
+    world.ask(account, resource, None).figures.unwrap().used.unwrap().to_string()
+}
+
+fn correction(event: EventId, key: &str, new_total: Option<&str>) -> Correct {
+    let details = format!("{{\"total\": {new_total:?}}}");
+    Correct { key: key.into(), event, quantity: new_total.map(quantity), details: details.into() }
+}
+
+#[test]
+fn the_same_key_and_content_is_the_same_event() {
+    let (mut world, account) = World::with("starter");
+    let meter = meter_of(account, "benchmark_runs", "5", "k");
+    let first = world.try_meter(&meter).unwrap();
+    world.pass(86_400 * 100);
+    let again = world.try_meter(&meter).unwrap();
+    assert_eq!(again, Recorded { event: first.event, replayed: true });
+    assert_eq!(world.written.events.len(), 1);
+    assert!(world.last.is_empty());
+}
+
+#[test]
+fn defaults_are_filled_in_before_contents_are_compared() {
+    let (mut world, account) = World::with("starter");
+    let meter = meter_of(account, "gpu_hours", "5", "k");
+    world.try_meter(&meter).unwrap();
+    assert!(world.try_meter(&Meter { unit: Some("hour".into()), ..meter.clone() }).unwrap().replayed);
+    assert!(world.try_meter(&Meter { quantity: quantity("5.0000"), ..meter }).unwrap().replayed);
+}
+
+#[test]
+fn the_same_key_with_other_content_is_a_conflict_that_names_what_differs() {
+    let (mut world, account) = World::with("starter");
+    let child = world.child(account);
+    let first = Meter {
+        scope: Some("eu".into()),
+        occurred_at: Some(time("2026-01-30T11:00:00Z")),
+        details: Some("{\"job\": 1}".into()),
+        ..meter_of(account, "gpu_hours", "5", "k")
+    };
+    world.try_meter(&first).unwrap();
+    let table = [
+        ("account_id", Meter { account: child, ..first.clone() }),
+        ("resource_type", Meter { resource: "benchmark_runs".into(), ..first.clone() }),
+        ("resource_scope", Meter { scope: None, ..first.clone() }),
+        ("quantity", Meter { quantity: quantity("5.000001"), ..first.clone() }),
+        ("unit_code", Meter { unit: Some("minute".into()), ..first.clone() }),
+        ("occurred_at", Meter { occurred_at: Some(time("2026-01-30T11:00:00.000001Z")), ..first.clone() }),
+        ("occurred_at", Meter { occurred_at: None, ..first.clone() }),
+        ("corrects_event_id", Meter { is_correction: true, ..first.clone() }),
+        ("details", Meter { details: None, ..first.clone() }),
+        ("details", Meter { details: Some("{\"job\": 2}".into()), ..first.clone() }),
+    ];
+    for (argument, other) in table {
+        let conflict = Refusal::IdempotencyConflict { key: "k".to_owned(), argument };
+        assert_eq!(world.try_meter(&other), Err(conflict), "{argument}");
+    }
+    assert_eq!(world.written.events.len(), 1);
+}
+
+#[test]
+fn an_instant_that_was_omitted_stays_omitted() {
+    let (mut world, account) = World::with("starter");
+    let meter = meter_of(account, "gpu_hours", "5", "k");
+    world.try_meter(&meter).unwrap();
+    let said = Meter { occurred_at: Some(world.now), ..meter };
+    let conflict = Refusal::IdempotencyConflict { key: "k".to_owned(), argument: "occurred_at" };
+    assert_eq!(world.try_meter(&said), Err(conflict));
+}
+
+#[test]
+fn a_key_is_shared_by_a_tree_and_by_consume_and_meter() {
+    let (mut world, account) = World::with("starter");
+    let child = world.child(account);
+    let consumed = world.consume(child, "benchmark_runs", "5", "k");
+    let metered = world.try_meter(&meter_of(child, "benchmark_runs", "5", "k")).unwrap();
+    assert_eq!((Some(metered.event), metered.replayed), (consumed.event, true));
+    assert_eq!(world.try_meter(&meter_of(account, "benchmark_runs", "5", "k")).unwrap_err().code(), "MEC_IDEMPOTENCY_CONFLICT");
+    let metered = world.try_meter(&meter_of(child, "benchmark_runs", "5", "other way round")).unwrap();
+    let consumed = world.consume(child, "benchmark_runs", "5", "other way round");
+    assert_eq!((consumed.event, consumed.replayed), (Some(metered.event), Some(None)));
+}
+
+#[test]
+fn a_key_has_1_to_255_characters() {
+    let (mut world, account) = World::with("starter");
+    let longest = "é".repeat(255);
+    for (key, is_good) in [("", false), ("k", true), (&longest, true), (&format!("{longest}é"), false)] {
+        let metered = world.try_meter(&meter_of(account, "benchmark_runs", "1", key));
+        assert_eq!(metered.is_ok(), is_good);
+        let consumed = world.try_consume(&consume_of(account, "benchmark_runs", "1", key));
+        assert_eq!(consumed.is_ok(), is_good);
+    }
+}
+
+#[test]
+fn a_refused_consume_leaves_its_key_free() {
+    let (mut world, account) = World::with("starter");
+    world.meter(account, "benchmark_runs", "100");
+    let refused = world.consume(account, "benchmark_runs", "1", "k");
+    assert_eq!((refused.standing.decision, refused.event, refused.replayed), (Decision::Block, None, None));
+    // Decided anew once there is room, even with other content.
+    world.provision(account, "pro");
+    let granted = world.consume(account, "benchmark_runs", "2", "k");
+    assert!(granted.event.is_some());
+    assert_eq!(granted.replayed, None);
+}
+
+#[test]
+fn an_effect_replays_for_ever_with_its_decision_and_todays_quantities() {
+    let (mut world, account) = World::with("starter");
+    world.meter(account, "benchmark_runs", "85");
+    let first = world.consume(account, "benchmark_runs", "10", "k");
+    let row = world.row(account, "benchmark_runs").id;
+    assert_eq!(first.standing.reason.to_string(), "Usage at 85.0% of limit");
+    world.meter(account, "benchmark_runs", "5");
+    let told = RecordedRuling {
+        decision: Decision::Warn,
+        reason: "Usage at 85.0% of limit".into(),
+        reason_code: "near_limit".into(),
+        entitlement: Some(row),
+    };
+    let again = world.consume(account, "benchmark_runs", "10", "k");
+    assert_eq!((again.event, again.replayed), (first.event, Some(Some(told.clone()))));
+    assert_eq!(again.standing.figures.unwrap().used, total("100"));
+    // Nothing is left, the account is suspended: what was recorded stays recorded.
+    world.set_status(account, AccountStatus::Suspended);
+    let again = world.consume(account, "benchmark_runs", "10", "k");
+    assert_eq!((again.event, again.replayed, again.standing.figures), (first.event, Some(Some(told)), None));
+}
+
+#[test]
+fn of_many_who_race_for_the_last_unit_one_gets_it_at_every_level() {
+    let (mut world, organization) = World::with("starter");
+    let users: Vec<_> = (0..10).map(|_| world.child(organization)).collect();
+    world.meter(organization, "benchmark_runs", "99");
+    let won = users
+        .iter()
+        .enumerate()
+        .filter(|(place, user)| world.consume(**user, "benchmark_runs", "1", &format!("racer {place}")).event.is_some());
+    assert_eq!(won.count(), 1);
+    assert_eq!(used(&mut world, organization, "benchmark_runs"), "100");
+}
+
+#[test]
+fn use_is_recorded_beyond_every_limit_and_for_whomever() {
+    let (mut world, account) = World::with("starter");
+    world.meter(account, "benchmark_runs", "1000");
+    assert_eq!(used(&mut world, account, "benchmark_runs"), "1000");
+    for status in [AccountStatus::Suspended, AccountStatus::Closed] {
+        world.set_status(account, status);
+        world.meter(account, "benchmark_runs", "1");
+    }
+    let stranger = world.root();
+    world.meter(stranger, "gpu_hours", "1");
+    assert_eq!(world.written.events.len(), 4);
+}
+
+#[test]
+fn bad_events_are_refused_and_nothing_is_recorded() {
+    let (mut world, account) = World::with("starter");
+    let nobody = AccountId(account.0 + 1);
+    let table = "
+        | who    | resource         | unit   | quantity | consume                   | meter                     |
+        | nobody | benchmark_runs   | -      | 1        | MEC_ACCOUNT_NOT_FOUND     | MEC_ACCOUNT_NOT_FOUND     |
+        | acme   | nothing          | -      | 1        | MEC_RESOURCE_NOT_FOUND    | MEC_RESOURCE_NOT_FOUND    |
+        | acme   | benchmark_runs   | parsec | 1        | MEC_UNIT_NOT_FOUND        | MEC_UNIT_NOT_FOUND        |
+        | acme   | benchmark_runs   | minute | 1        | MEC_UNIT_NOT_ALLOWED      | MEC_UNIT_NOT_ALLOWED      |
+        | acme   | benchmark_runs   | -      | 0        | MEC_QUANTITY_NOT_POSITIVE | MEC_QUANTITY_NOT_POSITIVE |
+        | acme   | benchmark_runs   | -      | -1       | MEC_QUANTITY_NOT_POSITIVE | MEC_QUANTITY_NOT_POSITIVE |
+        | acme   | server_instances | -      | 0        | MEC_QUANTITY_NOT_POSITIVE | MEC_QUANTITY_NOT_POSITIVE |
+        | acme   | server_instances | -      | -1       | MEC_BELOW_ZERO            | MEC_BELOW_ZERO            |
+        | acme   | concurrent_users | -      | 1        | MEC_WRONG_LIMIT_KIND      | MEC_WRONG_LIMIT_KIND      |
+        | acme   | platform_access  | -      | 1        | MEC_WRONG_LIMIT_KIND      | MEC_WRONG_LIMIT_KIND      |
+    ";
+    for row in rows(table) {
+        let who = if row.cell("who") == "nobody" { nobody } else { account };
+        let unit = row.given("unit").map(Code::from);
+        let mut consume = consume_of(who, row.cell("resource"), row.cell("quantity"), "k");
+        consume.check.unit = unit.clone();
+        assert_eq!(world.try_consume(&consume).unwrap_err().code(), row.cell("consume"), "{row}");
+        let meter = Meter { unit, ..meter_of(who, row.cell("resource"), row.cell("quantity"), "k") };
+        assert_eq!(world.try_meter(&meter).unwrap_err().code(), row.cell("meter"), "{row}");
+    }
+    let nothing = Consume { check: check_of(account, "benchmark_runs", None), key: "k".into(), details: None };
+    assert_eq!(world.try_consume(&nothing).unwrap_err().code(), "MEC_QUANTITY_NOT_POSITIVE");
+    assert!(world.written.events.is_empty());
+}
+
+#[test]
+fn an_event_may_be_five_minutes_ahead_and_ninety_days_late() {
+    // Now is 2026-01-30T12:00:00Z.
+    let table = "
+        | occurred at                 | answer                 |
+        | 2026-01-30T12:05:00Z        | recorded               |
+        | 2026-01-30T12:05:00.000001Z | MEC_OCCURRED_IN_FUTURE |
+        | 2025-11-01T12:00:00Z        | recorded               |
+        | 2025-11-01T11:59:59.999999Z | MEC_OCCURRED_TOO_LATE  |
+    ";
+    for row in rows(table) {
+        let (mut world, account) = World::with("starter");
+        let occurred_at = Some(time(row.cell("occurred at")));
+        let answer = world.try_meter(&Meter { occurred_at, ..meter_of(account, "benchmark_runs", "1", "k") });
+        assert_eq!(answer.map_or_else(|refused| refused.code(), |_| "recorded"), row.cell("answer"), "{row}");
+    }
+}
+
+#[test]
+fn a_late_event_changes_its_own_window_only() {
+    let (mut world, account) = World::with("starter");
+    world.meter(account, "benchmark_runs", "10");
+    world.at("2026-02-01T00:00:00Z");
+    world.meter(account, "benchmark_runs", "1");
+    let late =
+        Meter { occurred_at: Some(time("2026-01-31T23:59:59.999999Z")), ..meter_of(account, "benchmark_runs", "5", "late") };
+    world.try_meter(&late).unwrap();
+    assert_eq!(used(&mut world, account, "benchmark_runs"), "1");
+}
+
+#[test]
+fn an_event_ahead_counts_when_its_window_comes() {
+    let (mut world, account) = World::with("starter");
+    world.at("2026-01-31T23:58:00Z");
+    let ahead = Meter { occurred_at: Some(time("2026-02-01T00:00:00Z")), ..meter_of(account, "benchmark_runs", "5", "ahead") };
+    world.try_meter(&ahead).unwrap();
+    assert_eq!(used(&mut world, account, "benchmark_runs"), "0");
+    world.at("2026-02-01T00:00:00Z");
+    assert_eq!(used(&mut world, account, "benchmark_runs"), "5");
+}
+
+#[test]
+fn a_correction_sets_a_new_total_and_a_void_sets_none() {
+    let (mut world, account) = World::with("starter");
+    let event = world.meter(account, "benchmark_runs", "50");
+    for (key, new_total, expected) in [("up", Some("70"), "70"), ("down", Some("30"), "30"), ("void", None, "0")] {
+        world.pass(1);
+        let recorded = world.try_correct(&correction(event, key, new_total)).unwrap();
+        let written = world.written.event(recorded.event).unwrap();
+        assert_eq!((written.is_correction, written.corrects), (true, Some(event)));
+        assert_eq!(written.occurred_at, world.written.event(event).unwrap().occurred_at);
+        assert_eq!(used(&mut world, account, "benchmark_runs"), expected, "{key}");
+    }
+}
+
+#[test]
+fn a_correction_repeated_is_the_same_and_with_another_total_a_conflict() {
+    let (mut world, account) = World::with("starter");
+    let (event, other) = (world.meter(account, "benchmark_runs", "50"), world.meter(account, "benchmark_runs", "5"));
+    let first = world.try_correct(&correction(event, "k", Some("30"))).unwrap();
+    assert_eq!(world.try_correct(&correction(event, "k", Some("30"))).unwrap(), Recorded { replayed: true, ..first });
+    let conflict = |argument| Err(Refusal::IdempotencyConflict { key: "k".to_owned(), argument });
+    assert_eq!(world.try_correct(&correction(event, "k", Some("31"))), conflict("details"));
+    assert_eq!(world.try_correct(&correction(other, "k", Some("30"))), conflict("event_id"));
+}
+
+#[test]
+fn a_correction_that_changes_nothing_or_makes_no_sense_is_refused() {
+    let (mut world, account) = World::with("starter");
+    let event = world.meter(account, "benchmark_runs", "50");
+    let fix = world.try_correct(&correction(event, "fix", Some("40"))).unwrap().event;
+    let unknown = EventId(event.0 + 1);
+    let table = [
+        ("MEC_EVENT_NOT_FOUND", correction(unknown, "k", Some("1"))),
+        ("MEC_BAD_VALUE", correction(event, "k", Some("40"))),
+        ("MEC_QUANTITY_NOT_POSITIVE", correction(event, "k", Some("-1"))),
+        ("MEC_BAD_CORRECTION", correction(fix, "k", Some("1"))),
+        ("MEC_BAD_IDEMPOTENCY_KEY", correction(event, "", Some("1"))),
+    ];
+    for (code, bad) in table {
+        assert_eq!(world.try_correct(&bad).unwrap_err().code(), code);
+    }
+}
+
+#[test]
+fn a_metered_correction_must_agree_with_its_original() {
+    let (mut world, account) = World::with("starter");
+    let child = world.child(account);
+    let event = world.meter(account, "gpu_hours", "5");
+    let fix = Meter { is_correction: true, corrects: Some(event), ..meter_of(account, "gpu_hours", "-1", "fix") };
+    let table = [
+        ("account_id", Meter { account: child, ..fix.clone() }),
+        ("resource_type", Meter { resource: "benchmark_runs".into(), ..fix.clone() }),
+        ("resource_scope", Meter { scope: Some("eu".into()), ..fix.clone() }),
+        ("unit_code", Meter { unit: Some("minute".into()), ..fix.clone() }),
+        ("occurred_at", Meter { occurred_at: Some(world.now.plus_seconds(-1)), ..fix.clone() }),
+        ("is_correction", Meter { is_correction: false, quantity: quantity("1"), ..fix.clone() }),
+    ];
+    for (argument, bad) in table {
+        assert_eq!(world.try_meter(&bad), Err(Refusal::BadCorrection { argument }));
+    }
+    world.try_meter(&fix).unwrap();
+    assert_eq!(used(&mut world, account, "gpu_hours"), "4");
+    let too_much = Meter { quantity: quantity("-4.000001"), key: "too much".into(), ..fix };
+    assert_eq!(world.try_meter(&too_much).unwrap_err().code(), "MEC_BELOW_ZERO");
+}
+
+#[test]
+fn a_correction_of_a_closed_window_leaves_the_present_one_alone() {
+    let (mut world, account) = World::with("starter");
+    let event = world.meter(account, "benchmark_runs", "50");
+    world.at("2026-02-10T00:00:00Z");
+    world.meter(account, "benchmark_runs", "7");
+    world.try_correct(&correction(event, "fix", Some("20"))).unwrap();
+    assert_eq!(used(&mut world, account, "benchmark_runs"), "7");
+}
+
+#[test]
+fn a_total_never_goes_below_zero_in_the_window_of_the_correction() {
+    let (mut world, account) = World::with("starter");
+    world.meter(account, "benchmark_runs", "50");
+    world.at("2026-02-10T00:00:00Z");
+    world.meter(account, "benchmark_runs", "7");
+    let minus = |amount: &str, key: &str| Meter { is_correction: true, ..meter_of(account, "benchmark_runs", amount, key) };
+    assert_eq!(world.try_meter(&minus("-8", "k")).unwrap_err().code(), "MEC_BELOW_ZERO");
+    world.try_meter(&minus("-7", "k")).unwrap();
+    assert_eq!(used(&mut world, account, "benchmark_runs"), "0");
+}
+
+#[test]
+fn a_childs_total_never_goes_below_zero_in_a_window_that_only_its_parent_has() {
+    let (mut world, organization) = World::with("starter");
+    let user = world.child(organization);
+    world.meter(user, "benchmark_runs", "50");
+    world.at("2026-02-10T00:00:00Z");
+    world.meter(organization, "benchmark_runs", "20");
+    let minus = Meter { is_correction: true, ..meter_of(user, "benchmark_runs", "-1", "k") };
+    assert_eq!(world.try_meter(&minus).unwrap_err().code(), "MEC_BELOW_ZERO");
+}
+
+#[test]
+fn a_rolling_total_never_goes_below_zero() {
+    let mut world = World::new();
+    let account = world.root();
+    let window = Some(WindowRule { seconds: Some(3_600), ..WindowRule::of(WindowKind::Rolling) });
+    world.grant(&Grant { window, ..grant_of(account, "benchmark_runs", Some("10")) });
+    world.meter(account, "benchmark_runs", "5");
+    world.pass(2 * 3_600);
+    let minus = Meter { is_correction: true, ..meter_of(account, "benchmark_runs", "-5", "k") };
+    assert_eq!(world.try_meter(&minus).unwrap_err().code(), "MEC_BELOW_ZERO");
+}
+
+#[test]
+fn sixty_minutes_are_one_hour() {
+    let (mut world, account) = World::with("starter");
+    for minute in 0..60 {
+        let key = format!("minute {minute}");
+        world.try_meter(&Meter { unit: Some("minute".into()), ..meter_of(account, "gpu_hours", "1", &key) }).unwrap();
+    }
+    assert_eq!(used(&mut world, account, "gpu_hours"), "1");
+    for second in 0..36 {
+        let key = format!("second {second}");
+        world.try_meter(&Meter { unit: Some("second".into()), ..meter_of(account, "gpu_hours", "0.1", &key) }).unwrap();
+    }
+    assert_eq!(used(&mut world, account, "gpu_hours"), "1.001");
+}
+
+#[test]
+fn inventory_is_given_back_down_to_nothing() {
+    let (mut world, account) = World::with("starter");
+    let table = "
+        | how     | amount | answer         | owned |
+        | consume | 8      | recorded       | 8     |
+        | consume | 3      | block          | 8     |
+        | consume | -3     | recorded       | 5     |
+        | meter   | -2     | recorded       | 3     |
+        | consume | -4     | MEC_BELOW_ZERO | 3     |
+        | meter   | -4     | MEC_BELOW_ZERO | 3     |
+        | meter   | 20     | recorded       | 23    |
+        | consume | -1     | recorded       | 22    |
+        | consume | 1      | block          | 22    |
+        | meter   | -22    | recorded       | 0     |
+        | consume | 10     | recorded       | 10    |
+    ";
+    for (place, row) in rows(table).into_iter().enumerate() {
+        let key = format!("row {place}");
+        let answer = if row.cell("how") == "meter" {
+            let metered = world.try_meter(&meter_of(account, "server_instances", row.cell("amount"), &key));
+            metered.map_or_else(|refused| refused.code(), |_| "recorded")
+        } else {
+            let consumed = world.try_consume(&consume_of(account, "server_instances", row.cell("amount"), &key));
+            let told = |consumed: Consumed| consumed.event.map_or(consumed.standing.decision.code(), |_| "recorded");
+            consumed.map_or_else(|refused| refused.code(), told)
+        };
+        assert_eq!(answer, row.cell("answer"), "{row}");
+        assert_eq!(used(&mut world, account, "server_instances"), row.cell("owned"), "{row}");
+    }
+}
+
+#[test]
+fn inventory_is_owned_whatever_the_month() {
+    let (mut world, account) = World::with("starter");
+    world.consume(account, "server_instances", "8", "k");
+    world.pass(400 * 86_400);
+    assert_eq!(used(&mut world, account, "server_instances"), "8");
+}
+
+#[test]
+fn overage_accrues_when_use_is_recorded_and_is_taken_back_first() {
+    let (mut world, account) = World::with("starter");
+    let child = world.child(account);
+    world.rule("benchmark_runs", |rule| {
+        (rule.action, rule.overage_price) = (LimitAction::Overage, Some(quantity("0.1")));
+    });
+    let accrued = |world: &World| -> i128 {
+        let effects = world.written.events.iter().flat_map(|event| &event.effects);
+        effects.map(|effect| effect.overage.0 / i128::from(SCALE)).sum()
+    };
+    world.meter(child, "benchmark_runs", "98");
+    assert_eq!(accrued(&world), 0);
+    let event = world.consume(child, "benchmark_runs", "7", "goes over").event.unwrap();
+    assert_eq!(accrued(&world), 5);
+    let effect = &world.written.event(event).unwrap().effects[0];
+    assert_eq!((effect.account, effect.price), (account, Some(quantity("0.1"))));
+    world.meter(account, "benchmark_runs", "2");
+    assert_eq!(accrued(&world), 7);
+    // A higher limit does not take back what has accrued.
+    let row = world.row(account, "benchmark_runs").id;
+    world.set_limit(row, Some("106"));
+    world.meter(account, "benchmark_runs", "1");
+    assert_eq!(accrued(&world), 8);
+    // 7 becomes 1: six are taken back. Later the rest, and never more than had accrued.
+    world.try_correct(&correction(event, "less", Some("1"))).unwrap();
+    assert_eq!(accrued(&world), 2);
+    world.try_correct(&correction(event, "more", Some("2"))).unwrap();
+    assert_eq!(accrued(&world), 2, "101 of 106 are used: nothing is over");
+    let minus = Meter { is_correction: true, ..meter_of(child, "benchmark_runs", "-50", "much less") };
+    world.try_meter(&minus).unwrap();
+    assert_eq!(accrued(&world), 0);
+}
+
+#[test]
+fn a_correction_takes_overage_back_in_a_window_that_is_closed_by_then() {
+    for is_cold in [false, true] {
+        let (mut world, account) = World::with("starter");
+        world.is_cold = is_cold;
+        world.rule("benchmark_runs", |rule| rule.action = LimitAction::Overage);
+        let event = world.meter(account, "benchmark_runs", "105");
+        world.at("2026-02-10T00:00:00Z");
+        world.meter(account, "benchmark_runs", "1");
+        let fix = world.try_correct(&correction(event, "fix", Some("102"))).unwrap().event;
+        let effects = &world.written.event(fix).unwrap().effects;
+        assert_eq!(effects.len(), 1, "cold: {is_cold}");
+        assert_eq!(effects[0].overage, Amount(-3_000_000));
+    }
+}
+
+#[test]
+fn an_event_too_old_for_a_rolling_window_accrues_no_overage_in_it() {
+    let mut world = World::new();
+    let account = world.root();
+    world.rule("benchmark_runs", |rule| rule.action = LimitAction::Overage);
+    let window = Some(WindowRule { seconds: Some(3_600), ..WindowRule::of(WindowKind::Rolling) });
+    world.grant(&Grant { window, ..grant_of(account, "benchmark_runs", Some("10")) });
+    let occurred_at = Some(world.now.plus_seconds(-2 * 3_600));
+    world.try_meter(&Meter { occurred_at, ..meter_of(account, "benchmark_runs", "15", "old") }).unwrap();
+    assert!(world.written.events[0].effects.is_empty());
+    assert_eq!(used(&mut world, account, "benchmark_runs"), "0");
+}
+
+#[test]
+fn what_was_used_long_ago_leaves_a_rolling_window_step_by_step() {
+    // An hour in steps of a minute; 10 are used at 12:00:30.
+    let mut world = World::new();
+    let account = world.root();
+    let window = Some(WindowRule { seconds: Some(3_600), ..WindowRule::of(WindowKind::Rolling) });
+    world.grant(&Grant { window, ..grant_of(account, "benchmark_runs", Some("10")) });
+    world.at("2026-01-30T12:00:30Z");
+    world.consume(account, "benchmark_runs", "10", "k");
+    let table = "
+        | now                         | used |
+        | 2026-01-30T13:00:30Z        | 10   |
+        | 2026-01-30T13:00:59.999999Z | 10   |
+        | 2026-01-30T13:01:00Z        | 0    |
+    ";
+    for row in rows(table) {
+        world.at(row.cell("now"));
+        assert_eq!(used(&mut world, account, "benchmark_runs"), row.cell("used"), "{row}");
+    }
+}
+
+#[test]
+fn the_sums_of_hours_add_up_to_the_ledger() {
+    let (mut world, organization) = World::with("starter");
+    let user = world.child(organization);
+    world.rule("benchmark_runs", |rule| rule.action = LimitAction::Overage);
+    world.meter(organization, "benchmark_runs", "60");
+    world.meter(user, "benchmark_runs", "50");
+    let path = [user, organization];
+    let mut sums = std::collections::BTreeMap::<AccountId, HourSum>::new();
+    for event in &world.written.events {
+        let path = if event.account == user { &path[..] } else { &path[1..] };
+        for (account, sum) in HourSum::of(event, path) {
+            let old = sums.get(&account).copied().unwrap_or_default();
+            sums.insert(account, old.plus(sum));
+        }
+    }
+    let runs = |amount: i128| Amount(amount * i128::from(SCALE));
+    let organizations = HourSum { own: runs(60), subtree: runs(110), overage: runs(10), events: 1 };
+    let users = HourSum { own: runs(50), subtree: runs(50), overage: runs(0), events: 1 };
+    assert_eq!((sums[&organization], sums[&user]), (organizations, users));
+}

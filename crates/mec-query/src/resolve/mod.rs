@@ -1,0 +1,15 @@
+//! A syntax tree and a catalogue to a resolved request: names become places in the catalogue, texts become values.
+//!
+//! After this room no identifier and no literal of the request is left. It renders nothing and evaluates nothing.
+
+mod filter;
+mod read;
+mod relation;
+mod scope;
+mod write;
+
+pub use filter::{Comparison, Expr, Filter};
+pub use read::{Embed, OrderBy, OrderTerm, Output, Read, Source};
+pub use relation::{Link, Relation};
+pub use scope::Scope;
+pub use write::{Cell, Delete, Insert, OnConflict, Update};

@@ -1,0 +1,48 @@
+//! How a store fails. Every message is for an operator and says what to do.
+
+/// A store that cannot be used or read.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It must not be opened; the text says what to do.
+    #[error("{0}")]
+    Unusable(String),
+    /// A statement took longer than it may.
+    #[error("the statement took longer than it may; narrow the filter or raise the limit")]
+    TimedOut,
+    /// A row does not hold what this program writes: the file was changed by something else.
+    #[error("{table}: {problem}; the row was not written by this program (run `mec verify`)")]
+    Damaged {
+        /// Where.
+        table: &'static str,
+        /// What is wrong.
+        problem: String,
+    },
+    /// SQLite says no.
+    #[error("SQLite: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The file system says no.
+    #[error("{path}: {error}")]
+    File {
+        /// Which file.
+        path: String,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The caller of a scan ended it.
+    #[error("{0}")]
+    Stopped(String),
+}
+
+/// How a commit failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// Nothing was changed; running the batch again is safe.
+    #[error("nothing was recorded: {0}")]
+    NotDone(StoreError),
+    /// One of the statements is refused (unique, reference, check); nothing was changed.
+    #[error("a row was refused, nothing was recorded: {0}")]
+    Refused(StoreError),
+    /// Whether it happened is not known until the store is read again.
+    #[error("whether it was recorded is not known: {0}")]
+    Unknown(StoreError),
+}

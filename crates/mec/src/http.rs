@@ -1,0 +1,9 @@
+//! The HTTP side of the program: the accept loop and what every answer has in common.
+//!
+//! `listen` turns sockets into requests within `limits`, `request_id` names every request, `errors` gives every
+//! error its one shape. Nothing here decides, and nothing here speaks SQL.
+
+pub mod errors;
+pub mod limits;
+pub mod listen;
+pub mod request_id;

@@ -1,0 +1,3 @@
+//! Room: mec.
+
+pub mod http;

@@ -1,0 +1,207 @@
+//! A running `mec`: started on a free port, killed on drop, and, on request, killed with SIGKILL and
+//! started again on the same data.
+//!
+//! It relies on one promise of the program: as soon as it accepts connections, it prints a line on
+//! stdout that holds `http://127.0.0.1:PORT`.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+/// Long enough to fill the demo's store with an unoptimised build on a busy machine.
+const STARTS_WITHIN: Duration = Duration::from_secs(180);
+/// A request that takes longer is a hang, not a slow answer.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
+const ADDRESS_PREFIX: &str = "http://127.0.0.1:";
+
+/// A `mec` process that accepts connections. Dropping it kills it.
+pub(crate) struct Server {
+    arguments: Vec<OsString>,
+    process: Process,
+}
+
+struct Process {
+    child: Child,
+    port: u16,
+    said: Arc<Mutex<String>>,
+}
+
+impl Server {
+    /// `mec demo` on a data directory, which is filled on the first start and only opened later.
+    pub(crate) fn demo(data: &Path) -> Server {
+        Server::start(&["demo".as_ref(), "--data".as_ref(), data.as_os_str()])
+    }
+
+    /// `mec serve` on a SQLite file; a new file has no plans.
+    pub(crate) fn serve(file: &Path) -> Server {
+        let mut store = OsString::from("sqlite:");
+        store.push(file);
+        Server::start(&["serve".as_ref(), "--store".as_ref(), &store])
+    }
+
+    fn start(arguments: &[&OsStr]) -> Server {
+        let mut arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
+        arguments.extend(["--listen".into(), "127.0.0.1:0".into()]);
+        let process = Process::start(&arguments);
+        Server { arguments, process }
+    }
+
+    /// `127.0.0.1:PORT`; another one after every restart.
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.process.port)
+    }
+
+    /// Ends the process as a power cut would, without a word to it, and starts it on the same data.
+    pub(crate) fn kill_9_and_restart(&mut self) {
+        self.process.kill_9();
+        self.process = Process::start(&self.arguments);
+    }
+
+    /// Asks the process to stop, as `systemctl stop` or `docker stop` do, and waits for its end.
+    pub(crate) fn stop(mut self) -> ExitStatus {
+        let pid = self.process.child.id().to_string();
+        let asked = Command::new("sh").args(["-c", "kill -TERM \"$1\"", "sh", &pid]).status().unwrap();
+        assert!(asked.success(), "kill -TERM {pid}: {asked}");
+        self.process.child.wait().unwrap()
+    }
+
+    /// Everything the process has printed since its last start.
+    pub(crate) fn said(&self) -> String {
+        self.process.said.lock().unwrap().clone()
+    }
+
+    /// One GET on a connection of its own: status and body.
+    pub(crate) fn get(&self, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(self.address()).unwrap();
+        stream.set_read_timeout(Some(ANSWERS_WITHIN)).unwrap();
+        // HTTP/1.0, so that the end of the body is the end of the stream.
+        write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, body.to_owned())
+    }
+}
+
+impl Process {
+    fn start(arguments: &[OsString]) -> Process {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_mec"))
+            .args(arguments)
+            .env_remove("MEC_STORE")
+            .env_remove("MEC_LISTEN")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let said = Arc::new(Mutex::new(String::new()));
+        let (found_port, port) = mpsc::channel();
+        // Both streams are read to their end: a full pipe would stop the program.
+        let stdout = child.stdout.take().unwrap();
+        let heard = Arc::clone(&said);
+        thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                hear(&heard, &line);
+                if let Some(port) = port_in(&line) {
+                    // Later lines may name the port again, when nobody listens any more.
+                    let _ = found_port.send(port);
+                }
+            }
+        });
+        let stderr = child.stderr.take().unwrap();
+        let heard = Arc::clone(&said);
+        thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                hear(&heard, &line);
+            }
+        });
+        let port = port.recv_timeout(STARTS_WITHIN);
+        let mut process = Process { child, port: 0, said };
+        match port {
+            Ok(port) => process.port = port,
+            Err(why) => {
+                process.kill_9();
+                let what = match why {
+                    RecvTimeoutError::Disconnected => "ended before it listened",
+                    RecvTimeoutError::Timeout => "does not say where it listens",
+                };
+                let said = process.said.lock().unwrap().clone();
+                panic!("mec {arguments:?} {what}; it said:\n{said}");
+            }
+        }
+        process
+    }
+
+    /// SIGKILL, and the wait without which the data would still be in use.
+    fn kill_9(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already, and a panic here would hide the test's own.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn hear(said: &Mutex<String>, line: &str) {
+    let mut said = said.lock().unwrap();
+    said.push_str(line);
+    said.push('\n');
+}
+
+fn port_in(line: &str) -> Option<u16> {
+    let (_, rest) = line.split_once(ADDRESS_PREFIX)?;
+    let digits = rest.find(|c: char| !c.is_ascii_digit());
+    rest[..digits.unwrap_or(rest.len())].parse().ok()
+}
+
+#[test]
+fn the_port_is_read_from_the_line_that_names_it() {
+    assert_eq!(port_in("listening on http://127.0.0.1:41234"), Some(41_234));
+    assert_eq!(port_in("  curl http://127.0.0.1:8000/health"), Some(8000));
+    assert_eq!(port_in("listening on http://127.0.0.1:"), None);
+    assert_eq!(port_in("listening on http://127.0.0.1:70000"), None);
+    assert_eq!(port_in("opening the store"), None);
+}
+
+#[test]
+fn a_new_store_is_healthy_and_has_no_plans() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::serve(&directory.path().join("mec.db"));
+    assert_eq!(server.get("/health"), (200, r#"{"status": "healthy"}"#.to_owned()));
+    assert_eq!(server.get("/api/plans"), (200, "[]".to_owned()));
+}
+
+#[test]
+fn the_demo_has_its_plans_before_and_after_kill_9() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut server = Server::demo(directory.path());
+    let before = server.get("/api/plans?select=plan_id");
+    assert_eq!(
+        before,
+        (200, r#"[{"plan_id":"trial-14d"},{"plan_id":"starter"},{"plan_id":"pro"},{"plan_id":"enterprise"}]"#.to_owned())
+    );
+    server.kill_9_and_restart();
+    assert_eq!(server.get("/api/plans?select=plan_id"), before);
+}
+
+#[test]
+fn a_server_asked_to_stop_ends_with_success() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::serve(&directory.path().join("mec.db"));
+    assert_eq!(server.get("/livez").0, 200);
+    let said = server.said();
+    let status = server.stop();
+    assert!(status.success(), "{status}; it said:\n{said}");
+}

@@ -1,0 +1,123 @@
+//! `cargo xtask test`: everything that must hold, in the order in which it is quickest to fail.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::{Result, bail};
+
+use crate::step::{self, Steps};
+use crate::tidy;
+use crate::tool::{self, Tool};
+
+/// Beside a checkout in CI, and no part of it.
+const ORIGINAL_GUIDE: &str = "../shared/guide.md";
+
+/// Runs all checks and tests. What a missing tool makes impossible is skipped and named at the end;
+/// with `CI=true` it is an error instead.
+pub(crate) fn run(root: &Path, install: bool) -> Result<()> {
+    let mut steps = Steps::of(5);
+    let missing = steps.run("tools", || tools(install))?;
+    let skipped = |program: &str| missing.iter().any(|tool| tool.program == program);
+
+    steps.run("tidy", || tidy::run(root))?;
+    let (no_fmt, no_clippy) = (skipped("cargo-fmt"), skipped("cargo-clippy"));
+    steps.run("cargo fmt", || unless(no_fmt, || step::format(root)))?;
+    steps.run("cargo clippy", || unless(no_clippy, || step::lint(root)))?;
+    steps.run("cargo test", || step::cargo(root, &test_command(&missing)))?;
+
+    steps.finish("xtask test");
+    for line in skips(&missing, root.join(ORIGINAL_GUIDE).exists()) {
+        eprintln!("{line}");
+    }
+    Ok(())
+}
+
+fn tools(install: bool) -> Result<Vec<&'static Tool>> {
+    let mut missing = tool::missing();
+    if install && !missing.is_empty() {
+        tool::install(&missing)?;
+        missing = tool::missing();
+    }
+    if missing.is_empty() {
+        return Ok(missing);
+    }
+    let names: Vec<&str> = missing.iter().map(|tool| tool.program).collect();
+    let (names, advice) = (names.join(", "), tool::advice(&missing).join("\n  "));
+    if is_ci() {
+        bail!("missing: {names}; CI skips nothing. To get it:\n  {advice}");
+    }
+    eprintln!("missing: {names}. To get it:\n  {advice}");
+    Ok(missing)
+}
+
+fn is_ci() -> bool {
+    std::env::var_os("CI").is_some_and(|value| value == "true" || value == "1")
+}
+
+fn unless(skipped: bool, step: impl FnOnce() -> Result<()>) -> Result<()> {
+    if skipped {
+        eprintln!("skipped");
+        return Ok(());
+    }
+    step()
+}
+
+fn test_command(missing: &[&Tool]) -> Vec<&'static str> {
+    let mut command = vec!["test", "--workspace", "--locked"];
+    let tests = missing.iter().flat_map(|tool| tool.tests);
+    let tests: BTreeSet<&str> = tests.copied().collect();
+    if !tests.is_empty() {
+        command.push("--");
+    }
+    for test in tests {
+        command.extend(["--skip", test]);
+    }
+    command
+}
+
+/// What was not done and why, one line each.
+fn skips(missing: &[&Tool], has_original_guide: bool) -> Vec<String> {
+    let because = |tool: &&Tool| format!("SKIPPED {}: {} is missing", tool.skipped, tool.program);
+    let mut lines: Vec<String> = missing.iter().map(because).collect();
+    lines.extend(tool::advice(missing).iter().map(|get| format!("  get it: {get}")));
+    if !has_original_guide {
+        lines.push(format!("SKIPPED the guide this product started from: {ORIGINAL_GUIDE} is not there"));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn without(program: &str) -> Vec<&'static Tool> {
+        let tools = tool::TOOLS.iter();
+        tools.filter(|tool| tool.program == program).collect()
+    }
+
+    #[test]
+    fn with_every_tool_every_test_runs() {
+        assert_eq!(test_command(&[]), ["test", "--workspace", "--locked"]);
+        assert_eq!(skips(&[], true), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_missing_tool_skips_its_tests_and_says_so() {
+        let missing = without("jq");
+        assert_eq!(test_command(&missing)[3..], ["--", "--skip", "guide_runs_as_written"]);
+        assert_eq!(
+            skips(&missing, true),
+            [
+                "SKIPPED the commands of the guides: jq is missing",
+                "  get it: sudo apt-get update && sudo apt-get install --yes jq",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_missing_original_guide_is_said_too() {
+        let lines = skips(&[], false);
+        assert_eq!(lines.len(), 1);
+        assert!(lines[0].starts_with("SKIPPED"), "{lines:?}");
+    }
+}

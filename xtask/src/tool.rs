@@ -1,0 +1,188 @@
+//! What the tests need beyond a Rust toolchain: how it is found, where it comes from, and what has
+//! to be skipped without it.
+//!
+//! A new need (a PostgreSQL server, Node, a browser) is a new row of [`TOOLS`].
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+
+use crate::step;
+
+/// Something the tests need.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Tool {
+    /// The program's name.
+    pub(crate) program: &'static str,
+    /// Directories to look in besides those of `PATH`.
+    also_in: &'static [&'static str],
+    source: Source,
+    /// What cannot be done without it, as the end of "skipped: …".
+    pub(crate) skipped: &'static str,
+    /// Parts of the names of the tests that need it, for `cargo test -- --skip`.
+    pub(crate) tests: &'static [&'static str],
+}
+
+/// Where a tool comes from.
+#[derive(Debug, PartialEq)]
+enum Source {
+    /// A Debian package.
+    Apt(&'static str),
+    /// A component of the Rust toolchain.
+    Rustup(&'static str),
+}
+
+const GUIDES: &str = "the commands of the guides";
+const GUIDE_TESTS: &[&str] = &["guide_runs_as_written"];
+
+/// Everything the tests need beyond `cargo` and `rustc`.
+pub(crate) const TOOLS: [Tool; 5] = [
+    Tool {
+        program: "cargo-fmt",
+        also_in: &[],
+        source: Source::Rustup("rustfmt"),
+        skipped: "the check of the format",
+        tests: &[],
+    },
+    Tool { program: "cargo-clippy", also_in: &[], source: Source::Rustup("clippy"), skipped: "the lints", tests: &[] },
+    Tool {
+        program: "sh",
+        also_in: &[],
+        source: Source::Apt("dash"),
+        skipped: GUIDES,
+        tests: &["guide_runs_as_written", "asked_to_stop"],
+    },
+    Tool { program: "curl", also_in: &[], source: Source::Apt("curl"), skipped: GUIDES, tests: GUIDE_TESTS },
+    Tool { program: "jq", also_in: &[], source: Source::Apt("jq"), skipped: GUIDES, tests: GUIDE_TESTS },
+];
+
+/// The rows of [`TOOLS`] that this machine lacks.
+pub(crate) fn missing() -> Vec<&'static Tool> {
+    TOOLS.iter().filter(|tool| !tool.is_there()).collect()
+}
+
+/// Installs what can be installed here and now; what cannot is left missing.
+pub(crate) fn install(missing: &[&Tool]) -> Result<()> {
+    let packages = packages(missing);
+    if !packages.is_empty() && is_root_on_debian() {
+        let apt = |arguments: &[&str]| {
+            let mut command = Command::new("apt-get");
+            command.env("DEBIAN_FRONTEND", "noninteractive");
+            step::run(command.args(arguments))
+        };
+        apt(&["update"])?;
+        let install = ["install", "--yes", "--no-install-recommends"];
+        apt(&[&install[..], &packages].concat())?;
+    }
+    let components = components(missing);
+    if !components.is_empty() && in_path("rustup").is_some() {
+        let add = ["component", "add"];
+        step::run(Command::new("rustup").args([&add[..], &components].concat()))
+            .context("rustup could not add what is missing")?;
+    }
+    Ok(())
+}
+
+/// The commands that get what is missing, for a person to type.
+pub(crate) fn advice(missing: &[&Tool]) -> Vec<String> {
+    let mut commands = Vec::new();
+    let packages = packages(missing).join(" ");
+    if !packages.is_empty() {
+        commands.push(format!("sudo apt-get update && sudo apt-get install --yes {packages}"));
+    }
+    let components = components(missing).join(" ");
+    if !components.is_empty() {
+        commands.push(format!("rustup component add {components}"));
+    }
+    commands
+}
+
+impl Tool {
+    fn is_there(&self) -> bool {
+        match self.source {
+            Source::Apt(_) => {
+                let elsewhere = self.also_in.iter().map(PathBuf::from);
+                in_path(self.program).or_else(|| first_file(elsewhere, self.program)).is_some()
+            }
+            // rustup leaves a file of that name even where the component is not installed.
+            Source::Rustup(_) => {
+                let version = Command::new(self.program).arg("--version").output();
+                version.is_ok_and(|version| version.status.success())
+            }
+        }
+    }
+}
+
+fn packages(missing: &[&Tool]) -> Vec<&'static str> {
+    let names = missing.iter().filter_map(|tool| match tool.source {
+        Source::Apt(package) => Some(package),
+        Source::Rustup(_) => None,
+    });
+    names.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+fn components(missing: &[&Tool]) -> Vec<&'static str> {
+    let names = missing.iter().filter_map(|tool| match tool.source {
+        Source::Rustup(component) => Some(component),
+        Source::Apt(_) => None,
+    });
+    names.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+fn in_path(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    first_file(std::env::split_paths(&path), program)
+}
+
+fn first_file(mut places: impl Iterator<Item = PathBuf>, program: &str) -> Option<PathBuf> {
+    places.find_map(|place| {
+        let file = place.join(program);
+        file.is_file().then_some(file)
+    })
+}
+
+fn is_root_on_debian() -> bool {
+    let id = Command::new("id").arg("-u").stderr(Stdio::null()).output();
+    let is_root = id.is_ok_and(|id| id.stdout.trim_ascii() == b"0");
+    is_root && Path::new("/etc/debian_version").exists() && in_path("apt-get").is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tools(programs: &[&str]) -> Vec<&'static Tool> {
+        let wanted = |tool: &&Tool| programs.contains(&tool.program);
+        TOOLS.iter().filter(wanted).collect()
+    }
+
+    #[test]
+    fn what_is_missing_is_named_with_the_command_that_gets_it() {
+        let rows: [(&[&str], &[&str]); 3] = [
+            (&[], &[]),
+            (&["jq", "curl"], &["sudo apt-get update && sudo apt-get install --yes curl jq"]),
+            (&["jq", "cargo-clippy"], &["sudo apt-get update && sudo apt-get install --yes jq", "rustup component add clippy"]),
+        ];
+        for (programs, commands) in rows {
+            assert_eq!(advice(&tools(programs)), commands);
+        }
+    }
+
+    #[test]
+    fn a_program_is_found_in_a_directory_that_has_it() {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let places = || [here.join("src"), here.to_owned()].into_iter();
+        assert_eq!(first_file(places(), "Cargo.toml"), Some(here.join("Cargo.toml")));
+        assert_eq!(first_file(places(), "no-such-program"), None);
+        assert_eq!(first_file(places(), "src"), None);
+    }
+
+    #[test]
+    fn every_tool_says_what_is_skipped_without_it() {
+        for tool in &TOOLS {
+            assert!(!tool.skipped.is_empty(), "{tool:?}");
+        }
+    }
+}
