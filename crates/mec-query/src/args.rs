@@ -62,8 +62,7 @@ impl Call {
         let function = catalogue.find_function(name);
         if let Some(function) = function {
             let known = given.values.keys().all(|name| function.position(name).is_some());
-            let complete =
-                function.params.iter().all(|param| !param.required || given.values.contains_key(param.name));
+            let complete = function.params.iter().all(|param| !param.required || given.values.contains_key(param.name));
             if known && complete {
                 return Ok(Self { function: Arc::clone(function), given });
             }
@@ -143,18 +142,14 @@ mod tests {
         assert_eq!(call.function().name, "check_entitlement");
         assert_eq!(
             call.arguments(0),
-            Ok(vec![
-                Some(Value::Uuid(1)),
-                Some(Value::text("x")),
-                Some(Value::Numeric(Decimal::new(15, 1))),
-                Some(Value::Null)
-            ])
+            Ok(vec![Some(Value::Uuid(1)), Some(Value::text("x")), Some(Value::Numeric(Decimal::new(15, 1))), Some(Value::Null)])
         );
     }
 
     #[test]
     fn arguments_come_from_a_query_string_too() {
-        let text = "p_account_id=00000000-0000-0000-0000-000000000001&p_resource_type=is.odd&decision=eq.allow&p_attributes={\"a\":1}";
+        let text =
+            "p_account_id=00000000-0000-0000-0000-000000000001&p_resource_type=is.odd&decision=eq.allow&p_attributes={\"a\":1}";
         let query = Query::parse(text, Target::Call).expect("a query");
         let call = Call::find(&catalogue(), "check_entitlement", GivenArguments::of_query(&query)).expect("fits");
         let arguments = call.arguments(0).expect("typed");
@@ -172,7 +167,9 @@ mod tests {
                 r#"{"p_resource":"x","p_account_id":"y"}"#,
                 "Could not find the function public.check_entitlement(p_account_id, p_resource) in the schema cache",
                 "Searched for the function public.check_entitlement with parameters p_account_id, p_resource or with a single unnamed json/jsonb parameter, but no matches were found in the schema cache.",
-                Some("Perhaps you meant to call the function public.check_entitlement(p_account_id, p_attributes, p_requested_qty, p_resource_type)"),
+                Some(
+                    "Perhaps you meant to call the function public.check_entitlement(p_account_id, p_attributes, p_requested_qty, p_resource_type)",
+                ),
             ),
             (
                 "check_entitlemen",

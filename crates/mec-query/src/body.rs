@@ -81,16 +81,13 @@ impl Body {
     /// # Errors
     /// PGRST204 for the first key that is none.
     pub fn against(self, table: &Arc<Table>) -> Result<Sent, QueryError> {
-        let position = |key: &String| {
-            table.position(key).ok_or_else(|| QueryError::unknown_body_column(table.name, key))
-        };
+        let position = |key: &String| table.position(key).ok_or_else(|| QueryError::unknown_body_column(table.name, key));
         let columns = self.keys.iter().map(position).collect::<Result<Vec<_>, _>>()?;
         Ok(Sent { table: Arc::clone(table), columns, rows: self.rows, is_object: self.is_object })
     }
 
     fn of_json(bytes: &[u8], columns: Option<&[String]>) -> Result<Self, QueryError> {
-        let json: Json =
-            serde_json::from_slice(bytes).map_err(|_| QueryError::invalid_body("Empty or invalid json"))?;
+        let json: Json = serde_json::from_slice(bytes).map_err(|_| QueryError::invalid_body("Empty or invalid json"))?;
         match json {
             Json::Object(row) => Self::of_rows(vec![row], columns, true),
             Json::Array(items) => {
@@ -112,9 +109,7 @@ impl Body {
                 columns.iter().filter(|column| seen.insert(column.as_str())).cloned().collect()
             }
             (None, Some(first)) => {
-                let same = |row: &Map<String, Json>| {
-                    row.len() == first.len() && row.keys().all(|key| first.contains_key(key))
-                };
+                let same = |row: &Map<String, Json>| row.len() == first.len() && row.keys().all(|key| first.contains_key(key));
                 if !rows.iter().all(same) {
                     return Err(keys_differ());
                 }
@@ -146,10 +141,7 @@ fn keys_differ() -> QueryError {
 /// One row of texts.
 pub(crate) fn form_row(bytes: &[u8]) -> Map<String, Json> {
     let text = String::from_utf8_lossy(bytes);
-    decode::pairs(&text)
-        .into_iter()
-        .map(|(key, value)| (key, Json::String(value.unwrap_or_default())))
-        .collect()
+    decode::pairs(&text).into_iter().map(|(key, value)| (key, Json::String(value.unwrap_or_default()))).collect()
 }
 
 /// The lines under the header line; the word `NULL` is null.
@@ -182,8 +174,7 @@ mod tests {
         let body = Body::parse(content_type, text.as_bytes(), columns.as_deref());
         body.map(|body| {
             let cell = |cell: &Option<Json>| cell.as_ref().map_or("-".to_owned(), Json::to_string);
-            let rows: Vec<_> =
-                body.rows.iter().map(|row| row.iter().map(cell).collect::<Vec<_>>().join(",")).collect();
+            let rows: Vec<_> = body.rows.iter().map(|row| row.iter().map(cell).collect::<Vec<_>>().join(",")).collect();
             format!("{}{} [{}]", if body.is_object { "object " } else { "" }, body.keys.join(","), rows.join(" | "))
         })
         .map_err(|error| {

@@ -9,11 +9,7 @@ pub(crate) fn similar<'a>(asked: &str, names: impl IntoIterator<Item = &'a str>)
 }
 
 /// The most similar of `names` at `percent` or more; the first of equals.
-pub(crate) fn similar_at<'a>(
-    percent: usize,
-    asked: &str,
-    names: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub(crate) fn similar_at<'a>(percent: usize, asked: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let asked = asked.to_lowercase();
     let length = asked.chars().count();
     let mut best: Option<(usize, &str)> = None;

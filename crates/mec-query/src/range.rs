@@ -156,10 +156,7 @@ mod tests {
         }
         let beyond = Page { offset: 100, limit: None }.answer(0, Some(4)).expect_err("beyond");
         assert_eq!(beyond.status, 416);
-        assert_eq!(
-            beyond.body()["details"],
-            "An offset of 100 was requested, but there are only 4 rows."
-        );
+        assert_eq!(beyond.body()["details"], "An offset of 100 was requested, but there are only 4 rows.");
         assert_eq!(content_range_of_total(Some(4)), "*/4");
         assert_eq!(content_range_of_update(3, None), "0-2/*");
         assert_eq!(content_range_of_update(0, None), "*/*");

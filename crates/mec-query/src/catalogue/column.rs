@@ -82,15 +82,7 @@ pub struct Column {
 impl Column {
     /// A nullable column without default that nobody writes.
     pub const fn new(name: &'static str, ty: Type) -> Self {
-        Self {
-            name,
-            ty,
-            nullable: true,
-            has_default: false,
-            insertable: false,
-            updatable: false,
-            description: "",
-        }
+        Self { name, ty, nullable: true, has_default: false, insertable: false, updatable: false, description: "" }
     }
 
     /// The same column, not nullable.

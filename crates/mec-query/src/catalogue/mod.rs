@@ -97,13 +97,12 @@ impl Catalogue {
     /// # Errors
     /// PGRST205 with the nearest name.
     pub fn table(&self, name: &str) -> Result<&Arc<Table>, QueryError> {
-        self.find_table(name).ok_or_else(|| {
-            QueryError::no_table(name, hint::similar(name, self.tables.iter().map(|table| table.name)))
-        })
+        self.find_table(name)
+            .ok_or_else(|| QueryError::no_table(name, hint::similar(name, self.tables.iter().map(|table| table.name))))
     }
 
     /// The function of this name or alias, if there is one. What a request calls is found by
-    /// [`crate::Arguments::resolve`], which also matches the arguments.
+    /// [`crate::Call::find`], which also matches the arguments.
     pub fn find_function(&self, name: &str) -> Option<&Arc<Function>> {
         self.function_of.get(name).map(|at| &self.functions[*at])
     }
@@ -122,11 +121,7 @@ mod tests {
             (vec![], vec![call("f"), call("g").alias("f")], CatalogueFault::Duplicate("f")),
             (vec![table("a").primary_key("a_pkey", &["x"])], vec![], CatalogueFault::NoColumn("a", "x")),
             (vec![table("a").references("a_fkey", "id", "b", "id")], vec![], CatalogueFault::NoTarget("a_fkey")),
-            (
-                vec![table("a").references("a_fkey", "id", "b", "x"), table("b")],
-                vec![],
-                CatalogueFault::NoTarget("a_fkey"),
-            ),
+            (vec![table("a").references("a_fkey", "id", "b", "x"), table("b")], vec![], CatalogueFault::NoTarget("a_fkey")),
         ] {
             assert_eq!(Catalogue::new(tables, functions).map(|_| ()), Err(fault));
         }

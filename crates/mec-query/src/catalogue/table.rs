@@ -130,12 +130,7 @@ impl Table {
         target: &'static str,
         target_column: &'static str,
     ) -> Self {
-        self.foreign_keys.push(ForeignKey {
-            name,
-            columns: vec![column],
-            target,
-            target_columns: vec![target_column],
-        });
+        self.foreign_keys.push(ForeignKey { name, columns: vec![column], target, target_columns: vec![target_column] });
         self
     }
 
@@ -210,9 +205,10 @@ impl Table {
 
     /// Whether these columns (in any order) are the primary or a unique key.
     pub(crate) fn is_unique(&self, columns: &[&str]) -> bool {
-        self.primary_key.iter().chain(&self.uniques).any(|key| {
-            key.columns.len() == columns.len() && key.columns.iter().all(|column| columns.contains(column))
-        })
+        self.primary_key
+            .iter()
+            .chain(&self.uniques)
+            .any(|key| key.columns.len() == columns.len() && key.columns.iter().all(|column| columns.contains(column)))
     }
 
     /// The first name this table uses without having such a column, for [`super::Catalogue::new`].

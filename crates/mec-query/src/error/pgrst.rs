@@ -20,8 +20,7 @@ pub struct EmbedCandidate {
 impl QueryError {
     /// PGRST100: a part of the query string is not in the grammar. `column` counts from 1.
     pub fn unparsable(what: &str, text: &str, column: usize, details: impl Into<String>) -> Self {
-        Self::new(400, "PGRST100", format!("\"failed to parse {what} ({text})\" (line 1, column {column})"))
-            .with_details(details)
+        Self::new(400, "PGRST100", format!("\"failed to parse {what} ({text})\" (line 1, column {column})")).with_details(details)
     }
 
     /// PGRST101: only GET, HEAD, POST and OPTIONS call a function.
@@ -45,9 +44,7 @@ impl QueryError {
 
     /// PGRST103: `Range: 5-2`.
     pub fn range_reversed() -> Self {
-        Self::invalid_range(
-            "The lower boundary must be lower than or equal to the upper boundary in the Range header.",
-        )
+        Self::invalid_range("The lower boundary must be lower than or equal to the upper boundary in the Range header.")
     }
 
     /// PGRST103: the page begins behind the last of `total` rows.
@@ -172,8 +169,7 @@ impl QueryError {
                 Json::Object(entry)
             })
             .collect();
-        let choices =
-            candidates.iter().map(|candidate| format!("'{}'", candidate.embed_as)).collect::<Vec<_>>().join(", ");
+        let choices = candidates.iter().map(|candidate| format!("'{}'", candidate.embed_as)).collect::<Vec<_>>().join(", ");
         let mut error = Self::new(
             300,
             "PGRST201",

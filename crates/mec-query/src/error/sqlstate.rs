@@ -24,8 +24,7 @@ pub fn status_of_sqlstate(code: &str, message: &str, anonymous: bool) -> u16 {
             "28" | "0L" | "0P" => 403,
             "08" | "53" => 503,
             "57" if code.starts_with("57P01") => 503,
-            "P0" | "09" | "25" | "2D" | "38" | "39" | "3B" | "40" | "54" | "55" | "57" | "58" | "F0" | "HV"
-            | "XX" => 500,
+            "P0" | "09" | "25" | "2D" | "38" | "39" | "3B" | "40" | "54" | "55" | "57" | "58" | "F0" | "HV" | "XX" => 500,
             _ => 400,
         },
     }
@@ -93,28 +92,20 @@ impl QueryError {
 
     /// 23502: a null in a column that must have a value.
     pub fn not_null(table: &str, column: &str) -> Self {
-        Self::sqlstate(
-            "23502",
-            format!("null value in column \"{column}\" of relation \"{table}\" violates not-null constraint"),
-        )
+        Self::sqlstate("23502", format!("null value in column \"{column}\" of relation \"{table}\" violates not-null constraint"))
     }
 
     /// 23503: a reference to a row that does not exist.
     pub fn reference_missing(table: &str, constraint: &str, key: &str, value: &str, target: &str) -> Self {
-        Self::sqlstate(
-            "23503",
-            format!("insert or update on table \"{table}\" violates foreign key constraint \"{constraint}\""),
-        )
-        .with_details(format!("Key ({key})=({value}) is not present in table \"{target}\"."))
+        Self::sqlstate("23503", format!("insert or update on table \"{table}\" violates foreign key constraint \"{constraint}\""))
+            .with_details(format!("Key ({key})=({value}) is not present in table \"{target}\"."))
     }
 
     /// 23503: a row that others still refer to.
     pub fn still_referenced(table: &str, constraint: &str, key: &str, value: &str, by: &str) -> Self {
         Self::sqlstate(
             "23503",
-            format!(
-                "update or delete on table \"{table}\" violates foreign key constraint \"{constraint}\" on table \"{by}\""
-            ),
+            format!("update or delete on table \"{table}\" violates foreign key constraint \"{constraint}\" on table \"{by}\""),
         )
         .with_details(format!("Key ({key})=({value}) is still referenced from table \"{by}\"."))
     }
@@ -132,8 +123,7 @@ impl QueryError {
 
     /// 25006: a GET of a function that writes.
     pub fn read_only_call() -> Self {
-        Self::sqlstate("25006", "cannot execute INSERT in a read-only transaction")
-            .with_hint("Call this function with POST.")
+        Self::sqlstate("25006", "cannot execute INSERT in a read-only transaction").with_hint("Call this function with POST.")
     }
 
     /// 42501: the table does not allow this write at all.
@@ -143,15 +133,13 @@ impl QueryError {
 
     /// 42501: the table allows the write, but not of this column.
     pub fn column_not_writable(table: &str, column: &str) -> Self {
-        Self::table_not_writable(table)
-            .with_details(format!("Column \"{column}\" of table \"{table}\" cannot be set here."))
+        Self::table_not_writable(table).with_details(format!("Column \"{column}\" of table \"{table}\" cannot be set here."))
     }
 
     /// 42703: an unknown column in `select`, a filter or `order`.
     pub fn unknown_column(table: &str, column: &str, meant: Option<&str>) -> Self {
-        Self::sqlstate("42703", format!("column {table}.{column} does not exist")).with_hint_if(
-            meant.map(|other| format!("Perhaps you meant to reference the column \"{table}.{other}\".")),
-        )
+        Self::sqlstate("42703", format!("column {table}.{column} does not exist"))
+            .with_hint_if(meant.map(|other| format!("Perhaps you meant to reference the column \"{table}.{other}\".")))
     }
 
     /// 42703: an unknown column in `on_conflict`.
@@ -176,9 +164,8 @@ impl QueryError {
 
     /// 42883: an operator its column's type does not have.
     pub fn no_operator(left: &str, operator: &str, right: &str) -> Self {
-        Self::sqlstate("42883", format!("operator does not exist: {left} {operator} {right}")).with_hint(
-            "No operator matches the given name and argument types. You might need to add explicit type casts.",
-        )
+        Self::sqlstate("42883", format!("operator does not exist: {left} {operator} {right}"))
+            .with_hint("No operator matches the given name and argument types. You might need to add explicit type casts.")
     }
 
     /// 42P10: `on_conflict` names columns that are not unique together.

@@ -1,8 +1,8 @@
 //! Filters and `and`/`or` trees.
 
-use winnow::combinator::{alt, delimited, eof, opt, peek, preceded, repeat, separated, terminated};
+use winnow::combinator::{alt, delimited, eof, opt, peek, preceded, separated, terminated};
 use winnow::prelude::*;
-use winnow::token::{none_of, one_of, rest, take_till, take_while};
+use winnow::token::{one_of, rest, take_till, take_while};
 
 use super::fault::{Fault, Parsed};
 use super::grammar::{blank, end, field, lenient_end, lexeme, quoted};
@@ -50,9 +50,8 @@ fn group(input: &mut &str, depth: usize) -> Parsed<Logic> {
         .context("field name (* or [a..z0..9_$]), negation operator (not) or logic operator (and, or)")
         .parse_next(input)?;
     let part = |input: &mut &str| logic(input, depth + 1);
-    let parts =
-        delimited(lexeme('(').context("\"(\""), separated(1.., part, lexeme(',')), lexeme(')').context("\",\" or \")\""))
-            .parse_next(input)?;
+    let parts = delimited(lexeme('(').context("\"(\""), separated(1.., part, lexeme(',')), lexeme(')').context("\",\" or \")\""))
+        .parse_next(input)?;
     Ok(Logic::Group { negated, any, parts })
 }
 
@@ -125,9 +124,7 @@ fn operator(word: &str) -> Option<Operator> {
 }
 
 fn unsupported(word: &str) -> Option<&'static str> {
-    ["cs", "cd", "ov", "sl", "sr", "nxl", "nxr", "adj", "fts", "plfts", "phfts", "wfts"]
-        .into_iter()
-        .find(|name| *name == word)
+    ["cs", "cd", "ov", "sl", "sr", "nxl", "nxr", "adj", "fts", "plfts", "phfts", "wfts"].into_iter().find(|name| *name == word)
 }
 
 /// `(a,"b",…)`.
@@ -145,16 +142,8 @@ fn list(input: &mut &str) -> Parsed<Vec<String>> {
 
 fn truth(input: &mut &str) -> Parsed<Truth> {
     let start = *input;
-    let word: String = repeat(0.., none_of([',', ')']))
-        .fold(String::new, |mut word, character: char| {
-            // No word is longer; the rest needs no copy to be refused.
-            if word.len() < 16 {
-                word.push(character.to_ascii_lowercase());
-            }
-            word
-        })
-        .parse_next(input)?;
-    Ok(match word.as_str() {
+    let word = take_while(0.., |c: char| c.is_ascii_alphabetic() || c == '_').parse_next(input)?;
+    Ok(match word.to_ascii_lowercase().as_str() {
         "null" => Truth::Null,
         "not_null" => Truth::NotNull,
         "true" => Truth::True,

@@ -62,11 +62,11 @@ impl<'a> ParserError<&'a str> for Fault {
         Self { rest: input.len(), expected: None, fatal: false }
     }
 
-    /// Of two readings that failed, the one that got further explains more.
+    /// Of two readings that failed, the one that got further explains more; of equals the later, which a grammar
+    /// puts last because it is the more general one.
     fn or(self, other: Self) -> Self {
-        let keep_self = self.fatal
-            || (!other.fatal
-                && (self.rest < other.rest || (self.rest == other.rest && self.expected.is_some())));
+        let keep_self =
+            self.fatal || (!other.fatal && (self.rest < other.rest || (self.rest == other.rest && other.expected.is_none())));
         if keep_self { self } else { other }
     }
 
@@ -80,14 +80,8 @@ impl<'a> ParserError<&'a str> for Fault {
 }
 
 impl<'a> AddContext<&'a str, &'static str> for Fault {
-    fn add_context(
-        mut self,
-        _input: &&'a str,
-        _token_start: &<&'a str as Stream>::Checkpoint,
-        expected: &'static str,
-    ) -> Self {
+    fn add_context(mut self, _input: &&'a str, _token_start: &<&'a str as Stream>::Checkpoint, expected: &'static str) -> Self {
         self.expected.get_or_insert(expected);
         self
     }
 }
-

@@ -14,9 +14,7 @@ pub(super) fn blank(input: &mut &str) -> Parsed<()> {
 }
 
 /// `rule` with blanks around it.
-pub(super) fn lexeme<'a, T>(
-    rule: impl Parser<&'a str, T, Fault>,
-) -> impl Parser<&'a str, T, Fault> {
+pub(super) fn lexeme<'a, T>(rule: impl Parser<&'a str, T, Fault>) -> impl Parser<&'a str, T, Fault> {
     delimited(blank, rule, blank)
 }
 

@@ -12,8 +12,8 @@ mod select;
 mod syntax;
 
 pub use syntax::{
-    Condition, EmbedItem, Field, JsonKey, JsonStep, Logic, Operator, OrderItem, Placed, Quantifier, Query,
-    SelectItem, Test, Truth,
+    Condition, EmbedItem, Field, JsonKey, JsonStep, Logic, Operator, OrderItem, Placed, Quantifier, Query, SelectItem, Test,
+    Truth,
 };
 
 use winnow::combinator::separated;
@@ -43,11 +43,8 @@ impl Query {
             return Err(too_many("query string", "256 parameters"));
         }
         let mut query = Self { canonical: decode::canonical(&all), ..Self::default() };
-        let pairs: Vec<(String, String)> =
-            all.into_iter().filter_map(|(key, value)| value.map(|value| (key, value))).collect();
-        let of_kind = |kinds: &'static [&'static str]| {
-            pairs.iter().filter(|(key, _)| kinds.contains(&last_word(key)))
-        };
+        let pairs: Vec<(String, String)> = all.into_iter().filter_map(|(key, value)| value.map(|value| (key, value))).collect();
+        let of_kind = |kinds: &'static [&'static str]| pairs.iter().filter(|(key, _)| kinds.contains(&last_word(key)));
         let first = |name: &str| pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
 
         // PostgREST's order, so that of several mistakes the same one is told.
@@ -68,8 +65,7 @@ impl Query {
                 query.filter_parameter(key, value, target)?;
             }
         }
-        query.on_conflict =
-            first("on_conflict").map(|value| whole(order::names, "on_conflict parameter", value)).transpose()?;
+        query.on_conflict = first("on_conflict").map(|value| whole(order::names, "on_conflict parameter", value)).transpose()?;
         for (key, value) in of_kind(&["limit"]) {
             if let Some(limit) = integer(value) {
                 query.limits.push(Placed { path: embed_path(key)?, item: limit });
@@ -146,8 +142,7 @@ fn last_word(key: &str) -> &str {
 }
 
 fn is_reserved(key: &str) -> bool {
-    matches!(key, "select" | "columns" | "on_conflict")
-        || matches!(last_word(key), "order" | "limit" | "offset" | "and" | "or")
+    matches!(key, "select" | "columns" | "on_conflict") || matches!(last_word(key), "order" | "limit" | "offset" | "and" | "or")
 }
 
 /// Runs one grammar over a whole text; `what` names the text in the error.

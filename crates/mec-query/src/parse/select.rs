@@ -52,9 +52,7 @@ fn cast(input: &mut &str) -> Parsed<String> {
 fn aggregate(input: &mut &str) -> Parsed<SelectItem> {
     let function = alt(("sum", "avg", "count", "max", "min"));
     let of_column = (field, opt(cast), '.', function, "()").void();
-    (opt(alias), alt(("count()".void(), of_column)), opt(cast), item_end)
-        .value(SelectItem::Aggregate)
-        .parse_next(input)
+    (opt(alias), alt(("count()".void(), of_column)), opt(cast), item_end).value(SelectItem::Aggregate).parse_next(input)
 }
 
 fn column(input: &mut &str) -> Parsed<SelectItem> {

@@ -4,7 +4,7 @@ use super::relation::Relation;
 use super::scope::Node;
 use crate::parse::{Condition, Field, JsonStep, Logic, Operator, Quantifier, Test, Truth};
 use crate::value::{Digits, largest, read_array};
-use crate::{Decimal, QueryError, Table, Type, Value};
+use crate::{Decimal, Pattern, QueryError, Table, Type, Value};
 
 /// A truth-valued expression over one row, three-valued as in SQL.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub enum Filter {
     Like {
         /// A text.
         left: Expr,
-        /// The pattern.
+        /// The pattern, which [`Pattern::like`] accepts.
         pattern: String,
         /// Whether letter case does not matter.
         ignore_case: bool,
@@ -59,7 +59,7 @@ pub enum Filter {
     Matches {
         /// A text.
         left: Expr,
-        /// The expression.
+        /// The expression, which [`Pattern::regex`] accepts.
         pattern: String,
         /// Whether letter case does not matter.
         ignore_case: bool,
@@ -207,9 +207,7 @@ fn test(left: Expr, test: &Test, now: i64) -> Result<Filter, QueryError> {
             })
         }
         // `in.()` and `in.("")` are one empty item, which PostgREST reads as an empty list.
-        Test::In(items) if items.iter().all(String::is_empty) && items.len() == 1 => {
-            Ok(Filter::In { left, values: Vec::new() })
-        }
+        Test::In(items) if items.iter().all(String::is_empty) && items.len() == 1 => Ok(Filter::In { left, values: Vec::new() }),
         Test::In(items) => {
             let values = items.iter().map(|item| equality_comparand(&left, item, now));
             let values = values.collect::<Result<Vec<_>, _>>()?;
@@ -238,11 +236,7 @@ fn is(left: Expr, truth: Truth) -> Result<Filter, QueryError> {
         Truth::False => "FALSE",
         Truth::Unknown => "UNKNOWN",
     };
-    if left.ty == Type::Bool {
-        Ok(Filter::Is { left, truth })
-    } else {
-        Err(QueryError::not_boolean(word, left.ty.sql_name()))
-    }
+    if left.ty == Type::Bool { Ok(Filter::Is { left, truth }) } else { Err(QueryError::not_boolean(word, left.ty.sql_name())) }
 }
 
 fn compare(left: Expr, operator: Operator, text: &str, now: i64) -> Result<Filter, QueryError> {
@@ -267,11 +261,13 @@ fn compare(left: Expr, operator: Operator, text: &str, now: i64) -> Result<Filte
 
 fn pattern(left: Expr, text: &str, operator: &str, ignore_case: bool) -> Result<Filter, QueryError> {
     let pattern = text_pattern(&left, text, operator)?.replace('*', "%");
+    Pattern::like(&pattern, ignore_case)?;
     Ok(Filter::Like { left, pattern, ignore_case })
 }
 
 fn regex(left: Expr, text: &str, operator: &str, ignore_case: bool) -> Result<Filter, QueryError> {
     let pattern = text_pattern(&left, text, operator)?.to_owned();
+    Pattern::regex(&pattern, ignore_case)?;
     Ok(Filter::Matches { left, pattern, ignore_case })
 }
 
@@ -306,13 +302,7 @@ fn equality_comparand(left: &Expr, text: &str, now: i64) -> Result<Value, QueryE
 }
 
 /// Compares among the storable numbers so that the answer is that of the number written: `> 0.5` is `> 0` in units.
-fn compare_numeric(
-    left: Expr,
-    comparison: Comparison,
-    text: &str,
-    precision: u8,
-    scale: u8,
-) -> Result<Filter, QueryError> {
+fn compare_numeric(left: Expr, comparison: Comparison, text: &str, precision: u8, scale: u8) -> Result<Filter, QueryError> {
     let (floor, exact) = placed(text, precision, scale)?;
     let (comparison, units) = match comparison {
         _ if exact => (comparison, floor),

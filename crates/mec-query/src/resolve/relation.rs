@@ -72,12 +72,7 @@ struct Way<'a> {
 }
 
 /// Finds the relationship a request names by table, foreign key or column, and a hint.
-pub(super) fn find(
-    catalogue: &Catalogue,
-    origin: &Arc<Table>,
-    name: &str,
-    hint: Option<&str>,
-) -> Result<Relation, QueryError> {
+pub(super) fn find(catalogue: &Catalogue, origin: &Arc<Table>, name: &str, hint: Option<&str>) -> Result<Relation, QueryError> {
     let ways = ways_from(catalogue, origin);
     let mut found: Vec<&Way<'_>> = ways.iter().filter(|way| way.is_meant(origin, name, hint)).collect();
     // A key that makes both directions one-to-one, or two equal readings of one name, is one way.
@@ -103,16 +98,14 @@ fn ways_from<'a>(catalogue: &'a Catalogue, origin: &'a Arc<Table>) -> Vec<Way<'a
     let mut ways = Vec::new();
     for key in &origin.foreign_keys {
         if let Some(target) = catalogue.find_table(key.target) {
-            let cardinality =
-                if origin.is_unique(&key.columns) { Cardinality::OneToOne } else { Cardinality::ManyToOne };
+            let cardinality = if origin.is_unique(&key.columns) { Cardinality::OneToOne } else { Cardinality::ManyToOne };
             let columns = key.columns.iter().copied().zip(key.target_columns.iter().copied()).collect();
             ways.push(Way { cardinality, target, columns, key, junction: None });
         }
     }
     for table in catalogue.tables() {
         for key in table.foreign_keys.iter().filter(|key| key.target == origin.name) {
-            let cardinality =
-                if table.is_unique(&key.columns) { Cardinality::OneToOne } else { Cardinality::OneToMany };
+            let cardinality = if table.is_unique(&key.columns) { Cardinality::OneToOne } else { Cardinality::OneToMany };
             let columns = key.target_columns.iter().copied().zip(key.columns.iter().copied()).collect();
             ways.push(Way { cardinality, target: table, columns, key, junction: None });
             for other in table.foreign_keys.iter().filter(|other| !std::ptr::eq(*other, key)) {
@@ -128,9 +121,10 @@ fn ways_from<'a>(catalogue: &'a Catalogue, origin: &'a Arc<Table>) -> Vec<Way<'a
 
 /// A junction's primary key holds both foreign keys.
 fn joins(table: &Table, left: &ForeignKey, right: &ForeignKey) -> bool {
-    table.primary_key.as_ref().is_some_and(|primary| {
-        left.columns.iter().chain(&right.columns).all(|column| primary.columns.contains(column))
-    })
+    table
+        .primary_key
+        .as_ref()
+        .is_some_and(|primary| left.columns.iter().chain(&right.columns).all(|column| primary.columns.contains(column)))
 }
 
 impl Way<'_> {
@@ -147,10 +141,7 @@ impl Way<'_> {
             // One key, two directions: the table's name means the many side, the key or its column the one side.
             return match hint {
                 None if named_table => self.cardinality == Cardinality::OneToMany,
-                None => {
-                    self.cardinality == Cardinality::ManyToOne
-                        && (origin_column == Some(name) || self.key.name == name)
-                }
+                None => self.cardinality == Cardinality::ManyToOne && (origin_column == Some(name) || self.key.name == name),
                 Some(hint) => {
                     named_table
                         && self.cardinality == Cardinality::OneToMany
@@ -159,28 +150,19 @@ impl Way<'_> {
             };
         }
         match hint {
-            None => {
-                named_table
-                    || (is_direct && self.key.name == name)
-                    || (is_direct && origin_column == Some(name))
-            }
+            None => named_table || (is_direct && self.key.name == name) || (is_direct && origin_column == Some(name)),
             Some(hint) => {
                 let by_junction = self.junction.is_some_and(|(table, _)| table.name == hint);
                 named_table
                     && (by_junction
-                        || (is_direct
-                            && (self.key.name == hint
-                                || origin_column == Some(hint)
-                                || target_column == Some(hint))))
+                        || (is_direct && (self.key.name == hint || origin_column == Some(hint) || target_column == Some(hint))))
             }
         }
     }
 
     fn relation(&self, origin: &Table) -> Relation {
         let pairs = |left: &Table, right: &Table, names: &[(&'static str, &'static str)]| -> Vec<(usize, usize)> {
-            let position = |(one, other): &(&'static str, &'static str)| {
-                Some((left.position(one)?, right.position(other)?))
-            };
+            let position = |(one, other): &(&'static str, &'static str)| Some((left.position(one)?, right.position(other)?));
             // The catalogue was checked: every name of a key is a column.
             names.iter().filter_map(position).collect()
         };

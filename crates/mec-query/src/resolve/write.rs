@@ -107,12 +107,7 @@ impl Insert {
         Ok(insert)
     }
 
-    fn typed(
-        sent: &Sent,
-        on_conflict: Option<OnConflict>,
-        missing: Option<Missing>,
-        now: i64,
-    ) -> Result<Self, QueryError> {
+    fn typed(sent: &Sent, on_conflict: Option<OnConflict>, missing: Option<Missing>, now: i64) -> Result<Self, QueryError> {
         let table = &sent.table;
         for column in &sent.columns {
             if !table.columns[*column].insertable {
@@ -143,12 +138,7 @@ impl Update {
     ///
     /// # Errors
     /// 21000 without any filter on the rows; otherwise as [`Insert::resolve`] and [`Scope::row_filter`].
-    pub fn resolve(
-        sent: &Sent,
-        scope: &Scope,
-        preferences: &Preferences,
-        now: i64,
-    ) -> Result<Option<Self>, QueryError> {
+    pub fn resolve(sent: &Sent, scope: &Scope, preferences: &Preferences, now: i64) -> Result<Option<Self>, QueryError> {
         let table = &sent.table;
         let Some(first) = sent.rows.first().filter(|_| !sent.columns.is_empty()) else { return Ok(None) };
         let filter = scope.row_filter(now)?;
@@ -216,8 +206,11 @@ fn check<'a>(table: &Table, cell: impl Fn(usize) -> Option<&'a Cell>) -> Result<
         if let Some(Cell::Value(Value::Text(text))) = table.position(check.column).and_then(&cell)
             && !check.one_of.contains(&text.as_str())
         {
-            return Err(QueryError::check_violation(table.name, check.name)
-                .with_hint(format!("\"{}\" is one of: {}.", check.column, check.one_of.join(", "))));
+            return Err(QueryError::check_violation(table.name, check.name).with_hint(format!(
+                "\"{}\" is one of: {}.",
+                check.column,
+                check.one_of.join(", ")
+            )));
         }
     }
     Ok(())
@@ -229,8 +222,7 @@ fn conflict_columns(table: &Table, query: &Query) -> Result<Option<Vec<usize>>, 
         let key = table.key_positions();
         return Ok(if key.is_empty() { None } else { Some(key) });
     };
-    let position =
-        |name: &String| table.position(name).ok_or_else(|| QueryError::unknown_conflict_column(name));
+    let position = |name: &String| table.position(name).ok_or_else(|| QueryError::unknown_conflict_column(name));
     let columns = names.iter().map(position).collect::<Result<Vec<_>, _>>()?;
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     if table.is_unique(&names) { Ok(Some(columns)) } else { Err(QueryError::no_conflict_constraint()) }
@@ -248,8 +240,7 @@ fn put_key<'a>(table: &Table, query: &'a Query) -> Option<Vec<(usize, &'a str)>>
     });
     let asked = asked.collect::<Option<Vec<_>>>()?;
     let key = table.key_positions();
-    let exactly = !key.is_empty()
-        && asked.len() == key.len()
-        && key.iter().all(|column| asked.iter().any(|(asked, _)| asked == column));
+    let exactly =
+        !key.is_empty() && asked.len() == key.len() && key.iter().all(|column| asked.iter().any(|(asked, _)| asked == column));
     exactly.then_some(asked)
 }

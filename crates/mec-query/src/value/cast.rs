@@ -23,9 +23,7 @@ impl Cast {
         // Wide enough for any exact number this product prints.
         const ANY_NUMERIC: Type = Type::Numeric { precision: 38, scale: 18 };
         Ok(match name.trim().to_ascii_lowercase().as_str() {
-            "text" | "varchar" | "character varying" | "bpchar" | "char" | "name" => {
-                Self::To(Type::Text { max: None })
-            }
+            "text" | "varchar" | "character varying" | "bpchar" | "char" | "name" => Self::To(Type::Text { max: None }),
             "uuid" => Self::To(Type::Uuid),
             "int2" | "smallint" => Self::To(Type::Int2),
             "int" | "int4" | "integer" => Self::To(Type::Int4),

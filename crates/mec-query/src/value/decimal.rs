@@ -157,11 +157,8 @@ impl Digits {
             return None;
         }
         let length = i64::try_from(self.digits.len()).ok()?;
-        let (whole, rest) = if kept <= 0 {
-            ("", self.digits.as_str())
-        } else {
-            self.digits.split_at(usize::try_from(kept.min(length)).ok()?)
-        };
+        let (whole, rest) =
+            if kept <= 0 { ("", self.digits.as_str()) } else { self.digits.split_at(usize::try_from(kept.min(length)).ok()?) };
         let mut magnitude: i128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
         for _ in length..kept {
             magnitude = magnitude.checked_mul(10)?;
@@ -179,6 +176,21 @@ impl Digits {
 
     pub(crate) fn is_negative(&self) -> bool {
         self.negative
+    }
+
+    /// The order of the two numbers, whatever their size.
+    pub(crate) fn compare(&self, other: &Self) -> Ordering {
+        let sign = |number: &Self| match (number.digits.is_empty(), number.negative) {
+            (true, _) => 0,
+            (false, true) => -1,
+            (false, false) => 1,
+        };
+        let magnitudes = self.point.cmp(&other.point).then_with(|| self.digits.cmp(&other.digits));
+        sign(self).cmp(&sign(other)).then(match sign(self) {
+            0 => Ordering::Equal,
+            1 => magnitudes,
+            _ => magnitudes.reverse(),
+        })
     }
 }
 

@@ -49,11 +49,11 @@ impl Type {
             }
             Self::TextArray => {
                 let items = read_array(text).ok_or_else(|| QueryError::invalid_array(text))?;
-                items.into_iter().map(|item| item.ok_or_else(|| QueryError::invalid_array(text))).collect::<Result<
-                    Vec<_>,
-                    _,
-                >>(
-                ).map(Value::TextArray)
+                items
+                    .into_iter()
+                    .map(|item| item.ok_or_else(|| QueryError::invalid_array(text)))
+                    .collect::<Result<Vec<_>, _>>()
+                    .map(Value::TextArray)
             }
         }
     }
@@ -103,11 +103,7 @@ fn plain(text: &str) -> Result<&str, QueryError> {
 /// The text if it fits; blanks beyond the length are cut off as PostgreSQL does.
 fn fitted(text: &str, max: u32) -> Result<String, QueryError> {
     let keep = text.char_indices().nth(max as usize).map_or(text.len(), |(at, _)| at);
-    if text[keep..].bytes().all(|byte| byte == b' ') {
-        Ok(text[..keep].to_owned())
-    } else {
-        Err(QueryError::too_long(max))
-    }
+    if text[keep..].bytes().all(|byte| byte == b' ') { Ok(text[..keep].to_owned()) } else { Err(QueryError::too_long(max)) }
 }
 
 fn scalar_text(json: &Json) -> String {
@@ -289,8 +285,18 @@ mod tests {
             (Type::Bool, "o", "22P02", "invalid input syntax for type boolean: \"o\""),
             (Type::Bool, "2", "22P02", "invalid input syntax for type boolean: \"2\""),
             (Type::Uuid, "zzz", "22P02", "invalid input syntax for type uuid: \"zzz\""),
-            (Type::Uuid, "urn:uuid:a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "22P02", "invalid input syntax for type uuid: \"urn:uuid:a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11\""),
-            (Type::Uuid, "a0eebc999c0b4ef8bb6d6bb9bd380a11-", "22P02", "invalid input syntax for type uuid: \"a0eebc999c0b4ef8bb6d6bb9bd380a11-\""),
+            (
+                Type::Uuid,
+                "urn:uuid:a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+                "22P02",
+                "invalid input syntax for type uuid: \"urn:uuid:a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11\"",
+            ),
+            (
+                Type::Uuid,
+                "a0eebc999c0b4ef8bb6d6bb9bd380a11-",
+                "22P02",
+                "invalid input syntax for type uuid: \"a0eebc999c0b4ef8bb6d6bb9bd380a11-\"",
+            ),
             (Type::Timestamp, "x", "22007", "invalid input syntax for type timestamp with time zone: \"x\""),
             (Type::Json, "{", "22P02", "invalid input syntax for type json"),
             (Type::TextArray, "a", "22P02", "malformed array literal: \"a\""),
@@ -303,9 +309,7 @@ mod tests {
 
     #[test]
     fn json_numbers_keep_every_digit() {
-        let read = |ty: Type, json: &str| {
-            ty.read_json(&serde_json::from_str::<Json>(json).expect("a JSON literal"), 0)
-        };
+        let read = |ty: Type, json: &str| ty.read_json(&serde_json::from_str::<Json>(json).expect("a JSON literal"), 0);
         assert_eq!(read(QUANTITY, "123456789012.123456"), Ok(Value::Numeric(Decimal::new(123_456_789_012_123_456, 6))));
         assert_eq!(read(QUANTITY, "\"2.5\""), Ok(Value::Numeric(Decimal::new(25, 1))));
         assert_eq!(read(Type::Int4, "null"), Ok(Value::Null));

@@ -5,12 +5,14 @@
 
 mod cast;
 mod decimal;
+mod json_path;
 mod literal;
 mod timestamp;
 
 pub use cast::Cast;
 pub use decimal::Decimal;
 pub(crate) use decimal::Digits;
+pub use json_path::{compare_json, follow_path};
 pub(crate) use literal::{largest, read_array};
 
 use uuid::Uuid;

@@ -1,8 +1,8 @@
 //! Points in time as PostgreSQL reads and this product prints them: microseconds of UTC since 1970.
 
+use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::Offset;
-use jiff::Timestamp;
 
 use crate::QueryError;
 
@@ -52,8 +52,7 @@ struct Parts {
 
 impl Parts {
     fn micros(&self) -> Option<i64> {
-        let date =
-            Date::new(self.year.try_into().ok()?, self.month.try_into().ok()?, self.day.try_into().ok()?).ok()?;
+        let date = Date::new(self.year.try_into().ok()?, self.month.try_into().ok()?, self.day.try_into().ok()?).ok()?;
         // 24:00 and a second of 60 are read as PostgreSQL reads them: the next day, the next minute.
         let in_day = self.hour * 3600 + self.minute * 60 + self.second;
         if self.year < 1

@@ -1,0 +1,175 @@
+//! The catalogue as a TOML file: read, written, and compared with a catalogue.
+//!
+//! A row in the file is the whole row: a key left out has its default, not what the catalogue holds. Rows the file
+//! does not name are left alone unless it is applied with `prune`. Numbers are taken from the file's own digits and
+//! never pass through a float. Nothing here decides: the kernel judges the changes.
+
+mod diff;
+mod fields;
+mod read;
+mod render;
+
+use mec_kernel::{Catalogue, CatalogueChange, Code, LimitKind, Percent, Plan, Resource, Rule, RuleId, Settings, Template, Unit};
+
+pub use diff::{DiffLine, diff};
+pub use read::{CatalogFileError, parse};
+pub use render::render;
+
+/// The catalogue of the guide, which `mec demo` sells from.
+pub const DEMO: &str = include_str!("../catalogs/demo.toml");
+/// A commented catalogue that shows everything a catalogue can say.
+pub const EXAMPLE: &str = include_str!("../catalogs/example.toml");
+
+/// A catalogue file that was read.
+///
+/// ```
+/// use mec_engine::catalog_file;
+/// use mec_kernel::Catalogue;
+///
+/// let file = catalog_file::parse("[units.hour]\nname = 'Hour'\ndimension = 'time'\nfactor = 3600").unwrap();
+/// assert_eq!(file.changes(&Catalogue::default(), false).len(), 1);
+///
+/// let error = catalog_file::parse("[units.hour]\nnmae = 'Hour'").unwrap_err();
+/// assert!(error.to_string().starts_with("line 2, units.hour.nmae: unknown key"));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CatalogFile {
+    settings: SettingsTable,
+    account_types: Vec<(Code, Option<String>)>,
+    units: Vec<Unit>,
+    resources: Vec<Resource>,
+    plans: Vec<Plan>,
+    rules: Vec<Rule>,
+}
+
+/// The settings a file states.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct SettingsTable {
+    warn_at: Option<Percent>,
+    late_seconds_max: Option<i64>,
+    ahead_seconds_max: Option<i64>,
+}
+
+impl CatalogFile {
+    /// What must change for `current` to be as the file says; with `prune` also the removal of what it does not name
+    /// (settings excepted). Empty where everything is so already.
+    ///
+    /// A plan's templates are known again by their place, rules by resource, plan, action and priority: applying a
+    /// file twice changes nothing the second time.
+    pub fn changes(&self, current: &Catalogue, prune: bool) -> Vec<CatalogueChange> {
+        let mut changes = Vec::new();
+        let settings = self.settings.over(&current.settings);
+        if settings != current.settings {
+            changes.push(CatalogueChange::PutSettings(settings));
+        }
+        for (code, description) in &self.account_types {
+            // An empty description and none are the same in a file.
+            let shown = |description: Option<&String>| description.cloned().unwrap_or_default();
+            if current.account_types.get(code).map(|known| shown(known.as_ref())) != Some(shown(description.as_ref())) {
+                changes.push(CatalogueChange::PutAccountType { code: code.clone(), description: description.clone() });
+            }
+        }
+        let units = self.units.iter().filter(|unit| current.units.get(&unit.code) != Some(*unit));
+        changes.extend(units.cloned().map(CatalogueChange::PutUnit));
+        let is_new = |resource: &&Resource| current.resources.get(&resource.code).map(|known| &**known) != Some(*resource);
+        changes.extend(self.resources.iter().filter(is_new).cloned().map(CatalogueChange::PutResource));
+        for plan in &self.plans {
+            let known = current.plans.get(&plan.id);
+            let plan = known.map_or_else(|| plan.clone(), |known| continued_plan(plan, known));
+            if known.map(|known| &**known) != Some(&plan) {
+                changes.push(CatalogueChange::PutPlan(plan));
+            }
+        }
+        let (rules, left) = self.continued_rules(current);
+        changes.extend(rules.into_iter().map(CatalogueChange::PutRule));
+        if prune {
+            changes.extend(left.into_iter().map(CatalogueChange::RemoveRule));
+            changes.extend(self.removals(current));
+        }
+        changes
+    }
+
+    /// The file's rules that are not in `current` as they are, and the ids of those there that it does not name.
+    fn continued_rules(&self, current: &Catalogue) -> (Vec<Rule>, Vec<RuleId>) {
+        let rules: Vec<Rule> = self.rules.iter().map(|rule| self.with_kind(rule, current)).collect();
+        let mut free: Vec<&Rule> = current.rules.iter().map(|rule| &**rule).collect();
+        let mut matched: Vec<Option<Rule>> = vec![None; rules.len()];
+        // The likest are found first, so that a rule among several alike is not taken for its neighbour.
+        let likeness: [fn(&Rule, &Rule) -> bool; 4] = [
+            |rule, known| as_known(rule, known) == *known,
+            |rule, known| rule.action == known.action && rule.priority == known.priority,
+            |rule, known| rule.priority == known.priority,
+            |rule, known| rule.action == known.action,
+        ];
+        for alike in likeness {
+            for (rule, found) in rules.iter().zip(&mut matched).filter(|(_, found)| found.is_none()) {
+                let same_place = |known: &&Rule| known.resource == rule.resource && known.plan == rule.plan;
+                if let Some(at) = free.iter().position(|known| same_place(known) && alike(rule, known)) {
+                    *found = Some(as_known(rule, free.remove(at)));
+                }
+            }
+        }
+        let is_there = |rule: &Rule| current.rules.iter().any(|known| **known == *rule);
+        let wanted = rules.into_iter().zip(matched).map(|(rule, found)| found.unwrap_or(rule));
+        (wanted.filter(|rule| !is_there(rule)).collect(), free.iter().map(|rule| rule.id).collect())
+    }
+
+    /// A rule is for the kind its resource has, in the file or else in the catalogue.
+    fn with_kind(&self, rule: &Rule, current: &Catalogue) -> Rule {
+        let in_file = self.resources.iter().find(|resource| resource.code == rule.resource);
+        let in_catalogue = || current.resources.get(&rule.resource).map(|resource| resource.limit_kind);
+        let kind = in_file.map(|resource| resource.limit_kind).or_else(in_catalogue);
+        Rule { limit_kind: kind.unwrap_or(LimitKind::Cumulative), ..rule.clone() }
+    }
+
+    fn removals(&self, current: &Catalogue) -> Vec<CatalogueChange> {
+        let mut removals = Vec::new();
+        let plans = current.plans.keys().filter(|id| self.plans.iter().all(|plan| plan.id != **id));
+        removals.extend(plans.cloned().map(CatalogueChange::RemovePlan));
+        let resources = current.resources.keys().filter(|code| self.resources.iter().all(|resource| resource.code != **code));
+        removals.extend(resources.cloned().map(CatalogueChange::RemoveResource));
+        let units = current.units.keys().filter(|code| self.units.iter().all(|unit| unit.code != **code));
+        removals.extend(units.cloned().map(CatalogueChange::RemoveUnit));
+        let account_types =
+            current.account_types.keys().filter(|code| self.account_types.iter().all(|(named, _)| named != *code));
+        removals.extend(account_types.cloned().map(CatalogueChange::RemoveAccountType));
+        removals
+    }
+}
+
+impl SettingsTable {
+    fn over(&self, current: &Settings) -> Settings {
+        Settings {
+            warn_at: self.warn_at.unwrap_or(current.warn_at),
+            late_seconds_max: self.late_seconds_max.unwrap_or(current.late_seconds_max),
+            ahead_seconds_max: self.ahead_seconds_max.unwrap_or(current.ahead_seconds_max),
+        }
+    }
+}
+
+/// The file's plan with what only the catalogue knows of it: version, and the templates' ids and places where they
+/// come in the order they are in.
+fn continued_plan(plan: &Plan, known: &Plan) -> Plan {
+    let mut plan = Plan { version: known.version, ..plan.clone() };
+    let place =
+        |template: &Template| (template.resource.clone(), template.scope.clone(), template.window, template.window_seconds);
+    if plan.templates.iter().map(place).eq(known.templates.iter().map(place)) {
+        for (template, known) in plan.templates.iter_mut().zip(&known.templates) {
+            (template.id, template.sort_order) = (known.id, known.sort_order);
+        }
+    }
+    if same_json(plan.metadata.as_deref(), known.metadata.as_deref()) {
+        plan.metadata.clone_from(&known.metadata);
+    }
+    plan
+}
+
+/// A store may write JSON its own way.
+fn same_json(one: Option<&str>, other: Option<&str>) -> bool {
+    let read = |text: Option<&str>| text.map(|text| serde_json::from_str::<serde_json::Value>(text).ok());
+    one == other || (read(one) == read(other) && !matches!(read(one), Some(None)))
+}
+
+fn as_known(rule: &Rule, known: &Rule) -> Rule {
+    Rule { id: known.id, created_at: known.created_at, updated_at: known.updated_at, ..rule.clone() }
+}

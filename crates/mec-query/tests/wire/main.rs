@@ -1,0 +1,8 @@
+//! Requests as clients send them, against a small catalogue held in memory: what is answered, and what is refused.
+
+mod fixture;
+mod panics;
+mod parsing;
+mod reads;
+mod refusals;
+mod writes;
