@@ -1,3 +1,3 @@
-//! Room: engine.
+//! The room that does. So far: the catalogue file.
 
 pub mod catalog_file;

@@ -400,8 +400,7 @@ pub(crate) fn marks_after(view: &View<'_>, path: &[&Arc<Node>], writes: &mut Vec
         };
         let request = Request { resource, scope: scope.as_ref(), amount: None, attributes: &attributes, extends: None };
         let path = after.path(node.account.id)?;
-        let mut pools = pools(&after, &request, &path)?;
-        pools.judged.retain(|judged| judged.pool.level == 0);
+        let pools = pools(&after, &request, &path)?;
         found.extend(marks(&pools.judged, Amount::ZERO, view.now, view.now));
     }
     writes.extend(found);

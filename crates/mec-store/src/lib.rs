@@ -14,7 +14,7 @@ pub use error::{CommitError, StoreError};
 
 use std::time::Duration;
 
-use mec_kernel::{Catalogue, Fact, Head, LedgerEvent, Need, Time, TreeId};
+use mec_kernel::{Catalogue, Fact, Head, Need, Time, TreeId};
 
 /// Where everything is kept.
 #[derive(Debug)]
@@ -65,30 +65,6 @@ impl Store {
                 "this version of mec keeps its data in SQLite only; use --store sqlite:mec.db".to_owned(),
             )),
             _ => Err(StoreError::Unusable(format!("\"{url}\" is not a store; use sqlite:PATH, for example sqlite:mec.db"))),
-        }
-    }
-
-    /// Calls `each` with every event of `tree` (of every tree where `None`) in the order it was recorded.
-    ///
-    /// # Errors
-    /// What the store or `each` says; the scan ends there.
-    pub fn each_event(
-        &self,
-        tree: Option<TreeId>,
-        each: &mut dyn FnMut(LedgerEvent) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        match self {
-            Self::Sqlite(store) => store.each_event(tree, each),
-        }
-    }
-
-    /// Recomputes every sum, every open window and every chain from the ledger and compares.
-    ///
-    /// # Errors
-    /// Where the store cannot be read.
-    pub fn verify(&self, progress: &mut dyn FnMut(u64)) -> Result<sqlite::Verification, StoreError> {
-        match self {
-            Self::Sqlite(store) => store.verify(progress),
         }
     }
 

@@ -8,8 +8,6 @@ mod commit;
 mod look_up;
 mod migrate;
 mod rows;
-mod scan;
-mod verify;
 
 use std::fs::File;
 use std::io::{Read, Seek, Write as _};
@@ -21,8 +19,6 @@ use mec_kernel::{Head, TreeId};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
 use crate::{OpenOptions, StoreError};
-
-pub use verify::{Mismatch, Verification};
 
 /// Files of MEC carry it in their header (`PRAGMA application_id`): "MEC1".
 const APPLICATION_ID: i32 = 0x4d45_4331;
@@ -100,7 +96,7 @@ impl Sqlite {
         limit: Option<Duration>,
         read: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let connection = self.readers.borrow();
+        let mut connection = self.readers.borrow();
         if let Some(limit) = limit {
             let end = Instant::now() + limit;
             connection.progress_handler(10_000, Some(move || Instant::now() > end))?;
@@ -147,9 +143,9 @@ impl Writer {
             self.abort();
         }
         // One process owns the file and this is its only writer: nothing can change between here and the commit.
-        let mut statement = self.connection.prepare_cached(
-            "SELECT version, stamp, last_at, next_seq, next_token, chain FROM account_trees WHERE tree = ?1",
-        )?;
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT version, stamp, last_at, next_seq, next_token, chain FROM account_trees WHERE tree = ?1")?;
         let mut heads = Vec::with_capacity(trees.len());
         for tree in trees {
             let head = statement

@@ -1,3 +1,3 @@
-//! Room: mec.
+//! The room that shows: the HTTP floor (accept loop, limits, request ids, error bodies).
 
 pub mod http;

@@ -307,6 +307,11 @@ fn allowed_asks_every_level_for_one_more() {
     world.meter(organization, "benchmark_runs", "100");
     let standing = world.ask(user, "benchmark_runs", None);
     assert_eq!((standing.decision, standing.allowed), (Decision::Warn, false));
+    // Also where another level's decision is worse and would let more through.
+    world.rule("benchmark_runs", |rule| (rule.account, rule.action) = (Some(user), LimitAction::Overage));
+    world.grant(&Grant { window: window(WindowKind::Day), ..grant_of(user, "benchmark_runs", Some("0")) });
+    let standing = world.ask(user, "benchmark_runs", None);
+    assert_eq!((standing.decision, standing.allowed, standing.account), (Decision::Overage, false, Some(user)));
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn set_rule(world: &mut World, resource: &str, text: &str) {
         for word in &words[1..] {
             let (name, value) = word.split_once('=').unwrap_or_else(|| panic!("{word} sets nothing"));
             match name {
-                "warn_at" => rule.warn_at = Some(Percent(i64::try_from(quantity(value).millionths() / 10_000).unwrap())),
+                "warn_at" => rule.warn_at = Some(Percent(quantity(value).millionths() / 10_000)),
                 "grace" => rule.grace_quantity = Some(quantity(value)),
                 "seconds" => rule.grace_seconds = Some(value.parse().unwrap()),
                 "limit" => rule.overage_limit = Some(quantity(value)),

@@ -301,13 +301,16 @@ fn grace_for_seats_runs_anew_once_they_were_back_within_the_limit() {
             world.pass(200);
             if is_released {
                 assert!(world.release(fourth.lease.unwrap().id));
+                assert!(world.written.over_since.values().all(Option::is_none));
             }
             world.pass(100);
             assert_eq!(taken(&mut world, account), "3");
             world.pass(1_000);
             let fifth = world.acquire(&acquire_of(account, None, 3_600));
             assert_eq!(fifth.decision, Decision::Grace, "released: {is_released}, cold: {is_cold}");
-            world.pass(600);
+            world.pass(599);
+            assert_eq!(world.ask(account, "concurrent_users", Some("1")).decision, Decision::Grace);
+            world.pass(1);
             let sixth = world.acquire(&acquire_of(account, None, 3_600));
             assert_eq!(sixth.reason, Reason::GraceExhausted, "released: {is_released}, cold: {is_cold}");
         }

@@ -181,6 +181,12 @@ fn staying_drops_everything_that_was_scheduled() {
         world.try_provision(&Provision { start: Some(time(day)), ..provision_of(account, plan) }).unwrap();
     }
     assert_eq!(world.provision(account, "starter"), 5);
+    let begun = world.written.entitlements.values().filter(|row| row.valid_from == world.now).map(|row| row.id);
+    let begun: Vec<_> = begun.collect();
+    let ended = world.last.iter().filter(
+        |write| matches!(write, Write::Entitlement { row, audit, .. } if begun.contains(&row.id) && audit.action == "expire"),
+    );
+    assert_eq!(ended.count(), 0, "what stays was not taken away in between");
     assert_eq!(world.rows(account).len(), 5);
     for day in ["2026-02-10T00:00:00Z", "2026-02-20T00:00:00Z", "2026-02-25T00:00:00Z"] {
         world.at(day);

@@ -222,6 +222,20 @@ fn a_late_event_changes_its_own_window_only() {
         Meter { occurred_at: Some(time("2026-01-31T23:59:59.999999Z")), ..meter_of(account, "benchmark_runs", "5", "late") };
     world.try_meter(&late).unwrap();
     assert_eq!(used(&mut world, account, "benchmark_runs"), "1");
+    // Even what goes over there leaves no note here.
+    let far_over = Meter { quantity: quantity("500"), key: "far over".into(), ..late };
+    world.try_meter(&far_over).unwrap();
+    assert!(matches!(world.last[..], [Write::Event { .. }]), "{:?}", world.last);
+}
+
+#[test]
+fn a_closed_window_is_not_kept_in_memory() {
+    let (mut world, account) = World::with("starter");
+    world.meter(account, "benchmark_runs", "10");
+    world.at("2026-02-01T00:00:00Z");
+    world.meter(account, "benchmark_runs", "1");
+    let windows = &world.tree.get(account).unwrap().windows;
+    assert!(windows.keys().all(|key| !key.window.is_over(world.now)), "{windows:?}");
 }
 
 #[test]
@@ -297,6 +311,8 @@ fn a_metered_correction_must_agree_with_its_original() {
     }
     world.try_meter(&fix).unwrap();
     assert_eq!(used(&mut world, account, "gpu_hours"), "4");
+    // Other events may not pay for it.
+    world.meter(account, "gpu_hours", "10");
     let too_much = Meter { quantity: quantity("-4.000001"), key: "too much".into(), ..fix };
     assert_eq!(world.try_meter(&too_much).unwrap_err().code(), "MEC_BELOW_ZERO");
 }
@@ -318,7 +334,7 @@ fn a_total_never_goes_below_zero_in_the_window_of_the_correction() {
     world.at("2026-02-10T00:00:00Z");
     world.meter(account, "benchmark_runs", "7");
     let minus = |amount: &str, key: &str| Meter { is_correction: true, ..meter_of(account, "benchmark_runs", amount, key) };
-    assert_eq!(world.try_meter(&minus("-8", "k")).unwrap_err().code(), "MEC_BELOW_ZERO");
+    assert_eq!(world.try_meter(&minus("-7.000001", "k")).unwrap_err().code(), "MEC_BELOW_ZERO");
     world.try_meter(&minus("-7", "k")).unwrap();
     assert_eq!(used(&mut world, account, "benchmark_runs"), "0");
 }
@@ -449,6 +465,19 @@ fn a_correction_takes_overage_back_in_a_window_that_is_closed_by_then() {
         assert_eq!(effects.len(), 1, "cold: {is_cold}");
         assert_eq!(effects[0].overage, Amount(-3_000_000));
     }
+}
+
+#[test]
+fn a_correction_takes_overage_back_from_a_counter_that_no_row_names_any_more() {
+    let (mut world, account) = World::with("starter");
+    world.rule("benchmark_runs", |rule| rule.action = LimitAction::Overage);
+    let event = world.meter(account, "benchmark_runs", "105");
+    let row = world.row(account, "benchmark_runs").id;
+    let window = Some(WindowRule::of(WindowKind::Day));
+    world.patch(row, &EntitlementPatch { window, ..EntitlementPatch::default() }).unwrap();
+    let fix = world.try_correct(&correction(event, "fix", Some("102"))).unwrap().event;
+    let taken_back: Vec<_> = world.written.event(fix).unwrap().effects.iter().map(|effect| effect.overage).collect();
+    assert_eq!(taken_back, [Amount(-3_000_000)]);
 }
 
 #[test]

@@ -269,7 +269,11 @@ proptest! {
         let used = total.used_at(window, now).0;
         prop_assert!(used >= within(seconds * SECOND), "what is in the window counts");
         prop_assert!(used <= within(seconds * SECOND + step), "what is a whole step older does not");
-        prop_assert!(total.steps.len() <= 61);
+        prop_assert!(total.steps.keys().all(|step| *step >= oldest_step(now, seconds)), "what no longer counts is not kept");
+        // Nor is it kept as time goes by.
+        let later = now.plus_seconds(2 * seconds);
+        total.add(window, later, later, one, true);
+        prop_assert_eq!(total.steps.len(), 1);
     }
 }
 
@@ -343,6 +347,7 @@ fn days_have_as_many_hours_as_the_clock_gives_them() {
         | Pacific/Apia         | 2011-12-29T12:00:00Z | 2011-12-29T10:00:00Z | 1440    |
         | Pacific/Apia         | 2011-12-30T12:00:00Z | 2011-12-30T10:00:00Z | 1440    |
         | Asia/Kathmandu       | 2026-06-15T12:00:00Z | 2026-06-14T18:15:00Z | 1440    |
+        | America/Toronto      | 1919-03-31T12:00:00Z | 1919-03-31T04:30:00Z | 1410    |
     ";
     for row in rows(table) {
         let at = time(row.cell("in the day")).micros();

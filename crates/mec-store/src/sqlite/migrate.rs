@@ -64,9 +64,18 @@ fn version(connection: &Connection) -> Result<i32, StoreError> {
 /// The closed lists and the time zones: data every installation has.
 fn fill(connection: &Connection) -> Result<(), StoreError> {
     let lists: [(&str, Vec<(&str, &str)>); 3] = [
-        ("INSERT INTO limit_kinds VALUES (?1, ?2, ?3)", LimitKind::ALL.iter().map(|kind| (kind.code(), kind.description())).collect()),
-        ("INSERT INTO window_types VALUES (?1, ?2, ?3)", WindowKind::ALL.iter().map(|kind| (kind.code(), kind.description())).collect()),
-        ("INSERT INTO limit_actions VALUES (?1, ?2, ?3)", LimitAction::ALL.iter().map(|kind| (kind.code(), kind.description())).collect()),
+        (
+            "INSERT INTO limit_kinds VALUES (?1, ?2, ?3)",
+            LimitKind::ALL.iter().map(|kind| (kind.code(), kind.description())).collect(),
+        ),
+        (
+            "INSERT INTO window_types VALUES (?1, ?2, ?3)",
+            WindowKind::ALL.iter().map(|kind| (kind.code(), kind.description())).collect(),
+        ),
+        (
+            "INSERT INTO limit_actions VALUES (?1, ?2, ?3)",
+            LimitAction::ALL.iter().map(|kind| (kind.code(), kind.description())).collect(),
+        ),
     ];
     for (sql, members) in lists {
         let mut insert = connection.prepare(sql)?;

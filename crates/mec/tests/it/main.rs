@@ -2,6 +2,4 @@
 //!
 //! One binary for the whole crate. Nothing here sleeps, uses a fixed port or leaves a process behind.
 
-mod guide;
 mod listen;
-mod server;
