@@ -217,10 +217,9 @@ impl Writer {
         match key.window {
             Window::Rolling { seconds } => {
                 let from = step_start(oldest_step(now, seconds), step_micros(seconds));
-                for (at, amount, is_own) in self.ledger_amounts(id, key, from, Time::FOREVER, catalogue)? {
+                for (at, amount, _) in self.ledger_amounts(id, key, from, Time::FOREVER, catalogue)? {
                     let step = total.steps.entry(step_of(at, seconds)).or_default();
                     *step = step.plus(amount);
-                    add(&mut total, amount, if is_own { amount } else { Amount::ZERO });
                 }
             }
             Window::Fixed { start, end } => {
