@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use mec_kernel::{Actor, Catalogue, Code, Facts, Halt, IdSource, Making, Need, Ruling, Time, Tree, TreeId, View, Write};
-use mec_store::{Commit, CommitError, Writer};
+use mec_store::{Commit, CommitError, Store, Writer};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::mec::{Cache, Clock, MecError};
@@ -61,6 +61,8 @@ where
 /// The lane's loop; ends when every sender is gone and the queue is empty.
 pub(crate) struct Lane {
     pub(crate) writer: Writer,
+    /// Held so that the store stays this process's until the last batch is through.
+    pub(crate) _store: Arc<Store>,
     pub(crate) cache: Arc<Cache>,
     pub(crate) clock: Clock,
     pub(crate) queue: mpsc::Receiver<Box<dyn Job>>,
@@ -106,7 +108,7 @@ impl Lane {
         for run in 1.. {
             let catalogue = self.cache.catalogue();
             let mut batch = self.decide(std::mem::take(&mut jobs), &catalogue).await;
-            let outcome = if batch.commit.writes.is_empty() { Ok(()) } else { self.writer.commit(&batch.commit).await };
+            let outcome = if batch.commit.is_empty() { Ok(()) } else { self.writer.commit(&batch.commit).await };
             match outcome {
                 Ok(()) => {
                     for (id, work) in batch.trees {

@@ -99,7 +99,7 @@ impl Cache {
 #[derive(Debug)]
 pub struct Mec {
     queue: mpsc::Sender<Box<dyn Job>>,
-    _store: Store,
+    _store: Arc<Store>,
 }
 
 impl Mec {
@@ -113,7 +113,8 @@ impl Mec {
         let cache = Arc::new(Cache { catalogue: RwLock::new(Arc::new(catalogue)), ..Cache::default() });
         let (sender, queue) = mpsc::channel(QUEUE_MAX);
         let seed = getrandom::u64().map_err(|error| OpenError::Randomness(error.to_string()))?;
-        let lane = Lane { writer, cache, clock, queue, seed };
+        let store = Arc::new(store);
+        let lane = Lane { writer, _store: store.clone(), cache, clock, queue, seed };
         let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(OpenError::Thread)?;
         std::thread::Builder::new()
             .name("mec-lane".to_owned())
