@@ -165,6 +165,15 @@ pub struct Check {
     pub explain: bool,
 }
 
+impl Check {
+    /// The question about `resource` as a whole, in its canonical unit, without attributes; `quantity` as
+    /// [`Check::quantity`].
+    pub fn of(account: AccountId, resource: &str, quantity: Option<Quantity>) -> Self {
+        let (resource, attributes) = (Code::from(resource), Attributes::default());
+        Self { account, resource, scope: None, quantity, unit: None, attributes, explain: false }
+    }
+}
+
 /// The answer to a question about a limit. Quantities are in the resource's canonical unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {

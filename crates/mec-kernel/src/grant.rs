@@ -6,7 +6,7 @@ use crate::catalogue::{LimitKind, Rule};
 use crate::catalogue_check::check_rule_in;
 use crate::code::Code;
 use crate::command::{Halt, Making, Ruling, View};
-use crate::entitlement::{Entitlement, EntitlementStatus, Source};
+use crate::entitlement::{Condition, Entitlement, EntitlementStatus, Source};
 use crate::id::{AccountId, EntitlementId, RuleId};
 use crate::plan::{entitlement_write, marks_after};
 use crate::quantity::Quantity;
@@ -57,6 +57,8 @@ pub struct EntitlementPatch {
     pub valid_from: Option<Time>,
     /// First instant after it; `Some(None)`: none.
     pub valid_until: Option<Option<Time>>,
+    /// All of its conditions.
+    pub conditions: Option<Vec<Condition>>,
     /// Free JSON text.
     pub metadata: Option<Option<Code>>,
 }
@@ -129,6 +131,9 @@ pub fn patch_entitlement(
     row.priority = patch.priority.unwrap_or(row.priority);
     row.valid_from = patch.valid_from.unwrap_or(row.valid_from);
     row.valid_until = patch.valid_until.unwrap_or(row.valid_until);
+    if let Some(conditions) = &patch.conditions {
+        row.conditions.clone_from(conditions);
+    }
     check_validity(&row)?;
     let action = match patch.status {
         Some(status) if status != before.status => {

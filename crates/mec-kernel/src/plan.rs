@@ -35,6 +35,14 @@ pub struct Provision {
     pub migrate: bool,
 }
 
+impl Provision {
+    /// One of `plan`, from now on.
+    pub fn new(account: AccountId, plan: &str) -> Self {
+        let (plan, quantity, reference) = (Code::from(plan), Quantity::whole(1), Code::from(""));
+        Self { account, plan, start: None, quantity, reference, until: None, migrate: false }
+    }
+}
+
 /// Take a plan or an add-on away.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cancel {

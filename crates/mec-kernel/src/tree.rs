@@ -289,12 +289,14 @@ pub struct Tree {
     /// What the next batch continues from.
     pub head: Head,
     nodes: RedBlackTreeMapSync<AccountId, Arc<Node>>,
+    /// Of the nodes together, kept as they change: a tree may have very many.
+    bytes: usize,
 }
 
 impl Tree {
     /// A tree none of whose accounts has been loaded.
     pub fn new(head: Head) -> Self {
-        Self { head, nodes: RedBlackTreeMapSync::new_sync() }
+        Self { head, nodes: RedBlackTreeMapSync::new_sync(), bytes: 0 }
     }
 
     /// The account `id`, where it has been loaded.
@@ -321,6 +323,8 @@ impl Tree {
 
     /// Puts a loaded account in.
     pub fn insert(&mut self, node: Node) {
+        let before = self.nodes.get(&node.account.id).map_or(0, |node| node.size_bytes());
+        self.bytes = self.bytes.saturating_sub(before).saturating_add(node.size_bytes());
         self.nodes.insert_mut(node.account.id, Arc::new(node));
     }
 
@@ -331,22 +335,27 @@ impl Tree {
 
     /// Roughly how many bytes it takes: for the cache's bound.
     pub fn size_bytes(&self) -> usize {
-        self.nodes.values().map(|node| node.size_bytes()).fold(size_of::<Self>(), usize::saturating_add)
+        size_of::<Self>().saturating_add(self.bytes)
     }
 
     fn change(&mut self, id: AccountId, change: impl FnOnce(&mut Node)) {
         if let Some(node) = self.nodes.get_mut(&id) {
+            let before = node.size_bytes();
             change(Arc::make_mut(node));
+            self.bytes = self.bytes.saturating_sub(before).saturating_add(node.size_bytes());
         }
     }
 
     /// The state after `write`. Accounts that are not loaded need no change: they will be read as the write left them.
     pub fn apply(&mut self, write: &Write, now: Time) {
         match write {
-            Write::Account(account) => match self.nodes.get_mut(&account.id) {
-                Some(node) => Arc::make_mut(node).account = account.clone(),
-                None => self.insert(Node::new(account.clone())),
-            },
+            Write::Account(account) => {
+                if self.nodes.contains_key(&account.id) {
+                    self.change(account.id, |node| node.account = account.clone());
+                } else {
+                    self.insert(Node::new(account.clone()));
+                }
+            }
             Write::Entitlement { row, .. } => self.change(row.account, |node| put_entitlement(&mut node.entitlements, row)),
             Write::AccountPlan(plan) => self.change(plan.account, |node| {
                 let same = |other: &Arc<AccountPlan>| {

@@ -90,6 +90,11 @@ impl Call {
         &self.function
     }
 
+    /// An argument as it was given, before it is typed; text where it came from a URL or a form.
+    pub fn given(&self, name: &str) -> Option<&Json> {
+        self.given.values.get(name)
+    }
+
     /// The typed arguments, one for each parameter in the function's order; `None` where it was not given, which
     /// differs from null. `now` is what the literal `now` means.
     ///

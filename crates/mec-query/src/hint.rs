@@ -4,7 +4,7 @@
 const SIMILAR_PERCENT: usize = 75;
 
 /// The most similar of `names` at 75 % or more, as PostgREST suggests tables, functions and relations.
-pub(crate) fn similar<'a>(asked: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn similar<'a>(asked: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     similar_at(SIMILAR_PERCENT, asked, names)
 }
 

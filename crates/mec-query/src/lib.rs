@@ -81,6 +81,7 @@ pub use catalogue::{
     Catalogue, CatalogueFault, Check, Column, DefaultOrder, ForeignKey, Function, Key, Param, Returns, Table, Type, Verb,
 };
 pub use error::{EmbedCandidate, QueryError, status_of_sqlstate};
+pub use hint::similar;
 pub use media::{Media, Produces};
 pub use memory::Tables;
 pub use parse::{

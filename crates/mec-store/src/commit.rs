@@ -59,12 +59,12 @@ impl Operation {
     }
 }
 
-/// One row of the decision log.
+/// One row of the decision log. It belongs to no batch: a commit of nothing but decisions locks no tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DecisionRow {
-    /// Its id.
+    /// Its id, made at `decided_at`: rows are pruned by it.
     pub id: DecisionId,
-    /// Who asked for whom.
+    /// For whom it was asked; its tree is the row's.
     pub account: AccountId,
     /// About what.
     pub resource: Code,
@@ -72,24 +72,25 @@ pub struct DecisionRow {
     pub scope: Option<Code>,
     /// What was asked for.
     pub operation: Operation,
-    /// How much was asked for.
+    /// How much was asked for, in the unit it was asked in; `None` where the caller asked how the account stands.
     pub requested: Option<Quantity>,
     /// The decision.
     pub decision: Decision,
-    /// Why.
+    /// Why, in words.
     pub reason: String,
     /// Why, as a code.
     pub reason_code: &'static str,
-    /// The entitlement that bound it.
+    /// The binding pool's entitlement; `None` for a `deny`.
     pub entitlement: Option<EntitlementId>,
-    /// The rule it was enforced by.
+    /// The rule it was enforced by; `None`: the default.
     pub rule: Option<RuleId>,
-    /// The limit.
+    /// The limit of the binding pool, in the resource's canonical unit; `None`: unlimited, or not entitled.
     pub allowed: Option<Total>,
-    /// What was used.
+    /// What of it was used, in the canonical unit; `None`: not entitled. A total beyond 64 bits of millionths is kept as
+    /// the largest there is, as is the limit.
     pub used: Option<Total>,
-    /// The request's id.
+    /// The request's id, as its answer's `X-Request-Id` shows it.
     pub request_id: Option<Code>,
-    /// When.
+    /// The instant it was decided at.
     pub decided_at: Time,
 }

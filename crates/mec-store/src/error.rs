@@ -9,6 +9,16 @@ pub enum StoreError {
     /// A statement took longer than it may.
     #[error("the statement took longer than it may; narrow the filter or raise the limit")]
     TimedOut,
+    /// A statement would be larger than the database takes.
+    #[error("the request needs {size} {what}, more than the {max} that one statement may have; ask for fewer at a time")]
+    TooLarge {
+        /// What there are too many of: values, bytes of SQL.
+        what: &'static str,
+        /// How many it would have.
+        size: usize,
+        /// The most it may have.
+        max: usize,
+    },
     /// A row does not hold what this program writes: the file was changed by something else.
     #[error("{table}: {problem}; the row was not written by this program (run `mec verify`)")]
     Damaged {

@@ -6,15 +6,26 @@
 //! Never in here: a rule, HTTP, a clock a decision depends on.
 
 mod commit;
+mod condition;
 mod error;
+mod json;
+mod scan;
 pub mod sqlite;
+pub mod tables;
+mod usage;
+mod verify;
 
 pub use commit::{Commit, DecisionRow, Operation};
+pub use condition::ConditionRow;
 pub use error::{CommitError, StoreError};
+pub use scan::{EventCursor, EventFilter};
+pub use usage::{UsageBucket, UsageQuery};
+pub use verify::{Finding, Progress, Report};
 
 use std::time::Duration;
 
-use mec_kernel::{Catalogue, Fact, Head, Need, Time, TreeId};
+use mec_kernel::{AccountId, Catalogue, Fact, Head, LedgerEvent, Need, Time, TreeId};
+use mec_query::{Fetched, Filter, Read, Table, Value};
 
 /// Where everything is kept.
 #[derive(Debug)]
@@ -68,6 +79,33 @@ impl Store {
         }
     }
 
+    /// Opens `url` (`sqlite:PATH`) to read it, beside the process that may own it, and reads its catalogue. It is not
+    /// locked, made or migrated.
+    ///
+    /// # Errors
+    /// [`StoreError::Unusable`] with a sentence that says what to do, also where the schema is older than this
+    /// program's; a file that cannot be read.
+    pub fn open_read_only(url: &str) -> Result<(Self, Catalogue), StoreError> {
+        match url.split_once(':') {
+            Some(("sqlite", path)) if !path.is_empty() => {
+                let path = path.strip_prefix("//").unwrap_or(path);
+                let (store, catalogue) = sqlite::Sqlite::open_read_only(path.as_ref(), &OpenOptions::default())?;
+                Ok((Self::Sqlite(store), catalogue))
+            }
+            _ => Err(StoreError::Unusable(format!("\"{url}\" is not a store; use sqlite:PATH, for example sqlite:mec.db"))),
+        }
+    }
+
+    /// The account a system calls `external_id`; the source '' is `accounts.external_id`.
+    ///
+    /// # Errors
+    /// Where the store cannot be read, or not in time.
+    pub fn account_linked(&self, source: &str, external_id: &str) -> Result<Option<AccountId>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.account_linked(source, external_id),
+        }
+    }
+
     /// Whether the store answers.
     ///
     /// # Errors
@@ -75,6 +113,75 @@ impl Store {
     pub fn ping(&self) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(store) => store.ping(),
+        }
+    }
+
+    /// Fetches what `read` asks of one of [`tables::tables`], its embeds included, all from one snapshot.
+    ///
+    /// # Errors
+    /// [`StoreError::TimedOut`], [`StoreError::TooLarge`], [`StoreError::Damaged`], or a store that cannot be read.
+    pub fn fetch(&self, read: &Read) -> Result<Fetched, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.fetch(read),
+        }
+    }
+
+    /// How many rows of `table` pass `filter`.
+    ///
+    /// # Errors
+    /// As [`Store::fetch`].
+    pub fn count(&self, table: &Table, filter: &Filter) -> Result<u64, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.count(table, filter),
+        }
+    }
+
+    /// The primary keys of the rows of `table` that pass `filter`, in their order and at most `max + 1` of them, so
+    /// that a caller sees when there are more than `max`. A table without a primary key answers none.
+    ///
+    /// # Errors
+    /// As [`Store::fetch`].
+    pub fn keys(&self, table: &Table, filter: &Filter, max: usize) -> Result<Vec<Vec<Value>>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.keys(table, filter, max),
+        }
+    }
+
+    /// Shows `each` every ledger event that `filter` lets through, from tree to tree, each in order, as they are in
+    /// one instant; however many there are, they are never held together. It may take as long as `each` needs.
+    ///
+    /// # Errors
+    /// What `each` answered ([`StoreError::Stopped`] is there for it), or why the store cannot be read.
+    pub fn each_event(
+        &self,
+        filter: &EventFilter,
+        catalogue: &Catalogue,
+        each: &mut dyn FnMut(&LedgerEvent) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(store) => store.each_event(filter, catalogue, each),
+        }
+    }
+
+    /// Recomputes everything that follows from the ledger (chain, keys, sums, windows open at `now`) and compares it
+    /// with what is stored, all of it as it is in one instant. What does not agree is a finding, not an error.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn verify(&self, catalogue: &Catalogue, now: Time, progress: &mut dyn FnMut(Progress)) -> Result<Report, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.verify(catalogue, now, progress),
+        }
+    }
+
+    /// The use in each of the query's buckets: whole UTC hours from the stored sums, what is cut by a bucket's edge
+    /// from the ledger.
+    ///
+    /// # Errors
+    /// Where the store cannot be read, or not in time.
+    pub fn usage(&self, query: &UsageQuery<'_>, catalogue: &Catalogue) -> Result<Vec<UsageBucket>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.usage(query, catalogue),
         }
     }
 }
@@ -104,6 +211,32 @@ impl Writer {
     ) -> Result<Vec<Fact>, StoreError> {
         match self {
             Self::Sqlite(writer) => needs.iter().map(|need| writer.look_up(tree, need, catalogue, now)).collect(),
+        }
+    }
+
+    /// Answers needs of several trees in one go, in their order, from what is committed.
+    ///
+    /// # Errors
+    /// Nothing was changed.
+    pub async fn look_up_many(
+        &mut self,
+        needs: &[(TreeId, Need)],
+        catalogue: &Catalogue,
+        now: Time,
+    ) -> Result<Vec<(TreeId, Fact)>, StoreError> {
+        match self {
+            Self::Sqlite(writer) => writer.look_up_many(needs, catalogue, now),
+        }
+    }
+
+    /// Removes at most `rows_max` rows of the decision log that were decided before `before`, oldest first, and
+    /// answers how many they were. Fewer than `rows_max`: there are no more.
+    ///
+    /// # Errors
+    /// [`CommitError`] tells whether it is certain that nothing was changed.
+    pub async fn prune_decisions(&mut self, before: Time, rows_max: usize) -> Result<usize, CommitError> {
+        match self {
+            Self::Sqlite(writer) => writer.prune_decisions(before, rows_max),
         }
     }
 

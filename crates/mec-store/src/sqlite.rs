@@ -5,17 +5,28 @@
 
 mod catalogue;
 mod commit;
+mod decisions;
+mod entitlement;
+mod functions;
+mod ledger;
 mod look_up;
 mod migrate;
+mod read;
+mod render;
 mod rows;
+mod scan;
+mod stored;
+mod usage;
+mod verify;
 
 use std::fs::File;
 use std::io::{Read, Seek, Write as _};
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
-use std::sync::{Condvar, Mutex};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use mec_kernel::{Head, TreeId};
+use mec_kernel::{AccountId, Catalogue, Head, Time, TreeId};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
 use crate::{OpenOptions, StoreError};
@@ -32,7 +43,8 @@ pub struct Sqlite {
     path: PathBuf,
     readers: Readers,
     read_timeout: Duration,
-    _lock: File,
+    /// Held for as long as the store is open; a store that only reads has none.
+    _lock: Option<File>,
 }
 
 /// The file's only writing connection.
@@ -75,9 +87,20 @@ impl Sqlite {
             path: path.to_owned(),
             readers: Readers { idle: Mutex::new(readers?), returned: Condvar::new() },
             read_timeout: options.read_timeout,
-            _lock: lock,
+            _lock: Some(lock),
         };
         Ok((store, Writer { connection, path: path.to_owned() }))
+    }
+
+    /// Opens the file to read it beside the process that owns it, which is not asked: no lock, no migration.
+    pub(crate) fn open_read_only(path: &Path, options: &OpenOptions) -> Result<(Self, Catalogue), StoreError> {
+        let first = open_reader(path)?;
+        migrate::check_current(&first, path)?;
+        let catalogue = catalogue::catalogue(&first)?;
+        let further: Result<Vec<_>, StoreError> = (1..options.readers).map(|_| open_reader(path)).collect();
+        let idle = std::iter::once(first).chain(further?).collect();
+        let readers = Readers { idle: Mutex::new(idle), returned: Condvar::new() };
+        Ok((Self { path: path.to_owned(), readers, read_timeout: options.read_timeout, _lock: None }, catalogue))
     }
 
     /// The file.
@@ -87,32 +110,31 @@ impl Sqlite {
 
     /// Lends a read-only connection to `read`, which may take as long as `read_timeout`.
     pub(crate) fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        self.read_within(Some(self.read_timeout), read)
-    }
-
-    /// Lends a read-only connection to `read` for as long as `limit` allows.
-    pub(crate) fn read_within<T>(
-        &self,
-        limit: Option<Duration>,
-        read: impl FnOnce(&Connection) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
         let mut connection = self.readers.borrow();
-        if let Some(limit) = limit {
-            let end = Instant::now() + limit;
+        let end = Instant::now() + self.read_timeout;
+        // A panic must not cost the others a connection.
+        let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| {
             connection.progress_handler(10_000, Some(move || Instant::now() > end))?;
-        }
-        let outcome = read(&connection);
-        let cleared = connection.progress_handler(0, None::<fn() -> bool>);
+            read(&connection)
+        }));
         self.readers.give_back(connection);
-        cleared?;
         match outcome {
-            Err(StoreError::Sqlite(rusqlite::Error::SqliteFailure(error, _)))
+            Ok(Err(StoreError::Sqlite(rusqlite::Error::SqliteFailure(error, _))))
                 if error.code == rusqlite::ErrorCode::OperationInterrupted =>
             {
                 Err(StoreError::TimedOut)
             }
-            outcome => outcome,
+            Ok(outcome) => outcome,
+            Err(panic) => std::panic::resume_unwind(panic),
         }
+    }
+
+    pub(crate) fn account_linked(&self, source: &str, external_id: &str) -> Result<Option<AccountId>, StoreError> {
+        self.read(|connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT account_id FROM account_links WHERE source = ?1 AND external_id = ?2")?;
+            Ok(statement.query_row(params![source, external_id], |row| rows::id(row, 0).map(AccountId)).optional()?)
+        })
     }
 
     pub(crate) fn ping(&self) -> Result<(), StoreError> {
@@ -122,17 +144,17 @@ impl Sqlite {
 
 impl Readers {
     fn borrow(&self) -> Connection {
-        let mut idle = self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             match idle.pop() {
                 Some(connection) => return connection,
-                None => idle = self.returned.wait(idle).unwrap_or_else(std::sync::PoisonError::into_inner),
+                None => idle = self.returned.wait(idle).unwrap_or_else(PoisonError::into_inner),
             }
         }
     }
 
     fn give_back(&self, connection: Connection) {
-        self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(connection);
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
         self.returned.notify_one();
     }
 }
@@ -226,6 +248,37 @@ pub fn owner(path: &Path) -> Result<Option<String>, StoreError> {
     }
 }
 
+/// What a store's file says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inspection {
+    /// Its schema; 0: an empty file.
+    pub schema_version: i32,
+    /// The schema this program writes.
+    pub schema_version_newest: i32,
+    /// The newest instant something was decided at.
+    pub last_at: Option<Time>,
+}
+
+/// Looks at the file at `path` without locking or changing it.
+///
+/// # Errors
+/// It cannot be read, or is not a file this program can work with.
+pub fn inspect(path: &Path) -> Result<Inspection, StoreError> {
+    let connection = open_reader(path)?;
+    migrate::check_ours(&connection, path)?;
+    let schema_version = migrate::version(&connection)?;
+    let last_at = match schema_version {
+        0 => None,
+        _ => connection.query_row("SELECT max(last_at) FROM account_trees", [], |row| row.get::<_, Option<i64>>(0))?,
+    };
+    Ok(Inspection { schema_version, schema_version_newest: migrate::newest(), last_at: last_at.map(Time::from_micros) })
+}
+
+/// The version of the SQLite library in this program.
+pub fn library_version() -> &'static str {
+    rusqlite::version()
+}
+
 fn configure(connection: &Connection) -> Result<(), StoreError> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
     connection.busy_timeout(Duration::from_secs(5))?;
@@ -235,6 +288,7 @@ fn configure(connection: &Connection) -> Result<(), StoreError> {
     connection.pragma_update(None, "recursive_triggers", "ON")?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "cache_size", -65_536)?;
+    plan_once(connection)?;
     rows::add_functions(connection)?;
     Ok(())
 }
@@ -245,5 +299,14 @@ fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.pragma_update(None, "query_only", "ON")?;
     rows::add_functions(&connection)?;
+    functions::add_to(&connection)?;
+    plan_once(&connection)?;
     Ok(connection)
+}
+
+/// A statement's plan never depends on what is bound to it: without this, a cached statement with a join is prepared
+/// anew at every use, which costs ten times what a look-up by key does.
+fn plan_once(connection: &Connection) -> Result<(), StoreError> {
+    connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }

@@ -29,6 +29,7 @@ CREATE TABLE accounts (
 CREATE INDEX accounts_parent ON accounts (parent_account_id) WHERE parent_account_id IS NOT NULL;
 CREATE INDEX accounts_tree ON accounts (tree);
 CREATE INDEX accounts_type ON accounts (account_type_code);
+CREATE INDEX accounts_external_id ON accounts (external_id) WHERE external_id IS NOT NULL;
 
 -- Ours: names in other systems. accounts.external_id is its row with source ''.
 CREATE TABLE account_links (
@@ -151,6 +152,8 @@ CREATE TABLE consumption_ledger (
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX consumption_ledger_seq ON consumption_ledger (tree, tree_seq);
 CREATE INDEX consumption_ledger_account ON consumption_ledger (account_id, resource_type_code, occurred_at);
+-- Finds what changed a pool's overage without reading the rest.
+CREATE INDEX consumption_ledger_effects ON consumption_ledger (tree, resource_type_code, occurred_at) WHERE effects IS NOT NULL;
 CREATE INDEX consumption_ledger_corrects ON consumption_ledger (corrects_event_id) WHERE corrects_event_id IS NOT NULL;
 
 CREATE TRIGGER consumption_ledger_no_update BEFORE UPDATE ON consumption_ledger
@@ -313,7 +316,7 @@ CREATE TABLE concurrency_leases (
     released_at         INTEGER
 ) STRICT;
 CREATE INDEX concurrency_leases_live ON concurrency_leases (account_id, expires_at) WHERE released_at IS NULL;
-CREATE INDEX concurrency_leases_session ON concurrency_leases (account_id, session_token) WHERE session_token IS NOT NULL;
+CREATE INDEX concurrency_leases_account ON concurrency_leases (account_id, session_token);
 
 CREATE TABLE control_decisions_log (
     decision_id         BLOB    NOT NULL PRIMARY KEY,

@@ -14,45 +14,7 @@ use crate::StoreError;
 
 impl Writer {
     pub(crate) fn catalogue(&mut self) -> Result<Catalogue, StoreError> {
-        let connection = &self.connection;
-        let mut catalogue = Catalogue { settings: settings(connection)?, ..Catalogue::default() };
-        let version = connection.query_row("SELECT max(version) FROM account_trees WHERE tree = 0", [], |row| row.get(0));
-        catalogue.version = version.map(Option::<i64>::unwrap_or_default)?;
-        for unit in all(connection, "SELECT unit_code, unit_name, dimension, factor FROM units", |row| {
-            let factor = Factor::new(row.get(3)?).ok_or_else(|| rows::damaged(3, "a factor out of range"))?;
-            Ok(Unit { code: rows::code(row, 0)?, name: row.get(1)?, dimension: rows::code(row, 2)?, factor })
-        })? {
-            catalogue.units.insert(unit.code.clone(), unit);
-        }
-        let sql = "SELECT resource_type_code, resource_name, limit_kind_code, unit_code, allowed_units, description FROM resource_types";
-        for resource in all(connection, sql, |row| {
-            let allowed: Vec<String> = serde_json::from_str(row.get_ref(4)?.as_str()?)
-                .map_err(|_| rows::damaged(4, "not the list this program writes"))?;
-            Ok(Resource {
-                code: rows::code(row, 0)?,
-                name: row.get(1)?,
-                limit_kind: rows::member(row, 2, LimitKind::from_code)?,
-                unit: rows::code(row, 3)?,
-                allowed_units: allowed.into_iter().map(Code::from).collect(),
-                description: row.get(5)?,
-            })
-        })? {
-            catalogue.resources.insert(resource.code.clone(), Arc::new(resource));
-        }
-        for plan in plans(connection)? {
-            catalogue.plans.insert(plan.id.clone(), Arc::new(plan));
-        }
-        let sql = format!("SELECT {} FROM control_rules WHERE account_id IS NULL ORDER BY rule_id", rows::RULE);
-        catalogue.rules = all(connection, &sql, |row| rows::rule(row).map(Arc::new))?;
-        let sql = "SELECT account_type_code, description FROM account_types";
-        catalogue.account_types = all(connection, sql, |row| Ok((rows::code(row, 0)?, row.get(1)?)))?.into_iter().collect();
-        let zones = all(connection, "SELECT time_zone, tzif FROM time_zones", |row| {
-            let name = rows::code(row, 0)?;
-            let zone = Zone::from_tzif(&name, row.get_ref(1)?.as_blob()?).ok_or_else(|| rows::damaged(1, "not TZif"))?;
-            Ok((name, zone))
-        })?;
-        catalogue.zones = Arc::new(zones.into_iter().collect::<BTreeMap<_, _>>());
-        Ok(catalogue)
+        catalogue(&self.connection)
     }
 
     /// Only customers' rows count: the kernel knows itself what the catalogue's own rows refer to.
@@ -74,6 +36,49 @@ impl Writer {
             account_types: codes("SELECT DISTINCT account_type_code FROM accounts")?,
         })
     }
+}
+
+/// The whole catalogue.
+pub(super) fn catalogue(connection: &Connection) -> Result<Catalogue, StoreError> {
+    let mut catalogue = Catalogue { settings: settings(connection)?, ..Catalogue::default() };
+    let version = connection.query_row("SELECT max(version) FROM account_trees WHERE tree = 0", [], |row| row.get(0));
+    catalogue.version = version.map(Option::<i64>::unwrap_or_default)?;
+    for unit in all(connection, "SELECT unit_code, unit_name, dimension, factor FROM units", |row| {
+        let factor = Factor::new(row.get(3)?).ok_or_else(|| rows::damaged(3, "a factor out of range"))?;
+        Ok(Unit { code: rows::code(row, 0)?, name: row.get(1)?, dimension: rows::code(row, 2)?, factor })
+    })? {
+        catalogue.units.insert(unit.code.clone(), unit);
+    }
+    let sql =
+        "SELECT resource_type_code, resource_name, limit_kind_code, unit_code, allowed_units, description FROM resource_types";
+    for resource in all(connection, sql, |row| {
+        let allowed: Vec<String> =
+            serde_json::from_str(row.get_ref(4)?.as_str()?).map_err(|_| rows::damaged(4, "not the list this program writes"))?;
+        Ok(Resource {
+            code: rows::code(row, 0)?,
+            name: row.get(1)?,
+            limit_kind: rows::member(row, 2, LimitKind::from_code)?,
+            unit: rows::code(row, 3)?,
+            allowed_units: allowed.into_iter().map(Code::from).collect(),
+            description: row.get(5)?,
+        })
+    })? {
+        catalogue.resources.insert(resource.code.clone(), Arc::new(resource));
+    }
+    for plan in plans(connection)? {
+        catalogue.plans.insert(plan.id.clone(), Arc::new(plan));
+    }
+    let sql = format!("SELECT {} FROM control_rules WHERE account_id IS NULL ORDER BY rule_id", rows::RULE);
+    catalogue.rules = all(connection, &sql, |row| rows::rule(row).map(Arc::new))?;
+    let sql = "SELECT account_type_code, description FROM account_types";
+    catalogue.account_types = all(connection, sql, |row| Ok((rows::code(row, 0)?, row.get(1)?)))?.into_iter().collect();
+    let zones = all(connection, "SELECT time_zone, tzif FROM time_zones", |row| {
+        let name = rows::code(row, 0)?;
+        let zone = Zone::from_tzif(&name, row.get_ref(1)?.as_blob()?).ok_or_else(|| rows::damaged(1, "not TZif"))?;
+        Ok((name, zone))
+    })?;
+    catalogue.zones = Arc::new(zones.into_iter().collect::<BTreeMap<_, _>>());
+    Ok(catalogue)
 }
 
 fn all<T>(

@@ -3,15 +3,57 @@
 use std::collections::BTreeMap;
 
 use mec_kernel::{
-    Account, AccountId, AccountPlan, Audit, Code, Entitlement, Head, HourSum, Lease, LedgerEvent, Quantity, Reservation, Rule,
-    Time, TreeId, Window, WindowKey, WindowTotal, Write, key_hash,
+    Account, AccountId, AccountPlan, Code, Head, HourSum, Lease, LedgerEvent, Quantity, Reservation, Rule, Time, TreeId, Window,
+    WindowKey, WindowTotal, Write, key_hash,
 };
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, TransactionBehavior, params};
 
-use super::{Writer, rows};
-use crate::{Commit, CommitError, DecisionRow};
+use super::rows::{self, sql};
+use super::{Writer, decisions, entitlement};
+use crate::{Commit, CommitError};
 
-type HourKey = (AccountId, Code, Option<Code>, Code, Time);
+sql!(
+    PUT_ACCOUNT = "INSERT INTO accounts (",
+    rows::ACCOUNT,
+    ", tree) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
+     ON CONFLICT (account_id) DO UPDATE SET account_type_code = excluded.account_type_code, \
+     external_id = excluded.external_id, display_name = excluded.display_name, email = excluded.email, \
+     status = excluded.status, time_zone = excluded.time_zone, metadata = excluded.metadata, updated_at = excluded.updated_at",
+);
+sql!(
+    PUT_ACCOUNT_PLAN = "INSERT INTO account_plans (",
+    rows::ACCOUNT_PLAN,
+    ", tree) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
+     ON CONFLICT (account_id, plan_id, ref, starts_at) DO UPDATE SET version = excluded.version, \
+     quantity = excluded.quantity, anchor = excluded.anchor, ends_at = excluded.ends_at",
+);
+sql!(
+    PUT_RULE = "INSERT INTO control_rules (",
+    rows::RULE,
+    ", tree) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17) \
+     ON CONFLICT (rule_id) DO UPDATE SET resource_type_code = excluded.resource_type_code, \
+     limit_kind_code = excluded.limit_kind_code, plan_id = excluded.plan_id, limit_action_code = excluded.limit_action_code, \
+     warn_at_percent = excluded.warn_at_percent, grace_quantity = excluded.grace_quantity, \
+     grace_period_seconds = excluded.grace_period_seconds, overage_limit = excluded.overage_limit, \
+     overage_unit_price = excluded.overage_unit_price, currency = excluded.currency, priority = excluded.priority, \
+     is_active = excluded.is_active, updated_at = excluded.updated_at",
+);
+sql!(
+    PUT_LEASE = "INSERT INTO concurrency_leases (",
+    rows::LEASE,
+    ", tree) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
+     ON CONFLICT (lease_id) DO UPDATE SET quantity = excluded.quantity, amount = excluded.amount, \
+     expires_at = excluded.expires_at, released_at = excluded.released_at",
+);
+sql!(
+    PUT_RESERVATION = "INSERT INTO reservations (",
+    rows::RESERVATION,
+    ", tree) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
+     ON CONFLICT (reservation_id) DO UPDATE SET status = excluded.status, event_id = excluded.event_id",
+);
+
+/// Account, resource, scope, unit and hour: the key of a stored sum.
+pub(super) type HourKey = (AccountId, Code, Option<Code>, Code, Time);
 
 impl Writer {
     /// A failed statement changes nothing. A failed COMMIT leaves open what is on disk, unless SQLite says the disk
@@ -26,7 +68,7 @@ impl Writer {
     }
 }
 
-fn not_done(error: rusqlite::Error) -> CommitError {
+pub(super) fn not_done(error: rusqlite::Error) -> CommitError {
     match error.sqlite_error_code() {
         Some(ErrorCode::ConstraintViolation) => CommitError::Refused(error.into()),
         _ => CommitError::NotDone(error.into()),
@@ -50,7 +92,7 @@ fn write_all(connection: &Connection, commit: &Commit) -> Result<(), CommitError
     }
     super::catalogue::write(connection, &commit.catalogue, commit.catalogue_version, now).map_err(CommitError::NotDone)?;
     for row in &commit.decisions {
-        log(connection, row).map_err(not_done)?;
+        decisions::log(connection, row).map_err(not_done)?;
     }
     Ok(())
 }
@@ -58,7 +100,7 @@ fn write_all(connection: &Connection, commit: &Commit) -> Result<(), CommitError
 fn write_one(connection: &Connection, write: &Write, hours: &mut BTreeMap<HourKey, HourSum>, now: Time) -> rusqlite::Result<()> {
     match write {
         Write::Account(account) => put_account(connection, account),
-        Write::Entitlement { row, metadata, audit } => put_entitlement(connection, row, metadata.as_ref(), audit, now),
+        Write::Entitlement { row, metadata, audit } => entitlement::put(connection, row, metadata.as_ref(), audit, now),
         Write::AccountPlan(plan) => put_account_plan(connection, plan),
         Write::Rule(rule) => put_rule(connection, rule),
         Write::RemoveRule { rule, .. } => {
@@ -85,14 +127,7 @@ fn put_account(connection: &Connection, account: &Account) -> rusqlite::Result<(
         .prepare_cached("SELECT external_id FROM accounts WHERE account_id = ?1")?
         .query_row(params![rows::Id(account.id.0)], |row| row.get(0))
         .optional()?;
-    let sql = format!(
-        "INSERT INTO accounts ({}, tree) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
-         ON CONFLICT (account_id) DO UPDATE SET account_type_code = excluded.account_type_code, \
-         external_id = excluded.external_id, display_name = excluded.display_name, email = excluded.email, \
-         status = excluded.status, time_zone = excluded.time_zone, metadata = excluded.metadata, updated_at = excluded.updated_at",
-        rows::ACCOUNT
-    );
-    connection.prepare_cached(&sql)?.execute(params![
+    connection.prepare_cached(&PUT_ACCOUNT)?.execute(params![
         rows::Id(account.id.0),
         account.parent.map(|id| rows::Id(id.0)),
         rows::Id(account.root.0),
@@ -123,92 +158,8 @@ fn put_account(connection: &Connection, account: &Account) -> rusqlite::Result<(
     Ok(())
 }
 
-/// The row as JSON for the audit: every column under its own name.
-const ENTITLEMENT_JSON: &str = "SELECT json_object('entitlement_id', lower(hex(entitlement_id)), 'resource_type_code', \
-     resource_type_code, 'resource_scope', resource_scope, 'limit_kind_code', limit_kind_code, 'quantity_allowed_millionths', \
-     quantity_allowed, 'window_type_code', window_type_code, 'window_anchor', window_anchor, 'window_seconds', window_seconds, \
-     'period_start', period_start, 'period_end', period_end, 'status', status, 'source', source, 'source_ref', source_ref, \
-     'plan_id', plan_id, 'plan_version', plan_version, 'priority', priority, 'valid_from', valid_from, 'valid_until', \
-     valid_until, 'metadata', json(metadata)) FROM entitlements WHERE entitlement_id = ?1";
-
-fn put_entitlement(
-    connection: &Connection,
-    row: &Entitlement,
-    metadata: Option<&Code>,
-    audit: &Audit,
-    now: Time,
-) -> rusqlite::Result<()> {
-    let as_json = |connection: &Connection| -> rusqlite::Result<Option<String>> {
-        connection.prepare_cached(ENTITLEMENT_JSON)?.query_row(params![rows::Id(row.id.0)], |row| row.get(0)).optional()
-    };
-    let old = as_json(connection)?;
-    let sql = format!(
-        "INSERT INTO entitlements ({}, tree, limit_kind_code, metadata) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, \
-         ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, \
-         (SELECT limit_kind_code FROM resource_types WHERE resource_type_code = ?3), ?22) \
-         ON CONFLICT (entitlement_id) DO UPDATE SET quantity_allowed = excluded.quantity_allowed, \
-         window_type_code = excluded.window_type_code, window_anchor = excluded.window_anchor, \
-         window_seconds = excluded.window_seconds, period_start = excluded.period_start, period_end = excluded.period_end, \
-         status = excluded.status, priority = excluded.priority, plan_version = excluded.plan_version, \
-         valid_from = excluded.valid_from, valid_until = excluded.valid_until, updated_at = excluded.updated_at, \
-         metadata = CASE WHEN ?23 THEN excluded.metadata ELSE metadata END",
-        rows::ENTITLEMENT
-    );
-    let period = row.window.period;
-    connection.prepare_cached(&sql)?.execute(params![
-        rows::Id(row.id.0),
-        rows::Id(row.account.0),
-        row.resource.as_str(),
-        row.scope.as_deref(),
-        row.quantity.map(Quantity::millionths),
-        row.window.kind.code(),
-        row.window.anchor.map(Time::micros),
-        row.window.seconds,
-        period.map(|(start, _)| start.micros()),
-        period.map(|(_, end)| end.micros()),
-        row.status.code(),
-        row.source.code(),
-        row.source_ref.as_deref(),
-        row.plan.as_deref(),
-        row.plan_version,
-        row.priority,
-        row.valid_from.micros(),
-        row.valid_until.map(Time::micros),
-        row.created_at.micros(),
-        row.updated_at.micros(),
-        row.id.tree().0,
-        metadata.map(Code::as_str).filter(|text| *text != "null"),
-        metadata.is_some(),
-    ])?;
-    let new = as_json(connection)?;
-    connection
-        .prepare_cached(
-            "INSERT INTO entitlements_audit (audit_id, tree, entitlement_id, account_id, action, old_row, new_row, changed_by, \
-             reason, changed_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-        )?
-        .execute(params![
-            rows::Id(audit.id.0),
-            row.id.tree().0,
-            rows::Id(row.id.0),
-            rows::Id(row.account.0),
-            audit.action,
-            old,
-            new,
-            audit.by.as_str(),
-            audit.reason,
-            now.micros(),
-        ])?;
-    Ok(())
-}
-
 fn put_account_plan(connection: &Connection, plan: &AccountPlan) -> rusqlite::Result<()> {
-    let sql = format!(
-        "INSERT INTO account_plans ({}, tree) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
-         ON CONFLICT (account_id, plan_id, ref, starts_at) DO UPDATE SET version = excluded.version, \
-         quantity = excluded.quantity, anchor = excluded.anchor, ends_at = excluded.ends_at",
-        rows::ACCOUNT_PLAN
-    );
-    connection.prepare_cached(&sql)?.execute(params![
+    connection.prepare_cached(&PUT_ACCOUNT_PLAN)?.execute(params![
         rows::Id(plan.account.0),
         plan.plan.as_str(),
         plan.reference.as_str(),
@@ -225,17 +176,7 @@ fn put_account_plan(connection: &Connection, plan: &AccountPlan) -> rusqlite::Re
 }
 
 pub(super) fn put_rule(connection: &Connection, rule: &Rule) -> rusqlite::Result<()> {
-    let sql = format!(
-        "INSERT INTO control_rules ({}, tree) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17) \
-         ON CONFLICT (rule_id) DO UPDATE SET resource_type_code = excluded.resource_type_code, \
-         limit_kind_code = excluded.limit_kind_code, plan_id = excluded.plan_id, limit_action_code = excluded.limit_action_code, \
-         warn_at_percent = excluded.warn_at_percent, grace_quantity = excluded.grace_quantity, \
-         grace_period_seconds = excluded.grace_period_seconds, overage_limit = excluded.overage_limit, \
-         overage_unit_price = excluded.overage_unit_price, currency = excluded.currency, priority = excluded.priority, \
-         is_active = excluded.is_active, updated_at = excluded.updated_at",
-        rows::RULE
-    );
-    connection.prepare_cached(&sql)?.execute(params![
+    connection.prepare_cached(&PUT_RULE)?.execute(params![
         rows::Id(rule.id.0),
         rule.resource.as_str(),
         rule.limit_kind.code(),
@@ -306,13 +247,7 @@ fn put_event(connection: &Connection, event: &LedgerEvent) -> rusqlite::Result<(
 }
 
 fn put_lease(connection: &Connection, lease: &Lease) -> rusqlite::Result<()> {
-    let sql = format!(
-        "INSERT INTO concurrency_leases ({}, tree) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
-         ON CONFLICT (lease_id) DO UPDATE SET quantity = excluded.quantity, amount = excluded.amount, \
-         expires_at = excluded.expires_at, released_at = excluded.released_at",
-        rows::LEASE
-    );
-    connection.prepare_cached(&sql)?.execute(params![
+    connection.prepare_cached(&PUT_LEASE)?.execute(params![
         rows::Id(lease.id.0),
         rows::Id(lease.account.0),
         lease.resource.as_str(),
@@ -330,12 +265,7 @@ fn put_lease(connection: &Connection, lease: &Lease) -> rusqlite::Result<()> {
 }
 
 fn put_reservation(connection: &Connection, held: &Reservation) -> rusqlite::Result<()> {
-    let sql = format!(
-        "INSERT INTO reservations ({}, tree) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
-         ON CONFLICT (reservation_id) DO UPDATE SET status = excluded.status, event_id = excluded.event_id",
-        rows::RESERVATION
-    );
-    connection.prepare_cached(&sql)?.execute(params![
+    connection.prepare_cached(&PUT_RESERVATION)?.execute(params![
         rows::Id(held.id.0),
         held.key.as_str(),
         rows::Id(held.account.0),
@@ -432,35 +362,6 @@ fn put_head(connection: &Connection, head: &Head) -> rusqlite::Result<()> {
             head.next_seq,
             head.next_token,
             head.chain,
-        ])?;
-    Ok(())
-}
-
-fn log(connection: &Connection, row: &DecisionRow) -> rusqlite::Result<()> {
-    let shown = |total: Option<mec_kernel::Total>| total.and_then(|total| i64::try_from(total.0).ok());
-    connection
-        .prepare_cached(
-            "INSERT INTO control_decisions_log (decision_id, tree, account_id, resource_type_code, resource_scope, operation, \
-             requested_qty, decision, reason, reason_code, entitlement_id, rule_id, quantity_allowed, quantity_used, request_id, \
-             decided_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
-        )?
-        .execute(params![
-            rows::Id(row.id.0),
-            row.account.tree().0,
-            rows::Id(row.account.0),
-            row.resource.as_str(),
-            row.scope.as_deref(),
-            row.operation.code(),
-            row.requested.map(Quantity::millionths),
-            row.decision.code(),
-            row.reason,
-            row.reason_code,
-            row.entitlement.map(|id| rows::Id(id.0)),
-            row.rule.map(|id| rows::Id(id.0)),
-            shown(row.allowed),
-            shown(row.used),
-            row.request_id.as_deref(),
-            row.decided_at.micros(),
         ])?;
     Ok(())
 }

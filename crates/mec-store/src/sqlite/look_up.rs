@@ -3,51 +3,121 @@
 use std::sync::Arc;
 
 use mec_kernel::{
-    AccountId, Amount, Catalogue, Code, Condition, Fact, HOUR, Lease, LedgerEvent, Need, Node, Quantity, Reservation, Session,
-    Time, TreeId, Window, WindowKey, WindowTotal, key_hash, oldest_step, step_micros, step_of, step_start,
+    AccountId, Amount, Catalogue, Code, Expiries, Fact, Lease, LedgerEvent, Need, Node, Quantity, Reservation, Session, Time,
+    TreeId, Window, WindowKey, WindowTotal, key_hash, oldest_step, step_micros, step_of, step_start,
 };
-use rusqlite::{OptionalExtension as _, Params, params};
+use rusqlite::{OptionalExtension as _, Params, Statement, params};
 
-use super::{Writer, rows};
+use super::ledger::{self, SUBTREE, Stretch};
+use super::rows::{self, sql};
+use super::{Writer, entitlement};
 use crate::StoreError;
 
-/// The account and everything below it.
-const SUBTREE: &str = "WITH RECURSIVE subtree(id) AS (SELECT ?1 UNION ALL \
-     SELECT a.account_id FROM accounts a JOIN subtree s ON a.parent_account_id = s.id)";
+sql!(EVENT = "SELECT ", rows::EVENT, " FROM ", rows::EVENT_FROM, " WHERE l.event_id = ?1 AND l.tree = ?2");
+sql!(
+    /// Equal hashes are legal: the ledger row's own key decides.
+    EVENT_OF_KEY = "SELECT ",
+    rows::EVENT,
+    " FROM ",
+    rows::EVENT_FROM,
+    " WHERE l.tree = ?2 AND l.idempotency_key = ?3 \
+     AND l.event_id IN (SELECT k.event_id FROM ledger_keys k WHERE k.key_hash = ?1 AND k.tree = ?2)",
+);
+sql!(LEASE = "SELECT ", rows::LEASE, " FROM concurrency_leases WHERE lease_id = ?1 AND tree = ?2");
+sql!(
+    LEASE_OF_SESSION = "SELECT ",
+    rows::LEASE,
+    " FROM concurrency_leases WHERE account_id = ?1 AND session_token = ?2 AND resource_type_code = ?3 \
+     AND resource_scope IS ?4 ORDER BY lease_id DESC LIMIT 1",
+);
+sql!(RESERVATION = "SELECT ", rows::RESERVATION, " FROM reservations WHERE reservation_id = ?1 AND tree = ?2");
+sql!(RESERVATION_OF_KEY = "SELECT ", rows::RESERVATION, " FROM reservations WHERE tree = ?1 AND idempotency_key = ?2");
+sql!(TRIALS = "SELECT ", rows::ACCOUNT_PLAN, " FROM account_plans WHERE tree = ?1 AND is_trial = 1");
+sql!(ACCOUNT = "SELECT ", rows::ACCOUNT, " FROM accounts WHERE account_id = ?1 AND tree = ?2");
+sql!(PLANS = "SELECT ", rows::ACCOUNT_PLAN, " FROM account_plans WHERE account_id = ?1 ORDER BY starts_at");
+sql!(RULES = "SELECT ", rows::RULE, " FROM control_rules WHERE account_id = ?1");
+sql!(
+    WINDOWS = "SELECT ",
+    rows::WINDOW,
+    " FROM usage_windows WHERE tree = ?1 AND account_id = ?2 AND (rolling_seconds > 0 OR window_end > ?3)",
+);
+sql!(
+    SEATS = SUBTREE,
+    "SELECT resource_type_code, resource_scope, expires_at, amount FROM concurrency_leases \
+     WHERE account_id IN (SELECT id FROM subtree) AND released_at IS NULL AND expires_at > ?2",
+);
+sql!(
+    HELD = SUBTREE,
+    "SELECT expires_at, amount, reserved_at FROM reservations WHERE account_id IN (SELECT id FROM subtree) \
+     AND status = 'open' AND expires_at > ?2 AND resource_type_code = ?3 AND (?4 IS NULL OR resource_scope = ?4)",
+);
+const CORRECTIONS: &str = "SELECT quantity FROM consumption_ledger WHERE corrects_event_id = ?1 AND tree = ?2";
+const LINK: &str = "SELECT account_id FROM account_links WHERE source = '' AND external_id = ?1";
+const HOURS: &str = "SELECT own, subtree FROM usage_hours WHERE tree = ?1 AND account_id = ?2 AND resource_type_code = ?3 \
+     AND (?4 IS NULL OR resource_scope = ?4) AND hour >= ?5 AND hour < ?6";
 
 impl Writer {
     pub(crate) fn look_up(&mut self, tree: TreeId, need: &Need, catalogue: &Catalogue, now: Time) -> Result<Fact, StoreError> {
         Ok(match need {
             Need::Account(id) => Fact::Account(*id, self.node(tree, *id, now)?.map(Box::new)),
-            Need::Key(key) => Fact::Key(key.clone(), self.event_of_key(tree, key, catalogue)?),
+            Need::Key(key) => {
+                let mut statement = self.connection.prepare_cached(&EVENT_OF_KEY)?;
+                Fact::Key(key.clone(), event_of_key(&mut statement, tree, key, catalogue)?)
+            }
             Need::Event(id) => {
-                let sql = format!("SELECT {} FROM {} WHERE l.event_id = ?1 AND l.tree = ?2", rows::EVENT, rows::EVENT_FROM);
-                Fact::Event(*id, self.event(&sql, params![rows::Id(id.0), tree.0], catalogue)?)
+                let event = self.one(&EVENT, params![rows::Id(id.0), tree.0], |row| rows::event(row, catalogue).map(Arc::new));
+                Fact::Event(*id, event?)
             }
             Need::Corrections(id) => Fact::Corrections(*id, self.corrections(tree, id.0)?),
-            Need::Lease(id) => {
-                let sql = format!("SELECT {} FROM concurrency_leases WHERE lease_id = ?1 AND tree = ?2", rows::LEASE);
-                Fact::Lease(*id, self.lease(&sql, params![rows::Id(id.0), tree.0])?)
-            }
+            Need::Lease(id) => Fact::Lease(*id, self.lease(&LEASE, params![rows::Id(id.0), tree.0])?),
             Need::Session(session) => Fact::Session(session.clone(), self.session(session)?),
-            Need::Reservation(id) => {
-                let sql = format!("SELECT {} FROM reservations WHERE reservation_id = ?1 AND tree = ?2", rows::RESERVATION);
-                Fact::Reservation(*id, self.reservation(&sql, params![rows::Id(id.0), tree.0])?)
-            }
-            Need::Hold(key) => {
-                let sql = format!("SELECT {} FROM reservations WHERE tree = ?1 AND idempotency_key = ?2", rows::RESERVATION);
-                Fact::Hold(key.clone(), self.reservation(&sql, params![tree.0, key.as_str()])?)
-            }
+            Need::Reservation(id) => Fact::Reservation(*id, self.reservation(&RESERVATION, params![rows::Id(id.0), tree.0])?),
+            Need::Hold(key) => Fact::Hold(key.clone(), self.reservation(&RESERVATION_OF_KEY, params![tree.0, key.as_str()])?),
             Need::Link(external_id) => Fact::Link(external_id.clone(), self.link(external_id)?),
-            Need::Trials => {
-                let sql = format!("SELECT {} FROM account_plans WHERE tree = ?1 AND is_trial = 1", rows::ACCOUNT_PLAN);
-                let trials = self.all(&sql, params![tree.0], |row| rows::account_plan(row).map(Arc::new))?;
-                Fact::Trials(trials)
-            }
+            Need::Trials => Fact::Trials(self.all(&TRIALS, params![tree.0], |row| rows::account_plan(row).map(Arc::new))?),
             Need::Window(account, key) => {
                 Fact::Window(*account, key.clone(), self.count_window(tree, *account, key, catalogue, now)?)
             }
         })
+    }
+
+    /// Keys come by the thousand, so their statement is taken out of the cache once, and the file's read lock once.
+    pub(crate) fn look_up_many(
+        &mut self,
+        needs: &[(TreeId, Need)],
+        catalogue: &Catalogue,
+        now: Time,
+    ) -> Result<Vec<(TreeId, Fact)>, StoreError> {
+        if !self.connection.is_autocommit() {
+            self.abort();
+        }
+        self.connection.execute_batch("BEGIN")?;
+        let facts = self.look_up_each(needs, catalogue, now);
+        self.abort();
+        facts
+    }
+
+    fn look_up_each(
+        &mut self,
+        needs: &[(TreeId, Need)],
+        catalogue: &Catalogue,
+        now: Time,
+    ) -> Result<Vec<(TreeId, Fact)>, StoreError> {
+        let mut facts = Vec::with_capacity(needs.len());
+        let mut rest = needs;
+        while let Some((tree, need)) = rest.first() {
+            if !matches!(need, Need::Key(_)) {
+                facts.push((*tree, self.look_up(*tree, need, catalogue, now)?));
+                rest = &rest[1..];
+                continue;
+            }
+            let mut statement = self.connection.prepare_cached(&EVENT_OF_KEY)?;
+            while let Some((tree, Need::Key(key))) = rest.first() {
+                facts.push((*tree, Fact::Key(key.clone(), event_of_key(&mut statement, *tree, key, catalogue)?)));
+                rest = &rest[1..];
+            }
+        }
+        Ok(facts)
     }
 
     fn one<T>(
@@ -68,10 +138,6 @@ impl Writer {
         Ok(self.connection.prepare_cached(sql)?.query_map(parameters, read)?.collect::<rusqlite::Result<_>>()?)
     }
 
-    fn event(&self, sql: &str, parameters: impl Params, catalogue: &Catalogue) -> Result<Option<Arc<LedgerEvent>>, StoreError> {
-        self.one(sql, parameters, |row| rows::event(row, catalogue).map(Arc::new))
-    }
-
     fn lease(&self, sql: &str, parameters: impl Params) -> Result<Option<Arc<Lease>>, StoreError> {
         self.one(sql, parameters, |row| rows::lease(row).map(Arc::new))
     }
@@ -80,20 +146,8 @@ impl Writer {
         self.one(sql, parameters, |row| rows::reservation(row).map(Arc::new))
     }
 
-    /// Equal hashes are legal: the ledger row's own key decides.
-    fn event_of_key(&self, tree: TreeId, key: &str, catalogue: &Catalogue) -> Result<Option<Arc<LedgerEvent>>, StoreError> {
-        let sql = format!(
-            "SELECT {} FROM {} WHERE l.tree = ?2 AND l.idempotency_key = ?3 \
-             AND l.event_id IN (SELECT k.event_id FROM ledger_keys k WHERE k.key_hash = ?1 AND k.tree = ?2)",
-            rows::EVENT,
-            rows::EVENT_FROM
-        );
-        self.event(&sql, params![key_hash(tree, key), tree.0, key], catalogue)
-    }
-
     fn corrections(&self, tree: TreeId, event: u128) -> Result<Quantity, StoreError> {
-        let sql = "SELECT quantity FROM consumption_ledger WHERE corrects_event_id = ?1 AND tree = ?2";
-        let quantities = self.all(sql, params![rows::Id(event), tree.0], |row| row.get::<_, i64>(0))?;
+        let quantities = self.all(CORRECTIONS, params![rows::Id(event), tree.0], |row| row.get::<_, i64>(0))?;
         let sum = quantities.iter().map(|quantity| i128::from(*quantity)).sum::<i128>();
         i64::try_from(sum).ok().and_then(Quantity::from_millionths).ok_or_else(|| StoreError::Damaged {
             table: "consumption_ledger",
@@ -102,43 +156,26 @@ impl Writer {
     }
 
     fn session(&self, session: &Session) -> Result<Option<Arc<Lease>>, StoreError> {
-        let sql = format!(
-            "SELECT {} FROM concurrency_leases WHERE account_id = ?1 AND session_token = ?2 AND resource_type_code = ?3 \
-             AND resource_scope IS ?4 ORDER BY lease_id DESC LIMIT 1",
-            rows::LEASE
-        );
         let scope = session.scope.as_deref();
-        self.lease(&sql, params![rows::Id(session.account.0), session.token.as_str(), session.resource.as_str(), scope])
+        let parameters = params![rows::Id(session.account.0), session.token.as_str(), session.resource.as_str(), scope];
+        self.lease(&LEASE_OF_SESSION, parameters)
     }
 
     fn link(&self, external_id: &Code) -> Result<Option<AccountId>, StoreError> {
-        let sql = "SELECT account_id FROM account_links WHERE source = '' AND external_id = ?1";
-        self.one(sql, params![external_id.as_str()], |row| rows::id(row, 0).map(AccountId))
+        self.one(LINK, params![external_id.as_str()], |row| rows::id(row, 0).map(AccountId))
     }
 
     fn node(&self, tree: TreeId, id: AccountId, now: Time) -> Result<Option<Node>, StoreError> {
-        let sql = format!("SELECT {} FROM accounts WHERE account_id = ?1 AND tree = ?2", rows::ACCOUNT);
-        let Some(account) = self.one(&sql, params![rows::Id(id.0), tree.0], rows::account)? else { return Ok(None) };
+        let Some(account) = self.one(&ACCOUNT, params![rows::Id(id.0), tree.0], rows::account)? else { return Ok(None) };
         let mut node = Node::new(account);
-        let sql = format!("SELECT {} FROM entitlements WHERE account_id = ?1 ORDER BY entitlement_id", rows::ENTITLEMENT);
-        let mut entitlements = self.all(&sql, params![rows::Id(id.0)], rows::entitlement)?;
-        for row in &mut entitlements {
-            row.conditions = self.conditions(row.id.0)?;
-        }
-        node.entitlements = entitlements.into_iter().map(Arc::new).collect();
-        let sql = format!("SELECT {} FROM account_plans WHERE account_id = ?1 ORDER BY starts_at", rows::ACCOUNT_PLAN);
-        node.plans = self.all(&sql, params![rows::Id(id.0)], |row| rows::account_plan(row).map(Arc::new))?;
-        let sql = format!("SELECT {} FROM control_rules WHERE account_id = ?1", rows::RULE);
-        node.rules = self.all(&sql, params![rows::Id(id.0)], |row| rows::rule(row).map(Arc::new))?;
-        for (key, mut total) in self.open_windows(tree, id, now)? {
+        node.entitlements = entitlement::of_account(&self.connection, id)?.into_iter().map(Arc::new).collect();
+        node.plans = self.all(&PLANS, params![rows::Id(id.0)], |row| rows::account_plan(row).map(Arc::new))?;
+        node.rules = self.all(&RULES, params![rows::Id(id.0)], |row| rows::rule(row).map(Arc::new))?;
+        for (key, mut total) in self.all(&WINDOWS, params![tree.0, rows::Id(id.0), now.micros()], rows::window)? {
             total.held = self.held(id, &key, now)?;
             node.windows.insert(key, total);
         }
-        let sql = format!(
-            "{SUBTREE} SELECT resource_type_code, resource_scope, expires_at, amount FROM concurrency_leases \
-             WHERE account_id IN (SELECT id FROM subtree) AND released_at IS NULL AND expires_at > ?2"
-        );
-        let live = self.all(&sql, params![rows::Id(id.0), now.micros()], |row| {
+        let live = self.all(&SEATS, params![rows::Id(id.0), now.micros()], |row| {
             Ok((rows::code(row, 0)?, rows::optional_code(row, 1)?, rows::time(row, 2)?, row.get::<_, rows::Exact>(3)?.0))
         })?;
         for (resource, scope, expires_at, amount) in live {
@@ -149,62 +186,20 @@ impl Writer {
         Ok(Some(node))
     }
 
-    /// Conditions are written by no operation of this version: a row this program did not write is not guessed at.
-    fn conditions(&self, entitlement: u128) -> Result<Vec<Condition>, StoreError> {
-        let sql = "SELECT 1 FROM entitlement_conditions WHERE entitlement_id = ?1 LIMIT 1";
-        match self.one(sql, params![rows::Id(entitlement)], |_| Ok(()))? {
-            None => Ok(vec![]),
-            Some(()) => Err(StoreError::Damaged {
-                table: "entitlement_conditions",
-                problem: "this version writes no conditions".to_owned(),
-            }),
-        }
-    }
-
-    fn open_windows(&self, tree: TreeId, id: AccountId, now: Time) -> Result<Vec<(WindowKey, WindowTotal)>, StoreError> {
-        let sql = "SELECT resource_type_code, resource_scope, rolling_seconds, window_start, window_end, used, own, steps, \
-                   over_since, overage FROM usage_windows WHERE tree = ?1 AND account_id = ?2 \
-                   AND (rolling_seconds > 0 OR window_end > ?3)";
-        self.all(sql, params![tree.0, rows::Id(id.0), now.micros()], |row| {
-            let key = WindowKey {
-                resource: rows::code(row, 0)?,
-                scope: rows::scope_of(row.get_ref(1)?.as_str()?),
-                window: rows::window_of(row.get(2)?, row.get(3)?, row.get(4)?),
-            };
-            let steps = match row.get_ref(7)?.as_str_or_null()? {
-                Some(text) => rows::steps_of(text).ok_or_else(|| rows::damaged(7, "not the steps this program writes"))?,
-                None => Default::default(),
-            };
-            let total = WindowTotal {
-                used: row.get::<_, rows::Exact>(5)?.0,
-                own: row.get::<_, rows::Exact>(6)?.0,
-                steps,
-                over_since: rows::optional_time(row, 8)?,
-                overage: row.get::<_, rows::Exact>(9)?.0,
-                ..WindowTotal::default()
-            };
-            Ok((key, total))
-        })
-    }
-
     /// Open reservations of the account and everything below it that count in `key`.
-    fn held(&self, id: AccountId, key: &WindowKey, now: Time) -> Result<mec_kernel::Expiries, StoreError> {
-        let sql = format!(
-            "{SUBTREE} SELECT expires_at, amount, reserved_at FROM reservations WHERE account_id IN (SELECT id FROM subtree) \
-             AND status = 'open' AND expires_at > ?2 AND resource_type_code = ?3 AND (?4 IS NULL OR resource_scope = ?4)"
-        );
+    fn held(&self, id: AccountId, key: &WindowKey, now: Time) -> Result<Expiries, StoreError> {
+        let parameters = params![rows::Id(id.0), now.micros(), key.resource.as_str(), key.scope.as_deref()];
         let found =
-            self.all(&sql, params![rows::Id(id.0), now.micros(), key.resource.as_str(), key.scope.as_deref()], |row| {
-                Ok((rows::time(row, 0)?, row.get::<_, rows::Exact>(1)?.0, rows::time(row, 2)?))
-            })?;
-        let mut held = mec_kernel::Expiries::default();
+            self.all(&HELD, parameters, |row| Ok((rows::time(row, 0)?, row.get::<_, rows::Exact>(1)?.0, rows::time(row, 2)?)))?;
+        let mut held = Expiries::default();
         for (expires_at, amount, _) in found.into_iter().filter(|(.., at)| key.window.holds(*at)) {
             held.add(expires_at, amount, now);
         }
         Ok(held)
     }
 
-    /// Counts a window: whole hours from the stored sums, its edge hours and rolling steps from the ledger.
+    /// Counts a window: whole hours from the stored sums, its edge hours and rolling steps from the ledger, overage
+    /// from the effects of its own key.
     fn count_window(
         &self,
         tree: TreeId,
@@ -214,92 +209,84 @@ impl Writer {
         now: Time,
     ) -> Result<WindowTotal, StoreError> {
         let mut total = WindowTotal { held: self.held(id, key, now)?, ..WindowTotal::default() };
-        match key.window {
+        let stretch = |from, to| Stretch { account: id, resource: &key.resource, scope: key.scope.as_ref(), from, to };
+        let all_of_it = match key.window {
             Window::Rolling { seconds } => {
                 let from = step_start(oldest_step(now, seconds), step_micros(seconds));
-                for (at, amount, _) in self.ledger_amounts(id, key, from, Time::FOREVER, catalogue)? {
-                    let step = total.steps.entry(step_of(at, seconds)).or_default();
-                    *step = step.plus(amount);
-                }
+                ledger::each_use(&self.connection, &stretch(from, Time::FOREVER), false, catalogue, |used| {
+                    let step = total.steps.entry(step_of(used.at, seconds)).or_default();
+                    *step = step.plus(used.amount);
+                })?;
+                stretch(Time::BEGINNING, Time::FOREVER)
             }
             Window::Fixed { start, end } => {
-                let first_hour =
-                    if start == start.hour() || !start.is_bounded() { start } else { start.hour().plus_micros(HOUR) };
-                let last_hour = if end.is_bounded() { end.hour() } else { end };
-                if first_hour <= last_hour {
-                    self.sum_hours(&mut total, tree, id, key, first_hour, last_hour)?;
-                    self.sum_ledger(&mut total, id, key, start, first_hour, catalogue)?;
-                    self.sum_ledger(&mut total, id, key, last_hour, end, catalogue)?;
+                let (first_hour, last_hour) = ledger::whole_hours(start, end);
+                let edges = if first_hour <= last_hour {
+                    self.sum_hours(&mut total, tree, &stretch(first_hour, last_hour))?;
+                    [stretch(start, first_hour), stretch(last_hour, end)]
                 } else {
-                    self.sum_ledger(&mut total, id, key, start, end, catalogue)?;
+                    [stretch(start, end), stretch(end, end)]
+                };
+                for edge in &edges {
+                    ledger::each_use(&self.connection, edge, false, catalogue, |used| {
+                        add(&mut total, used.amount, if used.is_own { used.amount } else { Amount::ZERO });
+                    })?;
                 }
+                stretch(start, end)
             }
-        }
+        };
+        ledger::each_effect(&self.connection, tree, &all_of_it, |effect| {
+            if effect.key == *key {
+                total.overage = total.overage.plus(effect.overage);
+            }
+        })?;
         Ok(total)
     }
 
-    fn sum_hours(
-        &self,
-        total: &mut WindowTotal,
-        tree: TreeId,
-        id: AccountId,
-        key: &WindowKey,
-        from: Time,
-        to: Time,
-    ) -> Result<(), StoreError> {
-        let sql = "SELECT own, subtree, overage FROM usage_hours WHERE tree = ?1 AND account_id = ?2 AND resource_type_code = ?3 \
-                   AND (?4 IS NULL OR resource_scope = ?4) AND hour >= ?5 AND hour < ?6";
-        let parameters = params![tree.0, rows::Id(id.0), key.resource.as_str(), key.scope.as_deref(), from.micros(), to.micros()];
-        let sums = self.all(sql, parameters, |row| {
-            Ok((row.get::<_, rows::Exact>(0)?.0, row.get::<_, rows::Exact>(1)?.0, row.get::<_, rows::Exact>(2)?.0))
-        })?;
-        for (own, subtree, overage) in sums {
+    fn sum_hours(&self, total: &mut WindowTotal, tree: TreeId, stretch: &Stretch<'_>) -> Result<(), StoreError> {
+        let scope = stretch.scope.map(Code::as_str);
+        let (account, resource) = (rows::Id(stretch.account.0), stretch.resource.as_str());
+        let parameters = params![tree.0, account, resource, scope, stretch.from.micros(), stretch.to.micros()];
+        for (own, subtree) in
+            self.all(HOURS, parameters, |row| Ok((row.get::<_, rows::Exact>(0)?.0, row.get::<_, rows::Exact>(1)?.0)))?
+        {
             add(total, subtree, own);
-            total.overage = total.overage.plus(overage);
         }
         Ok(())
     }
+}
 
-    fn sum_ledger(
-        &self,
-        total: &mut WindowTotal,
-        id: AccountId,
-        key: &WindowKey,
-        from: Time,
-        to: Time,
-        catalogue: &Catalogue,
-    ) -> Result<(), StoreError> {
-        if from < to {
-            for (_, amount, is_own) in self.ledger_amounts(id, key, from, to, catalogue)? {
-                add(total, amount, if is_own { amount } else { Amount::ZERO });
-            }
-        }
-        Ok(())
-    }
-
-    /// When, how much, and whether by the account itself.
-    fn ledger_amounts(
-        &self,
-        id: AccountId,
-        key: &WindowKey,
-        from: Time,
-        to: Time,
-        catalogue: &Catalogue,
-    ) -> Result<Vec<(Time, Amount, bool)>, StoreError> {
-        let sql = format!(
-            "{SUBTREE} SELECT occurred_at, quantity, unit_code, account_id FROM consumption_ledger \
-             WHERE account_id IN (SELECT id FROM subtree) AND resource_type_code = ?2 \
-             AND (?3 IS NULL OR resource_scope = ?3) AND occurred_at >= ?4 AND occurred_at < ?5"
-        );
-        let parameters = params![rows::Id(id.0), key.resource.as_str(), key.scope.as_deref(), from.micros(), to.micros()];
-        self.all(&sql, parameters, |row| {
-            let amount = Amount::of(rows::quantity(row, 1)?, catalogue.factor(row.get_ref(2)?.as_str()?));
-            Ok((rows::time(row, 0)?, amount, rows::id(row, 3)? == id.0))
-        })
-    }
+fn event_of_key(
+    statement: &mut Statement<'_>,
+    tree: TreeId,
+    key: &str,
+    catalogue: &Catalogue,
+) -> Result<Option<Arc<LedgerEvent>>, StoreError> {
+    let parameters = params![key_hash(tree, key), tree.0, key];
+    Ok(statement.query_row(parameters, |row| rows::event(row, catalogue).map(Arc::new)).optional()?)
 }
 
 fn add(total: &mut WindowTotal, subtree: Amount, own: Amount) {
     total.used = total.used.plus(subtree);
     total.own = total.own.plus(own);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cached_statement_is_prepared_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("mec.db");
+        let (_store, mut writer) = super::super::Sqlite::open(&path, &crate::OpenOptions::default()).unwrap();
+        let needs: Vec<_> = (0..3).map(|key| (TreeId(7), Need::Key(format!("{key}").into()))).collect();
+        for _ in 0..3 {
+            writer.look_up_many(&needs, &Catalogue::default(), Time::from_micros(0)).unwrap();
+            writer.look_up(TreeId(7), &needs[0].1, &Catalogue::default(), Time::from_micros(0)).unwrap();
+        }
+        let statement = writer.connection.prepare_cached(&EVENT_OF_KEY).unwrap();
+        assert!(statement.get_status(rusqlite::StatementStatus::Run) >= 12);
+        assert_eq!(statement.get_status(rusqlite::StatementStatus::RePrepare), 0);
+    }
 }

@@ -30,11 +30,30 @@ pub(super) fn check_ours(connection: &Connection, path: &Path) -> Result<(), Sto
         )));
     }
     let version = version(connection)?;
-    let newest = i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX);
+    let newest = newest();
     if version > newest {
         return Err(StoreError::Unusable(format!(
             "{} has schema {version}, this program knows up to {newest}; use the newer mec that wrote it",
             path.display()
+        )));
+    }
+    Ok(())
+}
+
+/// The schema this program writes.
+pub(super) fn newest() -> i32 {
+    i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX)
+}
+
+/// Refuses a file that is not of this program's schema, for whoever may not migrate it.
+pub(super) fn check_current(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    check_ours(connection, path)?;
+    let version = version(connection)?;
+    if version < newest() {
+        return Err(StoreError::Unusable(format!(
+            "{} has schema {version}, this program reads {}; run `mec migrate` first",
+            path.display(),
+            newest()
         )));
     }
     Ok(())
@@ -57,7 +76,7 @@ pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<(), StoreE
     Ok(())
 }
 
-fn version(connection: &Connection) -> Result<i32, StoreError> {
+pub(super) fn version(connection: &Connection) -> Result<i32, StoreError> {
     Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
 }
 

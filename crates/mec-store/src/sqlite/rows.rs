@@ -6,13 +6,22 @@ use std::sync::Arc;
 use mec_kernel::{
     Account, AccountId, AccountPlan, AccountStatus, Amount, Catalogue, Code, Decision, Effect, Entitlement, EntitlementStatus,
     EventId, Lease, LedgerEvent, LimitAction, LimitKind, Percent, Quantity, RecordedRuling, Reservation, ReservationStatus, Rule,
-    Source, Time, Window, WindowKey, WindowKind, WindowRule,
+    Source, Time, Window, WindowKey, WindowKind, WindowRule, WindowTotal,
 };
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, Row};
 
 use crate::StoreError;
+
+/// A statement that is put together once.
+macro_rules! sql {
+    ($(#[$doc:meta])* $name:ident = $($part:expr),+ $(,)?) => {
+        $(#[$doc])*
+        static $name: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| [$($part),+].concat());
+    };
+}
+pub(super) use sql;
 
 /// An id as 16 bytes.
 pub(super) struct Id(pub(super) u128);
@@ -65,12 +74,20 @@ pub(super) fn optional_time(row: &Row<'_>, column: usize) -> rusqlite::Result<Op
     Ok(row.get::<_, Option<i64>>(column)?.map(Time::from_micros))
 }
 
+pub(super) fn text<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<&'a str> {
+    Ok(row.get_ref(column)?.as_str()?)
+}
+
+pub(super) fn optional_text<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<Option<&'a str>> {
+    Ok(row.get_ref(column)?.as_str_or_null()?)
+}
+
 pub(super) fn code(row: &Row<'_>, column: usize) -> rusqlite::Result<Code> {
-    Ok(Code::from(row.get_ref(column)?.as_str()?))
+    text(row, column).map(Code::from)
 }
 
 pub(super) fn optional_code(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Code>> {
-    Ok(row.get_ref(column)?.as_str_or_null()?.map(Code::from))
+    Ok(optional_text(row, column)?.map(Code::from))
 }
 
 pub(super) fn id(row: &Row<'_>, column: usize) -> rusqlite::Result<u128> {
@@ -155,7 +172,7 @@ pub(super) const ENTITLEMENT: &str = "entitlement_id, account_id, resource_type_
      plan_version, priority, valid_from, valid_until, created_at, updated_at";
 
 pub(super) fn entitlement(row: &Row<'_>) -> rusqlite::Result<Entitlement> {
-    let kind = match row.get_ref(5)?.as_str_or_null()? {
+    let kind = match optional_text(row, 5)? {
         Some(code) => WindowKind::from_code(code).ok_or_else(|| damaged(5, "no window type"))?,
         None => WindowKind::Lifetime,
     };
@@ -236,7 +253,7 @@ pub(super) const EVENT_FROM: &str =
 
 pub(super) fn event(row: &Row<'_>, catalogue: &Catalogue) -> rusqlite::Result<LedgerEvent> {
     let (quantity, unit) = (quantity(row, 7)?, code(row, 8)?);
-    let ruling = match row.get_ref(15)?.as_str_or_null()? {
+    let ruling = match optional_text(row, 15)? {
         Some(_) => Some(RecordedRuling {
             decision: member(row, 15, Decision::from_code)?,
             reason: row.get::<_, String>(16)?.into(),
@@ -263,7 +280,7 @@ pub(super) fn event(row: &Row<'_>, catalogue: &Catalogue) -> rusqlite::Result<Le
         source: code(row, 13)?,
         recorded_by: code(row, 14)?,
         ruling,
-        effects: match row.get_ref(19)?.as_str_or_null()? {
+        effects: match optional_text(row, 19)? {
             Some(text) => effects_of(text, &resource).ok_or_else(|| damaged(19, "not the effects this program writes"))?,
             None => vec![],
         },
@@ -272,6 +289,30 @@ pub(super) fn event(row: &Row<'_>, catalogue: &Catalogue) -> rusqlite::Result<Le
         details: row.get::<_, Option<String>>(22)?.map(Arc::from),
         resource,
     })
+}
+
+pub(super) const WINDOW: &str = "resource_type_code, resource_scope, rolling_seconds, window_start, window_end, used, own, steps, \
+     over_since, overage";
+
+pub(super) fn window(row: &Row<'_>) -> rusqlite::Result<(WindowKey, WindowTotal)> {
+    let key = WindowKey {
+        resource: code(row, 0)?,
+        scope: scope_of(text(row, 1)?),
+        window: window_of(row.get(2)?, row.get(3)?, row.get(4)?),
+    };
+    let steps = match optional_text(row, 7)? {
+        Some(text) => steps_of(text).ok_or_else(|| damaged(7, "not the steps this program writes"))?,
+        None => BTreeMap::new(),
+    };
+    let total = WindowTotal {
+        used: row.get::<_, Exact>(5)?.0,
+        own: row.get::<_, Exact>(6)?.0,
+        steps,
+        over_since: optional_time(row, 8)?,
+        overage: row.get::<_, Exact>(9)?.0,
+        ..WindowTotal::default()
+    };
+    Ok((key, total))
 }
 
 /// Effects as JSON text; `None` where there are none.
@@ -297,7 +338,7 @@ pub(super) fn effects_text(effects: &[Effect]) -> Option<String> {
     Some(serde_json::Value::Array(list).to_string())
 }
 
-fn effects_of(text: &str, resource: &Code) -> Option<Vec<Effect>> {
+pub(super) fn effects_of(text: &str, resource: &Code) -> Option<Vec<Effect>> {
     let list: Vec<serde_json::Value> = serde_json::from_str(text).ok()?;
     let effect = |value: &serde_json::Value| {
         let number = |name: &str| value.get(name)?.as_i64();

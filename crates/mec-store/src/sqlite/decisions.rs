@@ -1,0 +1,55 @@
+//! The decision log: written beside a batch, pruned by age.
+
+use mec_kernel::{IdSource, Quantity, Time, Total, TreeId};
+use rusqlite::{Connection, params};
+
+use super::commit::not_done;
+use super::{Writer, rows};
+use crate::{CommitError, DecisionRow};
+
+impl Writer {
+    /// Ids sort by when they were made, so the oldest rows are the first of the primary key and no row that stays is
+    /// looked at.
+    pub(crate) fn prune_decisions(&mut self, before: Time, rows_max: usize) -> Result<usize, CommitError> {
+        let first_kept = IdSource::new(TreeId::CATALOGUE, before, 0).draw();
+        self.connection
+            .prepare_cached(
+                "DELETE FROM control_decisions_log WHERE decision_id IN \
+                 (SELECT decision_id FROM control_decisions_log WHERE decision_id < ?1 ORDER BY decision_id LIMIT ?2)",
+            )
+            .and_then(|mut statement| {
+                statement.execute(params![rows::Id(first_kept), i64::try_from(rows_max).unwrap_or(i64::MAX)])
+            })
+            .map_err(not_done)
+    }
+}
+
+pub(super) fn log(connection: &Connection, row: &DecisionRow) -> rusqlite::Result<()> {
+    // A total of more than 64 bits is shown as the largest there is: NULL would read as unlimited.
+    let shown = |total: Option<Total>| total.map(|total| i64::try_from(total.0).unwrap_or(i64::MAX));
+    connection
+        .prepare_cached(
+            "INSERT INTO control_decisions_log (decision_id, tree, account_id, resource_type_code, resource_scope, operation, \
+             requested_qty, decision, reason, reason_code, entitlement_id, rule_id, quantity_allowed, quantity_used, request_id, \
+             decided_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+        )?
+        .execute(params![
+            rows::Id(row.id.0),
+            row.account.tree().0,
+            rows::Id(row.account.0),
+            row.resource.as_str(),
+            row.scope.as_deref(),
+            row.operation.code(),
+            row.requested.map(Quantity::millionths),
+            row.decision.code(),
+            row.reason,
+            row.reason_code,
+            row.entitlement.map(|id| rows::Id(id.0)),
+            row.rule.map(|id| rows::Id(id.0)),
+            shown(row.allowed),
+            shown(row.used),
+            row.request_id.as_deref(),
+            row.decided_at.micros(),
+        ])?;
+    Ok(())
+}

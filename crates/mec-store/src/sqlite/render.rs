@@ -1,0 +1,497 @@
+//! A resolved read as SQL. Values travel as parameters only; names are the table catalogue's own, quoted.
+//!
+//! The meaning is that of the query crate's evaluation in memory, unknowns included. Nothing here runs a statement.
+
+use std::fmt::Write as _;
+
+use mec_query::{Comparison, Decimal, Embed, Expr, Filter, Link, OrderBy, OrderTerm, Page, Read, Relation, Table, Truth, Value};
+use rusqlite::types::Value as Sql;
+
+use super::functions::{JSON_AT, JSON_ORDER, TEXT_LIKE, TEXT_MATCHES, path_text};
+use super::stored::{Place, Stored, place};
+
+/// A statement and the values of its parameters.
+#[derive(Debug, Default)]
+pub(super) struct Statement {
+    pub(super) sql: String,
+    pub(super) values: Vec<Sql>,
+    names: usize,
+}
+
+/// A table under the name it has in a statement.
+#[derive(Clone, Copy)]
+struct From<'a> {
+    table: &'a Table,
+    name: usize,
+}
+
+/// The columns of `read.fetch`, of the rows on its page, in its order.
+pub(super) fn rows(read: &Read) -> Statement {
+    let mut statement = Statement::default();
+    let from = statement.from(&read.table);
+    statement.push("SELECT ");
+    statement.columns(from, &read.fetch);
+    statement.push(" FROM ");
+    statement.table(from);
+    statement.push(" WHERE ");
+    statement.filter(from, &read.filter);
+    statement.order(from, &read.order);
+    statement.page(read.page);
+    statement
+}
+
+/// The number of rows that pass.
+pub(super) fn count(table: &Table, filter: &Filter) -> Statement {
+    let mut statement = Statement::default();
+    let from = statement.from(table);
+    statement.push("SELECT count(*) FROM ");
+    statement.table(from);
+    statement.push(" WHERE ");
+    statement.filter(from, filter);
+    statement
+}
+
+/// The columns `key` of the rows that pass, in their order and at most `limit`.
+pub(super) fn keys(table: &Table, key: &[usize], filter: &Filter, limit: u64) -> Statement {
+    let mut statement = Statement::default();
+    let from = statement.from(table);
+    statement.push("SELECT ");
+    statement.columns(from, key);
+    statement.push(" FROM ");
+    statement.table(from);
+    statement.push(" WHERE ");
+    statement.filter(from, filter);
+    statement.push(" ORDER BY ");
+    statement.columns(from, key);
+    statement.page(Page { offset: 0, limit: Some(limit) });
+    statement
+}
+
+/// The rows of an embed that belong to `parents`: the key of the parent, then the columns of the embed's `fetch`, in
+/// the embed's order among the rows of one parent.
+pub(super) fn embed(embed: &Embed, parents: &[&[Value]]) -> Statement {
+    let read = &embed.read;
+    let is_paged = read.page != Page::ALL;
+    let mut statement = Statement::default();
+    let from = statement.from(&read.table);
+    if is_paged {
+        statement.push("SELECT * FROM (");
+    }
+    statement.push("SELECT ");
+    let (junction, key) = match &embed.relation.link {
+        Link::Direct(pairs) => (None, pairs.iter().map(|(_, column)| from.column(*column)).collect::<Vec<_>>()),
+        Link::Junction { origin, .. } => {
+            let name = statement.name();
+            (Some(name), (0..origin.len()).map(|at| format!("t{name}.k{at}")).collect())
+        }
+    };
+    // Columns are renamed, because those of the key and of the rows may be the same ones.
+    for (at, column) in key.iter().cloned().chain(read.fetch.iter().map(|column| from.column(*column))).enumerate() {
+        statement.separator(at, ", ");
+        statement.push(&column);
+        statement.format(format_args!(" AS c{at}"));
+    }
+    if is_paged {
+        statement.push(", row_number() OVER (PARTITION BY ");
+        statement.push(&key.join(", "));
+        statement.order(from, &read.order);
+        statement.push(") AS place");
+    }
+    statement.push(" FROM ");
+    statement.related_to(&embed.relation, from, junction, parents);
+    statement.push(" AND ");
+    statement.filter(from, &read.filter);
+    if is_paged {
+        let end = read.page.limit.map(|limit| read.page.offset.saturating_add(limit));
+        statement.push(") WHERE place > ");
+        statement.number(read.page.offset);
+        if let Some(end) = end {
+            statement.push(" AND place <= ");
+            statement.number(end);
+        }
+        statement.push(" ORDER BY place");
+    } else {
+        statement.order(from, &read.order);
+    }
+    statement
+}
+
+impl<'a> From<'a> {
+    fn column(self, column: usize) -> String {
+        format!("t{}.\"{}\"", self.name, self.table.columns[column].name)
+    }
+
+    fn stored(self, column: usize) -> Stored {
+        Stored::of(self.table.columns[column].ty)
+    }
+}
+
+impl Statement {
+    fn push(&mut self, text: &str) {
+        self.sql.push_str(text);
+    }
+
+    fn format(&mut self, text: std::fmt::Arguments<'_>) {
+        self.sql.write_fmt(text).expect("a string takes any text");
+    }
+
+    fn separator(&mut self, at: usize, text: &str) {
+        if at > 0 {
+            self.push(text);
+        }
+    }
+
+    fn value(&mut self, value: Sql) {
+        self.values.push(value);
+        let number = self.values.len();
+        self.format(format_args!("?{number}"));
+    }
+
+    fn number(&mut self, number: u64) {
+        self.value(Sql::Integer(i64::try_from(number).unwrap_or(i64::MAX)));
+    }
+
+    fn name(&mut self) -> usize {
+        self.names += 1;
+        self.names
+    }
+
+    fn from<'a>(&mut self, table: &'a Table) -> From<'a> {
+        From { table, name: self.name() }
+    }
+
+    fn table(&mut self, from: From<'_>) {
+        self.format(format_args!("\"{}\" AS t{}", from.table.name, from.name));
+    }
+
+    fn columns(&mut self, from: From<'_>, columns: &[usize]) {
+        for (at, column) in columns.iter().enumerate() {
+            self.separator(at, ", ");
+            self.push(&from.column(*column));
+        }
+        if columns.is_empty() {
+            self.push("NULL");
+        }
+    }
+
+    fn page(&mut self, page: Page) {
+        if page == Page::ALL {
+            return;
+        }
+        self.push(" LIMIT ");
+        match page.limit {
+            Some(limit) => self.number(limit),
+            None => self.push("-1"),
+        }
+        if page.offset > 0 {
+            self.push(" OFFSET ");
+            self.number(page.offset);
+        }
+    }
+
+    /// `… FROM` the rows of an embed, with the condition that they belong to one of `parents`.
+    fn related_to(&mut self, relation: &Relation, target: From<'_>, junction: Option<usize>, parents: &[&[Value]]) {
+        match (&relation.link, junction) {
+            (Link::Junction { table, origin, target: to }, Some(name)) => {
+                // A junction may join the same two rows more than once.
+                let inner = self.from(table);
+                self.push("(SELECT DISTINCT ");
+                for (at, (_, column)) in origin.iter().enumerate() {
+                    self.format(format_args!("{} AS k{at}, ", inner.column(*column)));
+                }
+                for (at, (column, _)) in to.iter().enumerate() {
+                    self.separator(at, ", ");
+                    self.format(format_args!("{} AS l{at}", inner.column(*column)));
+                }
+                self.push(" FROM ");
+                self.table(inner);
+                self.push(" WHERE ");
+                self.one_of_keys(inner, &origin.iter().map(|(_, column)| *column).collect::<Vec<_>>(), parents);
+                self.format(format_args!(") AS t{name} JOIN "));
+                self.table(target);
+                self.push(" ON ");
+                for (at, (_, column)) in to.iter().enumerate() {
+                    self.separator(at, " AND ");
+                    self.format(format_args!("{} = t{name}.l{at}", target.column(*column)));
+                }
+                self.push(" WHERE 1");
+            }
+            (Link::Direct(pairs) | Link::Junction { target: pairs, .. }, _) => {
+                self.table(target);
+                self.push(" WHERE ");
+                self.one_of_keys(target, &pairs.iter().map(|(_, column)| *column).collect::<Vec<_>>(), parents);
+            }
+        }
+    }
+
+    /// That the columns hold one of the keys, none of which has a null.
+    fn one_of_keys(&mut self, from: From<'_>, columns: &[usize], keys: &[&[Value]]) {
+        let names: Vec<String> = columns.iter().map(|column| from.column(*column)).collect();
+        let is_plain = columns.len() == 1;
+        self.push(if is_plain { "" } else { "(" });
+        self.push(&names.join(", "));
+        self.push(if is_plain { " IN (" } else { ") IN (" });
+        if !is_plain && keys.is_empty() {
+            self.format(format_args!("SELECT {} WHERE 0", vec!["NULL"; columns.len()].join(", ")));
+        }
+        for (at, key) in keys.iter().enumerate() {
+            self.push(match (is_plain, at) {
+                (true, 0) => "",
+                (true, _) => ", ",
+                (false, 0) => "VALUES (",
+                (false, _) => ", (",
+            });
+            for (place, (column, value)) in columns.iter().zip(*key).enumerate() {
+                self.separator(place, ", ");
+                self.operand(from.stored(*column), value);
+            }
+            self.push(if is_plain { "" } else { ")" });
+        }
+        self.push(")");
+    }
+
+    /// A value to be equal to; one the column cannot hold is null, which nothing is equal to.
+    fn operand(&mut self, stored: Stored, value: &Value) {
+        match stored.parameter(value) {
+            Some(value) => self.value(value),
+            None => self.push("NULL"),
+        }
+    }
+
+    fn order(&mut self, from: From<'_>, terms: &[OrderTerm]) {
+        for (at, term) in terms.iter().enumerate() {
+            self.push(if at == 0 { " ORDER BY " } else { ", " });
+            let is_nullable = match &term.by {
+                OrderBy::Own(expr) => {
+                    self.expr(from, expr);
+                    !expr.path.is_empty() || from.table.columns[expr.column].nullable
+                }
+                OrderBy::Related { relation, expr, filter } => {
+                    let target = self.from(&relation.target);
+                    self.push("(SELECT ");
+                    self.expr(target, expr);
+                    self.related(relation, from, target, filter);
+                    self.push(" LIMIT 1)");
+                    true
+                }
+            };
+            self.push(if term.descending { " DESC" } else { "" });
+            // Said only where it matters: an index is not read in an order it does not know to be its own.
+            if is_nullable {
+                self.push(if term.nulls_first { " NULLS FIRST" } else { " NULLS LAST" });
+            }
+        }
+    }
+
+    /// ` FROM … WHERE …`: the rows of `target` that `from` leads to and that pass.
+    fn related(&mut self, relation: &Relation, from: From<'_>, target: From<'_>, filter: &Filter) {
+        self.push(" FROM ");
+        match &relation.link {
+            Link::Direct(pairs) => {
+                self.table(target);
+                self.push(" WHERE ");
+                self.equal(from, target, pairs);
+            }
+            Link::Junction { table, origin, target: to } => {
+                let junction = self.from(table);
+                self.table(junction);
+                self.push(" JOIN ");
+                self.table(target);
+                self.push(" ON ");
+                self.equal(junction, target, to);
+                self.push(" WHERE ");
+                self.equal(from, junction, origin);
+            }
+        }
+        self.push(" AND ");
+        self.filter(target, filter);
+    }
+
+    fn equal(&mut self, left: From<'_>, right: From<'_>, pairs: &[(usize, usize)]) {
+        for (at, (one, other)) in pairs.iter().enumerate() {
+            self.separator(at, " AND ");
+            self.format(format_args!("{} = {}", left.column(*one), right.column(*other)));
+        }
+    }
+
+    fn expr(&mut self, from: From<'_>, expr: &Expr) {
+        let column = from.column(expr.column);
+        if expr.path.is_empty() {
+            self.push(&column);
+        } else {
+            self.format(format_args!("{JSON_AT}({column}, "));
+            self.value(Sql::Text(path_text(&expr.path)));
+            self.push(")");
+        }
+    }
+
+    fn filter(&mut self, from: From<'_>, filter: &Filter) {
+        match filter {
+            Filter::All(parts) => self.join(from, parts, " AND ", "1"),
+            Filter::Any(parts) => self.join(from, parts, " OR ", "0"),
+            Filter::Not(inner) => {
+                self.push("NOT (");
+                self.filter(from, inner);
+                self.push(")");
+            }
+            Filter::Compare { left, comparison, right } => self.compare(from, left, *comparison, right),
+            Filter::In { values, .. } if values.is_empty() => self.push("0"),
+            Filter::In { left, values } => self.in_list(from, left, values),
+            Filter::Distinct { left, right } => self.distinct(from, left, right),
+            Filter::Is { left, truth } => self.is(from, left, *truth),
+            Filter::Like { left, pattern, ignore_case } => self.pattern(TEXT_LIKE, from, left, pattern, *ignore_case),
+            Filter::Matches { left, pattern, ignore_case } => self.pattern(TEXT_MATCHES, from, left, pattern, *ignore_case),
+            Filter::Exists { relation, filter } => {
+                let target = self.from(&relation.target);
+                self.push("EXISTS (SELECT 1");
+                self.related(relation, from, target, filter);
+                self.push(")");
+            }
+        }
+    }
+
+    /// Halved again and again: SQLite bounds how deep an expression may be, not how long.
+    fn join(&mut self, from: From<'_>, parts: &[Filter], word: &str, nothing: &str) {
+        match parts {
+            [] => self.push(nothing),
+            [one] => self.filter(from, one),
+            several => {
+                let (left, right) = several.split_at(several.len() / 2);
+                self.push("(");
+                self.join(from, left, word, nothing);
+                self.push(word);
+                self.join(from, right, word, nothing);
+                self.push(")");
+            }
+        }
+    }
+
+    fn compare(&mut self, from: From<'_>, left: &Expr, comparison: Comparison, right: &Value) {
+        match (Stored::of(left.ty), right) {
+            (Stored::Units(scale), Value::Numeric(number)) => self.compare_number(from, left, comparison, *number, scale),
+            (Stored::Json, Value::Json(json)) => {
+                self.json_order(from, left, json);
+                self.push(sign(comparison));
+                self.push("0");
+            }
+            (stored, right) => match stored.parameter(right) {
+                Some(value) => {
+                    self.expr(from, left);
+                    self.push(sign(comparison));
+                    self.value(value);
+                }
+                // Null, or a value of another type: neither true nor false.
+                None => self.push("NULL"),
+            },
+        }
+    }
+
+    /// Compares among the numbers the column can hold so that the answer is that of the number given.
+    fn compare_number(&mut self, from: From<'_>, left: &Expr, comparison: Comparison, right: Decimal, scale: u8) {
+        use Comparison::{Eq, Gt, Gte, Lt, Lte, NotEq};
+        let (comparison, units) = match (place(right, scale), comparison) {
+            (Place::At(units), comparison) => (comparison, units),
+            (Place::After(units), Gt | Gte) => (Gt, units),
+            (Place::After(units), Lt | Lte) => (Lte, units),
+            (Place::After(_) | Place::Below | Place::Above, Eq) | (Place::Below, Lt | Lte) | (Place::Above, Gt | Gte) => {
+                return self.for_all(from, left, false);
+            }
+            (Place::After(_) | Place::Below | Place::Above, NotEq) | (Place::Below, Gt | Gte) | (Place::Above, Lt | Lte) => {
+                return self.for_all(from, left, true);
+            }
+        };
+        self.expr(from, left);
+        self.push(sign(comparison));
+        self.value(Sql::Integer(units));
+    }
+
+    /// The same answer for every value, unknown for null.
+    fn for_all(&mut self, from: From<'_>, left: &Expr, answer: bool) {
+        self.push("(");
+        self.expr(from, left);
+        self.push(if answer { " IS NOT NULL OR NULL)" } else { " IS NULL AND NULL)" });
+    }
+
+    fn json_order(&mut self, from: From<'_>, left: &Expr, right: &str) {
+        self.format(format_args!("{JSON_ORDER}("));
+        self.expr(from, left);
+        self.push(", ");
+        self.value(Sql::Text(right.to_owned()));
+        self.push(")");
+    }
+
+    fn in_list(&mut self, from: From<'_>, left: &Expr, values: &[Value]) {
+        let stored = Stored::of(left.ty);
+        if stored == Stored::Json {
+            let equal = |value: &Value| match value {
+                Value::Json(_) => Some(Filter::Compare { left: left.clone(), comparison: Comparison::Eq, right: value.clone() }),
+                _ => None,
+            };
+            let parts: Vec<Filter> = values.iter().filter_map(equal).collect();
+            return if parts.is_empty() { self.for_all(from, left, false) } else { self.join(from, &parts, " OR ", "0") };
+        }
+        // What the column cannot hold is left out: as a null it would make the answer unknown where it is false.
+        let values: Vec<Sql> = values.iter().filter_map(|value| stored.parameter(value)).collect();
+        if values.is_empty() {
+            return self.for_all(from, left, false);
+        }
+        self.expr(from, left);
+        self.push(" IN (");
+        for (at, value) in values.into_iter().enumerate() {
+            self.separator(at, ", ");
+            self.value(value);
+        }
+        self.push(")");
+    }
+
+    fn distinct(&mut self, from: From<'_>, left: &Expr, right: &Value) {
+        match (Stored::of(left.ty), right) {
+            (Stored::Json, Value::Json(json)) => {
+                self.json_order(from, left, json);
+                self.push(" IS NOT 0");
+            }
+            (stored, right) => match stored.parameter(right) {
+                Some(value) => {
+                    self.expr(from, left);
+                    self.push(" IS NOT ");
+                    self.value(value);
+                }
+                None => self.push("1"),
+            },
+        }
+    }
+
+    fn is(&mut self, from: From<'_>, left: &Expr, truth: Truth) {
+        let test = match truth {
+            Truth::Null | Truth::Unknown => " IS NULL",
+            Truth::NotNull => " IS NOT NULL",
+            _ if Stored::of(left.ty) != Stored::Flag => return self.push("0"),
+            Truth::True => " IS 1",
+            Truth::False => " IS 0",
+        };
+        self.expr(from, left);
+        self.push(test);
+    }
+
+    fn pattern(&mut self, function: &str, from: From<'_>, left: &Expr, pattern: &str, ignore_case: bool) {
+        if Stored::of(left.ty) != Stored::Text {
+            return self.push("NULL");
+        }
+        self.format(format_args!("{function}("));
+        self.expr(from, left);
+        self.push(", ");
+        self.value(Sql::Text(pattern.to_owned()));
+        self.push(if ignore_case { ", 1)" } else { ", 0)" });
+    }
+}
+
+fn sign(comparison: Comparison) -> &'static str {
+    match comparison {
+        Comparison::Eq => " = ",
+        Comparison::NotEq => " <> ",
+        Comparison::Gt => " > ",
+        Comparison::Gte => " >= ",
+        Comparison::Lt => " < ",
+        Comparison::Lte => " <= ",
+    }
+}

@@ -1,0 +1,112 @@
+//! Reporting use: whole UTC hours from the stored sums, cut hours from the ledger.
+
+use std::collections::BTreeMap;
+
+use mec_kernel::{Amount, Catalogue, Code, HourSum, Time};
+use rusqlite::{Connection, params};
+
+use super::Sqlite;
+use super::ledger::{self, SUBTREE, Stretch};
+use super::rows::{self, sql};
+use crate::{StoreError, UsageBucket, UsageQuery};
+
+const IN_HOURS: &str = "resource_type_code = ?3 AND (?4 IS NULL OR resource_scope = ?4) AND hour >= ?5 AND hour < ?6";
+
+sql!(SUMS = "SELECT hour, own, subtree, overage, events FROM usage_hours WHERE tree = ?2 AND account_id = ?1 AND ", IN_HOURS);
+sql!(
+    /// A stored sum counts the account's own events: those below it are counted where they are theirs.
+    EVENTS_SUBTREE = SUBTREE,
+    "SELECT hour, sum(events) FROM usage_hours WHERE tree = ?2 AND account_id IN (SELECT id FROM subtree) AND ",
+    IN_HOURS,
+    " GROUP BY hour",
+);
+
+impl Sqlite {
+    pub(crate) fn usage(&self, query: &UsageQuery<'_>, catalogue: &Catalogue) -> Result<Vec<UsageBucket>, StoreError> {
+        self.read(|connection| {
+            // Sums and ledger are read as they are in one instant.
+            let snapshot = connection.unchecked_transaction()?;
+            let buckets = sum(&snapshot, query, catalogue)?;
+            snapshot.commit()?;
+            Ok(buckets)
+        })
+    }
+}
+
+fn sum(connection: &Connection, query: &UsageQuery<'_>, catalogue: &Catalogue) -> Result<Vec<UsageBucket>, StoreError> {
+    let hours = hours(connection, query)?;
+    let mut buckets = Vec::with_capacity(query.buckets.len());
+    for &(start, end) in query.buckets {
+        let mut bucket = UsageBucket { start, end, amount: Amount::ZERO, overage: Amount::ZERO, events: 0 };
+        let (first, last) = ledger::whole_hours(start, end);
+        if first < last {
+            for sum in hours.range(first..last).map(|(_, sum)| sum) {
+                bucket.amount = bucket.amount.plus(if query.own_only { sum.own } else { sum.subtree });
+                bucket.overage = bucket.overage.plus(sum.overage);
+                bucket.events = bucket.events.saturating_add(sum.events);
+            }
+            add_cut(connection, query, (start, first), catalogue, &mut bucket)?;
+            add_cut(connection, query, (last, end), catalogue, &mut bucket)?;
+        } else {
+            add_cut(connection, query, (start, end), catalogue, &mut bucket)?;
+        }
+        buckets.push(bucket);
+    }
+    Ok(buckets)
+}
+
+/// The sums of every whole hour any bucket holds, by hour.
+fn hours(connection: &Connection, query: &UsageQuery<'_>) -> Result<BTreeMap<Time, HourSum>, StoreError> {
+    let whole = query.buckets.iter().map(|&(start, end)| ledger::whole_hours(start, end)).filter(|(first, last)| first < last);
+    let mut hours: BTreeMap<Time, HourSum> = BTreeMap::new();
+    let Some((first, last)) = whole.reduce(|(first, last), (from, to)| (first.min(from), last.max(to))) else {
+        return Ok(hours);
+    };
+    let parameters = params![
+        rows::Id(query.account.0),
+        query.account.tree().0,
+        query.resource.as_str(),
+        query.scope.map(Code::as_str),
+        first.micros(),
+        last.micros()
+    ];
+    let mut statement = connection.prepare_cached(&SUMS)?;
+    let mut found = statement.query(parameters)?;
+    while let Some(row) = found.next()? {
+        let sum = HourSum {
+            own: row.get::<_, rows::Exact>(1)?.0,
+            subtree: row.get::<_, rows::Exact>(2)?.0,
+            overage: row.get::<_, rows::Exact>(3)?.0,
+            events: if query.own_only { row.get(4)? } else { 0 },
+        };
+        let entry = hours.entry(rows::time(row, 0)?).or_default();
+        *entry = entry.plus(sum);
+    }
+    if !query.own_only {
+        let mut statement = connection.prepare_cached(&EVENTS_SUBTREE)?;
+        let mut found = statement.query(parameters)?;
+        while let Some(row) = found.next()? {
+            let entry = hours.entry(rows::time(row, 0)?).or_default();
+            entry.events = entry.events.saturating_add(row.get(1)?);
+        }
+    }
+    Ok(hours)
+}
+
+/// What happened in a part of a bucket that is no whole hour.
+fn add_cut(
+    connection: &Connection,
+    query: &UsageQuery<'_>,
+    (from, to): (Time, Time),
+    catalogue: &Catalogue,
+    bucket: &mut UsageBucket,
+) -> Result<(), StoreError> {
+    let stretch = Stretch { account: query.account, resource: query.resource, scope: query.scope, from, to };
+    ledger::each_use(connection, &stretch, query.own_only, catalogue, |used| {
+        bucket.amount = bucket.amount.plus(used.amount);
+        bucket.events = bucket.events.saturating_add(1);
+    })?;
+    ledger::each_effect(connection, query.account.tree(), &stretch, |effect| {
+        bucket.overage = bucket.overage.plus(effect.overage);
+    })
+}
