@@ -5,206 +5,356 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use mec_kernel::{Actor, Catalogue, Code, Facts, Halt, IdSource, Making, Need, Ruling, Time, Tree, TreeId, View, Write};
-use mec_store::{Commit, CommitError, Store, Writer};
-use tokio::sync::{mpsc, oneshot};
+use mec_kernel::{Catalogue, Facts, Halt, IdSource, Need, Time, Tree, TreeId, View, Write};
+use mec_store::{Commit, CommitError, DecisionRow, Store, Writer};
+use tokio::sync::mpsc;
 
-use crate::mec::{Cache, Clock, MecError};
+use crate::cache::Cache;
+use crate::clock::Clock;
+use crate::decision_log::{self, DecisionLog};
+use crate::error::MecError;
+use crate::job::{Job, Message, TableWrite};
 
-/// Commands of one batch.
-const BATCH_MAX: usize = 1_024;
+/// Messages of one batch.
+const MESSAGES_MAX: usize = 1_024;
+/// Commands of one batch: one message may carry many.
+const COMMANDS_MAX: usize = 20_000;
+/// How often rows that are too old leave the decision log.
+const PRUNED_EVERY: Duration = Duration::from_secs(3_600);
 /// How often a batch that was not done is run again.
-const RUNS_MAX: usize = 3;
+pub(crate) const RUNS_MAX: usize = 3;
 
-/// A command on its way: decided possibly several times, answered once.
-pub(crate) trait Job: Send {
-    /// Whose tree.
-    fn tree(&self) -> TreeId;
-    /// Decides and keeps the answer.
-    fn decide(&mut self, view: &View<'_>, making: &mut Making<'_>) -> Result<Vec<Write>, Halt>;
-    /// Answers: the kept answer, or why there is none.
-    fn finish(self: Box<Self>, outcome: Result<(), MecError>);
-}
-
-/// A command as a function, with the caller who waits for it.
-pub(crate) struct Command<A, F> {
-    pub(crate) tree: TreeId,
-    pub(crate) actor: Actor,
-    pub(crate) decide: F,
-    pub(crate) answer: Option<A>,
-    pub(crate) caller: oneshot::Sender<Result<A, MecError>>,
-}
-
-impl<A, F> Job for Command<A, F>
-where
-    A: Send,
-    F: FnMut(&View<'_>, &mut Making<'_>) -> Result<Ruling<A>, Halt> + Send,
-{
-    fn tree(&self) -> TreeId {
-        self.tree
-    }
-
-    fn decide(&mut self, view: &View<'_>, making: &mut Making<'_>) -> Result<Vec<Write>, Halt> {
-        let ruling = (self.decide)(view, &mut Making { ids: making.ids, actor: &self.actor })?;
-        self.answer = Some(ruling.answer);
-        Ok(ruling.writes)
-    }
-
-    fn finish(self: Box<Self>, outcome: Result<(), MecError>) {
-        let Self { answer, caller, .. } = *self;
-        // A caller who has gone away needs no answer; what was recorded stays recorded.
-        drop(caller.send(outcome.and_then(|()| answer.ok_or(MecError::Stopped))));
-    }
-}
-
-/// The lane's loop; ends when every sender is gone and the queue is empty.
+/// What the lane works with; [`Lane::run`] ends when it is closed, every sender is gone, or an outcome is unknown.
 pub(crate) struct Lane {
     pub(crate) writer: Writer,
     /// Held so that the store stays this process's until the last batch is through.
-    pub(crate) _store: Arc<Store>,
+    pub(crate) store: Arc<Store>,
     pub(crate) cache: Arc<Cache>,
+    pub(crate) log: Arc<DecisionLog>,
     pub(crate) clock: Clock,
-    pub(crate) queue: mpsc::Receiver<Box<dyn Job>>,
+    pub(crate) queue: mpsc::Receiver<Message>,
     pub(crate) seed: u64,
+    pub(crate) state: State,
 }
 
-struct Batch {
-    trees: BTreeMap<TreeId, Work>,
-    commit: Commit,
+/// Where the lane stands between two batches.
+#[derive(Default)]
+pub(crate) struct State {
+    waiting: VecDeque<Entry>,
+    /// Commands to be run one at a time: one of them was refused by the store, and only the culprit gets the error.
+    singly: usize,
+    closing: bool,
+    /// Log rows taken from the buffer and not yet durable.
+    logged: Vec<DecisionRow>,
+    logged_at: Option<Instant>,
+    /// When the decision log had nothing left that is too old.
+    pruned_at: Option<Instant>,
+    /// Why the lane ends before it is told to.
+    failure: Option<String>,
+}
+
+enum Entry {
+    Job(Box<dyn Job>),
+    Table(Box<TableWrite>),
+}
+
+pub(crate) struct Batch {
+    pub(crate) trees: BTreeMap<TreeId, Work>,
+    pub(crate) commit: Commit,
     done: Vec<(Box<dyn Job>, Result<(), MecError>)>,
-    later: VecDeque<Box<dyn Job>>,
+    later: Vec<Box<dyn Job>>,
+    /// Decisions without an effect: logged apart.
+    decisions: Vec<DecisionRow>,
+    moved: BTreeSet<(mec_kernel::AccountId, mec_kernel::WindowKey)>,
 }
 
-struct Work {
-    tree: Tree,
-    facts: Facts,
-    ids: IdSource,
-    now: Time,
-    has_writes: bool,
+/// One tree of a batch.
+pub(crate) struct Work {
+    pub(crate) tree: Tree,
+    pub(crate) facts: Facts,
+    pub(crate) ids: IdSource,
+    pub(crate) now: Time,
+    pub(crate) is_new: bool,
+    pub(crate) has_writes: bool,
     waits: bool,
 }
 
 impl Lane {
-    pub(crate) async fn run(mut self) {
-        let mut waiting: VecDeque<Box<dyn Job>> = VecDeque::new();
-        loop {
-            if waiting.is_empty() {
-                let mut taken = Vec::new();
-                if self.queue.recv_many(&mut taken, BATCH_MAX).await == 0 {
-                    return;
+    /// Runs until there is nothing left to do; says why where that was not asked for.
+    pub(crate) async fn run(mut self) -> Result<(), String> {
+        while self.fill().await {
+            match self.state.waiting.pop_front() {
+                Some(Entry::Table(write)) => self.table_write(*write).await,
+                Some(Entry::Job(job)) => {
+                    let jobs = self.next_jobs(job);
+                    self.batch(jobs).await;
                 }
-                waiting.extend(taken);
+                None => self.idle().await,
             }
-            while let Some(job) = (waiting.len() < BATCH_MAX).then(|| self.queue.try_recv().ok()).flatten() {
-                waiting.push_back(job);
+            if let Some(failure) = self.state.failure.take() {
+                self.refuse_the_rest();
+                return Err(failure);
             }
-            waiting = self.batch(waiting).await;
+        }
+        while self.log.waiting() > 0 || !self.state.logged.is_empty() {
+            self.state.logged_at = None;
+            self.write_log().await;
+            if let Some(failure) = self.state.failure.take() {
+                return Err(failure);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what has queued, and waits where there is nothing; `false`: the lane may end.
+    async fn fill(&mut self) -> bool {
+        if self.state.waiting.is_empty() {
+            if self.state.closing && self.queue.is_empty() {
+                return false;
+            }
+            let log_waits = self.log.waiting() > 0 || !self.state.logged.is_empty();
+            let message = if log_waits {
+                tokio::time::timeout(decision_log::WAIT, self.queue.recv()).await
+            } else {
+                tokio::select! {
+                    message = tokio::time::timeout(PRUNED_EVERY, self.queue.recv()) => message,
+                    () = self.log.filled.notified() => tokio::time::timeout(decision_log::WAIT, self.queue.recv()).await,
+                }
+            };
+            match message {
+                Ok(Some(message)) => self.take(message),
+                Ok(None) => return false,
+                Err(_) => return true,
+            }
+        }
+        while self.state.waiting.len() < MESSAGES_MAX {
+            match self.queue.try_recv() {
+                Ok(message) => self.take(message),
+                Err(_) => break,
+            }
+        }
+        true
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::One(job) => self.state.waiting.push_back(Entry::Job(job)),
+            Message::Many(jobs) => self.state.waiting.extend(jobs.into_iter().map(Entry::Job)),
+            Message::Table(write) => self.state.waiting.push_back(Entry::Table(write)),
+            Message::Close => self.state.closing = true,
         }
     }
 
-    /// Decides and commits; what has to wait comes back.
-    async fn batch(&mut self, mut jobs: VecDeque<Box<dyn Job>>) -> VecDeque<Box<dyn Job>> {
+    /// The commands up to the next table write, as many as fit a batch.
+    fn next_jobs(&mut self, first: Box<dyn Job>) -> VecDeque<Box<dyn Job>> {
+        let mut jobs = VecDeque::from([first]);
+        let most = if self.state.singly > 0 { 1 } else { COMMANDS_MAX };
+        self.state.singly = self.state.singly.saturating_sub(1);
+        while jobs.len() < most
+            && let Some(Entry::Job(job)) = self.state.waiting.pop_front_if(|entry| matches!(entry, Entry::Job(_)))
+        {
+            jobs.push_back(job);
+        }
+        jobs
+    }
+
+    fn refuse_the_rest(&mut self) {
+        self.queue.close();
+        while let Ok(message) = self.queue.try_recv() {
+            self.take(message);
+        }
+        for entry in std::mem::take(&mut self.state.waiting) {
+            match entry {
+                Entry::Job(job) => job.finish(Err(MecError::Stopped)),
+                Entry::Table(write) => drop(write.caller.send(Err(MecError::Stopped))),
+            }
+        }
+    }
+
+    /// Decides and commits; what has to wait goes back to the front of the queue.
+    async fn batch(&mut self, mut jobs: VecDeque<Box<dyn Job>>) {
         for run in 1.. {
             let catalogue = self.cache.catalogue();
             let mut batch = self.decide(std::mem::take(&mut jobs), &catalogue).await;
-            let outcome = if batch.commit.is_empty() { Ok(()) } else { self.writer.commit(&batch.commit).await };
-            match outcome {
+            self.add_log_rows(&mut batch.commit);
+            match self.commit(&mut batch).await {
                 Ok(()) => {
-                    for (id, work) in batch.trees {
-                        self.cache.publish(id, work.tree);
+                    self.publish(batch.trees);
+                    for row in batch.decisions {
+                        self.log.push(row);
                     }
                     for (job, outcome) in batch.done {
                         job.finish(outcome);
                     }
-                    return batch.later;
+                    self.wait(batch.later);
+                    return;
                 }
                 Err(CommitError::NotDone(error)) if run < RUNS_MAX => {
                     tracing::warn!(%error, run, "a batch was not done and is run again");
                     jobs = batch.done.into_iter().map(|(job, _)| job).chain(batch.later).collect();
                 }
+                Err(CommitError::Refused(error)) if batch.done.len() > 1 => {
+                    tracing::warn!(%error, "a row of a batch was refused; its commands are run one by one");
+                    self.state.singly = self.state.singly.max(batch.done.len());
+                    self.wait(batch.done.into_iter().map(|(job, _)| job).chain(batch.later).collect());
+                    return;
+                }
                 Err(error) => {
-                    tracing::error!(%error, "a batch failed");
+                    self.failed(&error, batch.trees.keys());
                     let error = MecError::of_commit(&error);
-                    for id in batch.trees.keys() {
-                        self.cache.forget(*id);
-                    }
                     for (job, refused) in batch.done {
                         job.finish(refused.and(Err(error.clone())));
                     }
-                    return std::mem::take(&mut batch.later);
+                    self.wait(batch.later);
+                    return;
                 }
             }
         }
-        jobs
     }
 
-    async fn decide(&mut self, jobs: VecDeque<Box<dyn Job>>, catalogue: &Catalogue) -> Batch {
-        let mut batch = Batch { trees: BTreeMap::new(), commit: Commit::default(), done: vec![], later: VecDeque::new() };
-        if let Err(error) = self.lock(&jobs, &mut batch).await {
-            batch.trees.clear();
-            batch.done = jobs.into_iter().map(|job| (job, Err(error.clone()))).collect();
-            return batch;
+    fn wait(&mut self, jobs: Vec<Box<dyn Job>>) {
+        for job in jobs.into_iter().rev() {
+            self.state.waiting.push_front(Entry::Job(job));
         }
-        let mut moved = BTreeSet::new();
-        for mut job in jobs {
-            let Some(work) = batch.trees.get_mut(&job.tree()) else { continue };
-            if work.waits {
-                batch.later.push_back(job);
-                continue;
-            }
-            match self.decide_one(job.as_mut(), work, catalogue).await {
-                Ok(Some(writes)) => {
-                    for write in &writes {
-                        work.tree.apply(write, work.now);
-                        work.facts.apply(write);
-                        moved.extend(work.tree.moved_by(write).into_iter().map(|(account, key, _)| (account, key.clone())));
-                    }
-                    work.has_writes |= !writes.is_empty();
-                    batch.commit.writes.extend(writes);
-                    batch.done.push((job, Ok(())));
-                }
-                Ok(None) => {
-                    work.waits = true;
-                    batch.later.push_back(job);
-                }
-                Err(error) => batch.done.push((job, Err(error))),
+    }
+
+    /// What was touched leaves the cache. Where the outcome is unknown the lane ends: whoever opens the store again
+    /// reads what is durable.
+    pub(crate) fn failed<'a>(&mut self, error: &CommitError, trees: impl Iterator<Item = &'a TreeId>) {
+        tracing::error!(%error, "a batch failed");
+        trees.for_each(|id| self.cache.forget(*id));
+        if matches!(error, CommitError::Unknown(_)) {
+            self.state.failure = Some(error.to_string());
+        }
+    }
+
+    pub(crate) fn publish(&self, trees: BTreeMap<TreeId, Work>) {
+        for (id, work) in trees {
+            if work.tree.nodes().next().is_some() {
+                self.cache.publish(id, work.tree);
             }
         }
+    }
+
+    pub(crate) async fn commit(&mut self, batch: &mut Batch) -> Result<(), CommitError> {
+        self.seal(batch);
+        if batch.commit.is_empty() {
+            return Ok(());
+        }
+        let outcome = self.writer.commit(&batch.commit).await;
+        if outcome.is_ok() {
+            self.state.logged.clear();
+        }
+        outcome
+    }
+
+    /// The heads the next batches continue from, and the counters as they are now.
+    fn seal(&mut self, batch: &mut Batch) {
         for work in batch.trees.values_mut().filter(|work| work.has_writes) {
             work.tree.head.version = work.tree.head.version.saturating_add(1);
             work.tree.head.last_at = work.ids.now();
-            self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            work.tree.head.stamp = i64::from_be_bytes(self.seed.to_be_bytes());
+            work.tree.head.stamp = i64::from_be_bytes(self.random().to_be_bytes());
             batch.commit.heads.push(work.tree.head);
         }
-        for (account, key) in moved {
+        for (account, key) in std::mem::take(&mut batch.moved) {
             let node = batch.trees.get(&account.tree()).and_then(|work| work.tree.get(account));
             if let Some(total) = node.and_then(|node| node.windows.get(&key)) {
                 batch.commit.windows.push((account, key, total.clone()));
             }
         }
-        batch.commit.now = batch.trees.values().map(|work| work.now).max();
+        batch.commit.now = batch.trees.values().map(|work| work.now).max().or(Some(self.clock.now()));
+    }
+
+    pub(crate) fn random(&mut self) -> u64 {
+        self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.seed
+    }
+
+    async fn decide(&mut self, jobs: VecDeque<Box<dyn Job>>, catalogue: &Catalogue) -> Batch {
+        let trees = jobs.iter().map(|job| job.tree()).collect();
+        let mut batch = match self.lock(trees).await {
+            Ok(batch) => batch,
+            Err(error) => {
+                let done = jobs.into_iter().map(|job| (job, Err(error.clone()))).collect();
+                return Batch { done, ..Batch::of(BTreeMap::new()) };
+            }
+        };
+        if let Err(error) = self.foresee(&jobs, &mut batch, catalogue).await {
+            let done = jobs.into_iter().map(|job| (job, Err(error.clone()))).collect();
+            return Batch { done, ..Batch::of(BTreeMap::new()) };
+        }
+        for mut job in jobs {
+            let Some(work) = batch.trees.get_mut(&job.tree()) else { continue };
+            if work.waits {
+                batch.later.push(job);
+                continue;
+            }
+            match self.decide_one(job.as_mut(), work, catalogue).await {
+                Ok(Some(writes)) => {
+                    let row = job.log(&mut work.ids, work.now).filter(|row| self.log.wants(row.decision));
+                    if writes.is_empty() {
+                        batch.decisions.extend(row);
+                    } else {
+                        batch.commit.decisions.extend(row);
+                        batch.apply(job.tree(), writes);
+                    }
+                    batch.done.push((job, Ok(())));
+                }
+                Ok(None) => {
+                    work.waits = true;
+                    batch.later.push(job);
+                }
+                Err(error) => batch.done.push((job, Err(error))),
+            }
+        }
         batch
     }
 
     /// Reads what each tree's batch continues from; a cached tree counts only while it is the newest.
-    async fn lock(&mut self, jobs: &VecDeque<Box<dyn Job>>, batch: &mut Batch) -> Result<(), MecError> {
-        let ids: Vec<TreeId> = jobs.iter().map(|job| job.tree()).collect::<BTreeSet<_>>().into_iter().collect();
-        let heads = self.writer.heads(&ids).await.map_err(|error| MecError::NotDone(error.to_string()))?;
-        for (head, _) in heads {
+    pub(crate) async fn lock(&mut self, trees: BTreeSet<TreeId>) -> Result<Batch, MecError> {
+        let ids: Vec<TreeId> = trees.into_iter().collect();
+        let heads = self.writer.heads(&ids).await?;
+        let mut trees = BTreeMap::new();
+        for (head, exists) in heads {
             let cached = self.cache.tree(head.tree).filter(|tree| tree.head == head);
             let now = self.clock.now().max(head.last_at.plus_micros(1));
-            let seed = u16::try_from((self.seed >> 48) & 0x7fff).unwrap_or_default();
+            // The top bit of 15 is clear: ids of checks, which no lane makes, have it set.
+            let seed = u16::try_from(self.random() >> 50).unwrap_or_default();
             let work = Work {
                 tree: cached.map_or_else(|| Tree::new(head), |tree| Tree::clone(&tree)),
                 facts: Facts::default(),
                 ids: IdSource::new(head.tree, now, seed),
                 now,
+                is_new: !exists,
                 has_writes: false,
                 waits: false,
             };
-            batch.trees.insert(head.tree, work);
+            trees.insert(head.tree, work);
+        }
+        Ok(Batch::of(trees))
+    }
+
+    /// Looks up at once what the batch's commands will certainly ask for.
+    async fn foresee(&mut self, jobs: &VecDeque<Box<dyn Job>>, batch: &mut Batch, catalogue: &Catalogue) -> Result<(), MecError> {
+        let mut needs = BTreeSet::new();
+        for job in jobs {
+            let Some(work) = batch.trees.get(&job.tree()) else { continue };
+            let is_open = |need: &&Need| match need {
+                Need::Account(id) => work.tree.get(*id).is_none(),
+                Need::Key(key) => !work.facts.keys.contains_key(key),
+                _ => true,
+            };
+            needs.extend(job.foresees().iter().filter(is_open).map(|need| (job.tree(), need.clone())));
+        }
+        let needs: Vec<(TreeId, Need)> = needs.into_iter().collect();
+        // The earliest, so that nothing is left out that counts at a tree's own instant.
+        let Some(now) = batch.trees.values().map(|work| work.now).min() else { return Ok(()) };
+        for (tree, fact) in self.writer.look_up_many(&needs, catalogue, now).await? {
+            if let Some(work) = batch.trees.get_mut(&tree) {
+                fact.learn(&mut work.tree, &mut work.facts, work.now);
+            }
         }
         Ok(())
     }
@@ -216,22 +366,93 @@ impl Lane {
         work: &mut Work,
         catalogue: &Catalogue,
     ) -> Result<Option<Vec<Write>>, MecError> {
-        let nobody = Actor { name: Code::from(""), source: Code::from("") };
         loop {
             let view = View { tree: &work.tree, facts: &work.facts, catalogue, now: work.now };
-            let need = match job.decide(&view, &mut Making { ids: &mut work.ids, actor: &nobody }) {
+            let need = match job.decide(&view, &mut work.ids) {
                 Ok(writes) => return Ok(Some(writes)),
-                Err(Halt::Refuse(refusal)) => return Err(MecError::Refused(refusal)),
+                Err(Halt::Refuse(refusal)) => return Err(refusal.into()),
                 Err(Halt::Need(need)) => need,
             };
             let settled = matches!(need, Need::Key(_) | Need::Event(_) | Need::Lease(_) | Need::Session(_));
             if work.has_writes && !settled {
                 return Ok(None);
             }
-            let facts = self.writer.look_up(work.tree.head.tree, &[need], catalogue, work.now).await;
-            for fact in facts.map_err(|error| MecError::NotDone(error.to_string()))? {
+            for fact in self.writer.look_up(work.tree.head.tree, &[need], catalogue, work.now).await? {
                 fact.learn(&mut work.tree, &mut work.facts, work.now);
             }
         }
+    }
+
+    /// Waiting log rows go with a batch that is written anyway, a part at a time.
+    fn add_log_rows(&mut self, commit: &mut Commit) {
+        if !commit.is_empty() || !self.state.logged.is_empty() || self.is_log_due() {
+            self.take_log_rows();
+            commit.decisions.extend(self.state.logged.iter().cloned());
+        }
+    }
+
+    fn is_log_due(&self) -> bool {
+        self.log.waiting() > 0 && self.state.logged_at.is_none_or(|at| at.elapsed() >= decision_log::WAIT)
+    }
+
+    fn take_log_rows(&mut self) {
+        if self.state.logged.is_empty() {
+            self.state.logged = self.log.take();
+            self.state.logged_at = Some(Instant::now());
+        }
+    }
+
+    /// Nothing waits: rows of the decision log are written, and old ones removed.
+    async fn idle(&mut self) {
+        self.write_log().await;
+        if self.state.pruned_at.is_some_and(|at| at.elapsed() < PRUNED_EVERY) {
+            return;
+        }
+        let before = self.clock.now().plus_seconds(self.log.kept_seconds().saturating_neg());
+        match self.writer.prune_decisions(before, decision_log::WRITTEN_MAX).await {
+            // There may be more: the next time nothing waits.
+            Ok(decision_log::WRITTEN_MAX..) => {}
+            Ok(_) => self.state.pruned_at = Some(Instant::now()),
+            Err(CommitError::Unknown(error)) => self.state.failure = Some(error.to_string()),
+            Err(error) => {
+                tracing::error!(%error, "old rows of the decision log could not be removed; tried again in an hour");
+                self.state.pruned_at = Some(Instant::now());
+            }
+        }
+    }
+
+    async fn write_log(&mut self) {
+        self.take_log_rows();
+        if self.state.logged.is_empty() {
+            return;
+        }
+        let commit = Commit { now: Some(self.clock.now()), decisions: self.state.logged.clone(), ..Commit::default() };
+        match self.writer.commit(&commit).await {
+            Ok(()) => self.state.logged.clear(),
+            Err(CommitError::Unknown(error)) => self.state.failure = Some(error.to_string()),
+            Err(error) => {
+                tracing::error!(%error, rows = self.state.logged.len(), "rows of the decision log could not be written and are lost");
+                self.log.count_lost(self.state.logged.len());
+                self.state.logged.clear();
+            }
+        }
+    }
+}
+
+impl Batch {
+    fn of(trees: BTreeMap<TreeId, Work>) -> Self {
+        Self { trees, commit: Commit::default(), done: vec![], later: vec![], decisions: vec![], moved: BTreeSet::new() }
+    }
+
+    /// The state after `writes` of `tree`, which will be committed.
+    pub(crate) fn apply(&mut self, tree: TreeId, writes: Vec<Write>) {
+        let Some(work) = self.trees.get_mut(&tree) else { return };
+        for write in &writes {
+            work.tree.apply(write, work.now);
+            work.facts.apply(write);
+            self.moved.extend(work.tree.moved_by(write).into_iter().map(|(account, key, _)| (account, key.clone())));
+        }
+        work.has_writes |= !writes.is_empty();
+        self.commit.writes.extend(writes);
     }
 }

@@ -1,9 +1,51 @@
-//! The room that does: a lane with group commit over a store, and the catalogue file.
+//! The room that does: MEC as a library. Open a store, ask, record; a lane decides one command after the other and
+//! commits whatever queued at once, and nobody is answered before it is durable.
 //!
 //! Never in here: SQL, HTTP.
+//!
+//! ```
+//! use mec_engine::{Caller, Mec, NewAccount, Options, catalog_file};
+//! use mec_kernel::{Check, Consume, Provision, Quantity};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! # let url = format!("sqlite:{}", dir.path().join("mec.db").display());
+//! let mec = Mec::open(&url, Options::default()).await?; // for example "sqlite:mec.db"
+//! let caller = Caller::new("signup", "api");
+//! let demo = catalog_file::parse(catalog_file::DEMO)?;
+//! mec.change_catalogue(&caller, move |now| demo.changes(now, false)).await?;
+//!
+//! let acme = mec.create_account(NewAccount::named("Acme Corp"), &caller).await?;
+//! assert_eq!(mec.provision(Provision::new(acme.id, "starter"), &caller).await?, 5);
+//!
+//! let run = Check::of(acme.id, "benchmark_runs", Some(Quantity::whole(1)));
+//! let consumed = mec.consume(Consume { check: run.clone(), key: "run-1".into(), details: None }, &caller).await?;
+//! assert!(consumed.event.is_some());
+//! let standing = mec.check(run, &caller).await?;
+//! assert_eq!(standing.figures.and_then(|figures| figures.remaining).map(|left| left.to_string()), Some("99".into()));
+//! mec.close().await;
+//! # Ok(())
+//! # }
+//! ```
 
+mod cache;
 pub mod catalog_file;
+mod clock;
+mod decision_log;
+mod error;
+mod job;
 mod lane;
 mod mec;
+mod operation;
+mod table_write;
+mod tables;
+mod usage;
 
-pub use mec::{Clock, MachineClock, Mec, MecError, Now, OpenError};
+pub use clock::{Clock, MachineClock, Now};
+pub use decision_log::Logged;
+pub use error::{MecError, OpenError};
+pub use mec::{Caller, Mec, Options, Status};
+pub use operation::{NewAccount, StandingOf};
+pub use tables::{Expected, Touched, check_verb};
+pub use usage::{Bucket, GroupBy, Usage, UsageQuestion};

@@ -1,178 +1,320 @@
-//! The library others embed.
+//! An open installation: its lane, what it publishes, how it ends.
 
-use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
+use std::time::Duration;
 
 use mec_kernel::{
-    AccountId, Actor, Catalogue, CatalogueChange, Halt, IdSource, Making, Refusal, Ruling, Time, Tree, TreeId, View,
+    AccountId, Actor, Catalogue, CatalogueChange, Code, Facts, Halt, IdSource, Making, Need, Refusal, Ruling, Time, TreeId, View,
     change_catalogue,
 };
-use mec_store::{Commit, CommitError, OpenOptions, Store, StoreError, Writer};
-use tokio::sync::{mpsc, oneshot};
+use mec_store::{Commit, DecisionRow, OpenOptions, Store, Writer};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
-use crate::lane::{Command, Job, Lane};
+use crate::cache::Cache;
+use crate::clock::Clock;
+use crate::decision_log::{DecisionLog, Logged};
+use crate::error::{MecError, OpenError};
+use crate::job::{Command, Job, Message};
+use crate::lane::{Lane, State};
 
-/// Commands that may wait for a lane.
+/// Commands that may wait for the lane.
 const QUEUE_MAX: usize = 8_192;
 
-/// Why a command has no answer.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum MecError {
-    /// The caller's mistake; nothing was recorded.
-    #[error("{}", .0.code())]
-    Refused(Refusal),
-    /// Nothing was recorded; sending it again is safe.
-    #[error("nothing was recorded, send it again: {0}")]
-    NotDone(String),
-    /// It may or may not have been recorded; sending it again with the same key is safe.
-    #[error("whether it was recorded is not known, send it again with the same key: {0}")]
-    OutcomeUnknown(String),
-    /// The engine has stopped.
-    #[error("the engine has stopped")]
-    Stopped,
+/// Who asks, through which door; it goes into the ledger, the audit and the decision log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// Who, and which door.
+    pub actor: Actor,
+    /// The request it belongs to.
+    pub request_id: Option<Code>,
 }
 
-impl MecError {
-    pub(crate) fn of_commit(error: &CommitError) -> Self {
-        match error {
-            CommitError::Unknown(_) => Self::OutcomeUnknown(error.to_string()),
-            CommitError::NotDone(_) | CommitError::Refused(_) => Self::NotDone(error.to_string()),
+impl Caller {
+    /// Somebody by name (`signup`) through a door (`api`, `import`, `demo`).
+    pub fn new(name: &str, source: &str) -> Self {
+        Self { actor: Actor { name: name.into(), source: source.into() }, request_id: None }
+    }
+
+    /// The same, with the id of the request.
+    #[must_use]
+    pub fn with_request_id(self, id: &str) -> Self {
+        Self { request_id: Some(id.into()), ..self }
+    }
+}
+
+/// How an installation is opened.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Changes of the catalogue made before anything else; none by default.
+    pub catalogue: Vec<CatalogueChange>,
+    /// Where `now` comes from.
+    pub clock: Clock,
+    /// Whether a store that does not exist is made.
+    pub create: bool,
+    /// What a second process is told that finds the store owned (the address this one listens on).
+    pub note: String,
+    /// Published state kept in memory, in bytes (256 MB).
+    pub cache_bytes_max: usize,
+    /// Which decisions are logged.
+    pub logged: Logged,
+    /// For how long logged decisions are kept (30 days).
+    pub decisions_kept: Duration,
+    /// The longest a read of tables may take.
+    pub read_timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            catalogue: vec![],
+            clock: Clock::machine(),
+            create: true,
+            note: String::new(),
+            cache_bytes_max: 256 << 20,
+            logged: Logged::All,
+            decisions_kept: Duration::from_secs(30 * 86_400),
+            read_timeout: Duration::from_secs(10),
         }
     }
 }
 
-/// Where `now` comes from: a server's is the machine's clock, a test moves its own.
-#[derive(Clone, Debug)]
-pub struct Clock(pub Arc<dyn Now>);
-
-/// An instant on request.
-pub trait Now: Send + Sync + std::fmt::Debug {
-    /// The present instant.
-    fn now(&self) -> Time;
+/// How an installation is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Commands and batches that wait for the lane.
+    pub queued: usize,
+    /// Trees in memory.
+    pub trees_cached: usize,
+    /// Roughly what they take, in bytes.
+    pub cache_bytes: usize,
+    /// Rows on their way to the decision log.
+    pub decisions_waiting: usize,
+    /// Rows the decision log lost because its buffer was full.
+    pub decisions_dropped: u64,
+    /// Version of the catalogue.
+    pub catalogue_version: i64,
 }
 
-/// The machine's clock.
-#[derive(Clone, Copy, Debug)]
-pub struct MachineClock;
-
-impl Now for MachineClock {
-    #[expect(clippy::disallowed_methods, reason = "the one place where the machine's clock is read")]
-    fn now(&self) -> Time {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        Time::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
-    }
-}
-
-impl Clock {
-    /// The present instant.
-    pub fn now(&self) -> Time {
-        self.0.now()
-    }
-}
-
-/// What checks read: the newest committed state of the trees looked at, and the catalogue.
-#[derive(Debug, Default)]
-pub(crate) struct Cache {
-    trees: RwLock<HashMap<TreeId, Arc<Tree>>>,
-    catalogue: RwLock<Arc<Catalogue>>,
-}
-
-impl Cache {
-    pub(crate) fn tree(&self, id: TreeId) -> Option<Arc<Tree>> {
-        self.trees.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
-    }
-
-    pub(crate) fn publish(&self, id: TreeId, tree: Tree) {
-        self.trees.write().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::new(tree));
-    }
-
-    pub(crate) fn forget(&self, id: TreeId) {
-        self.trees.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
-    }
-
-    pub(crate) fn catalogue(&self) -> Arc<Catalogue> {
-        self.catalogue.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-/// An open installation. Dropping it ends its lane once everything queued is answered.
+/// An open installation. Dropping it ends its lane once everything queued is answered; [`Mec::close`] waits for that.
 #[derive(Debug)]
 pub struct Mec {
-    queue: mpsc::Sender<Box<dyn Job>>,
-    _store: Arc<Store>,
+    queue: mpsc::Sender<Message>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) cache: Arc<Cache>,
+    pub(crate) log: Arc<DecisionLog>,
+    pub(crate) clock: Clock,
+    readers: Semaphore,
+    ended: watch::Receiver<Option<Result<(), String>>>,
 }
 
 impl Mec {
-    /// Opens `url` (`sqlite:PATH`), applies `changes` to its catalogue, and starts its lane.
+    /// Opens `url` (`sqlite:PATH`), migrates it where needed, and starts its lane.
     ///
     /// # Errors
     /// A store that cannot be used, with a sentence that says what to do; a change the catalogue refuses.
-    pub async fn open(url: &str, changes: &[CatalogueChange], clock: Clock) -> Result<Self, OpenError> {
-        let (store, mut writer) = Store::open(url, &OpenOptions::default())?;
-        let catalogue = apply(&mut writer, changes, clock.now()).await?;
-        let cache = Arc::new(Cache { catalogue: RwLock::new(Arc::new(catalogue)), ..Cache::default() });
+    pub async fn open(url: &str, options: Options) -> Result<Self, OpenError> {
+        let open = OpenOptions {
+            create: options.create,
+            note: options.note,
+            read_timeout: options.read_timeout,
+            ..OpenOptions::default()
+        };
+        let readers = Semaphore::new(open.readers);
+        let (store, mut writer) = Store::open(url, &open)?;
+        let catalogue = apply(&mut writer, &options.catalogue, options.clock.now()).await?;
+        let store = Arc::new(store);
+        let cache = Arc::new(Cache::new(catalogue, options.cache_bytes_max));
+        let log = Arc::new(DecisionLog::new(options.logged, options.decisions_kept));
         let (sender, queue) = mpsc::channel(QUEUE_MAX);
         let seed = getrandom::u64().map_err(|error| OpenError::Randomness(error.to_string()))?;
-        let store = Arc::new(store);
-        let lane = Lane { writer, _store: store.clone(), cache, clock, queue, seed };
-        let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(OpenError::Thread)?;
-        std::thread::Builder::new()
-            .name("mec-lane".to_owned())
-            .spawn(move || runtime.block_on(lane.run()))
-            .map_err(OpenError::Thread)?;
-        Ok(Self { queue: sender, _store: store })
+        let lane = Lane {
+            writer,
+            store: store.clone(),
+            cache: cache.clone(),
+            log: log.clone(),
+            clock: options.clock.clone(),
+            queue,
+            seed,
+            state: State::default(),
+        };
+        let ended = start(lane)?;
+        Ok(Self { queue: sender, store, cache, log, clock: options.clock, readers, ended })
     }
 
-    /// Runs a command of `account`'s tree; the answer comes once what it changed is durable.
+    /// The catalogue decisions are made with now.
+    pub fn catalogue(&self) -> Arc<Catalogue> {
+        self.cache.catalogue()
+    }
+
+    /// The present instant.
+    pub fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    /// How it is doing.
+    pub fn status(&self) -> Status {
+        let (trees_cached, cache_bytes) = self.cache.size();
+        Status {
+            queued: QUEUE_MAX.saturating_sub(self.queue.capacity()),
+            trees_cached,
+            cache_bytes,
+            decisions_waiting: self.log.waiting(),
+            decisions_dropped: self.log.dropped(),
+            catalogue_version: self.cache.catalogue().version,
+        }
+    }
+
+    /// Whether the store answers and the lane runs.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn ping(&self) -> Result<(), MecError> {
+        if self.ended.borrow().is_some() {
+            return Err(MecError::Stopped);
+        }
+        self.read_store(Store::ping).await
+    }
+
+    /// Answers everything that waits, writes the log out, and ends. Commands sent later are told that it has stopped.
+    ///
+    /// # Errors
+    /// Why it had ended before it was told to.
+    pub async fn close(&self) -> Result<(), String> {
+        // A lane that is not there any more has nothing to close.
+        drop(self.queue.send(Message::Close).await);
+        self.ended().await
+    }
+
+    /// Waits until the lane has ended: because it was closed, or because the store failed in a way that leaves open
+    /// what is durable. Then the process should end too; the next one reads what is.
+    ///
+    /// # Errors
+    /// Why it ended before it was told to.
+    pub async fn ended(&self) -> Result<(), String> {
+        let mut ended = self.ended.clone();
+        let outcome = match ended.wait_for(Option::is_some).await {
+            Ok(outcome) => outcome.clone(),
+            Err(_) => None,
+        };
+        outcome.unwrap_or_else(|| Err("the lane's thread has died".to_owned()))
+    }
+
+    /// Runs a command of `account`'s tree; the answer comes once what it changed is durable. `decide` may be called
+    /// several times.
     ///
     /// # Errors
     /// [`MecError`] says whether anything was recorded.
-    pub async fn run<A, F>(&self, account: AccountId, actor: Actor, decide: F) -> Result<A, MecError>
+    pub async fn run<A, F>(&self, account: AccountId, caller: &Caller, decide: F) -> Result<A, MecError>
     where
         A: Send + 'static,
         F: FnMut(&View<'_>, &mut Making<'_>) -> Result<Ruling<A>, Halt> + Send + 'static,
     {
-        self.run_in(account.tree(), actor, decide).await
+        let tree = tree_of(account)?;
+        self.send(tree, caller, vec![Need::Account(account)], decide, |_, _, _| None).await
     }
 
-    /// Runs a command of a tree named by its number.
-    ///
-    /// # Errors
-    /// [`MecError`] says whether anything was recorded.
-    pub async fn run_in<A, F>(&self, tree: TreeId, actor: Actor, decide: F) -> Result<A, MecError>
+    /// Answers a question about `account` from published state; where something of it has not been read yet, through
+    /// the lane. `at` is the instant it was decided at.
+    pub(crate) async fn look<A, F>(&self, account: AccountId, caller: &Caller, mut answer: F) -> Result<(A, Time), MecError>
+    where
+        A: Send + 'static,
+        F: FnMut(&View<'_>) -> Result<A, Halt> + Send + 'static,
+    {
+        let tree = tree_of(account)?;
+        if let Some(tree) = self.cache.tree(tree) {
+            let (catalogue, now) = (self.cache.catalogue(), self.clock.now().max(tree.head.last_at));
+            match answer(&View { tree: &tree, facts: &Facts::default(), catalogue: &catalogue, now }) {
+                Ok(answer) => return Ok((answer, now)),
+                Err(Halt::Refuse(refusal)) => return Err(refusal.into()),
+                Err(Halt::Need(_)) => {}
+            }
+        }
+        let decide = move |view: &View<'_>, _: &mut Making<'_>| {
+            let answer = answer(view)?;
+            Ok(Ruling::unchanged((answer, view.now)))
+        };
+        self.send(tree, caller, vec![Need::Account(account)], decide, |_, _, _| None).await
+    }
+
+    pub(crate) async fn send<A, F, L>(
+        &self,
+        tree: TreeId,
+        caller: &Caller,
+        foresees: Vec<Need>,
+        decide: F,
+        log: L,
+    ) -> Result<A, MecError>
     where
         A: Send + 'static,
         F: FnMut(&View<'_>, &mut Making<'_>) -> Result<Ruling<A>, Halt> + Send + 'static,
+        L: Fn(&A, &mut IdSource, Time) -> Option<DecisionRow> + Send + 'static,
     {
-        let (caller, answer) = oneshot::channel();
-        let command = Command { tree, actor, decide, answer: None, caller };
-        self.queue.send(Box::new(command)).await.map_err(|_| MecError::Stopped)?;
-        answer.await.map_err(|_| MecError::OutcomeUnknown("the lane ended".to_owned()))?
+        let (sender, answer) = oneshot::channel();
+        let command = Command { tree, actor: caller.actor.clone(), foresees, decide, log, answer: None, caller: sender };
+        self.queue.try_send(Message::One(Box::new(command))).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => MecError::Busy,
+            mpsc::error::TrySendError::Closed(_) => MecError::Stopped,
+        })?;
+        answer.await.map_err(|_| died())?
+    }
+
+    /// Many commands in their order; waits where the queue is full.
+    pub(crate) async fn send_many(&self, jobs: Vec<Box<dyn Job>>) -> Result<(), MecError> {
+        self.queue.send(Message::Many(jobs)).await.map_err(|_| MecError::Stopped)
+    }
+
+    pub(crate) async fn send_message(&self, message: Message) -> Result<(), MecError> {
+        self.queue.try_send(message).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => MecError::Busy,
+            mpsc::error::TrySendError::Closed(_) => MecError::Stopped,
+        })
+    }
+
+    /// Reads the store off the runtime's threads, as many at once as it has readers.
+    pub(crate) async fn read_store<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Store) -> Result<T, mec_store::StoreError> + Send + 'static,
+    ) -> Result<T, MecError> {
+        let _permit = self.readers.acquire().await.map_err(|_| MecError::Stopped)?;
+        let store = self.store.clone();
+        let read = tokio::task::spawn_blocking(move || read(&store)).await;
+        Ok(read.map_err(|error| MecError::NotDone(format!("the read ended early: {error}")))??)
     }
 }
 
-/// Why an installation does not open.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The store cannot be used.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The catalogue could not be written.
-    #[error(transparent)]
-    Commit(#[from] CommitError),
-    /// The catalogue refuses a change.
-    #[error("the catalogue refuses a change: {0:?}")]
-    Refused(Refusal),
-    /// The system has no randomness.
-    #[error("the system has no randomness: {0}")]
-    Randomness(String),
-    /// A thread could not be started.
-    #[error("the lane could not be started: {0}")]
-    Thread(std::io::Error),
+/// The lane died with the command in hand.
+pub(crate) fn died() -> MecError {
+    MecError::OutcomeUnknown("the lane's thread has died".to_owned())
+}
+
+/// An id that no root's number is in stands for no account.
+pub(crate) fn tree_of(account: AccountId) -> Result<TreeId, MecError> {
+    let tree = account.tree();
+    if tree == TreeId::CATALOGUE || tree.0 > TreeId::MAX {
+        return Err(Refusal::AccountNotFound { account: account.to_string() }.into());
+    }
+    Ok(tree)
+}
+
+fn start(lane: Lane) -> Result<watch::Receiver<Option<Result<(), String>>>, OpenError> {
+    let (end, ended) = watch::channel(None);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(OpenError::Thread)?;
+    std::thread::Builder::new()
+        .name("mec-lane".to_owned())
+        .spawn(move || {
+            let outcome = runtime.block_on(lane.run());
+            // Nobody may be waiting for it.
+            drop(end.send(Some(outcome)));
+        })
+        .map_err(OpenError::Thread)?;
+    Ok(ended)
 }
 
 async fn apply(writer: &mut Writer, changes: &[CatalogueChange], now: Time) -> Result<Catalogue, OpenError> {
     let current = writer.catalogue().await?;
+    if changes.is_empty() {
+        return Ok(current);
+    }
     let in_use = writer.in_use().await?;
     let mut ids = IdSource::new(TreeId::CATALOGUE, now, 0);
     let ruling = change_catalogue(&current, changes, &in_use, now, &mut ids).map_err(OpenError::Refused)?;

@@ -2,33 +2,24 @@
 
 use std::sync::Arc;
 
-use mec_engine::{Clock, MachineClock, Mec, MecError, catalog_file};
+use mec_engine::{Caller, Mec, MecError, NewAccount, Options, catalog_file};
 use mec_kernel::*;
 
-const TREE: TreeId = TreeId(7);
+fn caller() -> Caller {
+    Caller::new("test", "api")
+}
 
-fn actor() -> Actor {
-    Actor { name: "test".into(), source: "api".into() }
+fn url(dir: &tempfile::TempDir) -> String {
+    format!("sqlite:{}", dir.path().join("mec.db").display())
 }
 
 async fn open(dir: &tempfile::TempDir) -> Arc<Mec> {
-    let changes = catalog_file::parse(catalog_file::DEMO).unwrap().changes(&Catalogue::default(), false);
-    let url = format!("sqlite:{}", dir.path().join("mec.db").display());
-    Arc::new(Mec::open(&url, &changes, Clock(Arc::new(MachineClock))).await.unwrap())
+    let catalogue = catalog_file::parse(catalog_file::DEMO).unwrap().changes(&Catalogue::default(), false);
+    Arc::new(Mec::open(&url(dir), Options { catalogue, ..Options::default() }).await.unwrap())
 }
 
 async fn account(mec: &Mec, resource: &str, limit: i32) -> AccountId {
-    let create = CreateAccount {
-        parent: None,
-        account_type: "organization".into(),
-        external_id: None,
-        display_name: "Acme Corp".into(),
-        email: None,
-        time_zone: None,
-        metadata: None,
-        status: AccountStatus::Active,
-    };
-    let made = mec.run_in(TREE, actor(), move |view, making| create_account(view, making.ids, &create)).await.unwrap();
+    let made = mec.create_account(NewAccount::named("Acme Corp"), &caller()).await.unwrap();
     let row = Grant {
         account: made.id,
         resource: resource.into(),
@@ -42,22 +33,17 @@ async fn account(mec: &Mec, resource: &str, limit: i32) -> AccountId {
         valid_until: None,
         metadata: None,
     };
-    mec.run(made.id, actor(), move |view, making| grant(view, making, &row)).await.unwrap();
+    mec.grant(row, &caller()).await.unwrap();
     made.id
 }
 
 async fn consume_one(mec: &Mec, account: AccountId, key: String) -> Result<Consumed, MecError> {
-    let check = Check {
-        account,
-        resource: "benchmark_runs".into(),
-        scope: None,
-        quantity: Some(Quantity::whole(1)),
-        unit: None,
-        attributes: Attributes::new(),
-        explain: false,
-    };
-    let command = Consume { check, key: key.into(), details: None };
-    mec.run(account, actor(), move |view, making| consume(view, making, &command)).await
+    let check = Check::of(account, "benchmark_runs", Some(Quantity::whole(1)));
+    mec.consume(Consume { check, key: key.into(), details: None }, &caller()).await
+}
+
+fn used(standing: &Standing) -> String {
+    standing.figures.as_ref().unwrap().used.unwrap().to_string()
 }
 
 /// 64 tasks that together make `attempts` calls; how many were let through.
@@ -94,7 +80,7 @@ async fn of_5000_attempts_at_a_limit_of_1000_exactly_1000_are_recorded() {
     assert_eq!(passed, 1_000);
     let refused = consume_one(&mec, account, "one more".to_owned()).await.unwrap();
     assert_eq!(refused.standing.reason.to_string(), "Limit reached");
-    assert_eq!(refused.standing.figures.unwrap().used.unwrap().to_string(), "1000");
+    assert_eq!(used(&refused.standing), "1000");
 }
 
 #[tokio::test]
@@ -114,8 +100,7 @@ async fn of_5000_attempts_at_1000_seats_exactly_1000_are_taken() {
                 ttl_seconds: 3_600,
                 attributes: Attributes::new(),
             };
-            let leased = mec.run(account, actor(), move |view, making| acquire(view, making, &command)).await;
-            leased.unwrap().lease.is_some()
+            mec.acquire(command, &caller()).await.unwrap().lease.is_some()
         }
     })
     .await;
@@ -137,7 +122,7 @@ async fn the_same_key_from_20_callers_at_once_is_one_event() {
     assert!(event.is_some() && answers.iter().all(|answer| answer.event == event));
     assert_eq!(answers.iter().filter(|answer| answer.replayed.is_none()).count(), 1);
     let next = consume_one(&mec, account, "another".to_owned()).await.unwrap();
-    assert_eq!(next.standing.figures.unwrap().used.unwrap().to_string(), "2");
+    assert_eq!(used(&next.standing), "2");
 }
 
 #[tokio::test]
@@ -145,9 +130,131 @@ async fn a_refused_command_records_nothing_and_spoils_no_other() {
     let dir = tempfile::tempdir().unwrap();
     let mec = open(&dir).await;
     let account = account(&mec, "benchmark_runs", 10).await;
-    let unknown = AccountId(account.0 ^ (1 << 100));
-    let refused = consume_one(&mec, unknown, "a".to_owned()).await.unwrap_err();
-    assert_eq!(refused.to_string(), "MEC_ACCOUNT_NOT_FOUND");
+    for unknown in [AccountId(account.0 ^ (1 << 100)), AccountId(account.0 << 32), AccountId(u128::MAX)] {
+        let refused = consume_one(&mec, unknown, "a".to_owned()).await.unwrap_err();
+        assert_eq!(refused.to_string(), "MEC_ACCOUNT_NOT_FOUND");
+    }
     let passed = consume_one(&mec, account, "a".to_owned()).await.unwrap();
-    assert_eq!(passed.standing.figures.unwrap().used.unwrap().to_string(), "1");
+    assert_eq!(used(&passed.standing), "1");
+}
+
+#[tokio::test]
+async fn of_20_accounts_that_want_one_external_id_one_gets_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mec = open(&dir).await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for place in 0..40 {
+        let mec = mec.clone();
+        tasks.spawn(async move {
+            let mut new = NewAccount::named("Acme Corp");
+            new.0.external_id = Some(if place < 20 { "cus_1".into() } else { place.to_string().as_str().into() });
+            mec.create_account(new, &caller()).await
+        });
+    }
+    let answers = tasks.join_all().await;
+    let refused: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().err()).map(ToString::to_string).collect();
+    assert_eq!(refused, vec!["MEC_EXTERNAL_ID_TAKEN"; 19]);
+    let made = answers.iter().flatten().find(|account| account.external_id.as_deref() == Some("cus_1")).unwrap();
+    assert_eq!(mec.account_of("cus_1").await.unwrap(), made.id);
+    assert_eq!(mec.account_of("cus_2").await.unwrap_err().to_string(), "MEC_ACCOUNT_NOT_FOUND");
+}
+
+#[tokio::test]
+async fn a_batch_of_events_has_one_outcome_each_in_their_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let mec = open(&dir).await;
+    let accounts = [account(&mec, "benchmark_runs", 10).await, account(&mec, "benchmark_runs", 10).await];
+    let event = |place: usize, quantity| Meter {
+        key: format!("{}", place % 900).into(),
+        account: accounts[place % 2],
+        resource: "benchmark_runs".into(),
+        scope: None,
+        quantity: Quantity::whole(quantity),
+        unit: None,
+        occurred_at: None,
+        details: None,
+        is_correction: false,
+        corrects: None,
+    };
+    let mut events: Vec<Meter> = (0..1_000).map(|place| event(place, 1)).collect();
+    events[500].quantity = Quantity::whole(-1);
+    events[999].quantity = Quantity::whole(7);
+    let outcomes = mec.meter_batch(events, &caller()).await;
+    for (place, outcome) in outcomes.iter().enumerate() {
+        match (place, outcome) {
+            (500, outcome) => assert_eq!(outcome.as_ref().unwrap_err().to_string(), "MEC_QUANTITY_NOT_POSITIVE"),
+            (999, outcome) => assert_eq!(outcome.as_ref().unwrap_err().to_string(), "MEC_IDEMPOTENCY_CONFLICT"),
+            (place, Ok(recorded)) => assert_eq!(recorded.replayed, place >= 900, "{place}"),
+            (place, Err(error)) => panic!("{place}: {error}"),
+        }
+    }
+    let standing = mec.check(Check::of(accounts[0], "benchmark_runs", None), &caller()).await.unwrap();
+    assert_eq!(used(&standing), "449");
+}
+
+#[tokio::test]
+async fn what_was_answered_is_there_for_the_next_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let mec = open(&dir).await;
+    let account = account(&mec, "benchmark_runs", 10).await;
+    let first = consume_one(&mec, account, "a".to_owned()).await.unwrap();
+    mec.check(Check::of(account, "benchmark_runs", None), &caller()).await.unwrap();
+    let second = Mec::open(&url(&dir), Options::default()).await.unwrap_err();
+    assert!(second.to_string().contains("is in use by another process"), "{second}");
+    mec.close().await.unwrap();
+    assert!(matches!(consume_one(&mec, account, "b".to_owned()).await, Err(MecError::Stopped)));
+    drop(mec);
+
+    let mec = Mec::open(&url(&dir), Options::default()).await.unwrap();
+    let again = consume_one(&mec, account, "a".to_owned()).await.unwrap();
+    assert_eq!(again.event, first.event);
+    assert_eq!(used(&again.standing), "1");
+    assert_eq!(mec.status().decisions_dropped, 0);
+}
+
+#[tokio::test]
+async fn what_is_closed_has_answered_everything_that_waited() {
+    let dir = tempfile::tempdir().unwrap();
+    let mec = open(&dir).await;
+    let account = account(&mec, "benchmark_runs", 100).await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for attempt in 0..50 {
+        let mec = mec.clone();
+        tasks.spawn(async move { consume_one(&mec, account, attempt.to_string()).await });
+    }
+    let closed = mec.close().await;
+    closed.unwrap();
+    let recorded = tasks.join_all().await.iter().filter(|answer| answer.is_ok()).count();
+    drop(mec);
+    let mec = Mec::open(&url(&dir), Options::default()).await.unwrap();
+    let standing = mec.check(Check::of(account, "benchmark_runs", None), &caller()).await.unwrap();
+    assert_eq!(used(&standing), recorded.to_string());
+}
+
+#[tokio::test]
+async fn a_changed_catalogue_counts_for_the_next_command() {
+    let dir = tempfile::tempdir().unwrap();
+    let mec = open(&dir).await;
+    let account = account(&mec, "benchmark_runs", 10).await;
+    let put = |name: &str| {
+        let name = name.to_owned();
+        move |catalogue: &Catalogue| {
+            let unit = catalogue.resources["benchmark_runs"].unit.clone();
+            vec![CatalogueChange::PutResource(Resource {
+                code: "reports".into(),
+                name: name.clone(),
+                limit_kind: LimitKind::Cumulative,
+                unit,
+                allowed_units: vec![],
+                description: None,
+            })]
+        }
+    };
+    let question = Check::of(account, "reports", None);
+    assert_eq!(mec.check(question.clone(), &caller()).await.unwrap_err().to_string(), "MEC_RESOURCE_NOT_FOUND");
+    assert_eq!(mec.change_catalogue(&caller(), put("Reports")).await.unwrap().len(), 1);
+    assert_eq!(mec.change_catalogue(&caller(), put("Reports")).await.unwrap().len(), 0);
+    assert_eq!(mec.check(question.clone(), &caller()).await.unwrap().reason.to_string(), "No entitlement");
+    let refused = mec.change_catalogue(&caller(), |_| vec![CatalogueChange::RemoveResource("benchmark_runs".into())]).await;
+    assert_eq!(refused.unwrap_err().to_string(), "MEC_IN_USE");
 }

@@ -1,0 +1,86 @@
+//! Why there is no answer. Every variant says whether anything was recorded.
+
+use mec_kernel::Refusal;
+use mec_query::QueryError;
+use mec_store::{CommitError, StoreError};
+
+/// Why a command or a question has no answer.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum MecError {
+    /// The caller's mistake; nothing was recorded.
+    #[error("{}", .0.code())]
+    Refused(Refusal),
+    /// A mistake in a request of the table API; nothing was recorded.
+    #[error("{}", .0.message)]
+    Query(QueryError),
+    /// Too much is waiting; nothing was recorded, sending it again in a moment is safe.
+    #[error("too many commands are waiting, send it again in a moment")]
+    Busy,
+    /// The read took longer than it may.
+    #[error("the read took longer than it may; narrow the filter")]
+    TimedOut,
+    /// Nothing was recorded; sending it again is safe.
+    #[error("nothing was recorded, send it again: {0}")]
+    NotDone(String),
+    /// It may or may not have been recorded; sending it again with the same key is safe.
+    #[error("whether it was recorded is not known, send it again with the same key: {0}")]
+    OutcomeUnknown(String),
+    /// The store refused a row that was decided; nothing was recorded, and sending it again does not help.
+    #[error("the store refused it, nothing was recorded: {0}")]
+    Rejected(String),
+    /// The engine has stopped; nothing was recorded.
+    #[error("the engine has stopped")]
+    Stopped,
+}
+
+impl MecError {
+    pub(crate) fn of_commit(error: &CommitError) -> Self {
+        match error {
+            CommitError::Unknown(cause) => Self::OutcomeUnknown(cause.to_string()),
+            CommitError::NotDone(cause) => Self::NotDone(cause.to_string()),
+            CommitError::Refused(cause) => Self::Rejected(cause.to_string()),
+        }
+    }
+}
+
+impl From<Refusal> for MecError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<QueryError> for MecError {
+    fn from(error: QueryError) -> Self {
+        Self::Query(error)
+    }
+}
+
+/// Of a read: nothing can have been recorded.
+impl From<StoreError> for MecError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::TimedOut => Self::TimedOut,
+            error => Self::NotDone(error.to_string()),
+        }
+    }
+}
+
+/// Why an installation does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The catalogue could not be written.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// The catalogue refuses a change.
+    #[error("the catalogue refuses a change: {0:?}")]
+    Refused(Refusal),
+    /// The system has no randomness.
+    #[error("the system has no randomness: {0}")]
+    Randomness(String),
+    /// A thread could not be started.
+    #[error("the lane could not be started: {0}")]
+    Thread(std::io::Error),
+}

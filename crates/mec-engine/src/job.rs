@@ -1,0 +1,190 @@
+//! What is put into a lane's queue.
+
+use std::sync::Arc;
+
+use mec_kernel::{
+    Actor, Catalogue, CatalogueChange, Code, Halt, IdSource, Making, Need, Ruling, Template, Time, TreeId, View, Write,
+};
+use mec_query::{Expr, Fetched, Filter, OrderBy, OrderTerm, Page, QueryError, Read, Table, Value};
+use mec_store::{DecisionRow, Store};
+use tokio::sync::oneshot;
+
+use crate::MecError;
+
+/// Rows one write of the table API may touch.
+pub(crate) const ROWS_MAX: usize = 1_000;
+
+/// What a caller hands to the lane.
+pub(crate) enum Message {
+    /// One command.
+    One(Box<dyn Job>),
+    /// Several, kept in their order.
+    Many(Vec<Box<dyn Job>>),
+    /// A write of rows picked by a filter, or of the catalogue: it gets a batch of its own.
+    Table(Box<TableWrite>),
+    /// Answer everything that waits, then end.
+    Close,
+}
+
+/// A command on its way: decided possibly several times, answered once.
+pub(crate) trait Job: Send {
+    /// Whose tree.
+    fn tree(&self) -> TreeId;
+    /// What it will certainly ask for; looked up for the whole batch at once.
+    fn foresees(&self) -> &[Need];
+    /// Decides and keeps the answer.
+    fn decide(&mut self, view: &View<'_>, ids: &mut IdSource) -> Result<Vec<Write>, Halt>;
+    /// What the decision log keeps of the answer.
+    fn log(&self, ids: &mut IdSource, now: Time) -> Option<DecisionRow>;
+    /// Answers: the kept answer, or why there is none.
+    fn finish(self: Box<Self>, outcome: Result<(), MecError>);
+}
+
+/// A command as functions, with the caller who waits for it.
+pub(crate) struct Command<A, F, L> {
+    pub(crate) tree: TreeId,
+    pub(crate) actor: Actor,
+    pub(crate) foresees: Vec<Need>,
+    pub(crate) decide: F,
+    pub(crate) log: L,
+    pub(crate) answer: Option<A>,
+    pub(crate) caller: oneshot::Sender<Result<A, MecError>>,
+}
+
+impl<A, F, L> Job for Command<A, F, L>
+where
+    A: Send,
+    F: FnMut(&View<'_>, &mut Making<'_>) -> Result<Ruling<A>, Halt> + Send,
+    L: Fn(&A, &mut IdSource, Time) -> Option<DecisionRow> + Send,
+{
+    fn tree(&self) -> TreeId {
+        self.tree
+    }
+
+    fn foresees(&self) -> &[Need] {
+        &self.foresees
+    }
+
+    fn decide(&mut self, view: &View<'_>, ids: &mut IdSource) -> Result<Vec<Write>, Halt> {
+        let ruling = (self.decide)(view, &mut Making { ids, actor: &self.actor })?;
+        self.answer = Some(ruling.answer);
+        Ok(ruling.writes)
+    }
+
+    fn log(&self, ids: &mut IdSource, now: Time) -> Option<DecisionRow> {
+        self.answer.as_ref().and_then(|answer| (self.log)(answer, ids, now))
+    }
+
+    fn finish(self: Box<Self>, outcome: Result<(), MecError>) {
+        let Self { answer, caller, .. } = *self;
+        // A caller who has gone away needs no answer; what was recorded stays recorded.
+        drop(caller.send(outcome.and_then(|()| answer.ok_or(MecError::Stopped))));
+    }
+}
+
+/// A write of the table API: all of it or nothing, in a batch of its own, so that between picking rows and writing
+/// them nothing else is written.
+pub(crate) struct TableWrite {
+    pub(crate) actor: Actor,
+    /// What to do, given the catalogue and what is stored.
+    pub(crate) plan: Box<PlanTableWrite>,
+    pub(crate) caller: oneshot::Sender<Result<Written, MecError>>,
+}
+
+/// From the catalogue and what is stored to what shall be done. Called again when the batch is run again.
+pub(crate) type PlanTableWrite = dyn FnMut(&Catalogue, &Committed<'_>) -> Result<Steps, MecError> + Send;
+
+/// What is stored while a table write is planned: the newest state, and nobody else writes meanwhile.
+pub(crate) struct Committed<'a>(pub(crate) &'a Store);
+
+impl Committed<'_> {
+    /// `columns` of the rows of `table` that pass `filter`, in the order of the primary key.
+    ///
+    /// # Errors
+    /// More than [`ROWS_MAX`] rows; a store that cannot be read.
+    pub(crate) fn rows(&self, table: &Arc<Table>, columns: &[usize], filter: Filter) -> Result<Vec<Vec<Value>>, MecError> {
+        let key = |column| OrderTerm { by: OrderBy::Own(Expr::column(table, column)), descending: false, nulls_first: false };
+        let read = Read {
+            table: table.clone(),
+            fetch: columns.to_vec(),
+            outputs: vec![],
+            filter,
+            order: table.key_positions().into_iter().map(key).collect(),
+            page: Page { offset: 0, limit: Some(ROWS_MAX as u64 + 1) },
+            embeds: vec![],
+        };
+        let rows = self.0.fetch(&read)?.rows;
+        if rows.len() > ROWS_MAX { Err(too_many_rows()) } else { Ok(rows) }
+    }
+
+    /// What `read` shows, as it is before the write.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub(crate) fn fetch(&self, read: &Read) -> Result<Fetched, MecError> {
+        Ok(self.0.fetch(read)?)
+    }
+}
+
+/// Refuses a write of more than [`ROWS_MAX`] rows.
+pub(crate) fn too_many_rows() -> MecError {
+    let message = format!("One request writes at most {ROWS_MAX} rows");
+    QueryError::new(400, "MEC_TOO_MANY_ROWS", message).with_hint("Narrow the filter, or send the rows in parts.").into()
+}
+
+/// What a table write does.
+#[derive(Default)]
+pub(crate) struct Steps {
+    pub(crate) catalogue: Vec<CatalogueChange>,
+    pub(crate) trees: Vec<Step>,
+    /// The rows it writes, in the order of the request.
+    pub(crate) rows: Vec<RowKey>,
+    /// How many of them are new.
+    pub(crate) inserted: usize,
+    /// Rows that will be gone, as they were.
+    pub(crate) shown: Option<Fetched>,
+}
+
+/// Where the primary key of a written row comes from.
+pub(crate) enum RowKey {
+    /// It is known.
+    Known(Vec<Value>),
+    /// The next of the steps answers it.
+    OfStep,
+    /// The catalogue gives a new rule its id; this is the next of them.
+    OfNewRule,
+    /// The catalogue gives a new template its id.
+    OfNewTemplate(Box<NewTemplate>),
+}
+
+/// A new template is known again by its place in its plan.
+pub(crate) struct NewTemplate {
+    pub(crate) plan: Code,
+    pub(crate) template: Template,
+}
+
+/// One command of a table write.
+pub(crate) struct Step {
+    pub(crate) tree: TreeId,
+    /// Whether the tree must not exist yet.
+    pub(crate) is_new_tree: bool,
+    pub(crate) decide: Box<DecideStep>,
+}
+
+/// Decides one step; the answer is the primary key of the row it is about.
+pub(crate) type DecideStep = dyn FnMut(&View<'_>, &mut Making<'_>) -> Result<Ruling<Vec<Value>>, Halt> + Send;
+
+/// What a table write did.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Written {
+    /// Primary keys of the rows written, in the order of the request.
+    pub(crate) keys: Vec<Vec<Value>>,
+    /// How many of them are new.
+    pub(crate) inserted: usize,
+    /// Rows that are gone, as they were.
+    pub(crate) shown: Option<Fetched>,
+    /// What changed in the catalogue.
+    pub(crate) catalogue: Vec<CatalogueChange>,
+    /// A new tree's number was taken: draw another and send it again.
+    pub(crate) tree_taken: bool,
+}

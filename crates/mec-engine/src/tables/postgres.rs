@@ -1,0 +1,46 @@
+//! The one place where a refusal of the kernel becomes what clients of PostgreSQL's tables expect: 23503 for a
+//! reference that leads nowhere or is still used, 23505 for a name that is taken. Any other refusal stays as it is.
+
+use mec_kernel::Refusal;
+use mec_query::{ForeignKey, QueryError, Table};
+
+use crate::error::MecError;
+
+/// The refusal of a write of `table` in PostgreSQL's words, where there are such.
+pub(super) fn worded(table: &Table, error: MecError) -> MecError {
+    let MecError::Refused(refusal) = error else { return error };
+    let missing = |column: &str, value: &str| reference_missing(table, column, value);
+    let found = match &refusal {
+        Refusal::ExternalIdTaken { external_id } => {
+            Some(QueryError::duplicate_key("accounts_external_id_key", "external_id", external_id))
+        }
+        Refusal::ParentNotFound { account } => missing("parent_account_id", account),
+        Refusal::AccountNotFound { account } => missing("account_id", account),
+        Refusal::EntitlementNotFound { entitlement } => missing("entitlement_id", entitlement),
+        Refusal::ResourceNotFound { resource } => missing("resource_type_code", resource),
+        Refusal::NotPresent { column, value } => missing(column, value),
+        Refusal::InUse { what, by } => Some(in_use(table, what, by)),
+        _ => None,
+    };
+    found.map_or(MecError::Refused(refusal), MecError::Query)
+}
+
+/// 23503 for a reference of one column, where the table has one.
+pub(super) fn reference_missing(table: &Table, column: &str, value: &str) -> Option<QueryError> {
+    let is_of = |key: &&ForeignKey| key.columns == [column];
+    let key = table.foreign_keys.iter().find(is_of)?;
+    Some(QueryError::reference_missing(table.name, key.name, column, value, key.target))
+}
+
+/// 23505 for a primary key that is taken.
+pub(super) fn key_taken(table: &Table, value: &str) -> QueryError {
+    match &table.primary_key {
+        Some(key) => QueryError::duplicate_key(key.name, &key.columns.join(", "), value),
+        None => QueryError::duplicate_key(table.name, "", value),
+    }
+}
+
+fn in_use(table: &Table, what: &str, by: &str) -> QueryError {
+    QueryError::sqlstate("23503", format!("update or delete on table \"{}\": {what} is in use", table.name))
+        .with_details(format!("It is still referenced from {by}."))
+}

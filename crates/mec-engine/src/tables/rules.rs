@@ -1,0 +1,168 @@
+//! Control rules over the table API. A rule that names an account belongs to that account's tree, any other to the
+//! catalogue; neither can become the other, because a rule's account is fixed once it is made.
+
+use std::sync::Arc;
+
+use mec_kernel::{
+    AccountId, Catalogue, CatalogueChange, Halt, LimitAction, LimitKind, Making, Refusal, Rule, RuleId, Ruling, Time, View,
+    put_rule, remove_rule,
+};
+use mec_query::{Delete, Filter, Insert, Table, Update, Value};
+
+use super::given::{Given, account_of};
+use crate::error::MecError;
+use crate::job::{Committed, RowKey, Step, Steps};
+use crate::mec::tree_of;
+
+/// Where a rule is looked for.
+enum Found {
+    InCatalogue(Arc<Rule>),
+    OfAccount(AccountId, RuleId),
+}
+
+pub(super) fn insert(catalogue: &Catalogue, insert: &Insert) -> Result<Steps, MecError> {
+    let mut steps = Steps::default();
+    for given in Given::of_insert(insert) {
+        let rule = new_rule(catalogue, &given)?;
+        match rule.account {
+            None => {
+                steps.catalogue.push(CatalogueChange::PutRule(rule));
+                steps.rows.push(RowKey::OfNewRule);
+            }
+            Some(account) => {
+                steps.trees.push(step(account, move |view, making| {
+                    let id = RuleId(making.ids.draw());
+                    let rule = Rule { id, created_at: view.now, updated_at: view.now, ..rule.clone() };
+                    Ok((id, put_rule(view, &Arc::new(rule))?))
+                })?);
+                steps.rows.push(RowKey::OfStep);
+            }
+        }
+        steps.inserted += 1;
+    }
+    Ok(steps)
+}
+
+pub(super) fn update(catalogue: &Catalogue, committed: &Committed<'_>, update: &Update) -> Result<Steps, MecError> {
+    let given = Given::of_update(update);
+    let action = action_of(&given)?;
+    each(catalogue, committed, &update.table, update.filter.clone(), |found| {
+        Ok(match found {
+            Found::InCatalogue(rule) => Err(CatalogueChange::PutRule(patched(&rule, &given, action))),
+            Found::OfAccount(account, id) => {
+                let given = given.clone();
+                Ok(step(account, move |view, _| {
+                    let path = view.path(account)?;
+                    let held = path.first().and_then(|node| node.rules.iter().find(|rule| rule.id == id));
+                    let held = held.ok_or_else(|| gone(id))?;
+                    let rule = Rule { updated_at: view.now, ..patched(held, &given, action) };
+                    Ok((id, put_rule(view, &Arc::new(rule))?))
+                })?)
+            }
+        })
+    })
+}
+
+pub(super) fn delete(catalogue: &Catalogue, committed: &Committed<'_>, delete: &Delete) -> Result<Steps, MecError> {
+    each(catalogue, committed, &delete.table, delete.filter.clone(), |found| {
+        Ok(match found {
+            Found::InCatalogue(rule) => Err(CatalogueChange::RemoveRule(rule.id)),
+            Found::OfAccount(account, id) => Ok(step(account, move |view, _| Ok((id, remove_rule(view, account, id)?)))?),
+        })
+    })
+}
+
+/// A step or a change of the catalogue for each rule that passes.
+fn each(
+    catalogue: &Catalogue,
+    committed: &Committed<'_>,
+    table: &Arc<Table>,
+    filter: Filter,
+    mut change: impl FnMut(Found) -> Result<Result<Step, CatalogueChange>, MecError>,
+) -> Result<Steps, MecError> {
+    let columns = [super::column(table, "rule_id")?, super::column(table, "account_id")?];
+    let mut steps = Steps::default();
+    for row in committed.rows(table, &columns, filter)? {
+        let [Value::Uuid(id), account] = row.as_slice() else { continue };
+        let id = RuleId(*id);
+        let found = match account_of(account) {
+            Some(account) => Found::OfAccount(account, id),
+            None => match catalogue.rules.iter().find(|rule| rule.id == id) {
+                Some(rule) => Found::InCatalogue(rule.clone()),
+                None => continue,
+            },
+        };
+        match change(found)? {
+            Ok(step) => steps.trees.push(step),
+            Err(change) => steps.catalogue.push(change),
+        }
+        steps.rows.push(RowKey::Known(vec![Value::Uuid(id.0)]));
+    }
+    Ok(steps)
+}
+
+fn step<F>(account: AccountId, mut decide: F) -> Result<Step, MecError>
+where
+    F: FnMut(&View<'_>, &mut Making<'_>) -> Result<(RuleId, Ruling<()>), Halt> + Send + 'static,
+{
+    let decide = move |view: &View<'_>, making: &mut Making<'_>| {
+        let (id, ruling) = decide(view, making)?;
+        Ok(Ruling { answer: vec![Value::Uuid(id.0)], writes: ruling.writes })
+    };
+    Ok(Step { tree: tree_of(account)?, is_new_tree: false, decide: Box::new(decide) })
+}
+
+/// The rule an insert of one row makes; its id and instants are given later.
+fn new_rule(catalogue: &Catalogue, given: &Given) -> Result<Rule, MecError> {
+    let resource = given.text("resource_type_code");
+    let kind_of = catalogue.resources.get(&resource).map(|resource| resource.limit_kind);
+    let rule = Rule {
+        id: RuleId(0),
+        limit_kind: given
+            .member("limit_kind_code", LimitKind::from_code)?
+            .flatten()
+            .or(kind_of)
+            .ok_or_else(|| Refusal::ResourceNotFound { resource: resource.to_string() })?,
+        resource,
+        account: given.optional_account("account_id").flatten(),
+        plan: given.optional_text("plan_id").flatten(),
+        action: LimitAction::Block,
+        warn_at: None,
+        grace_quantity: None,
+        grace_seconds: None,
+        overage_limit: None,
+        overage_price: None,
+        currency: None,
+        priority: given.int4("priority"),
+        is_active: given.flag("is_active"),
+        created_at: Time::from_micros(0),
+        updated_at: Time::from_micros(0),
+    };
+    Ok(patched(&rule, given, action_of(given)?))
+}
+
+fn action_of(given: &Given) -> Result<Option<LimitAction>, MecError> {
+    Ok(given.member("limit_action_code", LimitAction::from_code)?.flatten())
+}
+
+fn patched(held: &Rule, given: &Given, action: Option<LimitAction>) -> Rule {
+    Rule {
+        action: action.unwrap_or(held.action),
+        warn_at: given.optional_percent("warn_at_percent").unwrap_or(held.warn_at),
+        grace_quantity: given.optional_quantity("grace_quantity").unwrap_or(held.grace_quantity),
+        grace_seconds: given.optional_int("grace_period_seconds").unwrap_or(held.grace_seconds),
+        overage_limit: given.optional_quantity("overage_limit").unwrap_or(held.overage_limit),
+        overage_price: given.optional_quantity("overage_unit_price").unwrap_or(held.overage_price),
+        currency: given
+            .optional_text("currency")
+            .map_or_else(|| held.currency.clone(), |text| text.map(|text| text.as_str().to_owned())),
+        priority: given.value("priority").map_or(held.priority, |_| given.int4("priority")),
+        is_active: given.value("is_active").map_or(held.is_active, |_| given.flag("is_active")),
+        ..held.clone()
+    }
+}
+
+/// The rule was found, and is not in the tree.
+fn gone(id: RuleId) -> Refusal {
+    Refusal::NotPresent { column: "rule_id", value: id.to_string() }
+}

@@ -1,0 +1,165 @@
+//! How much was used over time: for charts and invoices. Decides nothing.
+
+use mec_kernel::{
+    AccountId, Amount, Code, Factor, Halt, Refusal, Time, Total, View, Window, WindowKind, WindowRule, Zone, window_at,
+};
+use mec_store::UsageQuery;
+
+use crate::error::MecError;
+use crate::mec::{Caller, Mec};
+
+/// Buckets of one answer.
+const BUCKETS_MAX: usize = 10_000;
+
+/// A question about use over time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsageQuestion {
+    /// Whose use.
+    pub account: AccountId,
+    /// Of which resource.
+    pub resource: Code,
+    /// Of which part of it; `None` is every part.
+    pub scope: Option<Code>,
+    /// First instant; `None`: where the present calendar month begins.
+    pub from: Option<Time>,
+    /// First instant after it; `None`: where the present bucket (or month) ends.
+    pub to: Option<Time>,
+    /// How it is divided; `None`: not at all.
+    pub group_by: Option<GroupBy>,
+    /// The account alone, without its descendants.
+    pub own_only: bool,
+}
+
+/// A calendar bucket, in the account's time zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupBy {
+    /// Clock hours.
+    Hour,
+    /// Calendar days.
+    Day,
+    /// ISO weeks.
+    Week,
+    /// Calendar months.
+    Month,
+}
+
+impl GroupBy {
+    /// The bucket a request names.
+    pub fn from_code(code: &str) -> Option<Self> {
+        match code {
+            "hour" => Some(Self::Hour),
+            "day" => Some(Self::Day),
+            "week" => Some(Self::Week),
+            "month" => Some(Self::Month),
+            _ => None,
+        }
+    }
+
+    const fn window(self) -> WindowRule {
+        WindowRule::of(match self {
+            Self::Hour => WindowKind::Hour,
+            Self::Day => WindowKind::Day,
+            Self::Week => WindowKind::Week,
+            Self::Month => WindowKind::Month,
+        })
+    }
+}
+
+/// What was used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// The resource's canonical unit, which the quantities are in.
+    pub unit: Code,
+    /// From the earliest; what was not used is in it as zero.
+    pub buckets: Vec<Bucket>,
+}
+
+/// The use in `[start, end)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bucket {
+    /// First instant.
+    pub start: Time,
+    /// First instant after it.
+    pub end: Time,
+    /// What was used.
+    pub quantity: Total,
+    /// What of it was overage in the account's pools.
+    pub overage: Total,
+    /// Events summed.
+    pub events: i64,
+}
+
+impl Mec {
+    /// The use of a resource over time.
+    ///
+    /// # Errors
+    /// An unknown account or resource; a range that is empty or has more than 10,000 buckets.
+    pub async fn usage(&self, question: UsageQuestion, caller: &Caller) -> Result<Usage, MecError> {
+        let asked = question.clone();
+        let ((unit, factor, cuts), _) = self.look(question.account, caller, move |view| buckets(view, &asked)).await?;
+        let catalogue = self.catalogue();
+        let found = self
+            .read_store(move |store| {
+                let query = UsageQuery {
+                    account: question.account,
+                    resource: &question.resource,
+                    scope: question.scope.as_ref(),
+                    buckets: &cuts,
+                    own_only: question.own_only,
+                };
+                store.usage(&query, &catalogue)
+            })
+            .await?;
+        let total = |amount: Amount| amount.rounded(factor);
+        let buckets = found.into_iter().map(|bucket| Bucket {
+            start: bucket.start,
+            end: bucket.end,
+            quantity: total(bucket.amount),
+            overage: total(bucket.overage),
+            events: bucket.events,
+        });
+        Ok(Usage { unit, buckets: buckets.collect() })
+    }
+}
+
+type Cuts = (Code, Factor, Vec<(Time, Time)>);
+
+fn buckets(view: &View<'_>, question: &UsageQuestion) -> Result<Cuts, Halt> {
+    let path = view.path(question.account)?;
+    let resource = view.resource(&question.resource)?;
+    let zone = view.zone(&path);
+    let month = bounds(GroupBy::Month, &zone, view.now);
+    let present = question.group_by.map_or(month, |group_by| bounds(group_by, &zone, view.now));
+    let from = question.from.unwrap_or(month.0);
+    let to = question.to.unwrap_or(present.1);
+    if to <= from {
+        return Err(Refusal::BadValue { column: "to", must: "be after from".to_owned() }.into());
+    }
+    let cuts = match question.group_by {
+        None => vec![(from, to)],
+        Some(group_by) => cut(group_by, &zone, from, to)?,
+    };
+    Ok((resource.unit.clone(), view.catalogue.factor(&resource.unit), cuts))
+}
+
+fn cut(group_by: GroupBy, zone: &Zone, from: Time, to: Time) -> Result<Vec<(Time, Time)>, Halt> {
+    let mut cuts = Vec::new();
+    let mut at = from;
+    while at < to {
+        if cuts.len() == BUCKETS_MAX {
+            let must = format!("give at most {BUCKETS_MAX} buckets: shorten the range or group by something longer");
+            return Err(Refusal::BadValue { column: "group_by", must }.into());
+        }
+        let (start, end) = bounds(group_by, zone, at);
+        cuts.push((start.max(from), end.min(to)));
+        at = end;
+    }
+    Ok(cuts)
+}
+
+fn bounds(group_by: GroupBy, zone: &Zone, at: Time) -> (Time, Time) {
+    match window_at(group_by.window(), zone, at, at) {
+        Window::Fixed { start, end } => (start, end),
+        Window::Rolling { .. } => (Time::BEGINNING, Time::FOREVER),
+    }
+}
