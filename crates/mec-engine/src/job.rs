@@ -129,7 +129,7 @@ impl Committed<'_> {
 /// Refuses a write of more than [`ROWS_MAX`] rows.
 pub(crate) fn too_many_rows() -> MecError {
     let message = format!("One request writes at most {ROWS_MAX} rows");
-    QueryError::new(400, "MEC_TOO_MANY_ROWS", message).with_hint("Narrow the filter, or send the rows in parts.").into()
+    QueryError::new(413, "MEC_TOO_MANY_ROWS", message).with_hint("Narrow the filter, or send the rows in parts").into()
 }
 
 /// What a table write does.

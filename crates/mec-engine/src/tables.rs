@@ -254,5 +254,5 @@ fn column(table: &Table, name: &str) -> Result<usize, MecError> {
 /// The position of the one column that is the primary key.
 fn key_column(table: &Table) -> Result<usize, MecError> {
     let found = table.key_positions().first().copied();
-    Ok(found.ok_or_else(|| QueryError::no_conflict_constraint())?)
+    Ok(found.ok_or_else(QueryError::no_conflict_constraint)?)
 }

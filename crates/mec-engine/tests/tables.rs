@@ -10,7 +10,9 @@ mod accounts {
     async fn an_account_without_a_parent_is_the_root_of_a_new_tree() {
         let world = World::open().await;
         let rows = world.post("accounts", r#"[{"display_name":"A"},{"display_name":"B"}]"#).await.unwrap();
-        let read = world.get("accounts?order=display_name&select=display_name,status,account_type_code,root_account_id,account_id").await;
+        let read = world
+            .get("accounts?order=display_name&select=display_name,status,account_type_code,root_account_id,account_id")
+            .await;
         assert_eq!(rows.inserted, 2);
         for (row, name) in read.iter().zip(["A", "B"]) {
             assert_eq!(row["display_name"], name);
@@ -182,12 +184,23 @@ mod entitlements {
     }
 
     #[tokio::test]
+    async fn a_limit_that_is_not_cumulative_has_no_window_to_be_given() {
+        let world = World::open().await;
+        let account = world.account("Acme").await;
+        world.provision(&account, "starter").await;
+        let seats = "entitlements?resource_type_code=eq.concurrent_users";
+        world.patch(seats, r#"{"window_type_code":"month","quantity_allowed":4}"#).await.unwrap();
+        let row = &world.get(&format!("{seats}&select=window_type_code,quantity_allowed")).await[0];
+        assert_eq!(shown(row), "lifetime 4");
+    }
+
+    #[tokio::test]
     async fn more_than_a_thousand_rows_are_refused() {
         let world = World::open().await;
         let account = world.account("Acme").await;
         let row = format!(r#"{{"account_id":"{account}","resource_type_code":"benchmark_runs","quantity_allowed":1}}"#);
         let rows = |count: usize| format!("[{}]", vec![row.as_str(); count].join(","));
-        let told = "400 MEC_TOO_MANY_ROWS One request writes at most 1000 rows";
+        let told = "413 MEC_TOO_MANY_ROWS One request writes at most 1000 rows";
         assert_eq!(told_of(world.post("entitlements", &rows(1_001)).await), told);
         assert_eq!(world.get("entitlements?limit=1").await.len(), 0);
         assert_eq!(world.post("entitlements", &rows(1_000)).await.unwrap().keys.len(), 1_000);
@@ -256,7 +269,9 @@ mod catalogue {
         let world = World::open().await;
         world.post("units", r#"{"unit_code":"day","unit_name":"Day","dimension":"time","factor":86400}"#).await.unwrap();
         let told = told_of(world.post("units", r#"{"unit_code":"day","unit_name":"D","dimension":"time","factor":1}"#).await);
-        assert!(told.starts_with("409 23505 duplicate key value violates unique constraint \"units_pkey\" | Key (unit_code)=(day)"));
+        assert!(
+            told.starts_with("409 23505 duplicate key value violates unique constraint \"units_pkey\" | Key (unit_code)=(day)")
+        );
         let resource = r#"{"resource_type_code":"days","resource_name":"Days","limit_kind_code":"cumulative","unit_code":"day"}"#;
         world.post("resource_types", resource).await.unwrap();
         world.patch("resource_types?resource_type_code=eq.days", r#"{"description":"Whole days"}"#).await.unwrap();
@@ -294,7 +309,10 @@ mod catalogue {
         let account = world.account("Acme").await;
         world.provision(&account, "team").await;
         assert_eq!(world.get("entitlements?plan_id=eq.team").await.len(), 2);
-        world.patch("plan_entitlement_templates?resource_type_code=eq.gpu_hours&plan_id=eq.team", r#"{"quantity_allowed":null}"#).await.unwrap();
+        world
+            .patch("plan_entitlement_templates?resource_type_code=eq.gpu_hours&plan_id=eq.team", r#"{"quantity_allowed":null}"#)
+            .await
+            .unwrap();
         world.patch("plans?plan_id=eq.team", r#"{"plan_name":"Team 2"}"#).await.unwrap();
         assert_eq!(shown(&world.get(version).await[0]), "3 49.5 true");
         world.delete("plan_entitlement_templates?resource_type_code=eq.gpu_hours&plan_id=eq.team").await.unwrap();
@@ -325,7 +343,10 @@ mod catalogue {
         assert_eq!(world.get(&row(0)).await[0]["limit_action_code"], "warn");
         assert_eq!(world.get(&row(1)).await[0]["warn_at_percent"].to_string(), "50.5");
         assert_eq!(world.decision_of(&account, "benchmark_runs", 101).await, "warn Over limit: usage at 101.0%");
-        world.patch("control_rules?resource_type_code=eq.benchmark_runs", r#"{"limit_action_code":"block","priority":7}"#).await.unwrap();
+        world
+            .patch("control_rules?resource_type_code=eq.benchmark_runs", r#"{"limit_action_code":"block","priority":7}"#)
+            .await
+            .unwrap();
         assert_eq!(world.decision_of(&account, "benchmark_runs", 101).await, "block Limit reached");
         assert_eq!(world.get(&row(0)).await[0]["priority"], 7);
         assert_eq!(world.get(&row(1)).await[0]["priority"], 7);

@@ -126,7 +126,9 @@ pub fn patch_entitlement(
         row.quantity = check_limit(quantity)?.filter(|_| kind != LimitKind::TimeAccess);
     }
     if let Some(window) = patch.window {
-        row.window = check_window(window)?;
+        // As when it was granted: nothing else is counted in a window.
+        let is_cumulative = view.resource(&row.resource)?.limit_kind == LimitKind::Cumulative;
+        row.window = if is_cumulative { check_window(window)? } else { WindowRule::LIFETIME };
     }
     row.priority = patch.priority.unwrap_or(row.priority);
     row.valid_from = patch.valid_from.unwrap_or(row.valid_from);

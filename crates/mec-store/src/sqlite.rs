@@ -36,6 +36,9 @@ const APPLICATION_ID: i32 = 0x4d45_4331;
 /// Older libraries can corrupt a file in WAL mode.
 const SQLITE_VERSION_MIN: i32 = 3_051_003;
 const STATEMENTS_CACHED: usize = 128;
+/// Whoever asks for the owner holds the lock for a moment; an owner keeps it. So a held lock is tried again so often.
+const LOOKS_MAX: usize = 5;
+const LOOK_TIME: Duration = Duration::from_millis(10);
 
 /// An open file and its readers.
 #[derive(Debug)]
@@ -204,7 +207,15 @@ fn take(path: &Path, note: &str) -> Result<File, StoreError> {
     let lock_path = PathBuf::from(name);
     let failed = |error| StoreError::File { path: lock_path.display().to_string(), error };
     let mut file = File::options().create(true).truncate(false).read(true).write(true).open(&lock_path).map_err(failed)?;
-    if let Err(error) = file.try_lock() {
+    let mut locked = file.try_lock();
+    for _ in 0..LOOKS_MAX {
+        if !matches!(locked, Err(std::fs::TryLockError::WouldBlock)) {
+            break;
+        }
+        std::thread::sleep(LOOK_TIME);
+        locked = file.try_lock();
+    }
+    if let Err(error) = locked {
         if matches!(error, std::fs::TryLockError::Error(_)) {
             return Err(StoreError::Unusable(format!("{}: cannot be locked: {error}", lock_path.display())));
         }

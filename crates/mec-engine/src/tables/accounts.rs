@@ -119,7 +119,7 @@ pub(super) fn delete(committed: &Committed<'_>, delete: &Delete) -> Result<Steps
         return Ok(Steps::default());
     }
     Err(QueryError::sqlstate("23503", "accounts are never deleted: what they used and were granted refers to them")
-        .with_hint("Close it instead: PATCH with {\"status\": \"closed\"}.")
+        .with_hint("Close it instead: PATCH with {\"status\": \"closed\"}")
         .into())
 }
 

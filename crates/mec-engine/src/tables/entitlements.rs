@@ -92,7 +92,7 @@ pub(super) fn delete(committed: &Committed<'_>, delete: &Delete) -> Result<Steps
         Some((id, _)) => {
             let constraint = "entitlements_audit_entitlement_id_fkey";
             Err(QueryError::still_referenced("entitlements", constraint, "entitlement_id", &id.to_string(), "entitlements_audit")
-                .with_hint("End it instead: PATCH with {\"status\": \"expired\"}.")
+                .with_hint("End it instead: PATCH with {\"status\": \"expired\"}")
                 .into())
         }
     }
