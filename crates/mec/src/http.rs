@@ -3,7 +3,11 @@
 //! `listen` turns sockets into requests within `limits`, `request_id` names every request, `errors` gives every
 //! error its one shape. Nothing here decides, and nothing here speaks SQL.
 
+pub mod admin;
 pub mod errors;
+pub mod health;
+pub(crate) mod hints;
 pub mod limits;
 pub mod listen;
 pub mod request_id;
+pub mod router;

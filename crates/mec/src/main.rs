@@ -1,6 +1,8 @@
-//! The binary. The commands are the next step; until then it says so and fails.
+//! The binary: the library's command line.
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
-    eprintln!("mec: this build has no commands yet; the rules, the query language and the HTTP floor are libraries so far");
-    std::process::ExitCode::from(2)
+    mec::cli::run()
 }

@@ -12,6 +12,8 @@ use axum::response::{IntoResponse, Response};
 use mec_query::QueryError;
 use serde::Serialize;
 
+use super::hints;
+
 /// RFC 9209; PostgREST's clients read the error's code from it where a body is missing, as with HEAD.
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
@@ -27,7 +29,7 @@ pub struct ApiError {
     /// What happened, as one sentence for people.
     pub message: String,
     /// What the message leaves out, of any JSON type.
-    pub details: Option<serde_json::Value>,
+    pub details: Option<Box<serde_json::Value>>,
     /// What to do about it.
     pub hint: Option<String>,
 }
@@ -41,7 +43,7 @@ impl ApiError {
     /// The same error with these details.
     #[must_use]
     pub fn with_details(self, details: impl Into<serde_json::Value>) -> Self {
-        Self { details: Some(details.into()), ..self }
+        Self { details: Some(Box::new(details.into())), ..self }
     }
 
     /// The same error with this hint.
@@ -81,7 +83,8 @@ impl ApiError {
             details: Option<&'a serde_json::Value>,
             hint: Option<&'a str>,
         }
-        let body = Body { code: &self.code, message: &self.message, details: self.details.as_ref(), hint: self.hint.as_deref() };
+        let body =
+            Body { code: &self.code, message: &self.message, details: self.details.as_deref(), hint: self.hint.as_deref() };
         serde_json::to_vec(&body).expect("strings and JSON values always serialize")
     }
 }
@@ -119,10 +122,10 @@ impl From<QueryError> for ApiError {
         Self {
             // A status outside HTTP's range would be our own mistake, and this is how one is answered.
             status: StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-            code: error.code,
             message: error.message,
-            details: error.details.map(|details| *details),
-            hint: error.hint,
+            details: error.details,
+            hint: error.hint.or_else(|| hints::of(&error.code).map(str::to_owned)),
+            code: error.code,
         }
     }
 }

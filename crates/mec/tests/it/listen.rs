@@ -308,7 +308,10 @@ async fn unknown_paths_and_methods_are_answered_in_our_shape() {
     answer.expect_error(404, "PGRST125");
     assert_eq!(
         serde_json::from_str::<Value>(&answer.body).expect("JSON"),
-        json!({"code": "PGRST125", "message": "Invalid path specified in request URL", "details": null, "hint": null}),
+        json!({
+            "code": "PGRST125", "message": "Invalid path specified in request URL", "details": null,
+            "hint": "Tables are at /api/{table}, functions at /api/rpc/{function}; the server's state is at /health",
+        }),
     );
     client.send("PATCH /hello HTTP/1.1\r\nHost: method\r\n\r\n").await;
     let answer = client.answer().await;

@@ -5,7 +5,7 @@
 //! stdout that holds `http://127.0.0.1:PORT`.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -78,16 +78,37 @@ impl Server {
 
     /// One GET on a connection of its own: status and body.
     pub(crate) fn get(&self, path: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(self.address()).unwrap();
-        stream.set_read_timeout(Some(ANSWERS_WITHIN)).unwrap();
-        // HTTP/1.0, so that the end of the body is the end of the stream.
-        write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, body.to_owned())
+        request(&self.address(), "GET", path, "").unwrap()
     }
+
+    /// One POST of JSON on a connection of its own: status and the JSON of the body.
+    pub(crate) fn post(&self, path: &str, body: &serde_json::Value) -> (u16, serde_json::Value) {
+        let (status, body) = request(&self.address(), "POST", path, &body.to_string()).unwrap();
+        (status, serde_json::from_str(&body).unwrap_or(serde_json::Value::Null))
+    }
+}
+
+/// One request on a connection of its own: status and body, or why there is no whole answer.
+pub(crate) fn request(address: &str, method: &str, path: &str, body: &str) -> io::Result<(u16, String)> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(ANSWERS_WITHIN))?;
+    // HTTP/1.0, so that the end of the body is the end of the stream.
+    write!(
+        stream,
+        "{method} {path} HTTP/1.0\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let parts = answer.split_once("\r\n\r\n").and_then(|(head, body)| {
+        let header = |name: &str| head.lines().find_map(|line| line.to_lowercase().strip_prefix(name).map(str::to_owned));
+        let length: Option<usize> = header("content-length: ").and_then(|length| length.parse().ok());
+        let is_whole = length.is_none_or(|length| length == body.len());
+        let status = head.split(' ').nth(1)?.parse().ok()?;
+        is_whole.then(|| (status, body.to_owned()))
+    });
+    parts.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))
 }
 
 impl Process {

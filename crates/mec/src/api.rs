@@ -1,0 +1,12 @@
+//! The API: what a product asks over HTTP, as functions and tables.
+//!
+//! `functions` says as data what can be called, `rpc` calls it, `arguments` and `answers` are the two sides of a call,
+//! `refusal` turns what went wrong into a status, a code and a hint. Nothing here decides, and nothing here speaks SQL.
+
+pub(crate) mod answers;
+pub(crate) mod arguments;
+pub mod context;
+pub mod functions;
+pub(crate) mod refusal;
+pub(crate) mod rpc;
+pub(crate) mod tables;

@@ -1,0 +1,116 @@
+//! Every code is mapped, says what to do, and has its section in the documents.
+
+use std::collections::BTreeSet;
+
+use mec_kernel::LimitKind;
+
+use super::*;
+use crate::http::hints;
+
+fn every_refusal() -> Vec<Refusal> {
+    let text = || "x".to_owned();
+    vec![
+        Refusal::AccountNotFound { account: text() },
+        Refusal::ParentNotFound { account: text() },
+        Refusal::TooDeep,
+        Refusal::ExternalIdTaken { external_id: text() },
+        Refusal::AccountClosed,
+        Refusal::ResourceNotFound { resource: text() },
+        Refusal::UnitNotFound { unit: text() },
+        Refusal::UnitNotAllowed { unit: text(), resource: text(), allowed: vec![text()] },
+        Refusal::PlanNotFound { plan: text() },
+        Refusal::PlanInactive { plan: text() },
+        Refusal::TrialUsed { plan: text() },
+        Refusal::AddonNoPool { plan: text(), resource: text() },
+        Refusal::BadQuantity { argument: "quantity", error: QuantityError::NotANumber },
+        Refusal::QuantityNotPositive { argument: "quantity" },
+        Refusal::WrongLimitKind { resource: text(), kind: LimitKind::Concurrency, operation: "consume" },
+        Refusal::OccurredInFuture { ahead_seconds_max: 300 },
+        Refusal::OccurredTooLate { late_seconds_max: 300 },
+        Refusal::BadKey,
+        Refusal::IdempotencyConflict { key: text(), argument: "quantity" },
+        Refusal::BelowZero { resource: text() },
+        Refusal::EventNotFound { event: text() },
+        Refusal::BadCorrection { argument: "unit_code" },
+        Refusal::BadTtl,
+        Refusal::ReservationNotFound { reservation: text() },
+        Refusal::ReservationClosed { status: "released" },
+        Refusal::EntitlementNotFound { entitlement: text() },
+        Refusal::EntitlementExpired,
+        Refusal::BadValue { column: "to", must: "be after from".to_owned() },
+        Refusal::NotPresent { column: "plan_id", value: text() },
+        Refusal::InUse { what: text(), by: text() },
+    ]
+}
+
+#[test]
+fn every_code_is_mapped_with_a_message_and_a_hint() {
+    let mut mapped = BTreeSet::new();
+    for refusal in every_refusal() {
+        let error = of_refusal(&refusal, None);
+        assert_eq!(error.code, refusal.code());
+        assert!(!error.message.is_empty() && error.hint.as_ref().is_some_and(|hint| !hint.is_empty()), "{error:?}");
+        let is_unfound = refusal.code().ends_with("NOT_FOUND");
+        assert_eq!(error.status == StatusCode::NOT_FOUND, is_unfound, "{error:?}");
+        assert!(error.status.is_client_error());
+        mapped.insert(refusal.code());
+    }
+    let codes: BTreeSet<&str> = Refusal::CODES.iter().copied().collect();
+    assert_eq!(mapped, codes);
+}
+
+#[test]
+fn every_code_has_a_section_in_the_documents() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/errors.md");
+    let page = std::fs::read_to_string(path).expect("docs/errors.md is there");
+    let sections: BTreeSet<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("### "))
+        .flat_map(|title| title.split(", "))
+        .map(|code| code.trim_matches('`'))
+        .collect();
+    let http = ["MEC_BODY_TOO_LARGE", "MEC_BODY_TIMEOUT", "MEC_INTERNAL"];
+    let known: BTreeSet<&str> =
+        Refusal::CODES.iter().chain(OWN_CODES).chain(&http).copied().chain(hints::HINTS.iter().map(|(code, _)| *code)).collect();
+    let undocumented: Vec<_> = known.difference(&sections).collect();
+    assert!(undocumented.is_empty(), "no section for {undocumented:?}");
+    let unknown: Vec<_> = sections.difference(&known).collect();
+    assert!(unknown.is_empty(), "sections for codes that do not exist: {unknown:?}");
+}
+
+#[test]
+fn our_faults_are_5xx_and_say_whether_it_may_be_sent_again() {
+    let catalogue = Catalogue::default();
+    for (error, status, code) in [
+        (MecError::Busy, 503, "MEC_BUSY"),
+        (MecError::TimedOut, 504, "MEC_TIMED_OUT"),
+        (MecError::NotDone("disk".into()), 503, "MEC_NOT_DONE"),
+        (MecError::OutcomeUnknown("disk".into()), 503, "MEC_OUTCOME_UNKNOWN"),
+        (MecError::Rejected("unique".into()), 500, "MEC_INTERNAL"),
+        (MecError::Stopped, 503, "MEC_STOPPED"),
+    ] {
+        let shown = of_error(error, &catalogue, Repeat::Key);
+        assert_eq!((shown.status.as_u16(), shown.code.as_ref()), (status, code));
+        let text = String::from_utf8(shown.to_json()).expect("UTF-8");
+        assert!(!text.contains("disk") && !text.contains("unique"), "causes are for the log: {text}");
+        assert!(shown.hint.is_some());
+    }
+    let hints: BTreeSet<&str> = Verb::ALL.iter().map(|verb| Repeat::of(*verb).hint()).collect();
+    assert_eq!(hints.len(), 4);
+}
+
+#[test]
+fn an_unknown_name_is_answered_with_the_one_meant_or_with_all_there_are() {
+    let file = mec_engine::catalog_file::parse(mec_engine::catalog_file::DEMO).expect("the demo's catalogue");
+    let changes = file.changes(&Catalogue::default(), false);
+    let mut catalogue = Catalogue::default();
+    for change in changes {
+        if let mec_kernel::CatalogueChange::PutResource(resource) = change {
+            catalogue.resources.insert(resource.code.clone(), std::sync::Arc::new(resource));
+        }
+    }
+    let hint = |asked: &str| of_refusal(&Refusal::ResourceNotFound { resource: asked.to_owned() }, Some(&catalogue)).hint;
+    assert_eq!(hint("benchmark_run").as_deref(), Some("Perhaps you meant \"benchmark_runs\""));
+    let all = "There are: benchmark_runs, concurrent_users, gpu_hours, platform_access, server_configs, server_instances";
+    assert_eq!(hint("zzz").as_deref(), Some(all));
+}

@@ -1,0 +1,172 @@
+//! `/rpc/{name}`: a request becomes the arguments of a function, what it answers becomes a response.
+//!
+//! The refusals come in the order of PostgREST: method, query string, body, name, embeds, headers, values. A function
+//! that writes is called only when nothing about its answer can fail any more, because what is recorded stays so.
+
+mod check;
+mod consume;
+mod lease;
+mod meter;
+mod plan;
+mod reserve;
+mod response;
+mod usage;
+
+use std::borrow::Cow;
+
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::{BytesRejection, PathRejection};
+use axum::extract::{Path, RawQuery, State};
+use axum::http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderName, RANGE};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use mec_engine::Caller;
+use mec_query::{Call, GivenArguments, Media, Page, Preferences, Produces, Query, QueryError, Returns, Target};
+
+use self::response::{Rows, Wanted};
+use super::answers::Answer;
+use super::arguments::Arguments;
+use super::context::{AppState, names_schema};
+use super::functions::Verb;
+use super::refusal::{self, Failure, Repeat};
+use crate::http::errors::ApiError;
+use crate::http::request_id::RequestId;
+
+/// Answers a request of `/rpc/{name}`, whatever its method.
+pub(crate) async fn handle(
+    State(state): State<AppState>,
+    method: Method,
+    name: Result<Path<String>, PathRejection>,
+    RawQuery(query): RawQuery,
+    id: RequestId,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let Ok(Path(name)) = name else { return ApiError::from(QueryError::invalid_path()).into_response() };
+    let request = Request { method, name, query: query.unwrap_or_default(), headers, body };
+    let caller = state.caller(&id);
+    request.answer(&state, &caller).await.unwrap_or_else(IntoResponse::into_response)
+}
+
+struct Request {
+    method: Method,
+    name: String,
+    query: String,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+}
+
+impl Request {
+    async fn answer(&self, state: &AppState, caller: &Caller) -> Result<Response, ApiError> {
+        let names_schema = names_schema(&self.method, &self.headers)?;
+        let reads = match self.method {
+            Method::GET | Method::HEAD => true,
+            Method::POST => false,
+            Method::OPTIONS => return self.options(state),
+            _ => return Ok(self.method_not_allowed(state)),
+        };
+        let query = Query::parse(&self.query, if reads { Target::Call } else { Target::Rows })?;
+        let range = if self.method == Method::GET { self.header(&RANGE) } else { None };
+        let page = Page::of_request(&query, range)?;
+        let is_plain = self.is_plain() && page == Page::ALL;
+        let given = if reads { GivenArguments::of_query(&query) } else { self.given()? };
+        let call = Call::find(&state.catalogue, &self.name, given)?;
+        let function = call.function();
+        let verb = Verb::of(function.name).ok_or_else(ApiError::internal)?;
+        let now = state.mec.now().micros();
+        // The events of a batch are read one by one later, so that one does not spoil the others.
+        let arguments = if verb == Verb::MeterBatch { Ok(Arguments::none(function)) } else { Arguments::of_call(&call, now) };
+        let is_explained = arguments.as_ref().is_ok_and(|arguments| arguments.flag("explain"));
+        let scope = match &function.returns {
+            Returns::Table(table) if !is_plain => Some(response::scope(&state.catalogue, table, &query, is_explained)?),
+            Returns::Table(_) => None,
+            _ if query.logic.is_empty() => None,
+            _ => return Err(response::filtered_value(function.name).into()),
+        };
+        let media = Media::negotiate(self.header(&ACCEPT), Produces::Rows)?;
+        let preferences = Preferences::parse(self.headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok()));
+        preferences.check()?;
+        if reads && !function.read_only {
+            return Err(QueryError::read_only_call().into());
+        }
+        let rows = match (&function.returns, scope) {
+            (Returns::Table(_), Some(scope)) => Rows::Read(Box::new(scope.read(page, now)?)),
+            (Returns::Table(table), None) => Rows::Plain { table: table.clone(), is_explained },
+            _ => Rows::None,
+        };
+        let arguments = arguments?;
+        let events = if verb == Verb::MeterBatch { meter::events_of(&call)? } else { Cow::default() };
+        let wanted = Wanted { media, preferences, page, rows, names_schema, now };
+        if !function.read_only {
+            let rows = if verb == Verb::MeterBatch { events.len() } else { 1 };
+            wanted.check_before_writing(&query, rows)?;
+        }
+        let answer = match verb {
+            Verb::MeterBatch => meter::meter_batch(state, caller, &events, now).await,
+            verb => call_one(verb, state, caller, arguments).await,
+        };
+        let answer = answer.map_err(|failure| failure.shown(&state.mec.catalogue(), Repeat::of(verb)))?;
+        let response = wanted.response(function.name, answer)?;
+        Ok(if self.method == Method::HEAD { response.map(|_| Body::empty()) } else { response })
+    }
+
+    /// Whether all columns of all rows are wanted as JSON: the usual call, which is answered without asking the query
+    /// language about each column.
+    fn is_plain(&self) -> bool {
+        self.query.is_empty() && matches!(self.header(&ACCEPT), None | Some("*/*" | "application/json"))
+    }
+
+    fn given(&self) -> Result<GivenArguments, ApiError> {
+        // Too large or too slow a body is answered by the listener in place of this.
+        let body = self.body.as_ref().map_err(|_| refusal::unreadable_body())?;
+        Ok(GivenArguments::of_body(self.header(&CONTENT_TYPE), body)?)
+    }
+
+    fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    fn options(&self, state: &AppState) -> Result<Response, ApiError> {
+        match state.catalogue.find_function(&self.name) {
+            Some(function) => Ok(allowing(StatusCode::OK.into_response(), function.allow_header())),
+            // Looked up without arguments, so that the refusal proposes a name.
+            None => match Call::find(&state.catalogue, &self.name, GivenArguments::of_query(&Query::default())) {
+                Ok(_) => Err(ApiError::internal()),
+                Err(error) => Err(error.into()),
+            },
+        }
+    }
+
+    fn method_not_allowed(&self, state: &AppState) -> Response {
+        let allow = state.catalogue.find_function(&self.name).map_or("OPTIONS,GET,HEAD,POST", |function| function.allow_header());
+        allowing(ApiError::from(QueryError::rpc_method(self.method.as_str())).into_response(), allow)
+    }
+}
+
+fn allowing(mut response: Response, allow: &'static str) -> Response {
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    response
+}
+
+async fn call_one(verb: Verb, state: &AppState, caller: &Caller, arguments: Arguments) -> Result<Answer, Failure> {
+    let mec = &*state.mec;
+    match verb {
+        Verb::CheckEntitlement => check::check_entitlement(mec, caller, arguments).await,
+        Verb::CheckEntitlements => check::check_entitlements(mec, caller, arguments).await,
+        Verb::MeterConsumption => meter::meter_consumption(mec, caller, arguments).await,
+        Verb::CorrectConsumption => meter::correct_consumption(mec, caller, arguments).await,
+        Verb::Consume => consume::consume(mec, caller, arguments).await,
+        Verb::Reserve => reserve::reserve(mec, caller, arguments).await,
+        Verb::SettleReservation => reserve::settle_reservation(mec, caller, arguments).await,
+        Verb::ReleaseReservation => reserve::release_reservation(mec, caller, arguments).await,
+        Verb::AcquireLease => lease::acquire_lease(mec, caller, arguments).await,
+        Verb::RenewLease => lease::renew_lease(mec, caller, arguments).await,
+        Verb::ReleaseLease => lease::release_lease(mec, caller, arguments).await,
+        Verb::ProvisionPlan => plan::provision_plan(mec, caller, arguments).await,
+        Verb::CancelPlan => plan::cancel_plan(mec, caller, arguments).await,
+        Verb::GetUsage => usage::get_usage(mec, caller, arguments).await,
+        Verb::GetWindowBoundaries => usage::get_window_boundaries(mec, arguments),
+        // Its events are no arguments of one call.
+        Verb::MeterBatch => Err(ApiError::internal().into()),
+    }
+}

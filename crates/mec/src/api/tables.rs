@@ -1,0 +1,150 @@
+//! `/{table}`: rows read, inserted, changed, put and deleted as PostgREST does it.
+//!
+//! The refusals come in PostgREST's order: method, query string, page, body, table, embeds, the body's columns,
+//! headers, values. Everything that could make the answer of a write fail is checked before the write, because what is
+//! written stays written. Nothing here decides: the engine's tables do what a resolved request says.
+
+mod answer;
+mod read;
+mod write;
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::{BytesRejection, PathRejection};
+use axum::extract::{OriginalUri, Path, State};
+use axum::http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderName, RANGE};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use mec_engine::{Caller, MecError, check_verb};
+use mec_query::{Media, Page, Preferences, Produces, Query, QueryError, Scope, Table, Target, Verb};
+
+use super::context::{AppState, names_schema};
+use super::refusal::{self, Repeat};
+use crate::http::errors::ApiError;
+use crate::http::request_id::RequestId;
+
+/// Answers a request of `/{table}`, whatever its method.
+pub(crate) async fn handle(
+    State(state): State<AppState>,
+    method: Method,
+    name: Result<Path<String>, PathRejection>,
+    OriginalUri(uri): OriginalUri,
+    id: RequestId,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let Ok(Path(name)) = name else { return ApiError::from(QueryError::invalid_path()).into_response() };
+    let caller = state.caller(&id);
+    let request = Request { method, name, uri, headers, body };
+    request.answer(&state, &caller).await.unwrap_or_else(IntoResponse::into_response)
+}
+
+struct Request {
+    method: Method,
+    name: String,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+}
+
+/// A request understood, up to what its values say.
+struct Asked<'a> {
+    state: &'a AppState,
+    caller: &'a Caller,
+    uri: &'a Uri,
+    query: Query,
+    table: Arc<Table>,
+    scope: Scope,
+    page: Page,
+    media: Media,
+    preferences: Preferences,
+    /// Whether the request named its schema.
+    names_schema: bool,
+    /// The present instant, in microseconds of UTC.
+    now: i64,
+}
+
+impl Request {
+    async fn answer(&self, state: &AppState, caller: &Caller) -> Result<Response, ApiError> {
+        let names_schema = names_schema(&self.method, &self.headers)?;
+        let verb = match self.method {
+            Method::GET | Method::HEAD => Verb::Get,
+            Method::POST => Verb::Post,
+            Method::PATCH => Verb::Patch,
+            Method::PUT => Verb::Put,
+            Method::DELETE => Verb::Delete,
+            Method::OPTIONS => return Ok(allowing(StatusCode::OK.into_response(), state.catalogue.table(&self.name)?)),
+            _ => return Ok(self.method_not_allowed(state)),
+        };
+        let query = Query::parse(self.uri.query().unwrap_or_default(), Target::Rows)?;
+        let range = if self.method == Method::GET { self.header(&RANGE) } else { None };
+        let page = Page::of_request(&query, range)?;
+        let body = match verb {
+            Verb::Post | Verb::Patch | Verb::Put => Some(self.body(&query)?),
+            Verb::Get | Verb::Delete => None,
+        };
+        let table = state.catalogue.table(&self.name)?;
+        let scope = Scope::relate(&state.catalogue, table, &query)?;
+        // A table that takes no such write says what to do instead; which columns it would not take is no help then.
+        let takes_it = check_verb(table, verb);
+        let sent = match body.filter(|_| takes_it.is_ok()) {
+            Some(body) => Some(body.against(table)?),
+            None => None,
+        };
+        let media = Media::negotiate(self.header(&ACCEPT), Produces::Rows)?;
+        let preferences = Preferences::parse(self.headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok()));
+        preferences.check()?;
+        takes_it?;
+        let asked = Asked {
+            state,
+            caller,
+            uri: &self.uri,
+            query,
+            table: table.clone(),
+            scope,
+            page,
+            media,
+            preferences,
+            names_schema,
+            now: state.mec.now().micros(),
+        };
+        let response = match (verb, sent) {
+            (Verb::Post, Some(sent)) => asked.post(&sent).await?,
+            (Verb::Put, Some(sent)) => asked.put(&sent).await?,
+            (Verb::Patch, Some(sent)) => asked.patch(&sent).await?,
+            (Verb::Delete, _) => asked.delete().await?,
+            _ => asked.read().await?,
+        };
+        Ok(if self.method == Method::HEAD { response.map(|_| Body::empty()) } else { response })
+    }
+
+    fn body(&self, query: &Query) -> Result<mec_query::Body, ApiError> {
+        // Too large or too slow a body is answered by the listener in place of this.
+        let bytes = self.body.as_ref().map_err(|_| refusal::unreadable_body())?;
+        Ok(mec_query::Body::parse(self.header(&CONTENT_TYPE), bytes, query.columns.as_deref())?)
+    }
+
+    fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    fn method_not_allowed(&self, state: &AppState) -> Response {
+        let response = ApiError::from(QueryError::unsupported_method(self.method.as_str())).into_response();
+        match state.catalogue.find_table(&self.name) {
+            Some(table) => allowing(response, table),
+            None => response,
+        }
+    }
+}
+
+impl Asked<'_> {
+    fn refused(&self, error: MecError, repeat: Repeat) -> ApiError {
+        refusal::of_error(error, &self.state.mec.catalogue(), repeat)
+    }
+}
+
+fn allowing(mut response: Response, table: &Table) -> Response {
+    answer::insert(response.headers_mut(), ALLOW, &table.allow_header());
+    response
+}

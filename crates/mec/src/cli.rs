@@ -1,0 +1,218 @@
+//! The command line: what is asked of `mec` in a shell. One file per command; each asks the API what it wants to know,
+//! in this process or, where a server owns the store, of that server.
+//!
+//! Nothing here decides, and nothing here speaks SQL.
+
+mod catalog;
+mod check;
+mod config_command;
+mod doctor;
+mod export;
+pub(crate) mod failure;
+mod import;
+mod logging;
+mod meter;
+mod migrate;
+pub(crate) mod output;
+mod store;
+pub(crate) mod target;
+mod verify;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use mec_kernel::{Quantity, Time};
+
+use self::failure::{EXIT_CODES, Exit, Failure};
+use self::output::Print;
+use crate::config::{Config, Flags};
+
+/// Metering, entitlements, controls: decides exactly who may use how much, and records what was used.
+#[derive(Debug, Parser)]
+#[command(name = "mec", version, after_help = EXIT_CODES, max_term_width = 110)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Args)]
+struct Global {
+    /// Print answers as a table for people or as one JSON value for programs
+    #[arg(short = 'o', long = "print", value_enum, default_value_t, global = true, value_name = "HOW")]
+    print: Print,
+    /// Read this configuration file instead of ./mec.toml [env: MEC_CONFIG]
+    #[arg(long, global = true, value_name = "PATH")]
+    config: Option<PathBuf>,
+    /// What is logged to stderr: error, warn, info, debug, trace, or by room [env: MEC_LOG] [default: info]
+    #[arg(long, global = true, value_name = "FILTER")]
+    log: Option<String>,
+    /// How log lines are written: text or json [env: MEC_LOG_FORMAT] [default: text]
+    #[arg(long, global = true, value_name = "FORMAT")]
+    log_format: Option<String>,
+}
+
+#[derive(Clone, Debug, Args)]
+struct StoreArgs {
+    /// Where everything is kept: sqlite:PATH [env: MEC_STORE] [default: sqlite:mec.db]
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
+}
+
+/// Whom a command asks.
+#[derive(Clone, Debug, Args)]
+struct TargetArgs {
+    #[command(flatten)]
+    store: StoreArgs,
+    /// Ask the server at this address, whatever store it has [env: MEC_SERVER]
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct ListenArgs {
+    /// The address to answer on; port 0 takes a free one [env: MEC_LISTEN] [default: 127.0.0.1:8000]
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Answer over HTTP until told to stop (SIGTERM, Ctrl-C)
+    Serve {
+        #[command(flatten)]
+        store: StoreArgs,
+        #[command(flatten)]
+        listen: ListenArgs,
+    },
+    /// Serve an example: the demo catalogue, eight accounts and 90 days of use
+    Demo(DemoArgs),
+    /// Make the store, or bring it to this version's schema
+    Migrate {
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+    /// Plans, resources, units and rules as a file
+    Catalog {
+        #[command(subcommand)]
+        command: catalog::Command,
+    },
+    /// Record usage events from a file, each exactly once however often it is imported
+    Import(import::Args),
+    /// Write the ledger to a file that `mec import` reads
+    Export(export::Args),
+    /// May this account use this? Exit code 0: yes, 1: no
+    Check(check::Args),
+    /// Record that something was used
+    Meter(meter::Args),
+    /// Recompute every counter from the ledger and compare
+    Verify {
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+    /// Show the settings in effect and where each comes from
+    Config(config_command::Args),
+    /// Look for what would keep mec from working here
+    Doctor {
+        #[command(flatten)]
+        store: StoreArgs,
+        #[command(flatten)]
+        listen: ListenArgs,
+    },
+}
+
+/// What `mec demo` is told.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// The address to answer on; port 0 takes a free one [env: MEC_LISTEN] [default: 127.0.0.1:8000]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) listen: Option<String>,
+    /// Keep the data in DIR: filled when it is empty, only opened when it is not [default: a temporary directory]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Also answer on addresses that other machines reach, although nobody is asked who they are
+    #[arg(long)]
+    pub(crate) open: bool,
+}
+
+/// Runs the command line of this process.
+pub fn run() -> ExitCode {
+    // Clap ends the process itself: 0 after --help and --version, 2 after a mistake.
+    let cli = Cli::parse();
+    match execute(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.tell(),
+    }
+}
+
+fn execute(cli: Cli) -> Result<(), Failure> {
+    let Cli { global, command } = cli;
+    let print = global.print;
+    let flags = Flags { config: global.config, log: global.log, log_format: global.log_format, ..Flags::default() };
+    let gather = |flags: Flags, default_log: &str| -> Result<Config, Failure> {
+        let config = Config::gather(flags)?;
+        logging::start(&config, default_log)?;
+        Ok(config)
+    };
+    let (serving, asking) = ("info", "warn");
+    let of_store = |store: StoreArgs| Flags { store: store.store, ..flags.clone() };
+    let of_target = |target: &TargetArgs| Flags { server: target.server.clone(), ..of_store(target.store.clone()) };
+    match command {
+        Command::Serve { store, listen } => {
+            let config = gather(Flags { listen: listen.listen, ..of_store(store) }, serving)?;
+            runtime()?.block_on(crate::serve::run(&config))
+        }
+        Command::Demo(args) => {
+            let config = gather(Flags { listen: args.listen.clone(), ..flags.clone() }, serving)?;
+            runtime()?.block_on(crate::demo::run(args, &config))
+        }
+        Command::Migrate { store } => migrate::run(&gather(of_store(store), asking)?, print),
+        Command::Catalog { command } => {
+            let config = gather(of_target(command.target()), asking)?;
+            runtime()?.block_on(command.run(&config, print))
+        }
+        Command::Import(args) => {
+            let config = gather(of_target(args.target()), asking)?;
+            runtime()?.block_on(args.run(&config, print))
+        }
+        Command::Export(args) => {
+            let config = gather(of_store(args.store()), asking)?;
+            args.run(&config)
+        }
+        Command::Check(args) => {
+            let config = gather(of_target(args.target()), asking)?;
+            runtime()?.block_on(args.run(&config, print))
+        }
+        Command::Meter(args) => {
+            let config = gather(of_target(args.target()), asking)?;
+            runtime()?.block_on(args.run(&config, print))
+        }
+        Command::Verify { store } => verify::run(&gather(of_store(store), asking)?, print),
+        Command::Config(args) => args.run(flags.clone(), print),
+        Command::Doctor { store, listen } => doctor::run(Flags { listen: listen.listen, ..of_store(store) }, print),
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Io, format!("threads cannot be started: {error}")))
+}
+
+/// An instant (`2026-01-30T12:00:00Z`) or the beginning of a day in UTC (`2026-01-30`).
+fn instant(text: &str) -> Result<Time, String> {
+    let day = || format!("{text}T00:00:00Z").parse();
+    text.parse().or_else(|_| day()).map_err(|_| "write 2026-01-30T12:00:00Z, or 2026-01-30 for its beginning in UTC".to_owned())
+}
+
+/// A decimal number with at most 12 digits before the point, read exactly.
+pub(crate) fn quantity(text: &str) -> Result<Quantity, String> {
+    text.parse().map_err(|error| match error {
+        mec_kernel::QuantityError::NotANumber => "not a decimal number".to_owned(),
+        mec_kernel::QuantityError::RoundsToZero => "rounds to 0; the smallest quantity is 0.000001".to_owned(),
+        mec_kernel::QuantityError::TooLarge => "has more than 12 digits before the point".to_owned(),
+    })
+}

@@ -1,0 +1,183 @@
+//! `mec catalog`: plans, resources, units and rules as a file: applied, written, compared.
+
+use std::fs;
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use axum::http::Method;
+use bytes::Bytes;
+use mec_engine::catalog_file::DEMO;
+use serde_json::Value;
+
+use super::TargetArgs;
+use super::failure::{Exit, Failure};
+use super::output::{self, Print};
+use super::target::{Answer, Target};
+use crate::config::Config;
+
+/// What is done with the catalogue.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Make the catalogue as a file says: shows the difference, then changes all of it in one transaction
+    Apply {
+        #[command(flatten)]
+        file: FileArgs,
+        /// Also remove what the file does not name
+        #[arg(long)]
+        prune: bool,
+        /// Only show the difference
+        #[arg(long)]
+        dry_run: bool,
+        /// Do not ask; without a terminal nothing is asked anyway
+        #[arg(long, short)]
+        yes: bool,
+        #[command(flatten)]
+        target: TargetArgs,
+    },
+    /// Show what applying a file would change; exit code 1: something
+    Diff {
+        #[command(flatten)]
+        file: FileArgs,
+        /// Also show what the file does not name
+        #[arg(long)]
+        prune: bool,
+        #[command(flatten)]
+        target: TargetArgs,
+    },
+    /// Write the catalogue as a file
+    Export {
+        /// Where to [default: stdout]
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        #[command(flatten)]
+        target: TargetArgs,
+    },
+}
+
+/// Which catalogue file.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct FileArgs {
+    /// A catalogue file (TOML), or - for stdin
+    file: Option<PathBuf>,
+    /// The built-in demo catalogue: trial, starter, pro, enterprise
+    #[arg(long)]
+    demo: bool,
+}
+
+impl Command {
+    pub(super) fn target(&self) -> &TargetArgs {
+        match self {
+            Self::Apply { target, .. } | Self::Diff { target, .. } | Self::Export { target, .. } => target,
+        }
+    }
+
+    pub(super) async fn run(self, config: &Config, print: Print) -> Result<(), Failure> {
+        match self {
+            Self::Apply { file, prune, dry_run, yes, .. } => {
+                let text = file.read()?;
+                // An empty store is the usual place for a first catalogue.
+                let target = Target::open(config, "mec catalog apply", true).await?;
+                let done = apply(&target, text, How { prune, dry_run, yes }, print).await;
+                target.close().await?;
+                done
+            }
+            Self::Diff { file, prune, .. } => {
+                let text = file.read()?;
+                let target = Target::open(config, "mec catalog diff", false).await?;
+                let answered = post(&target, text, prune, true).await;
+                target.close().await?;
+                let answer = answered?;
+                show(&answer, print)?;
+                if changes(&answer).is_empty() { Ok(()) } else { Err(Failure::Quiet(Exit::No)) }
+            }
+            Self::Export { output: path, .. } => {
+                let target = Target::open(config, "mec catalog export", false).await?;
+                let answered = target.call(Method::GET, "/admin/catalog", "text/plain", Bytes::new()).await;
+                target.close().await?;
+                let Answer { body, .. } = answered?;
+                let mut out = output::file_or_stdout(path.as_deref())?;
+                out.write_all(&body)?;
+                Ok(out.flush()?)
+            }
+        }
+    }
+}
+
+impl FileArgs {
+    fn read(&self) -> Result<String, Failure> {
+        match &self.file {
+            None => Ok(DEMO.to_owned()),
+            Some(path) if path == Path::new("-") => {
+                let mut text = String::new();
+                io::stdin().read_to_string(&mut text).map_err(|error| Failure::io("stdin", &error))?;
+                Ok(text)
+            }
+            Some(path) => fs::read_to_string(path).map_err(|error| Failure::io(path.display(), &error)),
+        }
+    }
+}
+
+/// How a file is applied.
+#[derive(Clone, Copy)]
+struct How {
+    prune: bool,
+    dry_run: bool,
+    yes: bool,
+}
+
+async fn apply(target: &Target, text: String, how: How, print: Print) -> Result<(), Failure> {
+    let asks = !how.yes && !how.dry_run && print == Print::Table && io::stdin().is_terminal();
+    if how.dry_run || asks {
+        let answer = post(target, text.clone(), how.prune, true).await?;
+        show(&answer, print)?;
+        if how.dry_run || changes(&answer).is_empty() {
+            return Ok(());
+        }
+        if !agreed()? {
+            return Err(Failure::new(Exit::No, "nothing was changed"));
+        }
+    }
+    let answer = post(target, text, how.prune, false).await?;
+    if !asks {
+        show(&answer, print)?;
+    }
+    if print == Print::Table && !changes(&answer).is_empty() {
+        output::line("applied")?;
+    }
+    Ok(())
+}
+
+async fn post(target: &Target, text: String, prune: bool, dry_run: bool) -> Result<Value, Failure> {
+    let path = format!("/admin/catalog?prune={prune}&dry_run={dry_run}");
+    target.call(Method::POST, &path, "application/toml", text.into()).await?.json()
+}
+
+fn changes(answer: &Value) -> &[Value] {
+    answer["changes"].as_array().map_or(&[], Vec::as_slice)
+}
+
+fn show(answer: &Value, print: Print) -> Result<(), Failure> {
+    if print == Print::Json {
+        return output::json(answer);
+    }
+    let lines = changes(answer);
+    if lines.is_empty() {
+        return output::line("the catalogue is as the file says");
+    }
+    for change in lines {
+        let [sign, what, detail] = ["sign", "what", "detail"].map(|key| output::cell(&change[key]));
+        let detail = if detail.is_empty() { detail } else { format!(": {detail}") };
+        output::line(format_args!("{sign} {what}{detail}"))?;
+    }
+    Ok(())
+}
+
+fn agreed() -> Result<bool, Failure> {
+    let mut out = output::stdout();
+    write!(out, "Apply? [y/N] ")?;
+    out.flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer).map_err(|error| Failure::io("stdin", &error))?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}

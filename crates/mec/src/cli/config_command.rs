@@ -1,0 +1,41 @@
+//! `mec config`: the settings in effect, and where each comes from.
+
+use serde_json::{Value, json};
+
+use super::failure::Failure;
+use super::output::{self, Print};
+use super::{ListenArgs, StoreArgs};
+use crate::config::{Config, EXAMPLE, Flags};
+
+/// What is shown.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Print a configuration file with every setting, its default and what it means, instead
+    #[arg(long)]
+    example: bool,
+    #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
+    listen: ListenArgs,
+}
+
+impl Args {
+    pub(super) fn run(self, flags: Flags, print: Print) -> Result<(), Failure> {
+        if self.example {
+            return output::line(EXAMPLE.trim_end());
+        }
+        let config = Config::gather(Flags { store: self.store.store, listen: self.listen.listen, ..flags })?;
+        let settings = config.settings();
+        match print {
+            Print::Table => output::table(
+                &["SETTING", "VALUE", "FROM"],
+                settings.map(|setting| vec![setting.name.to_owned(), setting.value, setting.origin.to_string()]),
+            ),
+            Print::Json => {
+                let shown = settings
+                    .map(|setting| json!({ "name": setting.name, "value": setting.value, "from": setting.origin.to_string() }));
+                output::json(&Value::Array(shown.collect()))
+            }
+        }
+    }
+}

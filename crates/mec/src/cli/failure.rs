@@ -1,0 +1,136 @@
+//! How a command fails: an exit code, one sentence, and what to do about it.
+
+use std::fmt::Display;
+use std::io;
+use std::process::ExitCode;
+
+use mec_engine::OpenError;
+use mec_store::StoreError;
+
+use crate::http::errors::ApiError;
+
+/// What a command's exit code says. Codes above 63 are those of `sysexits.h`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// The answer is no: refused, findings, rejected lines, a failed check of the doctor.
+    No = 1,
+    /// What was given is wrong: a catalogue file, an unknown account or resource, a quantity.
+    BadInput = 65,
+    /// A file that was named is not there.
+    NoInput = 66,
+    /// The store or the server cannot be used now.
+    Unavailable = 69,
+    /// Reading or writing failed; for `mec serve` also: the store failed under it.
+    Io = 74,
+    /// The configuration is wrong.
+    Config = 78,
+}
+
+/// The table of exit codes, for `--help`.
+pub(crate) const EXIT_CODES: &str = "\
+Exit codes:
+   0  done; for check: allowed
+   1  the answer is no: check refused, verify found something, import rejected lines, doctor failed
+   2  the command line is wrong
+  65  what was given is wrong: a file's content, an unknown account, resource or unit, a quantity
+  66  a file that was named is not there
+  69  the store or the server cannot be used now
+  74  reading or writing failed; for serve: the store failed
+  78  the configuration is wrong";
+
+/// Why a command ends without having done its work.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Told on stderr.
+    Told {
+        /// The exit code.
+        exit: Exit,
+        /// One sentence.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// The work is done and its output told the rest; only the exit code is left to say.
+    Quiet(Exit),
+    /// Whoever read our output has read enough.
+    ClosedPipe,
+}
+
+impl Failure {
+    /// A sentence without a hint.
+    pub(crate) fn new(exit: Exit, message: impl Display) -> Self {
+        Self::Told { exit, message: message.to_string(), hint: None }
+    }
+
+    /// The same with what to do.
+    #[must_use]
+    pub(crate) fn with_hint(self, text: impl Into<String>) -> Self {
+        match self {
+            Self::Told { exit, message, .. } => Self::Told { exit, message, hint: Some(text.into()) },
+            other => other,
+        }
+    }
+
+    /// Reading or writing `what` failed.
+    pub(crate) fn io(what: impl Display, error: &io::Error) -> Self {
+        let exit = if error.kind() == io::ErrorKind::NotFound { Exit::NoInput } else { Exit::Io };
+        Self::new(exit, format!("{what}: {error}"))
+    }
+
+    /// Tells the failure on stderr and answers the exit code.
+    pub(crate) fn tell(&self) -> ExitCode {
+        match self {
+            Self::Told { exit, message, hint } => {
+                eprintln!("error: {message}");
+                if let Some(hint) = hint {
+                    eprintln!("hint: {hint}");
+                }
+                ExitCode::from(*exit as u8)
+            }
+            Self::Quiet(exit) => ExitCode::from(*exit as u8),
+            Self::ClosedPipe => ExitCode::SUCCESS,
+        }
+    }
+}
+
+/// Of writing to stdout.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe { Self::ClosedPipe } else { Self::io("the output", &error) }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error {
+            // Its text is "what is wrong; what to do".
+            StoreError::Unusable(text) => match text.split_once("; ") {
+                Some((message, hint)) => Self::new(Exit::Unavailable, message).with_hint(hint),
+                None => Self::new(Exit::Unavailable, text),
+            },
+            StoreError::File { .. } | StoreError::Sqlite(_) => Self::new(Exit::Io, error),
+            error => Self::new(Exit::Unavailable, error),
+        }
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Store(error) => error.into(),
+            error => Self::new(Exit::Unavailable, error),
+        }
+    }
+}
+
+/// A refusal as the API words it.
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        let exit = if error.status.is_server_error() { Exit::Unavailable } else { Exit::BadInput };
+        let failure = Self::new(exit, format!("{} ({})", error.message, error.code));
+        match error.hint {
+            Some(hint) => failure.with_hint(hint),
+            None => failure,
+        }
+    }
+}

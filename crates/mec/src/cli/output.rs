@@ -1,0 +1,76 @@
+//! What a command says on stdout: a table for people, JSON for programs, and never a panic when nobody reads on.
+
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal as _, Write};
+use std::path::Path;
+
+use clap::ValueEnum;
+use comfy_table::{ContentArrangement, Table, presets};
+use serde_json::Value;
+
+use super::failure::{Exit, Failure};
+
+/// How answers are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Print {
+    /// For people.
+    #[default]
+    Table,
+    /// One JSON value, for programs.
+    Json,
+}
+
+/// Where a command writes its answer.
+pub(crate) type Out = BufWriter<Box<dyn Write>>;
+
+/// Stdout.
+pub(crate) fn stdout() -> Out {
+    BufWriter::new(Box::new(io::stdout()))
+}
+
+/// The file at `path`, made anew, or stdout.
+pub(crate) fn file_or_stdout(path: Option<&Path>) -> Result<Out, Failure> {
+    let Some(path) = path else { return Ok(stdout()) };
+    let file = File::create(path).map_err(|error| Failure::new(Exit::Io, format!("{}: {error}", path.display())))?;
+    Ok(BufWriter::new(Box::new(file)))
+}
+
+/// One line.
+pub(crate) fn line(text: impl std::fmt::Display) -> Result<(), Failure> {
+    let mut out = stdout();
+    writeln!(out, "{text}")?;
+    Ok(out.flush()?)
+}
+
+/// One JSON value, indented on a terminal.
+pub(crate) fn json(value: &Value) -> Result<(), Failure> {
+    line(if io::stdout().is_terminal() { format!("{value:#}") } else { value.to_string() })
+}
+
+/// Rows under a head, for people. No colours, so `NO_COLOR` has nothing to switch off.
+pub(crate) fn table<'a>(head: &[&str], rows: impl IntoIterator<Item = Vec<String>> + 'a) -> Result<(), Failure> {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    if !head.is_empty() {
+        table.set_header(head);
+    }
+    table.add_rows(rows);
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    let text = table.to_string();
+    let mut out = stdout();
+    for row in text.lines() {
+        writeln!(out, "{}", row.trim_end())?;
+    }
+    Ok(out.flush()?)
+}
+
+/// A JSON value as a cell: text without quotes, null as a dash.
+pub(crate) fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

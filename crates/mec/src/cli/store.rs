@@ -1,0 +1,62 @@
+//! The store beside which a command runs: whose it is, and its ledger read beside whoever owns it.
+
+use mec_kernel::Catalogue;
+use mec_store::{Store, sqlite};
+
+use super::failure::{Exit, Failure};
+use crate::config::Config;
+
+/// The process that owns a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Owner {
+    /// What it says of itself.
+    pub(super) note: String,
+    /// Where it answers, if it does.
+    pub(super) url: Option<String>,
+}
+
+/// Who owns the store now.
+///
+/// # Errors
+/// The lock file cannot be read.
+pub(super) fn owner(config: &Config) -> Result<Option<Owner>, Failure> {
+    let note = sqlite::owner(config.store_path()?)?;
+    Ok(note.map(|note| Owner { url: url_in(&note), note }))
+}
+
+/// The store and its catalogue, read only, beside a server that may own it.
+///
+/// # Errors
+/// It is not there, or its schema is not this program's.
+pub(super) fn read_only(config: &Config) -> Result<(Store, Catalogue), Failure> {
+    let path = config.store_path()?;
+    if !path.exists() {
+        return Err(Failure::new(Exit::NoInput, format!("{} does not exist", path.display()))
+            .with_hint("name the store with --store sqlite:PATH or MEC_STORE; `mec migrate` makes a new one"));
+    }
+    Ok(Store::open_read_only(&config.store)?)
+}
+
+fn url_in(note: &str) -> Option<String> {
+    let at = note.find("http://")?;
+    let url = note[at..].split([' ', ',']).next()?;
+    Some(url.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_is_read_from_the_owners_note() {
+        let cases = [
+            ("pid 7, http://127.0.0.1:8000", Some("http://127.0.0.1:8000")),
+            ("pid 7, http://[::1]:8000, demo", Some("http://[::1]:8000")),
+            ("pid 7, mec import", None),
+            ("pid 7", None),
+        ];
+        for (note, url) in cases {
+            assert_eq!(url_in(note).as_deref(), url, "{note}");
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! The settings: from flags, the environment, a file, and defaults, in this order of precedence.
+//!
+//! The only place that reads environment variables of MEC. `mec.toml` beside this file holds every default and is
+//! what `mec config --example` prints.
+
+use std::env;
+use std::fs;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mec_engine::{Logged, Options};
+use serde::Deserialize;
+
+use crate::cli::failure::{Exit, Failure};
+
+/// Every setting with its default, commented.
+pub(crate) const EXAMPLE: &str = include_str!("config/mec.toml");
+/// Read where it is there and nothing else is named.
+const FILE: &str = "mec.toml";
+
+/// Where a value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Nobody set it.
+    Default,
+    /// The file.
+    File(PathBuf),
+    /// This variable.
+    Environment(&'static str),
+    /// This flag.
+    Flag(&'static str),
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Environment(name) => f.write_str(name),
+            Self::Flag(name) => f.write_str(name),
+        }
+    }
+}
+
+/// A value and where it comes from.
+#[derive(Clone, Debug)]
+pub(crate) struct Setting {
+    /// Its name in the file.
+    pub(crate) name: &'static str,
+    /// The value as text.
+    pub(crate) value: String,
+    /// Where it comes from.
+    pub(crate) origin: Origin,
+}
+
+/// What the command line says.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Flags {
+    pub(crate) config: Option<PathBuf>,
+    pub(crate) store: Option<String>,
+    pub(crate) server: Option<String>,
+    pub(crate) listen: Option<String>,
+    pub(crate) log: Option<String>,
+    pub(crate) log_format: Option<String>,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The effective configuration.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    /// Where everything is kept (`sqlite:PATH`).
+    pub(crate) store: String,
+    /// The server that commands ask (`http://HOST:PORT`); `None`: the one that owns the store, if one does.
+    pub(crate) server: Option<String>,
+    /// The address to answer on, as given.
+    pub(crate) listen: String,
+    /// What is logged, as `tracing_subscriber::EnvFilter` reads it.
+    pub(crate) log: String,
+    /// How.
+    pub(crate) log_format: LogFormat,
+    logged: Logged,
+    read_timeout: Duration,
+    cache_bytes_max: usize,
+    settings: Vec<Setting>,
+}
+
+/// The file. What it does not name is not set by it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConfigFile {
+    store: Option<String>,
+    server: Option<String>,
+    listen: Option<String>,
+    log: Option<String>,
+    log_format: Option<String>,
+    decision_log: Option<String>,
+    read_timeout_seconds: Option<u32>,
+    cache_megabytes: Option<u32>,
+}
+
+impl Config {
+    /// Gathers the settings and checks each.
+    ///
+    /// # Errors
+    /// A file that is not there or not understood (with its line), a value that is none of those there are.
+    pub(crate) fn gather(flags: Flags) -> Result<Self, Failure> {
+        let (path, file) = read_file(flags.config.or_else(|| variable("MEC_CONFIG").map(PathBuf::from)))?;
+        let mut defaults =
+            parse(EXAMPLE).map_err(|problem| Failure::new(Exit::Config, format!("the built-in defaults: {problem}")))?;
+        let mut settings = Vec::new();
+        let mut set =
+            |name, flag: Option<(&'static str, Option<String>)>, env_name, in_file: Option<String>, default: Option<String>| {
+                let of_flag = flag.and_then(|(flag, value)| Some((value?, Origin::Flag(flag))));
+                let of_environment = || Some((variable(env_name)?, Origin::Environment(env_name)));
+                let of_file = || Some((in_file?, Origin::File(path.clone()?)));
+                let chosen = of_flag.or_else(of_environment).or_else(of_file);
+                let (value, origin) = chosen.unwrap_or((default.unwrap_or_default(), Origin::Default));
+                settings.push(Setting { name, value: value.clone(), origin });
+                value
+            };
+        let text = |number: Option<u32>| number.map(|number| number.to_string());
+        let store = set("store", Some(("--store", flags.store)), "MEC_STORE", file.store, defaults.store.take());
+        let server = set("server", Some(("--server", flags.server)), "MEC_SERVER", file.server, defaults.server.take());
+        let listen = set("listen", Some(("--listen", flags.listen)), "MEC_LISTEN", file.listen, defaults.listen.take());
+        let log = set("log", Some(("--log", flags.log)), "MEC_LOG", file.log, defaults.log.take());
+        let format = Some(("--log-format", flags.log_format));
+        let log_format = set("log_format", format, "MEC_LOG_FORMAT", file.log_format, defaults.log_format.take());
+        let logged = set("decision_log", None, "MEC_DECISION_LOG", file.decision_log, defaults.decision_log.take());
+        let read_timeout = set(
+            "read_timeout_seconds",
+            None,
+            "MEC_READ_TIMEOUT_SECONDS",
+            text(file.read_timeout_seconds),
+            text(defaults.read_timeout_seconds),
+        );
+        let cache =
+            set("cache_megabytes", None, "MEC_CACHE_MEGABYTES", text(file.cache_megabytes), text(defaults.cache_megabytes));
+        let origin = |name: &str| {
+            let found = settings.iter().find(|setting| setting.name == name);
+            found.map_or_else(String::new, |setting| setting.origin.to_string())
+        };
+        Ok(Self {
+            log_format: one_of("log_format", &log_format, &origin, &[("text", LogFormat::Text), ("json", LogFormat::Json)])?,
+            logged: one_of("decision_log", &logged, &origin, &[("all", Logged::All), ("notable", Logged::Notable)])?,
+            read_timeout: Duration::from_secs(number("read_timeout_seconds", &read_timeout, &origin)?),
+            cache_bytes_max: usize::try_from(number("cache_megabytes", &cache, &origin)?.saturating_mul(1 << 20))
+                .unwrap_or(usize::MAX),
+            store,
+            server: Some(server).filter(|server| !server.is_empty()),
+            listen,
+            log,
+            settings,
+        })
+    }
+
+    /// Every setting and where it comes from, in the order of the file; a password in the store's URL is not shown.
+    pub(crate) fn settings(&self) -> impl Iterator<Item = Setting> {
+        self.settings.iter().map(|setting| Setting { value: masked(&setting.value), ..setting.clone() })
+    }
+
+    /// How the installation is opened by a process that says `note` to a second one.
+    pub(crate) fn options(&self, note: &str, create: bool) -> Options {
+        Options {
+            create,
+            note: note.to_owned(),
+            cache_bytes_max: self.cache_bytes_max,
+            logged: self.logged,
+            read_timeout: self.read_timeout,
+            ..Options::default()
+        }
+    }
+
+    /// The store's file.
+    ///
+    /// # Errors
+    /// A store that is no file.
+    pub(crate) fn store_path(&self) -> Result<&Path, Failure> {
+        match self.store.split_once(':') {
+            Some(("sqlite", path)) if !path.is_empty() => Ok(Path::new(path.strip_prefix("//").unwrap_or(path))),
+            _ => Err(Failure::new(Exit::Config, format!("\"{}\" is not a store this version of mec knows", masked(&self.store)))
+                .with_hint("use sqlite:PATH, for example --store sqlite:mec.db")),
+        }
+    }
+
+    /// The address to listen on, which must be the machine's own: who may call is not asked yet.
+    ///
+    /// # Errors
+    /// No address, or one that others reach.
+    pub(crate) fn loopback(&self) -> Result<SocketAddr, Failure> {
+        loopback(&self.listen)
+    }
+}
+
+/// The address `text` names, which must be the machine's own.
+///
+/// # Errors
+/// No address, or one that others reach.
+pub(crate) fn loopback(text: &str) -> Result<SocketAddr, Failure> {
+    let address = address(text)?;
+    if address.ip().is_loopback() {
+        return Ok(address);
+    }
+    Err(Failure::new(
+        Exit::Config,
+        format!(
+            "{text} can be reached from other machines, and this version of mec does not ask who calls; it does not start there"
+        ),
+    )
+    .with_hint("listen on 127.0.0.1 or [::1], and put a proxy that authenticates in front of it"))
+}
+
+/// The address `text` names.
+///
+/// # Errors
+/// It names none.
+pub(crate) fn address(text: &str) -> Result<SocketAddr, Failure> {
+    let problem = match text.to_socket_addrs() {
+        Ok(mut found) => match found.next() {
+            Some(address) => return Ok(address),
+            None => "it names no address".to_owned(),
+        },
+        Err(error) => error.to_string(),
+    };
+    Err(Failure::new(Exit::Config, format!("\"{text}\" is not an address to listen on: {problem}"))
+        .with_hint("write HOST:PORT, for example 127.0.0.1:8000"))
+}
+
+/// Whether colours are wanted where they can be shown (`NO_COLOR`, no-color.org).
+pub(crate) fn wants_colours() -> bool {
+    variable("NO_COLOR").is_none()
+}
+
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn read_file(named: Option<PathBuf>) -> Result<(Option<PathBuf>, ConfigFile), Failure> {
+    let is_named = named.is_some();
+    let path = named.unwrap_or_else(|| PathBuf::from(FILE));
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !is_named => return Ok((None, ConfigFile::default())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(Failure::new(Exit::NoInput, format!("{}: there is no such file", path.display())));
+        }
+        Err(error) => return Err(Failure::new(Exit::Config, format!("{}: {error}", path.display()))),
+    };
+    match parse(&text) {
+        Ok(file) => Ok((Some(path), file)),
+        Err(problem) => Err(Failure::new(Exit::Config, format!("{}, {problem}", path.display()))
+            .with_hint("`mec config --example` prints a file with every setting")),
+    }
+}
+
+fn parse(text: &str) -> Result<ConfigFile, String> {
+    toml::from_str(text).map_err(|error| {
+        let at = error.span().map_or(0, |span| span.start);
+        let line = text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1;
+        format!("line {line}: {}", error.message())
+    })
+}
+
+fn one_of<T: Copy>(name: &str, value: &str, origin: &dyn Fn(&str) -> String, known: &[(&str, T)]) -> Result<T, Failure> {
+    if let Some((_, found)) = known.iter().find(|(code, _)| *code == value) {
+        return Ok(*found);
+    }
+    let codes: Vec<&str> = known.iter().map(|(code, _)| *code).collect();
+    Err(Failure::new(Exit::Config, format!("{name} is \"{value}\" ({}); it is {}", origin(name), codes.join(" or "))))
+}
+
+fn number(name: &str, value: &str, origin: &dyn Fn(&str) -> String) -> Result<u64, Failure> {
+    match value.parse::<u32>() {
+        Ok(number) if number > 0 => Ok(number.into()),
+        _ => Err(Failure::new(Exit::Config, format!("{name} is \"{value}\" ({}); it is a whole number above 0", origin(name)))),
+    }
+}
+
+/// `postgres://user:secret@host` without the secret.
+fn masked(value: &str) -> String {
+    let parts = value.split_once("://").and_then(|(scheme, rest)| {
+        let (credentials, host) = rest.rsplit_once('@')?;
+        let (user, _) = credentials.split_once(':')?;
+        Some(format!("{scheme}://{user}:***@{host}"))
+    });
+    parts.unwrap_or_else(|| value.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_a_url_is_not_shown() {
+        let cases = [
+            ("sqlite:mec.db", "sqlite:mec.db"),
+            ("postgres://mec@db/mec", "postgres://mec@db/mec"),
+            ("postgres://mec:s3cret@db:5432/mec", "postgres://mec:***@db:5432/mec"),
+            ("postgres://mec:a@b:c@db/mec", "postgres://mec:***@db/mec"),
+            ("127.0.0.1:8000", "127.0.0.1:8000"),
+        ];
+        for (value, shown) in cases {
+            assert_eq!(masked(value), shown);
+        }
+    }
+
+    #[test]
+    fn every_setting_has_a_default_in_the_example() {
+        let file = parse(EXAMPLE).expect("the example is read");
+        assert!(
+            file.store.is_some()
+                && file.server.is_some()
+                && file.listen.is_some()
+                && file.log.is_some()
+                && file.log_format.is_some()
+        );
+        assert!(file.decision_log.is_some() && file.read_timeout_seconds.is_some() && file.cache_megabytes.is_some());
+    }
+
+    #[test]
+    fn an_unknown_key_is_told_with_its_line() {
+        let problem = parse("store = \"sqlite:a.db\"\n\nlsten = \"127.0.0.1:1\"\n").expect_err("a typo");
+        assert!(problem.starts_with("line 3: unknown field `lsten`"), "{problem}");
+    }
+
+    #[test]
+    fn only_the_machines_own_addresses_are_listened_on() {
+        let cases =
+            [("127.0.0.1:0", true), ("[::1]:8000", true), ("0.0.0.0:8000", false), ("[::]:80", false), ("10.0.0.1:80", false)];
+        for (text, is_accepted) in cases {
+            assert_eq!(loopback(text).is_ok(), is_accepted, "{text}");
+        }
+        assert!(loopback("8000").is_err());
+    }
+}

@@ -1,0 +1,83 @@
+//! `/admin`: what an operator's command line asks of a running server.
+//!
+//! The catalogue as a file: `GET /admin/catalog` writes it, `POST /admin/catalog?prune=&dry_run=` applies one, all of
+//! it or nothing, and answers the difference.
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use mec_engine::Caller;
+use mec_engine::catalog_file::{self, CatalogFile};
+use mec_kernel::{CatalogueChange, IdSource, InUse, TreeId, change_catalogue};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::errors::ApiError;
+use super::request_id::RequestId;
+use crate::api::context::AppState;
+use crate::api::refusal::{Repeat, of_error, of_refusal};
+
+/// The routes of this file.
+pub fn routes() -> Router<AppState> {
+    Router::new().route("/admin/catalog", get(export).post(apply))
+}
+
+/// How a file is applied.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Apply {
+    /// Also remove what the file does not name.
+    #[serde(default)]
+    prune: bool,
+    /// Only tell what would change.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+async fn export(State(state): State<AppState>) -> Response {
+    let text = catalog_file::render(&state.mec.catalogue());
+    ([(CONTENT_TYPE, "application/toml; charset=utf-8")], text).into_response()
+}
+
+async fn apply(
+    State(state): State<AppState>,
+    how: Result<Query<Apply>, axum::extract::rejection::QueryRejection>,
+    id: RequestId,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    let Query(how) = how.map_err(|error| {
+        ApiError::new(StatusCode::BAD_REQUEST, "MEC_BAD_ARGUMENT", error.body_text())
+            .with_hint("prune and dry_run are true or false")
+    })?;
+    let file = read(&body)?;
+    let before = state.mec.catalogue();
+    let changes = if how.dry_run {
+        let wanted = file.changes(&before, how.prune);
+        // Judged without what customers' rows refer to: only applying it looks at them.
+        let mut ids = IdSource::new(TreeId::CATALOGUE, state.mec.now(), 0);
+        let ruling = change_catalogue(&before, &wanted, &InUse::default(), state.mec.now(), &mut ids);
+        ruling.map_err(|refusal| of_refusal(&refusal, Some(&before)))?.changes
+    } else {
+        let caller = Caller::new("operator", "admin").with_request_id(id.as_str());
+        let changed = state.mec.change_catalogue(&caller, move |current| file.changes(current, how.prune)).await;
+        changed.map_err(|error| of_error(error, &before, Repeat::Itself))?
+    };
+    let answer = json!({ "applied": !how.dry_run, "changes": difference(&before, &changes) });
+    Ok(axum::Json(answer).into_response())
+}
+
+fn read(body: &Bytes) -> Result<CatalogFile, ApiError> {
+    let bad = |message: String| ApiError::new(StatusCode::BAD_REQUEST, "MEC_BAD_CATALOG", message);
+    let text = std::str::from_utf8(body).map_err(|_| bad("The catalogue file is not UTF-8".to_owned()))?;
+    catalog_file::parse(text)
+        .map_err(|error| bad(format!("line {}, {}: {}", error.line, error.place, error.problem)).with_hint(error.hint))
+}
+
+fn difference(before: &mec_kernel::Catalogue, changes: &[CatalogueChange]) -> Vec<serde_json::Value> {
+    let lines = catalog_file::diff(before, changes);
+    lines.into_iter().map(|line| json!({ "sign": line.sign.to_string(), "what": line.what, "detail": line.detail })).collect()
+}

@@ -1,0 +1,505 @@
+//! The command line as a shell meets it: what it prints, where, and its exit codes.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use mec_engine::{Caller, Mec, NewAccount, Options, catalog_file};
+use mec_kernel::{AccountId, Provision};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::server::Server;
+
+/// A directory of its own to run `mec` in, where nothing of the surroundings is set.
+pub(crate) struct Shell {
+    directory: TempDir,
+}
+
+/// What a command left.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Shell {
+    pub(crate) fn new() -> Self {
+        Self { directory: tempfile::tempdir().unwrap() }
+    }
+
+    /// One with a `mec.db` that holds the demo catalogue and the account `acme` on plan starter.
+    pub(crate) fn with_acme() -> (Self, AccountId) {
+        let shell = Self::new();
+        let acme = shell.add_account("acme");
+        (shell, acme)
+    }
+
+    /// Gives `mec.db` the demo catalogue and one more account on plan starter.
+    pub(crate) fn add_account(&self, external_id: &str) -> AccountId {
+        let url = format!("sqlite:{}", self.path("mec.db").display());
+        let name = external_id.to_owned();
+        block_on(async move {
+            let mec = Mec::open(&url, Options::default()).await.unwrap();
+            let caller = Caller::new("test", "api");
+            let demo = catalog_file::parse(catalog_file::DEMO).unwrap();
+            mec.change_catalogue(&caller, move |current| demo.changes(current, false)).await.unwrap();
+            let mut new = NewAccount::named(&name);
+            new.0.external_id = Some(name.as_str().into());
+            let account = mec.create_account(new, &caller).await.unwrap();
+            assert_eq!(mec.provision(Provision::new(account.id, "starter"), &caller).await.unwrap(), 5);
+            mec.close().await.unwrap();
+            account.id
+        })
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    pub(crate) fn command<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mec"));
+        command.args(arguments).current_dir(self.directory.path()).stdin(Stdio::null());
+        for name in ["MEC_CONFIG", "MEC_STORE", "MEC_SERVER", "MEC_LISTEN", "MEC_LOG", "MEC_LOG_FORMAT"] {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    /// Runs `mec` with the words of `line`.
+    pub(crate) fn run(&self, line: &str) -> Ran {
+        Ran::of(self.command(&line.split_whitespace().collect::<Vec<_>>()))
+    }
+
+    /// Runs it and demands success.
+    pub(crate) fn done(&self, line: &str) -> String {
+        let ran = self.run(line);
+        assert_eq!(ran.code, Some(0), "mec {line}: {ran:?}");
+        ran.stdout
+    }
+}
+
+impl Ran {
+    fn of(mut command: Command) -> Self {
+        let output = command.output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// Failed with `code`, saying `error: …` and `hint: …`.
+    pub(crate) fn failed(&self, code: i32, error: &str, hint: &str) {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        assert!(self.stderr.contains(&format!("error: {error}")), "{self:?}");
+        assert!(self.stderr.lines().any(|line| line.starts_with("hint: ") && line.contains(hint)), "{self:?}");
+    }
+}
+
+pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+}
+
+#[test]
+fn help_lists_every_command_and_the_exit_codes() {
+    let help = Shell::new().done("--help");
+    let commands = ["serve", "demo", "migrate", "catalog", "import", "export", "check", "meter", "verify", "config", "doctor"];
+    for command in commands {
+        assert!(help.lines().any(|line| line.trim_start().starts_with(command)), "{command} is missing in {help}");
+    }
+    for code in ["0  done", "1  the answer is no", "2  ", "65  ", "66  ", "69  ", "74  ", "78  "] {
+        assert!(help.lines().any(|line| line.trim_start().starts_with(code)), "{code} is missing in {help}");
+    }
+}
+
+#[test]
+fn the_reference_in_the_docs_names_every_command_flag_and_exit_code() {
+    let docs = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/cli.md")).unwrap();
+    let shell = Shell::new();
+    let commands = [
+        "",
+        "serve",
+        "demo",
+        "migrate",
+        "catalog apply",
+        "catalog diff",
+        "catalog export",
+        "import",
+        "export",
+        "check",
+        "meter",
+        "verify",
+        "config",
+        "doctor",
+    ];
+    for command in commands {
+        assert!(docs.contains(&format!("mec {command}")), "docs/cli.md does not show mec {command}");
+        let help = shell.done(&format!("{command} --help"));
+        for flag in help.split(|c: char| c.is_whitespace() || "[],`".contains(c)).filter(|word| word.starts_with("--")) {
+            assert!(docs.contains(flag), "docs/cli.md does not name {flag} of mec {command}");
+        }
+    }
+    for code in [0, 1, 2, 65, 66, 69, 74, 78] {
+        assert!(docs.contains(&format!("| {code} |")), "docs/cli.md does not list exit code {code}");
+    }
+}
+
+#[test]
+fn a_wrong_command_line_ends_with_2() {
+    let shell = Shell::new();
+    for line in
+        ["", "srve", "serve --stor x", "check", "check acme runs --quantity many", "catalog apply", "catalog apply f --demo"]
+    {
+        assert_eq!(shell.run(line).code, Some(2), "mec {line}");
+    }
+}
+
+#[test]
+fn the_demo_catalogue_is_applied_once() {
+    let shell = Shell::new();
+    let first = shell.done("catalog apply --demo");
+    assert!(first.contains("+ plan starter") && first.ends_with("applied\n"), "{first}");
+    assert_eq!(shell.done("catalog apply --demo"), "the catalogue is as the file says\n");
+    assert_eq!(shell.done("catalog apply --demo --prune"), "the catalogue is as the file says\n");
+}
+
+#[test]
+fn a_dry_run_shows_the_difference_and_changes_nothing() {
+    let shell = Shell::new();
+    assert!(shell.done("catalog apply --demo --dry-run").contains("+ plan starter"));
+    let diff = shell.run("catalog diff --demo -o json");
+    assert_eq!(diff.code, Some(1));
+    assert_eq!(diff.json()["applied"], json!(false));
+    assert!(diff.json()["changes"].as_array().unwrap().len() > 10);
+}
+
+#[test]
+fn an_exported_catalogue_differs_in_nothing() {
+    let (shell, _) = Shell::with_acme();
+    shell.done("catalog export --output catalog.toml");
+    assert_eq!(fs::read_to_string(shell.path("catalog.toml")).unwrap(), shell.done("catalog export"));
+    assert_eq!(shell.done("catalog diff catalog.toml --prune"), "the catalogue is as the file says\n");
+}
+
+#[test]
+fn pruning_removes_what_the_file_does_not_name_and_nothing_that_is_used() {
+    let (shell, _) = Shell::with_acme();
+    shell.done("catalog export --output all.toml");
+    let all = fs::read_to_string(shell.path("all.toml")).unwrap();
+    shell.write("more.toml", &format!("{all}\n[units.pallet]\nname = \"Pallet\"\ndimension = \"pallet\"\nfactor = 1\n"));
+    assert_eq!(
+        shell.done("catalog apply more.toml"),
+        "+ unit pallet: name = \"Pallet\", dimension = \"pallet\", factor = 1\napplied\n"
+    );
+    assert_eq!(shell.done("catalog apply all.toml"), "the catalogue is as the file says\n");
+    assert_eq!(shell.done("catalog apply all.toml --prune"), "- unit pallet\napplied\n");
+    shell.write("nothing.toml", "");
+    shell.run("catalog apply nothing.toml --prune").failed(65, "", "");
+    assert!(shell.done("catalog export").contains("starter"));
+}
+
+#[test]
+fn a_wrong_catalogue_file_is_told_with_its_line() {
+    let shell = Shell::new();
+    shell.done("migrate");
+    shell.write("bad.toml", "[units.hour]\nnmae = 'Hour'\n");
+    shell.run("catalog apply bad.toml").failed(65, "line 2, units.hour.nmae: unknown key", "name");
+    let missing = shell.run("catalog apply absent.toml");
+    assert_eq!(missing.code, Some(66), "{missing:?}");
+}
+
+#[test]
+fn check_answers_in_its_exit_code() {
+    let (shell, acme) = Shell::with_acme();
+    let cases = [
+        ("acme benchmark_runs --quantity 1", 0, "allow"),
+        ("acme benchmark_runs --quantity 100", 0, "allow"),
+        ("acme benchmark_runs --quantity 101", 1, "block"),
+        ("acme benchmark_runs", 0, "allow"),
+        ("acme platform_access", 1, "deny"),
+        ("acme gpu_hours --quantity 90 --unit minute", 0, "allow"),
+    ];
+    for (question, code, decision) in cases {
+        for who in [question.to_owned(), question.replacen("acme", &acme.to_string(), 1)] {
+            let ran = shell.run(&format!("check {who} -o json"));
+            assert_eq!((ran.code, &ran.json()["decision"]), (Some(code), &json!(decision)), "check {who}");
+        }
+    }
+    let shown = shell.done("check acme benchmark_runs --quantity 1 --explain --attribute region=eu");
+    assert!(shown.lines().any(|line| line == "decision            allow"), "{shown}");
+    assert!(shown.contains("LEVEL") && shown.contains("Within entitlement"), "{shown}");
+}
+
+#[test]
+fn what_check_does_not_know_is_bad_input_with_a_hint() {
+    let (shell, _) = Shell::with_acme();
+    shell.run("check nobody benchmark_runs").failed(65, "There is no account \"nobody\" (MEC_ACCOUNT_NOT_FOUND)", "");
+    shell.run("check acme benchmark_rnus").failed(65, "There is no resource type", "benchmark_runs");
+    shell.run("check acme benchmark_runs --unit hour --quantity 1").failed(65, "", "count");
+    Shell::new().run("check acme benchmark_runs").failed(69, "mec.db does not exist", "mec migrate");
+}
+
+#[test]
+fn meter_records_a_key_once() {
+    let (shell, _) = Shell::with_acme();
+    let first = shell.run("meter acme benchmark_runs 2.5 --key run-1 -o json").json();
+    assert_eq!(first["status"], json!("recorded"));
+    let again = shell.run("meter acme benchmark_runs 2.5 --key run-1 -o json").json();
+    assert_eq!(again, json!({ "event_id": first["event_id"], "status": "replayed" }));
+    shell.run("meter acme benchmark_runs 3 --key run-1").failed(65, "The key \"run-1\" stands for something else", "new key");
+    let standing = shell.run("check acme benchmark_runs -o json").json();
+    assert_eq!(standing["quantity_used"].to_string(), "2.5");
+}
+
+#[test]
+fn everything_agrees_and_a_changed_row_is_a_finding() {
+    let (shell, _) = Shell::with_acme();
+    shell.done("meter acme benchmark_runs 2 --key run-1");
+    assert!(shell.done("verify").starts_with("everything agrees: 1 events"));
+    assert_eq!(shell.run("verify -o json").json()["is_clean"], json!(true));
+
+    // So many that the first of them have left the write-ahead log for the file itself.
+    let lines: String = (0..20_000).map(|number| format!("key-{number:05},acme,benchmark_runs,1\n")).collect();
+    shell.write("events.csv", &format!("idempotency_key,external_id,resource_type,quantity\n{lines}"));
+    shell.done("import events.csv");
+    let file = shell.path("mec.db");
+    let mut bytes = fs::read(&file).unwrap();
+    let at = (0..bytes.len()).find(|at| bytes[*at..].starts_with(b"key-00007")).unwrap();
+    bytes[at..at + 9].copy_from_slice(b"key-00x07");
+    fs::write(&file, bytes).unwrap();
+    let ran = shell.run("verify");
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.stdout.starts_with("TABLE") && ran.stdout.contains("not everything agrees"), "{ran:?}");
+    assert_eq!(shell.run("verify -o json").json()["is_clean"], json!(false));
+    Shell::new().run("verify").failed(66, "mec.db does not exist", "--store");
+}
+
+#[test]
+fn commands_go_through_the_server_that_owns_the_store() {
+    let (shell, _) = Shell::with_acme();
+    let server = Server::serve(&shell.path("mec.db"));
+    assert!(shell.done("meter acme benchmark_runs 2 --key run-1").starts_with("recorded "));
+    assert!(shell.done("meter acme benchmark_runs 2 --key run-1").starts_with("replayed "));
+    assert_eq!(shell.run("check acme benchmark_runs --quantity 99").code, Some(1));
+    assert_eq!(shell.done("catalog apply --demo"), "the catalogue is as the file says\n");
+    assert_eq!(shell.done("catalog export"), server.get("/admin/catalog").1);
+    // These read the file beside it.
+    assert!(shell.done("verify").starts_with("everything agrees: 1 events"));
+    assert_eq!(shell.done("export").lines().count(), 1);
+    let elsewhere = Shell::new();
+    elsewhere.done(&format!("check acme benchmark_runs --server http://{}", server.address()));
+}
+
+#[test]
+fn a_second_process_is_told_whose_the_store_is() {
+    let (shell, _) = Shell::with_acme();
+    let server = Server::serve(&shell.path("mec.db"));
+    let address = format!("http://{}", server.address());
+    for line in ["serve --listen 127.0.0.1:0", "migrate"] {
+        let ran = shell.run(line);
+        ran.failed(69, "mec.db is in use by another process", "stop it");
+        assert!(ran.stderr.contains(&address), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_server_that_is_gone_is_told_at_once() {
+    let (shell, _) = Shell::with_acme();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    shell.run(&format!("check acme benchmark_runs --server http://{address}")).failed(
+        69,
+        "the server does not answer",
+        "mec doctor",
+    );
+    shell.run("check acme benchmark_runs --server https://mec.example").failed(
+        78,
+        "\"https://mec.example\" is not a server",
+        "http://",
+    );
+}
+
+#[test]
+fn addresses_that_others_reach_are_refused() {
+    let shell = Shell::new();
+    for address in ["0.0.0.0:0", "[::]:0"] {
+        shell.run(&format!("serve --listen {address}")).failed(78, &format!("{address} can be reached"), "127.0.0.1");
+    }
+    assert!(!shell.path("mec.db").exists());
+    shell.run("serve --listen nonsense").failed(78, "\"nonsense\" is not an address", "HOST:PORT");
+}
+
+#[test]
+fn a_second_signal_ends_a_server_that_still_answers() {
+    let shell = Shell::new();
+    let mut child =
+        shell.command(&["serve", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut told = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut told).unwrap();
+    let address = told.trim().rsplit_once("http://").unwrap().1.to_owned();
+    // A request whose body never comes to its end is in flight until its time is over.
+    let mut slow = TcpStream::connect(&address).unwrap();
+    slow.write_all(b"POST /api/rpc/consume HTTP/1.1\r\nHost: mec\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n").unwrap();
+    let mut asked_for = [0; 12];
+    slow.read_exact(&mut asked_for).unwrap();
+    assert_eq!(&asked_for, b"HTTP/1.1 100");
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+    let pid = child.id().to_string();
+    for heard in ["stopping: requests in flight are answered", "ended at once"] {
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        assert!(log.any(|line| line.unwrap().contains(heard)), "{heard}");
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(128 + 15));
+}
+
+#[test]
+fn a_taken_port_is_told() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let shell = Shell::new();
+    shell.run(&format!("serve --listen {address}")).failed(69, &format!("cannot listen on {address}"), "--listen");
+    let doctor = shell.run(&format!("doctor --listen {address} -o json"));
+    assert_eq!(doctor.code, Some(1));
+    let lines = doctor.json();
+    let listen = lines.as_array().unwrap().iter().find(|line| line["what"] == "listen").unwrap();
+    assert_eq!(listen["verdict"], json!("fail"));
+}
+
+#[test]
+fn settings_come_from_flag_environment_file_and_default_in_this_order() {
+    let shell = Shell::new();
+    shell.write("mec.toml", "store = \"sqlite:of-file.db\"\nlisten = \"127.0.0.1:1\"\nlog = \"warn\"\n");
+    let mut command = shell.command(&["config", "-o", "json", "--store", "sqlite:of-flag.db"]);
+    command.env("MEC_STORE", "sqlite:of-environment.db").env("MEC_LISTEN", "127.0.0.1:2");
+    let settings = Ran::of(command).json();
+    let cases = [
+        ("store", "sqlite:of-flag.db", "--store"),
+        ("listen", "127.0.0.1:2", "MEC_LISTEN"),
+        ("log", "warn", "mec.toml"),
+        ("log_format", "text", "default"),
+    ];
+    for (name, value, from) in cases {
+        let expected = json!({ "name": name, "value": value, "from": from });
+        assert!(settings.as_array().unwrap().contains(&expected), "{expected} is not in {settings}");
+    }
+}
+
+#[test]
+fn a_password_is_not_shown() {
+    let shown = Shell::new().done("config --store postgres://mec:s3cret@db/mec");
+    assert!(shown.contains("postgres://mec:***@db/mec") && !shown.contains("s3cret"), "{shown}");
+}
+
+#[test]
+fn the_printed_example_is_a_configuration_that_changes_nothing() {
+    let shell = Shell::new();
+    let values =
+        |settings: Value| -> Vec<Value> { settings.as_array().unwrap().iter().map(|setting| setting["value"].clone()).collect() };
+    let defaults = values(shell.run("config -o json").json());
+    shell.write("mec.toml", &shell.done("config --example"));
+    assert_eq!(values(shell.run("config -o json").json()), defaults);
+}
+
+#[test]
+fn a_wrong_configuration_is_told_with_its_line() {
+    let shell = Shell::new();
+    shell.write("typo.toml", "store = \"sqlite:a.db\"\nlsten = \"127.0.0.1:1\"\n");
+    shell.run("config --config typo.toml").failed(78, "typo.toml, line 2: unknown field `lsten`", "--example");
+    shell.write("value.toml", "log_format = \"xml\"\n");
+    let ran = shell.run("config --config value.toml");
+    assert_eq!(ran.code, Some(78));
+    assert!(ran.stderr.contains("log_format is \"xml\" (value.toml); it is text or json"), "{ran:?}");
+    assert_eq!(shell.run("config --config absent.toml").code, Some(66));
+}
+
+#[test]
+fn migrate_makes_a_store_once() {
+    let shell = Shell::new();
+    assert_eq!(shell.done("migrate --store sqlite:new.db"), "sqlite:new.db migrated from schema 0 to 1\n");
+    assert_eq!(shell.done("migrate --store sqlite:new.db"), "sqlite:new.db has schema 1 already\n");
+    shell.write("other.db", "not a database, but long enough to be looked at as one");
+    assert_eq!(shell.run("migrate --store sqlite:other.db").code, Some(74));
+    shell.run("migrate --store mysql:x").failed(78, "\"mysql:x\" is not a store", "sqlite:PATH");
+}
+
+#[test]
+fn the_doctor_finds_a_healthy_installation_healthy() {
+    let (shell, _) = Shell::with_acme();
+    let doctor = shell.run("doctor --listen 127.0.0.1:0 -o json");
+    assert_eq!(doctor.code, Some(0), "{doctor:?}");
+    let lines = doctor.json();
+    let whats: Vec<&str> = lines.as_array().unwrap().iter().map(|line| line["what"].as_str().unwrap()).collect();
+    assert_eq!(whats, ["configuration", "store", "schema", "disk space", "fsync", "clock", "SQLite", "listen"]);
+    let server = Server::serve(&shell.path("mec.db"));
+    let shown = shell.done(&format!("doctor --listen {}", server.address()));
+    assert!(shown.contains("is in use by the mec that serves this store"), "{shown}");
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_ends_a_command_quietly() {
+    let (shell, _) = Shell::with_acme();
+    // Enough of it that it does not fit into a pipe.
+    let events: String = (0..5_000)
+        .map(|number| format!("{{\"idempotency_key\":\"e{number}\",\"external_id\":\"acme\",\"resource_type\":\"benchmark_runs\",\"quantity\":1}}\n"))
+        .collect();
+    shell.write("events.ndjson", &events);
+    shell.done("import events.ndjson");
+    for line in ["export", "export --format csv"] {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let mut child = shell.command(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut first = String::new();
+        stdout.read_line(&mut first).unwrap();
+        assert!(first.contains("idempotency_key"), "{first}");
+        drop(stdout);
+        let mut stderr = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+        assert_eq!((child.wait().unwrap().code(), stderr.as_str()), (Some(0), ""), "mec {line}");
+    }
+}
+
+#[test]
+fn answers_carry_no_colours_and_logs_can_be_json() {
+    let (shell, _) = Shell::with_acme();
+    let mut command = shell.command(&["doctor", "--listen", "127.0.0.1:0"]);
+    command.env("NO_COLOR", "1");
+    assert!(!Ran::of(command).stdout.contains('\u{1b}'));
+    shell.run("check acme benchmark_runs --log nonsense=nonsense").failed(78, "log is \"nonsense=nonsense\"", "debug");
+    let ran = shell.run("migrate --store sqlite:new.db --log info --log-format json");
+    let logged: Value = serde_json::from_str(ran.stderr.lines().next().unwrap()).unwrap();
+    assert_eq!(logged["message"], json!("schema migrated"));
+}
+
+#[test]
+fn a_schema_that_is_not_this_programs_is_refused_with_what_to_do() {
+    let shell = Shell::new();
+    shell.done("migrate");
+    let file = shell.path("mec.db");
+    let fresh = fs::read(&file).unwrap();
+    let cases = [
+        (99, 69, "mec.db has schema 99, this program knows up to 1", "newer mec"),
+        (0, 69, "mec.db has schema 0, this program reads 1", "mec migrate"),
+    ];
+    for (version, code, error, hint) in cases {
+        // The schema's version stands in the header of the file.
+        let mut bytes = fresh.clone();
+        bytes[60..64].copy_from_slice(&u32::to_be_bytes(version));
+        fs::write(&file, bytes).unwrap();
+        for line in ["verify", "export"] {
+            shell.run(line).failed(code, error, hint);
+        }
+    }
+    shell.write("notes.db", &"These are notes and no database. ".repeat(100));
+    assert_eq!(shell.run("verify --store sqlite:notes.db").code, Some(74));
+}
