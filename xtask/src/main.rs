@@ -3,6 +3,7 @@
 //! It needs nothing but a Rust toolchain to start, looks for what the tests need beyond that, and never
 //! skips a test silently.
 
+mod bench_import;
 mod step;
 mod test;
 mod tidy;
@@ -22,6 +23,7 @@ usage: cargo xtask COMMAND
                     --install gets what the tests need beyond Rust
   tidy              prove the absences that ARCHITECTURE.md lists
   check             format and lints only
+  bench-import [N]  import N generated events (1000000), twice, and verify: rate and memory
 ";
 const WRONG_USAGE: u8 = 2;
 
@@ -33,6 +35,14 @@ fn main() -> ExitCode {
         ["test", "--install"] => test::run(root(), true),
         ["tidy"] => only_tidy(),
         ["check"] => only_check(),
+        ["bench-import"] => bench_import::run(root(), 1_000_000),
+        ["bench-import", events] => match events.parse() {
+            Ok(events) => bench_import::run(root(), events),
+            Err(_) => {
+                eprint!("{USAGE}");
+                return ExitCode::from(WRONG_USAGE);
+            }
+        },
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;
