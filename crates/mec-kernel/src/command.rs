@@ -118,6 +118,7 @@ impl Facts {
             }
             Write::AccountPlan(plan) => {
                 if let Some(trials) = self.trials.as_mut().filter(|_| plan.is_trial) {
+                    trials.retain(|trial| !trial.is_same(plan));
                     trials.push(plan.clone());
                 }
             }

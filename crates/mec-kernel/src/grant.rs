@@ -117,7 +117,8 @@ pub fn patch_entitlement(
     let path = view.path(account)?;
     let before = path.first().and_then(|node| node.entitlements.iter().find(|row| row.id == id));
     let before = before.ok_or_else(|| Refusal::EntitlementNotFound { entitlement: id.to_string() })?;
-    if before.status == EntitlementStatus::Expired && patch.status.is_some_and(|status| status != EntitlementStatus::Expired) {
+    // Past its end it is over, whether or not its row was tidied yet.
+    if before.is_expired(view.now) && patch.status.is_some_and(|status| status != EntitlementStatus::Expired) {
         return Err(Refusal::EntitlementExpired.into());
     }
     let mut row = Entitlement { updated_at: view.now, ..Entitlement::clone(before) };

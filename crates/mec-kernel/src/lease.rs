@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::catalogue::LimitKind;
-use crate::check::{Decision, Judgement, Reason, Request, judge, pools};
+use crate::check::{Decision, Effect, Judgement, Reason, Request, Standing, judge, pools};
 use crate::code::Code;
 use crate::command::{Halt, Making, Ruling, Session, View};
 use crate::entitlement::Attributes;
@@ -98,6 +98,9 @@ pub struct Leased {
     pub reason: Reason,
     /// When full: seconds until the next slot frees itself.
     pub retry_after_seconds: Option<i64>,
+    /// What it was decided on, with every pool considered and the quantities after the effect; `None`: the lease was
+    /// over, nothing was decided.
+    pub standing: Option<Standing>,
 }
 
 /// Takes a slot under the same rules as every other decision.
@@ -129,7 +132,7 @@ pub fn acquire(view: &View<'_>, making: &mut Making<'_>, acquire: &Acquire) -> R
     };
     let judgement = judge(view, &request, &path)?;
     if !judgement.decision.allowed() {
-        return Ok(Ruling::unchanged(no_slot(&judgement, view.now)));
+        return Ok(Ruling::unchanged(no_slot(view, &request, &judgement)));
     }
     let lease = match held {
         Some(held) => {
@@ -149,14 +152,15 @@ pub fn acquire(view: &View<'_>, making: &mut Making<'_>, acquire: &Acquire) -> R
             released_at: None,
         },
     };
-    Ok(taken(view, &judgement, &path, held.cloned(), lease))
+    Ok(taken(view, &request, &judgement, &path, held.cloned(), lease))
 }
 
 /// Extends a live lease; never revives a dead one, and decides again as if its own slot were free.
 pub fn renew(view: &View<'_>, renew: Renew) -> Result<Ruling<Leased>, Halt> {
     let expires_at = expiry(view.now, renew.ttl_seconds)?;
     let Some(held) = view.facts.lease(renew.lease)?.filter(|lease| lease.is_live(view.now)) else {
-        let leased = Leased { lease: None, decision: Decision::Deny, reason: Reason::LeaseOver, retry_after_seconds: None };
+        let (decision, reason) = (Decision::Deny, Reason::LeaseOver);
+        let leased = Leased { lease: None, decision, reason, retry_after_seconds: None, standing: None };
         return Ok(Ruling::unchanged(leased));
     };
     let path = view.path(held.account)?;
@@ -166,10 +170,10 @@ pub fn renew(view: &View<'_>, renew: Renew) -> Result<Ruling<Leased>, Halt> {
         Request { resource, scope: held.scope.as_ref(), amount: Some(held.amount), attributes: &attributes, extends: Some(held) };
     let judgement = judge(view, &request, &path)?;
     if !judgement.decision.allowed() {
-        return Ok(Ruling::unchanged(no_slot(&judgement, view.now)));
+        return Ok(Ruling::unchanged(no_slot(view, &request, &judgement)));
     }
     let lease = Lease { expires_at: held.expires_at.max(expires_at), ..Lease::clone(held) };
-    Ok(taken(view, &judgement, &path, Some(held.clone()), lease))
+    Ok(taken(view, &request, &judgement, &path, Some(held.clone()), lease))
 }
 
 /// Gives a slot back: `true` once, then `false`; also for a lease that is expired or unknown.
@@ -192,13 +196,21 @@ pub fn release(view: &View<'_>, lease: LeaseId) -> Result<Ruling<bool>, Halt> {
     Ok(Ruling { answer: true, writes })
 }
 
-fn taken(view: &View<'_>, judgement: &Judgement<'_>, path: &[&Arc<Node>], old: Option<Arc<Lease>>, new: Lease) -> Ruling<Leased> {
+fn taken(
+    view: &View<'_>,
+    request: &Request<'_>,
+    judgement: &Judgement<'_>,
+    path: &[&Arc<Node>],
+    old: Option<Arc<Lease>>,
+    new: Lease,
+) -> Ruling<Leased> {
     let new = Arc::new(new);
     let added = new.amount.minus(old.as_ref().map_or(Amount::ZERO, |old| old.amount));
     let mut writes = vec![write(path, old, new.clone())];
     writes.extend(marks(&judgement.pools, added, view.now, view.now));
-    let answer =
-        Leased { lease: Some(new), decision: judgement.decision, reason: judgement.reason.clone(), retry_after_seconds: None };
+    let standing = judgement.standing(view, request, Effect::Used(added), true);
+    let (decision, reason) = (judgement.decision, judgement.reason.clone());
+    let answer = Leased { lease: Some(new), decision, reason, retry_after_seconds: None, standing: Some(standing) };
     Ruling { answer, writes }
 }
 
@@ -206,14 +218,16 @@ fn write(path: &[&Arc<Node>], old: Option<Arc<Lease>>, new: Arc<Lease>) -> Write
     Write::Lease { old, new, path: path.iter().map(|node| node.account.id).collect() }
 }
 
-fn no_slot(judgement: &Judgement<'_>, now: Time) -> Leased {
+fn no_slot(view: &View<'_>, request: &Request<'_>, judgement: &Judgement<'_>) -> Leased {
+    let now = view.now;
     let seats = judgement
         .bound()
         .filter(|_| judgement.decision == Decision::Block)
         .and_then(|judged| judged.pool.node.seats_of(&judged.pool.key.resource, judged.pool.key.scope.as_ref()));
     let next = seats.and_then(|seats| seats.next_expiry(now));
     let retry_after_seconds = next.map(|at| at.since(now).saturating_add(SECOND - 1).div_euclid(SECOND));
-    Leased { lease: None, decision: judgement.decision, reason: judgement.reason.clone(), retry_after_seconds }
+    let standing = Some(judgement.standing(view, request, Effect::None, true));
+    Leased { lease: None, decision: judgement.decision, reason: judgement.reason.clone(), retry_after_seconds, standing }
 }
 
 /// When something taken now for `ttl_seconds` expires: the next full second.

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use crate::catalogue::{LimitKind, Plan, Template};
-use crate::check::{Request, pools};
+use crate::catalogue::{LimitKind, Plan, Resource, Template};
+use crate::check::{Judged, Request, pools};
 use crate::code::Code;
 use crate::command::{Facts, Halt, Making, Ruling, View};
 use crate::entitlement::{Attributes, Entitlement, EntitlementStatus, Source};
@@ -132,15 +132,19 @@ impl Work<'_, '_, '_> {
             let is_moved = trial.plan == self.plan.id && trial.starts_at > now;
             trial.account == self.node.account.id && (is_moved || is_migration)
         };
-        if self.plan.is_trial && self.view.facts.trials()?.iter().any(|trial| !is_own(trial)) {
+        // One that was taken back before it began was not given.
+        let is_given = |trial: &AccountPlan| trial.ends_at.is_none_or(|end| end > trial.starts_at);
+        if self.plan.is_trial && self.view.facts.trials()?.iter().any(|trial| is_given(trial) && !is_own(trial)) {
             return Err(Refusal::TrialUsed { plan: self.plan.id.to_string() }.into());
         }
-        let anchor = self.node.current_plan(now).map_or(self.start, |current| current.anchor);
+        // The plan it replaces then, which may be one that is scheduled now.
+        let anchor = self.node.current_plan(self.start.max(now)).map_or(self.start, |replaced| replaced.anchor);
         self.end_plans();
         // A migration changes what the plan grants, not until when.
         let ends_at = match held.filter(|_| is_migration) {
-            Some(held) => self.provision.until.or(held.ends_at),
-            None => self.ends_at(),
+            Some(held) if self.provision.until.is_none() => held.ends_at,
+            Some(held) => self.end_from(held.starts_at),
+            None => self.end_from(self.start),
         };
         self.put_plan(anchor, ends_at);
         self.grant(anchor, ends_at, Source::Plan, |template, quantity| {
@@ -150,7 +154,7 @@ impl Work<'_, '_, '_> {
 
     /// Repeated: the rows stay; an end that was set is lifted, and what was to come after is dropped.
     fn keep(&mut self, held: &AccountPlan, standing: &[Arc<Entitlement>]) -> Result<i64, Halt> {
-        let wanted = self.provision.until.or_else(|| trial_end(self.plan, held.starts_at));
+        let wanted = self.end_from(held.starts_at);
         if held.ends_at != wanted {
             let now = self.view.now;
             self.writes.push(Write::AccountPlan(Arc::new(AccountPlan { ends_at: wanted, ..held.clone() })));
@@ -175,14 +179,11 @@ impl Work<'_, '_, '_> {
     /// An add-on: known by its plan and reference; again sets its quantity, never adds.
     fn addon(&mut self, path: &[&Arc<Node>]) -> Result<i64, Halt> {
         let now = self.view.now;
-        for template in &self.plan.templates {
-            self.check_has_pool(path, template)?;
-        }
         let standing = self.standing();
         let held = self.node.plans.iter().rfind(|held| {
             held.is_addon && held.plan == self.plan.id && held.reference == self.provision.reference && !held.is_over(now)
         });
-        let wanted = self.ends_at();
+        let wanted = self.end_from(self.start);
         if let Some(held) = held.filter(|_| !standing.is_empty()) {
             if held.quantity == self.provision.quantity && held.ends_at == wanted {
                 return Ok(count(standing.len()));
@@ -199,6 +200,9 @@ impl Work<'_, '_, '_> {
             return Ok(count(standing.len()));
         }
         self.check_new()?;
+        for template in &self.plan.templates {
+            self.check_has_pool(path, template)?;
+        }
         if let Some(held) = held {
             // Its rows were ended one by one: so is it.
             let ends_at = Some(earlier(held.ends_at, self.start).max(held.starts_at));
@@ -268,8 +272,9 @@ impl Work<'_, '_, '_> {
         }
     }
 
-    fn ends_at(&self) -> Option<Time> {
-        let trial = trial_end(self.plan, self.start);
+    /// Where it ends when it begins at `start`; nothing makes a trial longer.
+    fn end_from(&self, start: Time) -> Option<Time> {
+        let trial = trial_end(self.plan, start);
         match (self.provision.until, trial) {
             (Some(until), Some(trial)) => Some(until.min(trial)),
             (until, trial) => until.or(trial),
@@ -388,29 +393,51 @@ pub(crate) fn marks_after(view: &View<'_>, path: &[&Arc<Node>], writes: &mut Vec
     for write in writes.iter() {
         tree.apply(write, view.now);
     }
-    let after = View { tree: &tree, facts: &Facts::default(), catalogue: view.catalogue, now: view.now };
-    let mut touched: Vec<(Code, Option<Code>)> = Vec::new();
+    let mut touched: Vec<(&Arc<Resource>, Option<Code>)> = Vec::new();
     for write in writes.iter() {
-        if let Write::Entitlement { row, .. } = write {
-            let pair = (row.resource.clone(), row.scope.clone());
-            if !touched.contains(&pair) {
-                touched.push(pair);
-            }
+        if let Write::Entitlement { row, .. } = write
+            && let Some(resource) = view.catalogue.resources.get(&row.resource)
+            && resource.limit_kind != LimitKind::TimeAccess
+            && !touched.iter().any(|(of, scope)| of.code == row.resource && *scope == row.scope)
+        {
+            touched.push((resource, row.scope.clone()));
         }
     }
-    let attributes = Attributes::new();
-    let mut found = Vec::new();
-    for (resource, scope) in &touched {
-        let Some(resource) =
-            view.catalogue.resources.get(resource).filter(|resource| resource.limit_kind != LimitKind::TimeAccess)
-        else {
-            continue;
-        };
-        let request = Request { resource, scope: scope.as_ref(), amount: None, attributes: &attributes, extends: None };
-        let path = after.path(node.account.id)?;
-        let pools = pools(&after, &request, &path)?;
-        found.extend(marks(&pools.judged, Amount::ZERO, view.now, view.now));
+    let (facts, attributes) = (Facts::default(), Attributes::new());
+    let before = limits(view, node.account.id, &touched, &attributes)?;
+    let after = View { tree: &tree, facts: &facts, catalogue: view.catalogue, now: view.now };
+    let anew = |judged: &Judged<'_>| {
+        let is_it = |of: &&Judged<'_>| of.pool.level == judged.pool.level && of.pool.key == judged.pool.key;
+        before.iter().find(is_it).is_none_or(|of| of.pool.limit.is_none_or(|limit| of.used <= limit))
+    };
+    // A limit that use was not above before has a grace period of its own, whatever was noted of an earlier one.
+    let mut void = Vec::new();
+    for judged in limits(&after, node.account.id, &touched, &attributes)?.into_iter().filter(anew) {
+        if judged.pool.noted().is_some() {
+            void.push(Write::Mark { account: judged.pool.node.account.id, key: judged.pool.key, over_since: None });
+        }
     }
+    for write in &void {
+        tree.apply(write, view.now);
+    }
+    let after = View { tree: &tree, facts: &facts, catalogue: view.catalogue, now: view.now };
+    let found = marks(&limits(&after, node.account.id, &touched, &attributes)?, Amount::ZERO, view.now, view.now);
     writes.extend(found);
     Ok(())
+}
+
+/// The pools of the account's path for each of `touched`.
+fn limits<'a>(
+    view: &View<'a>,
+    account: AccountId,
+    touched: &'a [(&'a Arc<Resource>, Option<Code>)],
+    attributes: &'a Attributes,
+) -> Result<Vec<Judged<'a>>, Halt> {
+    let path = view.path(account)?;
+    let mut found = Vec::new();
+    for (resource, scope) in touched {
+        let request = Request { resource, scope: scope.as_ref(), amount: None, attributes, extends: None };
+        found.extend(pools(view, &request, &path)?.judged);
+    }
+    Ok(found)
 }

@@ -123,10 +123,10 @@ pub(crate) fn level<'a>(
     let mut lapsed = Absence::Nothing;
     let mut silent = Absence::Nothing;
     for row in node.entitlements.iter().filter(|row| row.resource == resource.code) {
-        let absence = if row.is_expired(now) {
-            Absence::Expired
-        } else if row.scope.is_some() && row.scope.as_ref() != scope {
+        let absence = if row.scope.is_some() && row.scope.as_ref() != scope {
             Absence::OtherScope
+        } else if row.is_expired(now) {
+            Absence::Expired
         } else if row.valid_from > now {
             Absence::StartsAt(row.valid_from)
         } else if row.status == EntitlementStatus::Suspended {

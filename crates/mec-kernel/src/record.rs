@@ -170,9 +170,12 @@ pub(crate) fn check_not_below_zero(
     windows.sort();
     windows.dedup();
     for window in windows {
-        let key = WindowKey { resource: resource.code.clone(), scope: scope.cloned(), window };
-        if total(own, &key)?.own.plus(amount) < Amount::ZERO {
-            return Err(below_zero().into());
+        // What is counted for one scope counts for all of them too.
+        for scope in [scope, None].into_iter().take(if scope.is_some() { 2 } else { 1 }) {
+            let key = WindowKey { resource: resource.code.clone(), scope: scope.cloned(), window };
+            if total(own, &key)?.own.plus(amount) < Amount::ZERO {
+                return Err(below_zero().into());
+            }
         }
     }
     Ok(())

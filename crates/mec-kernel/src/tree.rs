@@ -94,6 +94,12 @@ impl AccountPlan {
         self.starts_at <= now && !self.is_over(now)
     }
 
+    /// Whether `other` is this one as it was or will be.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        (self.account, &self.plan, &self.reference, self.starts_at)
+            == (other.account, &other.plan, &other.reference, other.starts_at)
+    }
+
     /// Whether it has ended.
     pub fn is_over(&self, now: Time) -> bool {
         self.ends_at.is_some_and(|end| end <= now)
@@ -357,15 +363,12 @@ impl Tree {
                 }
             }
             Write::Entitlement { row, .. } => self.change(row.account, |node| put_entitlement(&mut node.entitlements, row)),
-            Write::AccountPlan(plan) => self.change(plan.account, |node| {
-                let same = |other: &Arc<AccountPlan>| {
-                    other.plan == plan.plan && other.reference == plan.reference && other.starts_at == plan.starts_at
-                };
-                match node.plans.iter_mut().find(|other| same(other)) {
+            Write::AccountPlan(plan) => {
+                self.change(plan.account, |node| match node.plans.iter_mut().find(|other| other.is_same(plan)) {
                     Some(slot) => *slot = plan.clone(),
                     None => node.plans.push(plan.clone()),
-                }
-            }),
+                })
+            }
             Write::Rule(rule) => {
                 if let Some(account) = rule.account {
                     self.change(account, |node| {

@@ -21,8 +21,10 @@ fn seats_are_given_until_none_is_left_and_then_it_is_told_when_to_come_back() {
         assert!(world.acquire(&acquire_of(account, None, ttl_seconds)).lease.is_some());
     }
     let full = world.acquire(&acquire_of(account, None, 60));
-    let expected = Leased { lease: None, decision: Decision::Block, reason: Reason::LimitReached, retry_after_seconds: Some(90) };
-    assert_eq!(full, expected);
+    assert_eq!((full.lease, full.decision, full.reason), (None, Decision::Block, Reason::LimitReached));
+    assert_eq!(full.retry_after_seconds, Some(90));
+    let (figures, limits) = full.standing.map(|standing| (standing.figures.unwrap(), standing.limits)).unwrap();
+    assert_eq!((figures.used, limits.len()), (Some(Total(3_000_000)), 1));
     assert!(world.last.is_empty());
     world.now = world.now.plus_micros(89_500_000);
     assert_eq!(world.acquire(&acquire_of(account, None, 60)).retry_after_seconds, Some(1));
@@ -158,7 +160,8 @@ fn renewing_extends_and_never_shortens_or_revives() {
     assert_eq!(world.renew(lease, 60).lease.unwrap().expires_at, time("2026-01-30T12:01:30Z"));
     assert_eq!(world.renew(lease, 1).lease.unwrap().expires_at, time("2026-01-30T12:01:30Z"));
     world.pass(60);
-    let over = Leased { lease: None, decision: Decision::Deny, reason: Reason::LeaseOver, retry_after_seconds: None };
+    let (decision, reason) = (Decision::Deny, Reason::LeaseOver);
+    let over = Leased { lease: None, decision, reason, retry_after_seconds: None, standing: None };
     assert_eq!(world.renew(lease, 60), over);
     assert_eq!(world.renew(LeaseId(lease.0 + 1), 60), over);
     let released = take(&mut world, account, 60);

@@ -411,3 +411,64 @@ fn a_downgrade_leaves_live_leases_and_refuses_new_ones() {
     assert_eq!((standing.decision, standing.figures.unwrap().used), (Decision::Block, total("10")));
     assert!(world.acquire(&acquire_of(account, None, 600)).lease.is_none());
 }
+
+#[test]
+fn nothing_makes_a_trial_longer_than_its_days() {
+    let end = Some(time("2026-02-13T12:00:00Z"));
+    let until = Some(time("2026-03-30T00:00:00Z"));
+    for migrate in [false, true] {
+        let (mut world, account) = World::with("trial-14d");
+        world.pass(86_400);
+        raise_version(&mut world, "trial-14d");
+        world.try_provision(&Provision { until, migrate, ..provision_of(account, "trial-14d") }).unwrap();
+        assert!(world.rows(account).iter().all(|row| row.valid_until == end), "migrated: {migrate}");
+    }
+}
+
+#[test]
+fn a_trial_that_was_taken_back_before_it_began_was_not_given() {
+    let (mut world, account) = World::with("starter");
+    let start = Some(time("2026-02-10T00:00:00Z"));
+    world.try_provision(&Provision { start, ..provision_of(account, "trial-14d") }).unwrap();
+    world.pass(60);
+    world.provision(account, "starter");
+    world.at("2026-02-20T00:00:00Z");
+    let user = world.child(account);
+    assert_eq!(world.provision(user, "trial-14d"), 6);
+}
+
+#[test]
+fn a_trial_given_and_ended_in_one_batch_is_looked_up_once() {
+    let (mut world, account) = World::with("trial-14d");
+    let mut facts = Facts { trials: Some(world.written.plans.clone()), ..Facts::default() };
+    try_cancel(&mut world, &cancel_of(account, "trial-14d")).unwrap();
+    for write in &world.last {
+        facts.apply(write);
+    }
+    assert_eq!(facts.trials, Some(world.written.plans.clone()));
+}
+
+#[test]
+fn a_plan_that_replaces_a_scheduled_one_keeps_its_anchor() {
+    let mut world = World::new();
+    let account = world.root();
+    let (first, second) = (time("2026-02-10T00:00:00Z"), time("2026-02-20T00:00:00Z"));
+    world.try_provision(&Provision { start: Some(first), ..provision_of(account, "starter") }).unwrap();
+    world.try_provision(&Provision { start: Some(second), ..provision_of(account, "pro") }).unwrap();
+    let anchors: Vec<_> = world.written.plans.iter().map(|plan| (plan.plan.as_str(), plan.anchor)).collect();
+    assert_eq!(anchors, [("starter", first), ("pro", first)]);
+}
+
+#[test]
+fn an_addon_in_force_is_repeated_although_its_pool_is_gone() {
+    let (mut world, account) = World::with("starter");
+    let team = world.child(account);
+    world.provision(team, "starter");
+    world.try_provision(&addon_of(team, "si_1", "2")).unwrap();
+    try_cancel(&mut world, &cancel_of(team, "starter")).unwrap();
+    for amount in ["2", "3"] {
+        assert_eq!(world.try_provision(&addon_of(team, "si_1", amount)), Ok(1), "{amount}");
+    }
+    let refused = world.try_provision(&addon_of(team, "si_2", "1")).unwrap_err();
+    assert_eq!(refused.code(), "MEC_ADDON_NO_POOL");
+}

@@ -410,6 +410,21 @@ fn inventory_is_given_back_down_to_nothing() {
 }
 
 #[test]
+fn what_is_taken_from_one_scope_is_taken_from_all() {
+    let mut world = World::new();
+    let account = world.root();
+    world.grant(&grant_of(account, "server_instances", Some("10")));
+    let scoped = Meter { scope: Some("us".into()), ..meter_of(account, "server_instances", "3", "us") };
+    let event = world.try_meter(&scoped).unwrap().event;
+    world.try_meter(&meter_of(account, "server_instances", "-2", "back")).unwrap();
+    // One is left of all scopes together, three of this one.
+    let refused = world.try_correct(&correction(event, "void", None)).unwrap_err();
+    assert_eq!(refused.code(), "MEC_BELOW_ZERO");
+    world.try_correct(&correction(event, "two less", Some("2"))).unwrap();
+    assert_eq!(used(&mut world, account, "server_instances"), "0");
+}
+
+#[test]
 fn inventory_is_owned_whatever_the_month() {
     let (mut world, account) = World::with("starter");
     world.consume(account, "server_instances", "8", "k");

@@ -1,0 +1,237 @@
+//! A million random commands, each answered by the kernel and by a naive oracle that sums everything again from lists:
+//! no answer may differ, and after every command every counter must be the sum of the ledger.
+//!
+//! `MEC_ORACLE_COMMANDS` sets how many commands, `MEC_ORACLE_SEED` runs one sequence alone.
+
+#[path = "oracle/driver.rs"]
+mod driver;
+#[path = "oracle/translate.rs"]
+mod translate;
+#[path = "it/written.rs"]
+#[allow(dead_code, reason = "only its memory is used here")]
+mod written;
+
+use std::collections::BTreeMap;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use mec_kernel::Catalogue;
+use mec_oracle::{Answer, Generator, Oracle, Step, shrink};
+
+use crate::driver::Driver;
+
+/// Commands of a sequence: the oracle takes time in their square.
+const STEPS: usize = 300;
+/// Commands of a test run.
+const COMMANDS: u64 = 1_000_000;
+/// Sequences that once differed.
+const KEPT_SEEDS: &[u64] = &[];
+
+/// What a full run must have been answered at least once: every reason of a check, and what commands can come to.
+const EXPECTED: &[&str] = &[
+    "MEC_ACCOUNT_CLOSED",
+    "MEC_ACCOUNT_NOT_FOUND",
+    "MEC_ADDON_NO_POOL",
+    "MEC_BAD_CORRECTION",
+    "MEC_BAD_IDEMPOTENCY_KEY",
+    "MEC_BAD_QUANTITY",
+    "MEC_BAD_TTL",
+    "MEC_BAD_VALUE",
+    "MEC_BELOW_ZERO",
+    "MEC_ENTITLEMENT_EXPIRED",
+    "MEC_EVENT_NOT_FOUND",
+    "MEC_IDEMPOTENCY_CONFLICT",
+    "MEC_OCCURRED_IN_FUTURE",
+    "MEC_OCCURRED_TOO_LATE",
+    "MEC_PARENT_NOT_FOUND",
+    "MEC_PLAN_INACTIVE",
+    "MEC_PLAN_NOT_FOUND",
+    "MEC_QUANTITY_NOT_POSITIVE",
+    "MEC_RESERVATION_CLOSED",
+    "MEC_RESERVATION_NOT_FOUND",
+    "MEC_RESOURCE_NOT_FOUND",
+    "MEC_TOO_DEEP",
+    "MEC_TRIAL_USED",
+    "MEC_UNIT_NOT_ALLOWED",
+    "MEC_UNIT_NOT_FOUND",
+    "MEC_WRONG_LIMIT_KIND",
+    "check allow access_valid",
+    "check allow released",
+    "check allow unlimited",
+    "check allow within",
+    "check block grace_exhausted",
+    "check block limit_reached",
+    "check block overage_exhausted",
+    "check deny access_expired",
+    "check deny account_closed",
+    "check deny account_suspended",
+    "check deny condition_not_met",
+    "check deny entitlement_expired",
+    "check deny entitlement_not_started",
+    "check deny entitlement_suspended",
+    "check deny no_entitlement",
+    "check deny no_entitlement_for_scope",
+    "check grace in_grace",
+    "check overage overage",
+    "check warn access_valid",
+    "check warn near_limit",
+    "check warn over_limit",
+    "consume allow released",
+    "consume overage overage",
+    "consume replayed",
+    "lease block grace_exhausted",
+    "lease block limit_reached",
+    "lease block overage_exhausted",
+    "lease deny lease_over",
+    "recorded, replayed true",
+    "reserve overage overage",
+    "reserve replayed",
+    "settled, event false, replayed false",
+    "settled, event true, replayed true",
+    "truth false",
+    "truth true",
+];
+
+/// How often what was answered: kinds of answers, reasons, codes of refusals.
+type Seen = BTreeMap<String, u64>;
+
+/// A sequence of the seed, as far as both agree; where they do not, the difference.
+fn run(seed: u64, catalogue: &Catalogue, seen: &mut Seen) -> Result<(), (Vec<Step>, String)> {
+    let (mut generator, mut oracle) = (Generator::new(seed).with_standstills(), Oracle::new());
+    let mut driver = Driver::new(catalogue, seed.is_multiple_of(4));
+    let mut steps = Vec::with_capacity(STEPS);
+    for _ in 0..STEPS {
+        let step = generator.next(&oracle);
+        steps.push(step.clone());
+        let compared = panic::catch_unwind(AssertUnwindSafe(|| compare(&step, &mut oracle, &mut driver)));
+        match compared {
+            Ok(Ok(answer)) => note(&answer, seen),
+            Ok(Err(difference)) => return Err((steps, difference)),
+            Err(_) => return Err((steps, "a panic".to_owned())),
+        }
+    }
+    Ok(())
+}
+
+fn note(answer: &Answer, seen: &mut Seen) {
+    let mut put = |what: String| *seen.entry(what).or_default() += 1;
+    match answer {
+        Answer::Refused(codes) => codes.iter().for_each(|code| put(code.clone())),
+        Answer::Standing(standing) => put(format!("check {} {}", standing.decision, standing.reason_code)),
+        Answer::Consumed { standing, event, replayed, .. } => {
+            let what = format!("consume {} {}", standing.decision, standing.reason_code);
+            put(if *replayed { "consume replayed".to_owned() } else { what });
+            put(format!("consumed {}", event.is_some()));
+        }
+        Answer::Reserved { standing, replayed, .. } => {
+            let what = format!("reserve {} {}", standing.decision, standing.reason_code);
+            put(if *replayed { "reserve replayed".to_owned() } else { what });
+        }
+        Answer::Leased { decision, reason_code, .. } => put(format!("lease {decision} {reason_code}")),
+        Answer::Recorded { replayed, .. } => put(format!("recorded, replayed {replayed}")),
+        Answer::Settled { event, replayed } => put(format!("settled, event {}, replayed {replayed}", event.is_some())),
+        Answer::Truth(truth) => put(format!("truth {truth}")),
+        Answer::Number(number) => put(format!("number {}", number.min(&9))),
+        Answer::Done => put("done".to_owned()),
+    }
+}
+
+/// What differs at the first step at which something does.
+fn replay(steps: &[Step], catalogue: &Catalogue, is_cold: bool) -> Option<String> {
+    let (mut oracle, mut driver) = (Oracle::new(), Driver::new(catalogue, is_cold));
+    steps.iter().find_map(|step| difference(step, &mut oracle, &mut driver))
+}
+
+/// Whether the last step is the first to differ.
+fn differs_last(steps: &[Step], catalogue: &Catalogue, is_cold: bool) -> bool {
+    let Some((last, before)) = steps.split_last() else { return false };
+    let (mut oracle, mut driver) = (Oracle::new(), Driver::new(catalogue, is_cold));
+    before.iter().all(|step| difference(step, &mut oracle, &mut driver).is_none())
+        && difference(last, &mut oracle, &mut driver).is_some()
+}
+
+fn difference(step: &Step, oracle: &mut Oracle, driver: &mut Driver) -> Option<String> {
+    match panic::catch_unwind(AssertUnwindSafe(|| compare(step, oracle, driver))) {
+        Ok(compared) => compared.err(),
+        Err(_) => Some(format!("{step}\n  panics")),
+    }
+}
+
+/// What both answer, or the difference.
+fn compare(step: &Step, oracle: &mut Oracle, driver: &mut Driver) -> Result<Answer, String> {
+    let expected = oracle.run(step);
+    let found = driver.run(step, oracle);
+    if !expected.accepts(&found) {
+        return Err(format!("{step}\n  oracle {expected:?}\n  kernel {found:?}"));
+    }
+    let wrong = driver.wrong_counter(oracle).or_else(|| driver.wrong_overage(oracle));
+    wrong.map_or(Ok(found), |counter| Err(format!("{step}\n  counter {counter}")))
+}
+
+/// The shortest sequence that differs, as text.
+fn report(seed: u64, steps: &[Step], difference: &str, catalogue: &Catalogue) -> String {
+    let is_cold = seed.is_multiple_of(4);
+    let last = steps.last().map(|step| step.serial);
+    let short = shrink(steps, |steps| steps.last().map(|step| step.serial) == last && differs_last(steps, catalogue, is_cold));
+    let difference = replay(&short, catalogue, is_cold).unwrap_or_else(|| difference.to_owned());
+    let steps: Vec<String> = short.iter().map(ToString::to_string).collect();
+    format!("seed {seed} differs:\n{}\n=> {difference}\n", steps.join("\n"))
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().expect("a number"))
+}
+
+#[test]
+fn a_million_commands_are_answered_as_the_oracle_answers() {
+    let catalogue = driver::catalogue();
+    if let Some(seed) = number("MEC_ORACLE_SEED") {
+        if let Err((steps, difference)) = run(seed, &catalogue, &mut Seen::new()) {
+            panic!("{}", report(seed, &steps, &difference, &catalogue));
+        }
+        return;
+    }
+    let commands = number("MEC_ORACLE_COMMANDS").unwrap_or(COMMANDS);
+    let sequences = commands.div_ceil(u64::try_from(STEPS).expect("a length"));
+    let (next, failed) = (AtomicU64::new(0), AtomicU64::new(0));
+    let all_seen = Mutex::new(Seen::new());
+    let work = || {
+        let (mut reports, mut seen) = (Vec::new(), Seen::new());
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= sequences || failed.load(Ordering::Relaxed) > 3 {
+                let mut all = all_seen.lock().expect("no thread panics");
+                seen.into_iter().for_each(|(what, times)| *all.entry(what).or_default() += times);
+                return reports;
+            }
+            if let Err((steps, difference)) = run(seed, &catalogue, &mut seen) {
+                failed.fetch_add(1, Ordering::Relaxed);
+                reports.push(report(seed, &steps, &difference, &catalogue));
+            }
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    let reports: Vec<String> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().flat_map(|thread| thread.join().expect("a sequence ended with a panic")).collect()
+    });
+    let seen = all_seen.into_inner().expect("no thread panics");
+    println!("{sequences} sequences");
+    seen.iter().for_each(|(what, times)| println!("{times:>9} {what}"));
+    assert!(reports.is_empty(), "{}", reports.join("\n"));
+    if commands >= COMMANDS {
+        let unseen: Vec<_> = EXPECTED.iter().filter(|what| !seen.contains_key(**what)).collect();
+        assert!(unseen.is_empty(), "never answered: {unseen:?}");
+    }
+}
+
+#[test]
+fn sequences_that_once_differed_do_no_more() {
+    let catalogue = driver::catalogue();
+    for seed in KEPT_SEEDS {
+        if let Err((steps, difference)) = run(*seed, &catalogue, &mut Seen::new()) {
+            panic!("{}", report(*seed, &steps, &difference, &catalogue));
+        }
+    }
+}

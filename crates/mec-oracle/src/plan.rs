@@ -1,0 +1,292 @@
+//! Design 1.6: plans and add-ons, given, repeated, replaced, scheduled and taken away.
+
+use crate::answer::Answer;
+use crate::command::{Code, Id, Plan, Provision, RowStatus, SECOND, Template, Time, Window};
+use crate::oracle::Oracle;
+use crate::row::{Holding, Row, Source};
+
+impl Oracle {
+    pub(crate) fn provision(&mut self, asked: &Provision) -> Answer {
+        let mut wrong = Vec::new();
+        if !self.accounts.contains_key(&asked.account) {
+            wrong.push("MEC_ACCOUNT_NOT_FOUND");
+        }
+        if asked.quantity <= 0 {
+            wrong.push("MEC_QUANTITY_NOT_POSITIVE");
+        }
+        let start = asked.start.unwrap_or(self.now);
+        if asked.until.is_some_and(|until| until <= start) {
+            wrong.push("MEC_BAD_VALUE");
+        }
+        let Some(plan) = self.shop.plan(asked.plan).cloned() else {
+            wrong.push("MEC_PLAN_NOT_FOUND");
+            return Answer::refused(&wrong);
+        };
+        if !wrong.is_empty() {
+            return Answer::refused(&wrong);
+        }
+        let before = self.clone();
+        let answer =
+            if plan.is_addon { self.provision_addon(asked, &plan, start) } else { self.provision_base(asked, &plan, start) };
+        if matches!(answer, Answer::Refused(_)) {
+            *self = before;
+            return answer;
+        }
+        self.note_limits(asked.account, &before);
+        answer
+    }
+
+    fn provision_base(&mut self, asked: &Provision, plan: &Plan, start: Time) -> Answer {
+        let from = start.max(self.now);
+        let mine = |holding: &Holding| holding.account == asked.account && !holding.is_addon;
+        let at_start = self.holdings.iter().position(|holding| mine(holding) && holding.holds(from));
+        let same = at_start.filter(|place| self.holdings[*place].plan == plan.id && !self.given_by(*place).is_empty());
+        let is_old = |row: &&Row| row.plan.is_some_and(|(.., version)| version != plan.version);
+        let old = same.filter(|place| asked.migrate && self.given_by(*place).iter().any(is_old));
+        if let Some(place) = same.filter(|_| old.is_none()) {
+            return self.stay(place, asked, plan);
+        }
+        if !plan.is_active {
+            return Answer::refused(&["MEC_PLAN_INACTIVE"]);
+        }
+        let tree = self.accounts[&asked.account].tree();
+        let is_given = |holding: &&Holding| {
+            let is_trial = self.shop.plan(holding.plan).is_some_and(|plan| plan.trial_days.is_some());
+            let began = holding.end.is_none_or(|end| end > holding.start);
+            let is_moved = holding.plan == plan.id && holding.start > self.now;
+            let is_own = holding.account == asked.account && (is_moved || old.is_some());
+            is_trial && began && !is_own && self.accounts[&holding.account].tree() == tree
+        };
+        if plan.trial_days.is_some() && self.holdings.iter().any(|holding| is_given(&holding)) {
+            return Answer::refused(&["MEC_TRIAL_USED"]);
+        }
+        let anchor = at_start.map_or(start, |place| self.holdings[place].anchor);
+        // A migration changes what is granted, not until when.
+        let end = match old.map(|place| &self.holdings[place]) {
+            Some(old) if asked.until.is_none() => old.end,
+            Some(old) => end_from(old.start, asked, plan),
+            None => end_from(start, asked, plan),
+        };
+        for place in 0..self.holdings.len() {
+            if mine(&self.holdings[place]) && self.holdings[place].end.is_none_or(|end| end > self.now) {
+                self.end_holding(place, from);
+            }
+        }
+        self.give(asked, plan, start, end, anchor)
+    }
+
+    /// It has it already: an end that was set is lifted, and what was to come after is dropped.
+    fn stay(&mut self, place: usize, asked: &Provision, plan: &Plan) -> Answer {
+        let holding = &self.holdings[place];
+        let (start, old, is_addon) = (holding.start, holding.end, holding.is_addon);
+        let end = end_from(start, asked, plan);
+        if old != end && !is_addon {
+            self.drop_scheduled(asked.account, start + 1);
+        }
+        let standing = self.standing_ids(place);
+        self.holdings[place].end = end;
+        if old != end {
+            for id in &standing {
+                self.row(*id).valid_until = end;
+            }
+        }
+        Answer::Number(i64::try_from(standing.len()).expect("few"))
+    }
+
+    fn provision_addon(&mut self, asked: &Provision, plan: &Plan, start: Time) -> Answer {
+        let is_it = |holding: &Holding| {
+            holding.account == asked.account
+                && holding.plan == plan.id
+                && holding.reference == asked.reference
+                && holding.is_addon
+        };
+        let current = self.holdings.iter().position(|holding| is_it(holding) && holding.holds(start.max(self.now)));
+        if let Some(place) = current.filter(|place| !self.given_by(*place).is_empty()) {
+            let holding = &self.holdings[place];
+            let end = end_from(holding.start, asked, plan);
+            if holding.quantity != asked.quantity || holding.end != end {
+                for id in self.standing_ids(place) {
+                    let row = self.row(id);
+                    let of = plan.templates.iter().find(|of| of.resource == row.resource && of.scope == row.scope);
+                    let quantity = of.map_or(Some(row.quantity), |template| times(template, plan, asked.quantity));
+                    let Some(quantity) = quantity else { return Answer::refused(&["MEC_BAD_QUANTITY"]) };
+                    (row.quantity, row.valid_until) = (quantity, end);
+                }
+            }
+            self.holdings[place].quantity = asked.quantity;
+            return self.stay(place, asked, plan);
+        }
+        if !plan.is_active {
+            return Answer::refused(&["MEC_PLAN_INACTIVE"]);
+        }
+        for template in &plan.templates {
+            if self.has_no_pool(asked.account, template) {
+                return Answer::refused(&["MEC_ADDON_NO_POOL"]);
+            }
+        }
+        let end = end_from(start, asked, plan);
+        let scheduled: Vec<usize> = (0..self.holdings.len())
+            .filter(|place| is_it(&self.holdings[*place]) && self.holdings[*place].start >= start)
+            .collect();
+        for place in scheduled {
+            self.end_holding(place, start);
+        }
+        if let Some(place) = current {
+            self.end_holding(place, start);
+        }
+        let anchor = self.current_plan(asked.account, self.now).map_or(start, |holding| holding.anchor);
+        self.give(asked, plan, start, end, anchor)
+    }
+
+    /// Whether the resource of a template is or will be limited, and nothing is there for an add-on to join.
+    fn has_no_pool(&self, account: Id, template: &Template) -> bool {
+        let path = &self.accounts[&account].path;
+        let standing = self
+            .rows
+            .values()
+            .filter(|row| row.resource == template.resource && row.source != Source::Addon && !row.is_over(self.now));
+        let rows: Vec<&Row> = standing.filter(|row| path.contains(&row.account)).collect();
+        let joins = rows.iter().any(|row| row.account == account && row.scope == template.scope);
+        !joins && rows.iter().any(|row| row.quantity.is_some())
+    }
+
+    fn give(&mut self, asked: &Provision, plan: &Plan, start: Time, end: Option<Time>, anchor: Time) -> Answer {
+        for template in &plan.templates {
+            let Some(quantity) = times(template, plan, asked.quantity) else { return Answer::refused(&["MEC_BAD_QUANTITY"]) };
+            let id = self.make();
+            let row = Row {
+                id,
+                account: asked.account,
+                resource: template.resource,
+                scope: template.scope,
+                quantity,
+                window: anchored(template.window, anchor),
+                source: if plan.is_addon { Source::Addon } else { Source::Plan },
+                plan: Some((plan.id, asked.reference, plan.version)),
+                priority: 0,
+                valid_from: start,
+                valid_until: end,
+                status: RowStatus::Active,
+                conditions: vec![],
+            };
+            self.rows.insert(id, row);
+            self.touched.push(id);
+        }
+        let number = i64::try_from(plan.templates.len()).expect("few");
+        self.holdings.push(Holding {
+            account: asked.account,
+            plan: plan.id,
+            reference: asked.reference,
+            quantity: asked.quantity,
+            anchor,
+            start,
+            end,
+            is_addon: plan.is_addon,
+        });
+        Answer::Number(number)
+    }
+
+    /// The rows of a holding that are not over.
+    fn given_by(&self, place: usize) -> Vec<&Row> {
+        let holding = &self.holdings[place];
+        self.rows.values().filter(|row| holding.gave(row) && !row.is_over(self.now)).collect()
+    }
+
+    fn standing_ids(&self, place: usize) -> Vec<Id> {
+        self.given_by(place).iter().map(|row| row.id).collect()
+    }
+
+    /// A row that is written.
+    fn row(&mut self, id: Id) -> &mut Row {
+        self.touched.push(id);
+        self.rows.get_mut(&id).expect("a row there is")
+    }
+
+    /// Base plans of an account that start at `from` or later never begin.
+    fn drop_scheduled(&mut self, account: Id, from: Time) {
+        for place in 0..self.holdings.len() {
+            let holding = &self.holdings[place];
+            if holding.account == account && !holding.is_addon && holding.start >= from && holding.start > self.now {
+                self.end_holding(place, self.now);
+            }
+        }
+    }
+
+    /// Ends a holding and its rows at `at`.
+    fn end_holding(&mut self, place: usize, at: Time) {
+        let at = at.max(self.now);
+        let ended = self.standing_ids(place).into_iter().filter(|id| self.rows[id].valid_until.is_none_or(|until| until > at));
+        for id in ended.collect::<Vec<_>>() {
+            self.end_row(id, at);
+        }
+        let holding = &mut self.holdings[place];
+        holding.end = Some(holding.end.map_or(at, |end| end.min(at)));
+    }
+
+    fn end_row(&mut self, id: Id, at: Time) {
+        let now = self.now;
+        let row = self.row(id);
+        if row.valid_until.is_none_or(|until| until > at) {
+            row.end(if row.valid_from >= at { now } else { at }, now);
+        }
+    }
+
+    pub(crate) fn cancel(&mut self, account: Id, plan: Code, reference: Option<Code>, at: Option<Time>) -> Answer {
+        let mut wrong = Vec::new();
+        if !self.accounts.contains_key(&account) {
+            wrong.push("MEC_ACCOUNT_NOT_FOUND");
+        }
+        if self.shop.plan(plan).is_none() {
+            wrong.push("MEC_PLAN_NOT_FOUND");
+        }
+        if !wrong.is_empty() {
+            return Answer::refused(&wrong);
+        }
+        let before = self.clone();
+        let at = at.unwrap_or(self.now).max(self.now);
+        let named = |of: Code, by: Code| of == plan && reference.is_none_or(|reference| reference == by);
+        let is_ended =
+            |row: &&Row| row.account == account && !row.is_over(self.now) && row.plan.is_some_and(|(of, by, _)| named(of, by));
+        let rows: Vec<Id> = self.rows.values().filter(is_ended).map(|row| row.id).collect();
+        for id in &rows {
+            self.end_row(*id, at);
+        }
+        let now = self.now;
+        let held =
+            self.holdings.iter_mut().filter(|holding| holding.account == account && named(holding.plan, holding.reference));
+        for holding in held.filter(|holding| holding.end.is_none_or(|end| end > now)) {
+            holding.end = Some(holding.end.map_or(at, |end| end.min(at)));
+        }
+        let ended = i64::try_from(rows.len()).expect("few");
+        self.note_limits(account, &before);
+        Answer::Number(ended)
+    }
+}
+
+/// A row keeps the anchor its plan had when it was made.
+const fn anchored(window: Option<Window>, anchor: Time) -> Window {
+    match window {
+        None => Window::Lifetime(None),
+        Some(Window::BillingMonth(None)) => Window::BillingMonth(Some(anchor)),
+        Some(Window::BillingYear(None)) => Window::BillingYear(Some(anchor)),
+        Some(window) => window,
+    }
+}
+
+/// Where it ends when it begins at `start`; nothing makes a trial longer.
+fn end_from(start: Time, asked: &Provision, plan: &Plan) -> Option<Time> {
+    let trial = plan.trial_days.map(|days| start + i64::from(days) * 86_400 * SECOND);
+    trial.into_iter().chain(asked.until).min()
+}
+
+/// A template's quantity, times what was asked where it says so; `Some(None)` is unlimited, `None` too much.
+fn times(template: &Template, plan: &Plan, by: i64) -> Option<Option<i64>> {
+    let Some(quantity) = template.quantity else { return Some(None) };
+    if !plan.is_addon && !template.per_quantity {
+        return Some(Some(quantity));
+    }
+    let product = i128::from(quantity) * i128::from(by);
+    let half = if product < 0 { -500_000 } else { 500_000 };
+    let rounded = (product + half) / 1_000_000;
+    i64::try_from(rounded).ok().filter(|rounded| *rounded < 1_000_000_000_000_000_000).map(Some)
+}

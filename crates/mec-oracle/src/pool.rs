@@ -1,0 +1,246 @@
+//! Design 1.3, steps 3 and 4: which rows apply at which level, which of them count as one limit, and by which rule.
+
+use std::collections::BTreeSet;
+
+use crate::amount::{Amount, amount};
+use crate::command::{Code, Id, Question, RowStatus, Time, Window};
+use crate::history::{Counter, Except};
+use crate::oracle::Oracle;
+use crate::row::{Account, Row, RuleRow, Source};
+use crate::shop::{Kind, Resource};
+use crate::window::{BEGINNING, Cut, FOREVER, cut, step};
+
+/// What counts as one limit.
+#[derive(Clone, Debug)]
+pub(crate) struct Pool {
+    pub(crate) level: usize,
+    pub(crate) rows: Vec<Id>,
+    pub(crate) counter: Counter,
+    pub(crate) shown: (Option<Time>, Option<Time>),
+    /// `None`: unlimited.
+    pub(crate) limit: Option<Amount>,
+    pub(crate) is_override: bool,
+    pub(crate) rule: Option<RuleRow>,
+    pub(crate) used: Amount,
+    pub(crate) reserved: Amount,
+    /// What it is decided with: used and reserved, or what of the leases stands in the way of a renewal.
+    pub(crate) taken: Amount,
+    /// Validity of a time_access pool.
+    pub(crate) access: Option<(Time, Option<Time>)>,
+}
+
+/// A level's say, or all levels'.
+#[derive(Clone, Debug)]
+pub(crate) enum Found {
+    Pools(Vec<Pool>),
+    Denied(&'static str, String),
+}
+
+struct LevelRows<'a> {
+    in_force: Vec<&'a Row>,
+    suspended: bool,
+    unmet: bool,
+    starts: Option<Time>,
+    expired: bool,
+    other_scope: bool,
+}
+
+impl Oracle {
+    /// The pools of every level, those of levels that deny left out.
+    pub(crate) fn pools(&self, question: &Question, resource: &Resource, now: Time, except: Except) -> Vec<Pool> {
+        let account = &self.accounts[&question.account];
+        let levels: Vec<_> = account.path.iter().map(|id| self.level(*id, question, now)).collect();
+        let (mut pools, mut alone) = (Vec::new(), Vec::new());
+        for (level, (id, rows)) in account.path.iter().zip(&levels).enumerate() {
+            let owner = &self.accounts[id];
+            let mut lone: Vec<(Cut, Vec<&Row>)> = Vec::new();
+            let scopes: BTreeSet<Option<Code>> = rows.in_force.iter().map(|row| row.scope).collect();
+            for scope in scopes {
+                let of_scope: Vec<&Row> = rows.in_force.iter().copied().filter(|row| row.scope == scope).collect();
+                let (pooled, left) = self.pools_of_scope(owner, resource, &of_scope, now);
+                for (cut, rows) in pooled {
+                    pools.push(self.pool(level, owner, resource, cut, &rows, now, except));
+                }
+                for row in left {
+                    add_to(&mut lone, (self.cut_of(row, owner, resource, now), row.scope), row);
+                }
+            }
+            alone.extend(lone.into_iter().map(|(cut, rows)| self.pool(level, owner, resource, cut, &rows, now, except)));
+        }
+        // An add-on that has nothing to add to never tightens what others limit.
+        if pools.is_empty() {
+            pools = alone;
+        }
+        pools.sort_by(|a, b| (a.level, &a.rows).cmp(&(b.level, &b.rows)));
+        pools
+    }
+
+    /// The pools, or why nothing is entitled.
+    pub(crate) fn found(&self, question: &Question, resource: &Resource, now: Time, except: Except) -> Found {
+        let account = &self.accounts[&question.account];
+        let levels: Vec<_> = account.path.iter().map(|id| self.level(*id, question, now)).collect();
+        if levels.iter().any(|level| level.in_force.is_empty() && level.suspended) {
+            return Found::Denied("entitlement_suspended", "Entitlement suspended".to_owned());
+        }
+        if levels.iter().any(|level| level.in_force.is_empty() && level.unmet) {
+            return Found::Denied("condition_not_met", "Condition not met".to_owned());
+        }
+        let pools = self.pools(question, resource, now, except);
+        if !pools.is_empty() {
+            return Found::Pools(pools);
+        }
+        if let Some(starts) = levels.iter().filter_map(|level| level.starts).min() {
+            let date = crate::window::wall_clock(chrono_tz::UTC, starts).date();
+            return Found::Denied("entitlement_not_started", format!("Entitlement starts {date}"));
+        }
+        if levels.iter().any(|level| level.expired) {
+            return if resource.kind == Kind::TimeAccess {
+                Found::Denied("access_expired", "Access expired".to_owned())
+            } else {
+                Found::Denied("entitlement_expired", "Entitlement expired".to_owned())
+            };
+        }
+        if levels.iter().any(|level| level.other_scope) {
+            return Found::Denied("no_entitlement_for_scope", "No entitlement for this scope".to_owned());
+        }
+        Found::Denied("no_entitlement", "No entitlement".to_owned())
+    }
+
+    fn level(&self, account: Id, question: &Question, now: Time) -> LevelRows<'_> {
+        let mut level =
+            LevelRows { in_force: vec![], suspended: false, unmet: false, starts: None, expired: false, other_scope: false };
+        let zone = self.zone(account);
+        for row in self.rows.values().filter(|row| row.account == account && row.resource == question.resource) {
+            if row.scope.is_some() && row.scope != question.scope {
+                level.other_scope = true;
+            } else if row.is_over(now) {
+                level.expired = true;
+            } else if row.valid_from > now {
+                level.starts = Some(level.starts.map_or(row.valid_from, |starts| starts.min(row.valid_from)));
+            } else if row.status == RowStatus::Suspended {
+                level.suspended = true;
+            } else if row.is_met(question, zone, now) {
+                level.in_force.push(row);
+            } else {
+                level.unmet = true;
+            }
+        }
+        level
+    }
+
+    /// Pools of one scope at one level, and add-ons that found none.
+    fn pools_of_scope<'a>(
+        &self,
+        owner: &Account,
+        resource: &Resource,
+        rows: &[&'a Row],
+        now: Time,
+    ) -> (Vec<(Cut, Vec<&'a Row>)>, Vec<&'a Row>) {
+        let best = rows.iter().filter(|row| row.source == Source::Override).max_by_key(|row| (row.priority, row.id));
+        if let Some(row) = best {
+            return (vec![(self.cut_of(row, owner, resource, now), vec![row])], vec![]);
+        }
+        let mut pools: Vec<(Cut, Vec<&Row>)> = Vec::new();
+        for row in rows.iter().filter(|row| row.source != Source::Addon) {
+            add_to(&mut pools, (self.cut_of(row, owner, resource, now), row.scope), row);
+        }
+        let mut alone = Vec::new();
+        for row in rows.iter().filter(|row| row.source == Source::Addon) {
+            let wished = self.cut_of(row, owner, resource, now);
+            let same = pools.iter().position(|(cut, _)| *cut == wished);
+            // Of equally long ones the newest.
+            let longest = || (0..pools.len()).max_by_key(|place| pools[*place].0.length());
+            match same.or_else(longest) {
+                Some(place) => pools[place].1.push(row),
+                None => alone.push(*row),
+            }
+        }
+        (pools, alone)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "it is the constructor")]
+    fn pool(
+        &self,
+        level: usize,
+        owner: &Account,
+        resource: &Resource,
+        cut: Cut,
+        rows: &[&Row],
+        now: Time,
+        except: Except,
+    ) -> Pool {
+        let mut rows = rows.to_vec();
+        // What an add-on was added to speaks for the pool.
+        rows.sort_by_key(|row| (row.source == Source::Addon, row.id));
+        let counter = Counter { account: owner.id, resource: resource.code, scope: rows[0].scope, cut };
+        let factor = self.shop.factor(resource.unit).expect("a unit of the shop");
+        let is_unlimited = rows.iter().any(|row| row.quantity.is_none());
+        let sum = rows.iter().filter_map(|row| row.quantity).fold(Amount::ZERO, |sum, each| sum + amount(each, factor));
+        let is_access = resource.kind == Kind::TimeAccess;
+        let last = rows.iter().max_by_key(|row| row.valid_until.unwrap_or(FOREVER)).expect("a pool has a row");
+        let used = match resource.kind {
+            Kind::Concurrency => self.leased(&counter, now),
+            _ => self.used(&counter, now),
+        };
+        let reserved = self.held_except(&counter, now, except);
+        let taken = match except {
+            Except::Lease(id) => self.in_the_way(&counter, now, id),
+            _ => &used + &reserved,
+        };
+        Pool {
+            level,
+            rows: rows.iter().map(|row| row.id).collect(),
+            shown: shown(cut, rows[0].window, now),
+            limit: if is_unlimited || is_access { None } else { Some(sum) },
+            is_override: rows[0].source == Source::Override,
+            rule: self.rule(owner.id, resource.code, now).cloned(),
+            used,
+            reserved,
+            taken,
+            access: is_access.then_some((last.valid_from, last.valid_until)),
+            counter,
+        }
+    }
+
+    /// The window of a row that holds `at`.
+    pub(crate) fn cut_of(&self, row: &Row, owner: &Account, resource: &Resource, at: Time) -> Cut {
+        if resource.kind != Kind::Cumulative {
+            return Cut::ALWAYS;
+        }
+        let anchor = self.current_plan(owner.id, self.now).map_or(row.valid_from, |holding| holding.anchor);
+        cut(row.window, self.zone(owner.id), anchor, at)
+    }
+
+    /// The most specific rule for pools of this account.
+    fn rule(&self, account: Id, resource: Code, now: Time) -> Option<&RuleRow> {
+        let plan = self.current_plan(account, now).map(|holding| holding.plan);
+        let fits = |row: &&RuleRow| {
+            row.rule.is_active
+                && row.rule.resource == resource
+                && row.rule.account.is_none_or(|of| of == account)
+                && row.rule.plan.is_none_or(|of| Some(of) == plan)
+        };
+        let specific = |row: &&RuleRow| (row.rule.account.is_some(), row.rule.plan.is_some(), row.rule.priority, row.id);
+        self.rules.iter().filter(fits).max_by_key(specific)
+    }
+}
+
+fn add_to<'a>(pools: &mut Vec<(Cut, Vec<&'a Row>)>, (cut, scope): (Cut, Option<Code>), row: &'a Row) {
+    match pools.iter_mut().find(|(of, rows)| *of == cut && rows[0].scope == scope) {
+        Some((_, rows)) => rows.push(row),
+        None => pools.push((cut, vec![row])),
+    }
+}
+
+/// Start and end of a window as answers show them.
+fn shown(cut: Cut, window: Window, now: Time) -> (Option<Time>, Option<Time>) {
+    match (cut, window) {
+        (_, Window::Period(start, end)) => (Some(start), Some(end)),
+        (Cut::Span(start, end), _) => ((start != BEGINNING).then_some(start), (end != FOREVER).then_some(end)),
+        (Cut::Rolling(seconds), _) => {
+            // From the oldest step that counts to the end of the present one.
+            let (step, oldest) = (step(seconds), now - seconds * crate::command::SECOND);
+            (Some(oldest.div_euclid(step) * step), Some((now.div_euclid(step) + 1) * step))
+        }
+    }
+}
