@@ -30,7 +30,7 @@ impl GivenArguments {
     /// # Errors
     /// PGRST102 for broken JSON or another content type.
     pub fn of_body(content_type: Option<&str>, bytes: &[u8]) -> Result<Self, QueryError> {
-        let values = match ContentType::of_header(content_type)? {
+        let values = match ContentType::of_body(content_type, bytes)? {
             ContentType::Form => return Ok(Self { values: form_row(bytes), json_body: false }),
             ContentType::Csv => {
                 return Err(QueryError::invalid_body("Content-Type not acceptable: text/csv"));
@@ -82,7 +82,13 @@ impl Call {
             }
         };
         let names: Vec<&str> = given.values.keys().map(String::as_str).collect();
-        Err(QueryError::no_function(name, &names, given.json_body, meant))
+        let is_unlike_any = meant.is_none();
+        let error = QueryError::no_function(name, &names, given.json_body, meant);
+        if is_unlike_any {
+            let names: Vec<&str> = catalogue.functions().iter().map(|function| function.name).collect();
+            return Err(error.with_hint_if(hint::all_of("The functions are", &names)));
+        }
+        Err(error)
     }
 
     /// The function called.
@@ -188,7 +194,7 @@ mod tests {
                 r#"{"a":1}"#,
                 "Could not find the function public.zzz(a) in the schema cache",
                 "Searched for the function public.zzz with parameter a or with a single unnamed json/jsonb parameter, but no matches were found in the schema cache.",
-                None,
+                Some("The functions are: check_entitlement, ping"),
             ),
         ] {
             let error = call(name, body).expect_err("fits nothing");

@@ -22,6 +22,16 @@ pub(crate) enum ContentType {
 }
 
 impl ContentType {
+    /// The same for a body; what curl sends where no header is given is told from a form.
+    pub(crate) fn of_body(header: Option<&str>, bytes: &[u8]) -> Result<Self, QueryError> {
+        let found = Self::of_header(header)?;
+        if found == Self::Form && matches!(bytes.trim_ascii_start().first(), Some(b'{' | b'[')) {
+            return Err(QueryError::invalid_body("The body is JSON and its Content-Type is application/x-www-form-urlencoded")
+                .with_hint("Send the header Content-Type: application/json (curl: -H 'Content-Type: application/json')"));
+        }
+        Ok(found)
+    }
+
     /// Reads the header; JSON where there is none.
     pub(crate) fn of_header(header: Option<&str>) -> Result<Self, QueryError> {
         let name = header.unwrap_or_default().split(';').next().unwrap_or_default().trim();
@@ -60,7 +70,7 @@ impl Body {
     /// # Errors
     /// PGRST102 for a content type that is none of JSON, CSV and form, and for a body that is not of its type.
     pub fn parse(content_type: Option<&str>, bytes: &[u8], columns: Option<&[String]>) -> Result<Self, QueryError> {
-        let body = match ContentType::of_header(content_type)? {
+        let body = match ContentType::of_body(content_type, bytes)? {
             ContentType::Json => Self::of_json(bytes, columns)?,
             ContentType::Csv => Self::of_rows(csv_rows(bytes)?, columns, false)?,
             ContentType::Form => Self::of_rows(vec![form_row(bytes)], columns, false)?,
@@ -81,7 +91,10 @@ impl Body {
     /// # Errors
     /// PGRST204 for the first key that is none.
     pub fn against(self, table: &Arc<Table>) -> Result<Sent, QueryError> {
-        let position = |key: &String| table.position(key).ok_or_else(|| QueryError::unknown_body_column(table.name, key));
+        let position = |key: &String| {
+            let unknown = || QueryError::unknown_body_column(table.name, key).with_hint_if(table.column_names());
+            table.position(key).ok_or_else(unknown)
+        };
         let columns = self.keys.iter().map(position).collect::<Result<Vec<_>, _>>()?;
         Ok(Sent { table: Arc::clone(table), columns, rows: self.rows, is_object: self.is_object })
     }
@@ -206,7 +219,7 @@ mod tests {
             (csv, "a,b\n1\n", None, Err("All lines must have same number of fields")),
             (csv, "", None, Err("Empty or invalid csv")),
             (form, "a=1&b=x+y%26", None, Ok(r#"a,b ["1","x y&"]"#)),
-            (form, r#"{"a":1}"#, None, Ok(r#"{"a":1} [""]"#)),
+            (form, r#" {"a":1}"#, None, Err("The body is JSON and its Content-Type is application/x-www-form-urlencoded")),
             (Some("text/xml"), "", None, Err("Content-Type not acceptable: text/xml")),
         ] {
             assert_eq!(read(content_type, text, columns), wanted.map(str::to_owned).map_err(str::to_owned), "{text}");

@@ -1,9 +1,17 @@
 //! "Perhaps you meant …": the nearest known name to one that was mistyped.
 
-/// Similarity a table, function or relation must reach to be suggested, in percent.
+/// Names that a hint lists; more would not be read.
+const LISTED_MAX: usize = 40;
+
+/// `what`: all of `names`, where there are few enough to be read.
+pub(crate) fn all_of(what: &str, names: &[&str]) -> Option<String> {
+    (names.len() <= LISTED_MAX).then(|| format!("{what}: {}", names.join(", ")))
+}
+
+/// Similarity a table or function must reach to be suggested, in percent.
 const SIMILAR_PERCENT: usize = 75;
 
-/// The most similar of `names` at 75 % or more, as PostgREST suggests tables, functions and relations.
+/// The most similar of `names` at 75 % or more, as PostgREST suggests tables and functions.
 pub fn similar<'a>(asked: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     similar_at(SIMILAR_PERCENT, asked, names)
 }

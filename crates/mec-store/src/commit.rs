@@ -1,7 +1,7 @@
 //! What a lane hands to the store: everything one batch changes.
 
 use mec_kernel::{
-    AccountId, CatalogueChange, Code, Decision, DecisionId, EntitlementId, Head, Quantity, RuleId, Time, Total, WindowKey,
+    AccountId, CatalogueChange, Code, Decision, DecisionId, EntitlementId, Head, Limit, RuleId, Time, Total, WindowKey,
     WindowTotal, Write,
 };
 
@@ -72,8 +72,8 @@ pub struct DecisionRow {
     pub scope: Option<Code>,
     /// What was asked for.
     pub operation: Operation,
-    /// How much was asked for, in the unit it was asked in; `None` where the caller asked how the account stands.
-    pub requested: Option<Quantity>,
+    /// How much was asked for, in the resource's canonical unit; `None` where the caller asked how the account stands.
+    pub requested: Option<Total>,
     /// The decision.
     pub decision: Decision,
     /// Why, in words.
@@ -87,8 +87,10 @@ pub struct DecisionRow {
     /// The limit of the binding pool, in the resource's canonical unit; `None`: unlimited, or not entitled.
     pub allowed: Option<Total>,
     /// What of it was used, in the canonical unit; `None`: not entitled. A total beyond 64 bits of millionths is kept as
-    /// the largest there is, as is the limit.
+    /// the largest there is, as are the limit and what was asked for.
     pub used: Option<Total>,
+    /// Every pool considered, where a trace is kept.
+    pub limits: Vec<Limit>,
     /// The request's id, as its answer's `X-Request-Id` shows it.
     pub request_id: Option<Code>,
     /// The instant it was decided at.

@@ -1,5 +1,7 @@
 //! How a store fails. Every message is for an operator and says what to do.
 
+use tokio_postgres::error::SqlState;
+
 /// A store that cannot be used or read.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -30,6 +32,20 @@ pub enum StoreError {
     /// SQLite says no.
     #[error("SQLite: {0}")]
     Sqlite(#[from] rusqlite::Error),
+    /// PostgreSQL says no.
+    #[error("PostgreSQL: {}", said(.0))]
+    Postgres(#[source] Box<tokio_postgres::Error>),
+    /// There is no connection to the server.
+    #[error("{address} cannot be reached: {problem}; see that the server runs and that address, user and password are right")]
+    Unreachable {
+        /// Where it should be.
+        address: String,
+        /// Why not.
+        problem: String,
+    },
+    /// The server took longer to answer than it allows itself.
+    #[error("the database server does not answer")]
+    Silent,
     /// The file system says no.
     #[error("{path}: {error}")]
     File {
@@ -41,6 +57,29 @@ pub enum StoreError {
     /// The caller of a scan ended it.
     #[error("{0}")]
     Stopped(String),
+}
+
+impl From<tokio_postgres::Error> for StoreError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        match error.code() {
+            Some(&SqlState::QUERY_CANCELED) => Self::TimedOut,
+            _ => Self::Postgres(Box::new(error)),
+        }
+    }
+}
+
+/// What the server said, with its code; or what happened to the connection.
+fn said(error: &tokio_postgres::Error) -> String {
+    match error.as_db_error() {
+        Some(said) => {
+            let detail = said.detail().map(|detail| format!(" ({detail})")).unwrap_or_default();
+            format!("{}{detail} [{}]", said.message(), said.code().code())
+        }
+        None => {
+            let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+            format!("{error}{cause}")
+        }
+    }
 }
 
 /// How a commit failed.

@@ -5,12 +5,20 @@
 //!
 //! Never in here: a rule, HTTP, a clock a decision depends on.
 
+mod audit;
 mod commit;
 mod condition;
+mod dialect;
 mod error;
+mod fault;
 mod json;
+pub mod postgres;
+mod read;
+mod render;
+mod rows;
 mod scan;
 pub mod sqlite;
+mod stored;
 pub mod tables;
 mod usage;
 mod verify;
@@ -18,13 +26,15 @@ mod verify;
 pub use commit::{Commit, DecisionRow, Operation};
 pub use condition::ConditionRow;
 pub use error::{CommitError, StoreError};
+pub use fault::{Fault, Faults};
+pub use json::limits_json;
 pub use scan::{EventCursor, EventFilter};
 pub use usage::{UsageBucket, UsageQuery};
 pub use verify::{Finding, Progress, Report};
 
 use std::time::Duration;
 
-use mec_kernel::{AccountId, Catalogue, Fact, Head, LedgerEvent, Need, Time, TreeId};
+use mec_kernel::{AccountId, Catalogue, Fact, Head, LedgerEvent, Need, Node, Time, TreeId};
 use mec_query::{Fetched, Filter, Read, Table, Value};
 
 /// Where everything is kept.
@@ -32,6 +42,8 @@ use mec_query::{Fetched, Filter, Read, Table, Value};
 pub enum Store {
     /// One file, owned by this process.
     Sqlite(sqlite::Sqlite),
+    /// A database of a server, owned by nobody.
+    Postgres(postgres::Postgres),
 }
 
 /// The one writing connection of a store (or one of several, on a database server).
@@ -39,12 +51,14 @@ pub enum Store {
 pub enum Writer {
     /// The file's only writer.
     Sqlite(sqlite::Writer),
+    /// One of any number of connections.
+    Postgres(postgres::Writer),
 }
 
 /// How a store is opened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct OpenOptions {
-    /// Whether a store that does not exist is made, and an older schema migrated.
+    /// Whether a store that does not exist is made, and an older schema migrated; otherwise both are refused.
     pub create: bool,
     /// The longest a read may take.
     pub read_timeout: Duration,
@@ -52,34 +66,37 @@ pub struct OpenOptions {
     pub readers: usize,
     /// What to tell a second process that finds this store owned (the address this one listens on, if any).
     pub note: String,
+    /// What a test lets go wrong; nothing by default.
+    pub faults: Faults,
 }
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        Self { create: true, read_timeout: Duration::from_secs(10), readers: 2, note: String::new() }
+        Self { create: true, read_timeout: Duration::from_secs(10), readers: 2, note: String::new(), faults: Faults::default() }
     }
 }
 
 impl Store {
-    /// Opens `url` (`sqlite:PATH`), migrates it where needed, and takes it for this process.
+    /// Opens `url` (`sqlite:PATH` or `postgres://…`), makes or migrates it where it may and must, and takes it for this process.
     ///
     /// # Errors
     /// [`StoreError::Unusable`] with a sentence that says what to do: another process owns the file, it is not a MEC
-    /// file, its schema is newer than this program, the SQLite library is unsuitable, the URL is not understood.
+    /// file, its schema is newer than this program (or older, where it may not be migrated), the SQLite library is unsuitable, the URL is not understood.
     pub fn open(url: &str, options: &OpenOptions) -> Result<(Self, Writer), StoreError> {
         match url.split_once(':') {
             Some(("sqlite", path)) if !path.is_empty() => {
                 let (store, writer) = sqlite::Sqlite::open(path.strip_prefix("//").unwrap_or(path).as_ref(), options)?;
                 Ok((Self::Sqlite(store), Writer::Sqlite(writer)))
             }
-            Some(("postgres" | "postgresql", _)) => Err(StoreError::Unusable(
-                "this version of mec keeps its data in SQLite only; use --store sqlite:mec.db".to_owned(),
-            )),
-            _ => Err(StoreError::Unusable(format!("\"{url}\" is not a store; use sqlite:PATH, for example sqlite:mec.db"))),
+            Some(("postgres" | "postgresql", _)) => {
+                let (store, writer) = postgres::Postgres::open(url, options)?;
+                Ok((Self::Postgres(store), Writer::Postgres(writer)))
+            }
+            _ => Err(not_a_store(url)),
         }
     }
 
-    /// Opens `url` (`sqlite:PATH`) to read it, beside the process that may own it, and reads its catalogue. It is not
+    /// Opens `url` (`sqlite:PATH` or `postgres://…`) to read it, beside the process that may own it, and reads its catalogue. It is not
     /// locked, made or migrated.
     ///
     /// # Errors
@@ -92,7 +109,11 @@ impl Store {
                 let (store, catalogue) = sqlite::Sqlite::open_read_only(path.as_ref(), &OpenOptions::default())?;
                 Ok((Self::Sqlite(store), catalogue))
             }
-            _ => Err(StoreError::Unusable(format!("\"{url}\" is not a store; use sqlite:PATH, for example sqlite:mec.db"))),
+            Some(("postgres" | "postgresql", _)) => {
+                let (store, catalogue) = postgres::Postgres::open_read_only(url, &OpenOptions::default())?;
+                Ok((Self::Postgres(store), catalogue))
+            }
+            _ => Err(not_a_store(url)),
         }
     }
 
@@ -103,6 +124,29 @@ impl Store {
     pub fn account_linked(&self, source: &str, external_id: &str) -> Result<Option<AccountId>, StoreError> {
         match self {
             Self::Sqlite(store) => store.account_linked(source, external_id),
+            Self::Postgres(store) => store.account_linked(source, external_id),
+        }
+    }
+
+    /// The account with its entitlements, plans and rules, and none of its counters; `None` where there is none.
+    ///
+    /// # Errors
+    /// Where the store cannot be read, or not in time.
+    pub fn account(&self, id: AccountId) -> Result<Option<Node>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.account(id),
+            Self::Postgres(store) => store.account(id),
+        }
+    }
+
+    /// Which catalogue codes rows of customers refer to. It may take as long as it needs.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn in_use(&self) -> Result<mec_kernel::InUse, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.in_use(),
+            Self::Postgres(store) => store.in_use(),
         }
     }
 
@@ -113,6 +157,7 @@ impl Store {
     pub fn ping(&self) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(store) => store.ping(),
+            Self::Postgres(store) => store.ping(),
         }
     }
 
@@ -123,6 +168,7 @@ impl Store {
     pub fn fetch(&self, read: &Read) -> Result<Fetched, StoreError> {
         match self {
             Self::Sqlite(store) => store.fetch(read),
+            Self::Postgres(store) => store.fetch(read),
         }
     }
 
@@ -133,6 +179,7 @@ impl Store {
     pub fn count(&self, table: &Table, filter: &Filter) -> Result<u64, StoreError> {
         match self {
             Self::Sqlite(store) => store.count(table, filter),
+            Self::Postgres(store) => store.count(table, filter),
         }
     }
 
@@ -144,6 +191,18 @@ impl Store {
     pub fn keys(&self, table: &Table, filter: &Filter, max: usize) -> Result<Vec<Vec<Value>>, StoreError> {
         match self {
             Self::Sqlite(store) => store.keys(table, filter, max),
+            Self::Postgres(store) => store.keys(table, filter, max),
+        }
+    }
+
+    /// How many rows of the decision log were decided before `before`. It may take as long as it needs.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn count_decisions(&self, before: Time) -> Result<u64, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.count_decisions(before),
+            Self::Postgres(store) => store.count_decisions(before),
         }
     }
 
@@ -160,6 +219,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(store) => store.each_event(filter, catalogue, each),
+            Self::Postgres(store) => store.each_event(filter, catalogue, each),
         }
     }
 
@@ -171,6 +231,7 @@ impl Store {
     pub fn verify(&self, catalogue: &Catalogue, now: Time, progress: &mut dyn FnMut(Progress)) -> Result<Report, StoreError> {
         match self {
             Self::Sqlite(store) => store.verify(catalogue, now, progress),
+            Self::Postgres(store) => store.verify(catalogue, now, progress),
         }
     }
 
@@ -182,8 +243,16 @@ impl Store {
     pub fn usage(&self, query: &UsageQuery<'_>, catalogue: &Catalogue) -> Result<Vec<UsageBucket>, StoreError> {
         match self {
             Self::Sqlite(store) => store.usage(query, catalogue),
+            Self::Postgres(store) => store.usage(query, catalogue),
         }
     }
+}
+
+fn not_a_store(url: &str) -> StoreError {
+    let scheme = url.split_once(':').map_or(url, |(scheme, _)| scheme);
+    StoreError::Unusable(format!(
+        "\"{scheme}\" is no kind of store; use sqlite:PATH, for example sqlite:mec.db, or postgres://USER@HOST/DATABASE"
+    ))
 }
 
 impl Writer {
@@ -195,6 +264,7 @@ impl Writer {
     pub async fn heads(&mut self, trees: &[TreeId]) -> Result<Vec<(Head, bool)>, StoreError> {
         match self {
             Self::Sqlite(writer) => writer.heads(trees),
+            Self::Postgres(writer) => writer.heads(trees).await,
         }
     }
 
@@ -211,6 +281,7 @@ impl Writer {
     ) -> Result<Vec<Fact>, StoreError> {
         match self {
             Self::Sqlite(writer) => needs.iter().map(|need| writer.look_up(tree, need, catalogue, now)).collect(),
+            Self::Postgres(writer) => writer.look_up(tree, needs, catalogue, now).await,
         }
     }
 
@@ -226,6 +297,7 @@ impl Writer {
     ) -> Result<Vec<(TreeId, Fact)>, StoreError> {
         match self {
             Self::Sqlite(writer) => writer.look_up_many(needs, catalogue, now),
+            Self::Postgres(writer) => writer.look_up_many(needs, catalogue, now).await,
         }
     }
 
@@ -237,6 +309,7 @@ impl Writer {
     pub async fn prune_decisions(&mut self, before: Time, rows_max: usize) -> Result<usize, CommitError> {
         match self {
             Self::Sqlite(writer) => writer.prune_decisions(before, rows_max),
+            Self::Postgres(writer) => writer.prune_decisions(before, rows_max).await,
         }
     }
 
@@ -247,6 +320,19 @@ impl Writer {
     pub async fn commit(&mut self, commit: &Commit) -> Result<(), CommitError> {
         match self {
             Self::Sqlite(writer) => writer.commit(commit),
+            Self::Postgres(writer) => writer.commit(commit).await,
+        }
+    }
+
+    /// Fetches what `read` asks for, as it is between two commits: a lane reads here what the commit it prepares builds
+    /// on, and waits for no other reader.
+    ///
+    /// # Errors
+    /// As [`Store::fetch`]; [`StoreError::TimedOut`] after two seconds, because everything else waits meanwhile.
+    pub fn fetch(&mut self, read: &Read) -> Result<Fetched, StoreError> {
+        match self {
+            Self::Sqlite(writer) => writer.fetch(read),
+            Self::Postgres(writer) => writer.fetch(read),
         }
     }
 
@@ -254,6 +340,18 @@ impl Writer {
     pub async fn abort(&mut self) {
         match self {
             Self::Sqlite(writer) => writer.abort(),
+            Self::Postgres(writer) => writer.abort().await,
+        }
+    }
+
+    /// Ends: what is committed is in the store's one file, which can be copied from then on.
+    ///
+    /// # Errors
+    /// Where the file could not be tidied; nothing is lost, the next process finds it beside the file.
+    pub async fn close(self) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(writer) => writer.close(),
+            Self::Postgres(writer) => writer.close().await,
         }
     }
 
@@ -264,6 +362,7 @@ impl Writer {
     pub async fn catalogue(&mut self) -> Result<Catalogue, StoreError> {
         match self {
             Self::Sqlite(writer) => writer.catalogue(),
+            Self::Postgres(writer) => writer.catalogue().await,
         }
     }
 
@@ -274,6 +373,7 @@ impl Writer {
     pub async fn in_use(&mut self) -> Result<mec_kernel::InUse, StoreError> {
         match self {
             Self::Sqlite(writer) => writer.in_use(),
+            Self::Postgres(writer) => writer.in_use().await,
         }
     }
 }

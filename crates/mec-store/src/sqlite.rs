@@ -11,13 +11,15 @@ mod functions;
 mod ledger;
 mod look_up;
 mod migrate;
+mod plain;
 mod read;
-mod render;
 mod rows;
 mod scan;
 mod stored;
 mod usage;
 mod verify;
+
+pub use plain::{PlainTable, PlainTables, RowWrite, RowWriteError, RowsWritten};
 
 use std::fs::File;
 use std::io::{Read, Seek, Write as _};
@@ -29,13 +31,15 @@ use std::time::{Duration, Instant};
 use mec_kernel::{AccountId, Catalogue, Head, Time, TreeId};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
-use crate::{OpenOptions, StoreError};
+use crate::{Faults, OpenOptions, StoreError};
 
 /// Files of MEC carry it in their header (`PRAGMA application_id`): "MEC1".
 const APPLICATION_ID: i32 = 0x4d45_4331;
 /// Older libraries can corrupt a file in WAL mode.
 const SQLITE_VERSION_MIN: i32 = 3_051_003;
 const STATEMENTS_CACHED: usize = 128;
+/// The longest the writer may look for the rows of a table write: every command waits meanwhile.
+const WRITER_READ_TIMEOUT: Duration = Duration::from_secs(2);
 /// Whoever asks for the owner holds the lock for a moment; an owner keeps it. So a held lock is tried again so often.
 const LOOKS_MAX: usize = 5;
 const LOOK_TIME: Duration = Duration::from_millis(10);
@@ -55,6 +59,9 @@ pub struct Sqlite {
 pub struct Writer {
     connection: Connection,
     path: PathBuf,
+    faults: Faults,
+    /// Whether a test has filled the disk.
+    is_full: bool,
 }
 
 /// Read-only connections, lent one at a time.
@@ -65,7 +72,7 @@ struct Readers {
 }
 
 impl Sqlite {
-    /// Opens the file, migrates it, and takes it for this process.
+    /// Opens the file, makes or migrates it where it may, and takes it for this process.
     pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<(Self, Writer), StoreError> {
         if rusqlite::version_number() < SQLITE_VERSION_MIN {
             return Err(StoreError::Unusable(format!(
@@ -81,10 +88,17 @@ impl Sqlite {
             )));
         }
         let lock = take(path, &options.note)?;
-        let mut connection = Connection::open(path)?;
-        configure(&connection)?;
-        migrate::check_ours(&connection, path)?;
-        migrate::run(&mut connection, path)?;
+        let made = if options.create { OpenFlags::SQLITE_OPEN_CREATE } else { OpenFlags::empty() };
+        let mut connection =
+            Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | made)?;
+        if options.create {
+            migrate::check_ours(&connection, path)?;
+            configure(&connection)?;
+            migrate::run(&mut connection, path)?;
+        } else {
+            migrate::check_current(&connection, path)?;
+            configure(&connection)?;
+        }
         let readers: Result<Vec<_>, StoreError> = (0..options.readers.max(1)).map(|_| open_reader(path)).collect();
         let store = Self {
             path: path.to_owned(),
@@ -92,7 +106,7 @@ impl Sqlite {
             read_timeout: options.read_timeout,
             _lock: Some(lock),
         };
-        Ok((store, Writer { connection, path: path.to_owned() }))
+        Ok((store, Writer { connection, path: path.to_owned(), faults: options.faults.clone(), is_full: false }))
     }
 
     /// Opens the file to read it beside the process that owns it, which is not asked: no lock, no migration.
@@ -114,22 +128,10 @@ impl Sqlite {
     /// Lends a read-only connection to `read`, which may take as long as `read_timeout`.
     pub(crate) fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let mut connection = self.readers.borrow();
-        let end = Instant::now() + self.read_timeout;
         // A panic must not cost the others a connection.
-        let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| {
-            connection.progress_handler(10_000, Some(move || Instant::now() > end))?;
-            read(&connection)
-        }));
+        let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| read_within(self.read_timeout, &mut connection, read)));
         self.readers.give_back(connection);
-        match outcome {
-            Ok(Err(StoreError::Sqlite(rusqlite::Error::SqliteFailure(error, _))))
-                if error.code == rusqlite::ErrorCode::OperationInterrupted =>
-            {
-                Err(StoreError::TimedOut)
-            }
-            Ok(outcome) => outcome,
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
+        outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 
     pub(crate) fn account_linked(&self, source: &str, external_id: &str) -> Result<Option<AccountId>, StoreError> {
@@ -191,6 +193,17 @@ impl Writer {
         Ok(heads)
     }
 
+    /// Moves what is committed from the log beside the file into the file, and leaves the log empty.
+    pub(crate) fn close(mut self) -> Result<(), StoreError> {
+        self.abort();
+        let is_busy: bool = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        if is_busy {
+            let reason = "a reader did not end in time; copy it together with its -wal file";
+            return Err(StoreError::Stopped(format!("{}: {reason}", self.path.display())));
+        }
+        Ok(())
+    }
+
     pub(crate) fn abort(&mut self) {
         if !self.connection.is_autocommit()
             && let Err(error) = self.connection.execute_batch("ROLLBACK")
@@ -200,11 +213,15 @@ impl Writer {
     }
 }
 
-/// Takes the lock file; says whose the store is where somebody else has it.
-fn take(path: &Path, note: &str) -> Result<File, StoreError> {
+fn lock_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
-    let lock_path = PathBuf::from(name);
+    name.into()
+}
+
+/// Takes the lock file; says whose the store is where somebody else has it.
+fn take(path: &Path, note: &str) -> Result<File, StoreError> {
+    let lock_path = lock_path(path);
     let failed = |error| StoreError::File { path: lock_path.display().to_string(), error };
     let mut file = File::options().create(true).truncate(false).read(true).write(true).open(&lock_path).map_err(failed)?;
     let mut locked = file.try_lock();
@@ -239,9 +256,7 @@ fn take(path: &Path, note: &str) -> Result<File, StoreError> {
 /// # Errors
 /// Where the lock file cannot be read.
 pub fn owner(path: &Path) -> Result<Option<String>, StoreError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let lock_path = PathBuf::from(name);
+    let lock_path = lock_path(path);
     let failed = |error| StoreError::File { path: lock_path.display().to_string(), error };
     let mut file = match File::options().read(true).write(true).open(&lock_path) {
         Ok(file) => file,
@@ -299,9 +314,7 @@ fn configure(connection: &Connection) -> Result<(), StoreError> {
     connection.pragma_update(None, "recursive_triggers", "ON")?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "cache_size", -65_536)?;
-    plan_once(connection)?;
-    rows::add_functions(connection)?;
-    Ok(())
+    add_functions(connection)
 }
 
 fn open_reader(path: &Path) -> Result<Connection, StoreError> {
@@ -309,10 +322,34 @@ fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.pragma_update(None, "query_only", "ON")?;
-    rows::add_functions(&connection)?;
-    functions::add_to(&connection)?;
-    plan_once(&connection)?;
+    add_functions(&connection)?;
     Ok(connection)
+}
+
+fn add_functions(connection: &Connection) -> Result<(), StoreError> {
+    plan_once(connection)?;
+    rows::add_functions(connection)?;
+    functions::add_to(connection)
+}
+
+/// Reads for as long as `timeout`.
+fn read_within<T>(
+    timeout: Duration,
+    connection: &mut Connection,
+    read: impl FnOnce(&Connection) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let end = Instant::now() + timeout;
+    connection.progress_handler(10_000, Some(move || Instant::now() > end))?;
+    let outcome = read(connection);
+    connection.progress_handler(0, None::<fn() -> bool>)?;
+    match outcome {
+        Err(StoreError::Sqlite(rusqlite::Error::SqliteFailure(error, _)))
+            if error.code == rusqlite::ErrorCode::OperationInterrupted =>
+        {
+            Err(StoreError::TimedOut)
+        }
+        outcome => outcome,
+    }
 }
 
 /// A statement's plan never depends on what is bound to it: without this, a cached statement with a join is prepared

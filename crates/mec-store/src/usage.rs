@@ -1,6 +1,8 @@
 //! How much was used in which stretch of time.
 
-use mec_kernel::{AccountId, Amount, Code, Time};
+use std::collections::BTreeMap;
+
+use mec_kernel::{AccountId, Amount, Code, HOUR, HourSum, Time};
 
 /// What is to be summed.
 #[derive(Clone, Copy, Debug)]
@@ -30,4 +32,56 @@ pub struct UsageBucket {
     pub overage: Amount,
     /// How many events were summed.
     pub events: i64,
+}
+
+/// What is read of the ledger: use of a resource, all of it or one scope, in `[from, to)`.
+#[derive(Clone, Copy)]
+pub(crate) struct Stretch<'a> {
+    pub(crate) account: AccountId,
+    pub(crate) resource: &'a Code,
+    pub(crate) scope: Option<&'a Code>,
+    pub(crate) from: Time,
+    pub(crate) to: Time,
+}
+
+/// One event's share.
+pub(crate) struct Use {
+    pub(crate) at: Time,
+    pub(crate) amount: Amount,
+    /// By the account itself, not by one below it.
+    pub(crate) is_own: bool,
+}
+
+/// The first and the last hour's edge between which whole hours lie; what is before and after them is cut. The first
+/// is after the last where no whole hour lies in `[from, to)`.
+pub(crate) fn whole_hours(from: Time, to: Time) -> (Time, Time) {
+    let first = if from == from.hour() || !from.is_bounded() { from } else { from.hour().plus_micros(HOUR) };
+    let last = if to.is_bounded() { to.hour() } else { to };
+    (first, last)
+}
+
+/// The whole hours that any bucket of the query holds, from the first to the last.
+pub(crate) fn whole_hours_of(query: &UsageQuery<'_>) -> Option<(Time, Time)> {
+    let whole = query.buckets.iter().map(|&(start, end)| whole_hours(start, end)).filter(|(first, last)| first < last);
+    whole.reduce(|(first, last), (from, to)| (first.min(from), last.max(to)))
+}
+
+/// The bucket `[start, end)` as far as whole hours go, and what of it is left to be read from the ledger.
+pub(crate) fn whole(
+    hours: &BTreeMap<Time, HourSum>,
+    query: &UsageQuery<'_>,
+    start: Time,
+    end: Time,
+) -> (UsageBucket, Vec<(Time, Time)>) {
+    let mut bucket = UsageBucket { start, end, amount: Amount::ZERO, overage: Amount::ZERO, events: 0 };
+    let (first, last) = whole_hours(start, end);
+    if first >= last {
+        return (bucket, vec![(start, end)]);
+    }
+    for sum in hours.range(first..last).map(|(_, sum)| sum) {
+        bucket.amount = bucket.amount.plus(if query.own_only { sum.own } else { sum.subtree });
+        bucket.overage = bucket.overage.plus(sum.overage);
+        bucket.events = bucket.events.saturating_add(sum.events);
+    }
+    (bucket, vec![(start, first), (last, end)])
 }

@@ -3,9 +3,14 @@
 mod lane;
 
 use mec_kernel::*;
-use mec_store::{Commit, DecisionRow, Operation};
+use mec_store::{Commit, DecisionRow, Operation, limits_json};
 
-use lane::{Lane, TREE, wait};
+use lane::{Home, Lane, TREE, wait};
+
+lane::home::on_both!(
+    decisions_are_logged_without_a_tree_and_pruned_by_age,
+    every_limit_considered_is_kept_with_its_decision_and_counted,
+);
 
 fn row(account: AccountId, decided_at: Time, seed: u16) -> DecisionRow {
     DecisionRow {
@@ -14,7 +19,7 @@ fn row(account: AccountId, decided_at: Time, seed: u16) -> DecisionRow {
         resource: "minutes".into(),
         scope: Some("eu".into()),
         operation: Operation::Check,
-        requested: Some("0.5".parse().unwrap()),
+        requested: Some(Total(500_000)),
         decision: Decision::Block,
         reason: "Limit reached".to_owned(),
         reason_code: "limit_reached",
@@ -22,26 +27,70 @@ fn row(account: AccountId, decided_at: Time, seed: u16) -> DecisionRow {
         rule: None,
         allowed: Some(Total(i128::MAX)),
         used: Some(Total(3)),
+        limits: vec![],
         request_id: Some("r".into()),
         decided_at,
     }
 }
 
-#[test]
-fn decisions_are_logged_without_a_tree_and_pruned_by_age() {
-    let mut lane = Lane::new();
+fn decisions_are_logged_without_a_tree_and_pruned_by_age(home: fn() -> Home) {
+    let mut lane = Lane::new(home());
     let acme = lane.account(None, "Acme Corp");
     let instants: Vec<Time> = (0..10).map(|number| lane.now.plus_micros(number)).collect();
     let decisions = instants.iter().zip(0..).map(|(at, seed)| row(acme, *at, seed)).collect();
     wait(lane.writer.commit(&Commit { decisions, ..Commit::default() })).unwrap();
-    let kept = |lane: &Lane| lane.query::<i64>("SELECT decided_at FROM control_decisions_log ORDER BY decision_id");
+    let numbers = |lane: &Lane, sql: &str| -> Vec<i64> {
+        lane.home.query(sql).into_iter().map(|number| number.unwrap().parse().unwrap()).collect()
+    };
+    let decided = format!("SELECT {} FROM control_decisions_log ORDER BY decision_id", lane.home.micros("decided_at"));
+    let kept = |lane: &Lane| numbers(lane, &decided);
+    let quantity = |lane: &Lane, column| {
+        numbers(lane, &format!("SELECT DISTINCT {} FROM control_decisions_log", lane.home.millionths(column)))
+    };
     let micros = |instants: &[Time]| instants.iter().map(|at| at.micros()).collect::<Vec<_>>();
     assert_eq!(kept(&lane), micros(&instants));
-    assert_eq!(lane.query::<i64>("SELECT DISTINCT quantity_allowed FROM control_decisions_log"), [i64::MAX]);
-    assert_eq!(lane.query::<i64>("SELECT DISTINCT requested_qty FROM control_decisions_log"), [500_000]);
+    // A total beyond what the column holds is the largest it holds.
+    let largest = if lane.home.is_postgres() { QUANTITY_MAX } else { i64::MAX };
+    assert_eq!(quantity(&lane, "quantity_allowed"), [largest]);
+    assert_eq!(quantity(&lane, "requested_qty"), [500_000]);
     assert_eq!(wait(lane.writer.prune_decisions(instants[0], 100)).unwrap(), 0);
     assert_eq!(wait(lane.writer.prune_decisions(instants[5], 3)).unwrap(), 3);
     assert_eq!(kept(&lane), micros(&instants[3..]));
     assert_eq!(wait(lane.writer.prune_decisions(instants[5], 3)).unwrap(), 2);
     assert_eq!(kept(&lane), micros(&instants[5..]));
+}
+
+fn every_limit_considered_is_kept_with_its_decision_and_counted(home: fn() -> Home) {
+    let mut lane = Lane::new(home());
+    let acme = lane.account(None, "Acme Corp");
+    let at = lane.now;
+    let limit = Limit {
+        level: 1,
+        account: acme,
+        entitlements: vec![],
+        scope: Some("eu".into()),
+        action: LimitAction::Overage,
+        rule: None,
+        figures: Figures {
+            allowed: Some(Total(1_500_000)),
+            used: Some(Total(1)),
+            reserved: None,
+            remaining: None,
+            percent: Some(Percent(12_345)),
+            window: (None, Some(at)),
+        },
+        decision: Decision::Block,
+        reason: Reason::OverageExhausted,
+    };
+    let decisions = vec![row(acme, at, 0), DecisionRow { limits: vec![limit.clone()], ..row(acme, at.plus_micros(1), 1) }];
+    wait(lane.writer.commit(&Commit { decisions, ..Commit::default() })).unwrap();
+    let kept = lane.home.query("SELECT CAST(limits AS TEXT) FROM control_decisions_log ORDER BY decision_id");
+    assert_eq!(kept, [None, limits_json(&[limit])]);
+    let shown = format!(
+        r#"[{{"level":1,"account_id":"{acme}","resource_scope":"eu","entitlement_ids":[],"limit_action":"overage","rule_id":null,"quantity_allowed":1.5,"quantity_used":0.000001,"quantity_reserved":null,"quantity_remaining":null,"percent_used":123.45,"window_start":null,"window_end":"{at}","decision":"block","reason":"Overage limit reached","reason_code":"overage_exhausted"}}]"#
+    );
+    assert_eq!(kept[1].as_deref(), Some(shown.as_str()));
+    for (micros, wanted) in [(0, 0), (1, 1), (2, 2)] {
+        assert_eq!(lane.store.count_decisions(at.plus_micros(micros)).unwrap(), wanted);
+    }
 }

@@ -8,16 +8,17 @@ use mec_kernel::*;
 use mec_store::ConditionRow;
 use serde_json::{Value, json};
 
-use lane::{Lane, TREE, wait};
+use lane::{Home, Lane, TREE, wait};
+
+lane::home::on_both!(the_audit_shows_rows_as_the_table_does, conditions_come_back_as_they_were_put);
 
 fn audits(lane: &Lane, column: &str) -> Vec<Option<Value>> {
-    let rows = lane.query::<Option<String>>(&format!("SELECT {column} FROM entitlements_audit ORDER BY audit_id"));
+    let rows = lane.home.query(&format!("SELECT {column} FROM entitlements_audit ORDER BY audit_id"));
     rows.into_iter().map(|text| text.map(|text| serde_json::from_str(&text).unwrap())).collect()
 }
 
-#[test]
-fn the_audit_shows_rows_as_the_table_does() {
-    let mut lane = Lane::new();
+fn the_audit_shows_rows_as_the_table_does(home: fn() -> Home) {
+    let mut lane = Lane::new(home());
     let acme = lane.account(None, "Acme Corp");
     let id = lane.grant(acme, "minutes", 10, Some(WindowRule::of(WindowKind::Month)));
     let patch = EntitlementPatch { quantity: Some(Some("10.5".parse().unwrap())), metadata: Some(None), ..Default::default() };
@@ -53,7 +54,8 @@ fn the_audit_shows_rows_as_the_table_does() {
     second["updated_at"] = "2026-01-30T12:00:00.000003Z".into();
     assert_eq!(audits(&lane, "old_row"), [None, Some(first.clone())]);
     assert_eq!(audits(&lane, "new_row"), [Some(first), Some(second)]);
-    assert_eq!(lane.query::<String>("SELECT action FROM entitlements_audit ORDER BY audit_id"), ["create", "update"]);
+    let actions = lane.home.query("SELECT action FROM entitlements_audit ORDER BY audit_id");
+    assert_eq!(actions, ["create", "update"].map(|action| Some(action.to_owned())));
 }
 
 fn tests() -> Vec<ConditionTest> {
@@ -75,9 +77,8 @@ fn tests() -> Vec<ConditionTest> {
     ]
 }
 
-#[test]
-fn conditions_come_back_as_they_were_put() {
-    let mut lane = Lane::new();
+fn conditions_come_back_as_they_were_put(home: fn() -> Home) {
+    let mut lane = Lane::new(home());
     let acme = lane.account(None, "Acme Corp");
     let id = lane.grant(acme, "minutes", 10, None);
     let all: Vec<Condition> = tests().into_iter().map(|test| Condition { id: ConditionId(lane.id()), test }).collect();
@@ -97,7 +98,7 @@ fn conditions_come_back_as_they_were_put() {
         assert_eq!(embedded, conditions.len());
         assert_eq!(lane.store.verify(&lane.catalogue, lane.now, &mut |_| {}).unwrap().findings, []);
     }
-    assert_eq!(lane.query::<i64>("SELECT count(*) FROM entitlement_conditions"), [0]);
+    assert_eq!(lane.home.query("SELECT count(*) FROM entitlement_conditions"), [Some("0".to_owned())]);
 }
 
 #[test]

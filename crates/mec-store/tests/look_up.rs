@@ -4,11 +4,12 @@ mod lane;
 
 use mec_kernel::*;
 
-use lane::{Lane, TREE, used, wait};
+use lane::{Home, Lane, TREE, used, wait};
 
-#[test]
-fn many_needs_are_answered_in_their_order_as_each_alone() {
-    let mut lane = Lane::new();
+lane::home::on_both!(many_needs_are_answered_in_their_order_as_each_alone);
+
+fn many_needs_are_answered_in_their_order_as_each_alone(home: fn() -> Home) {
+    let mut lane = Lane::new(home());
     let acme = lane.account(None, "Acme Corp");
     lane.grant(acme, "minutes", 10, Some(WindowRule::of(WindowKind::Month)));
     let event = lane.meter(&Meter { details: Some("{}".into()), ..used("a", acme, "1", None) });

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mec_kernel::*;
-use mec_store::{Commit, OpenOptions, Store, StoreError, Writer};
+use mec_store::{Commit, CommitError, OpenOptions, Store, StoreError, Writer};
 
 const TREE: TreeId = TreeId(7);
 
@@ -202,6 +202,76 @@ fn a_newer_schema_and_a_foreign_file_are_refused() {
     foreign.execute_batch("CREATE TABLE notes (text TEXT)").unwrap();
     let refused = open(&other).unwrap_err().to_string();
     assert!(refused.contains("another program"), "{refused}");
+}
+
+#[test]
+fn a_store_that_may_not_be_made_is_neither_made_nor_migrated() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("mec.db");
+    let url = format!("sqlite:{}", file.display());
+    let options = OpenOptions { create: false, ..OpenOptions::default() };
+    let refused = Store::open(&url, &options).unwrap_err().to_string();
+    assert!(refused.contains("does not exist; `mec migrate"), "{refused}");
+    assert!(!file.exists());
+    std::fs::write(&file, "").unwrap();
+    let refused = Store::open(&url, &options).unwrap_err().to_string();
+    assert!(refused.contains("has schema 0") && refused.contains("run `mec migrate` first"), "{refused}");
+    assert_eq!(std::fs::metadata(&file).unwrap().len(), 0);
+    drop(open(&dir).unwrap());
+    Store::open(&url, &options).unwrap();
+}
+
+#[test]
+fn a_foreign_file_is_refused_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("mec.db");
+    rusqlite::Connection::open(&file).unwrap().execute_batch("CREATE TABLE notes (text TEXT)").unwrap();
+    let before = std::fs::read(&file).unwrap();
+    open(&dir).unwrap_err();
+    assert_eq!(std::fs::read(&file).unwrap(), before);
+}
+
+#[test]
+fn a_row_of_the_catalogue_can_be_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_store, mut writer) = open(&dir).unwrap();
+    let mut rules = changes();
+    rules.push(CatalogueChange::PutAccountType { code: "x".into(), description: None });
+    rusqlite::Connection::open(dir.path().join("mec.db"))
+        .unwrap()
+        .execute_batch("CREATE TRIGGER t BEFORE INSERT ON account_types BEGIN SELECT RAISE(ABORT, 'no'); END")
+        .unwrap();
+    let commit = Commit { now: Some(now()), catalogue: rules, catalogue_version: Some(1), ..Commit::default() };
+    assert!(matches!(wait(writer.commit(&commit)), Err(CommitError::Refused(_))));
+    assert_eq!(wait(writer.catalogue()).unwrap().account_types.len(), 0);
+}
+
+#[test]
+fn a_window_is_open_by_the_clock_of_its_own_tree() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_store, mut lane) = filled(&dir);
+    let account = acme(&mut lane, 2);
+    lane.run(|view, making| mec_kernel::consume(view, making, &consume(account, "a"))).unwrap();
+    let node = Arc::clone(lane.tree.get(account).unwrap());
+    let windows = node.windows.iter().map(|(key, total)| (account, key.clone(), total.clone())).collect();
+    // Beside a tree that was last used before the clock was set back.
+    let ahead = Head { last_at: now().plus_seconds(90 * 86_400), ..Head::new(TreeId(8)) };
+    let heads = vec![lane.tree.head, ahead];
+    wait(lane.writer.commit(&Commit { now: Some(ahead.last_at), heads, windows, ..Commit::default() })).unwrap();
+    let facts = wait(lane.writer.look_up(TREE, &[Need::Account(account)], &lane.catalogue, now())).unwrap();
+    let Fact::Account(_, Some(found)) = &facts[0] else { panic!("{facts:?}") };
+    assert_eq!(found.windows, node.windows);
+}
+
+#[test]
+fn what_a_closed_writer_committed_is_in_the_one_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_store, lane) = filled(&dir);
+    wait(lane.writer.close()).unwrap();
+    let copy = tempfile::tempdir().unwrap();
+    std::fs::copy(dir.path().join("mec.db"), copy.path().join("mec.db")).unwrap();
+    let (_copied, mut writer) = open(&copy).unwrap();
+    assert_eq!(wait(writer.catalogue()).unwrap().version, 1);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What SQLite answers to a read is what the query crate answers in memory over the same rows.
+//! What either database answers to a read is what the query crate answers in memory over the same rows.
 
 mod tables {
     pub(crate) mod queries;
@@ -6,8 +6,11 @@ mod tables {
     pub(crate) mod seeded;
 }
 
+mod home;
+
 use std::sync::{Arc, LazyLock};
 
+use home::{Home, on_both};
 use mec_query::{
     Catalogue, Comparison, Decimal, Expr, Filter, Page, Query, QueryError, Read, Scope, Table, Tables, Target, Type, Value, Verb,
 };
@@ -17,6 +20,16 @@ use tables::{queries, rows::Rows, seeded};
 /// 2026-11-24T02:12:09Z.
 const NOW: i64 = 1_795_486_329_000_000;
 
+on_both!(
+    every_table_is_read_whole,
+    each_kind_of_query_is_answered_as_in_memory,
+    drawn_queries_are_answered_as_in_memory,
+    conditions_no_request_can_write_mean_the_same_too,
+    rows_are_read_again_by_their_keys,
+    an_embed_of_more_parents_than_one_statement_takes_is_whole,
+    long_chains_of_conditions_are_no_deep_expressions,
+);
+
 static CATALOGUE: LazyLock<Catalogue> =
     LazyLock::new(|| Catalogue::new(mec_store::tables::tables(), vec![]).expect("the table catalogue is sound"));
 
@@ -24,18 +37,16 @@ static CATALOGUE: LazyLock<Catalogue> =
 struct Filled {
     store: Store,
     rows: Rows,
-    _dir: tempfile::TempDir,
+    _home: Home,
 }
 
 impl Filled {
-    fn new(seed: u64) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("mec.db");
-        let (store, writer) = Store::open(&format!("sqlite:{}", path.display()), &OpenOptions::default()).unwrap();
+    fn new(home: Home, seed: u64) -> Self {
+        let (store, writer) = Store::open(&home.url(), &OpenOptions::default()).unwrap();
         drop(writer);
         let rows = Rows::drawn(&CATALOGUE, seed);
-        rows.insert(&rusqlite::Connection::open(&path).unwrap());
-        Self { store, rows, _dir: dir }
+        rows.insert(&home);
+        Self { store, rows, _home: home }
     }
 
     fn of_memory(&self) -> Tables<'_> {
@@ -76,9 +87,8 @@ fn query(path: &str) -> Result<Read, QueryError> {
     Scope::relate(&CATALOGUE, CATALOGUE.table(table)?, &query)?.read(page, NOW)
 }
 
-#[test]
-fn every_table_is_read_whole() {
-    let filled = Filled::new(1);
+fn every_table_is_read_whole(home: fn() -> Home) {
+    let filled = Filled::new(home(), 1);
     for table in CATALOGUE.tables() {
         let read = query(table.name).unwrap();
         assert!(!filled.store.fetch(&read).unwrap().rows.is_empty(), "{} has rows", table.name);
@@ -86,9 +96,8 @@ fn every_table_is_read_whole() {
     }
 }
 
-#[test]
-fn each_kind_of_query_is_answered_as_in_memory() {
-    let filled = Filled::new(2);
+fn each_kind_of_query_is_answered_as_in_memory(home: fn() -> Home) {
+    let filled = Filled::new(home(), 2);
     for path in queries::ALL {
         match query(path) {
             Ok(read) => filled.agrees(&read, path),
@@ -97,11 +106,10 @@ fn each_kind_of_query_is_answered_as_in_memory() {
     }
 }
 
-#[test]
-fn drawn_queries_are_answered_as_in_memory() {
+fn drawn_queries_are_answered_as_in_memory(home: fn() -> Home) {
     let (mut answered, mut not_empty) = (0, 0);
     for seed in 0..12 {
-        let filled = Filled::new(seed);
+        let filled = Filled::new(home(), seed);
         let mut draw = seeded::Draw::new(seed);
         for number in 0..150 {
             let path = seeded::path(&mut draw, &CATALOGUE, &filled.rows);
@@ -116,9 +124,8 @@ fn drawn_queries_are_answered_as_in_memory() {
     assert!(not_empty > answered / 4, "many of them find rows: {not_empty} of {answered}");
 }
 
-#[test]
-fn conditions_no_request_can_write_mean_the_same_too() {
-    let filled = Filled::new(3);
+fn conditions_no_request_can_write_mean_the_same_too(home: fn() -> Home) {
+    let filled = Filled::new(home(), 3);
     let table = CATALOGUE.table("entitlements").unwrap();
     let expr = |name: &str| Expr::column(table, table.position(name).unwrap());
     let mut filters = vec![Filter::All(vec![]), Filter::Any(vec![])];
@@ -152,9 +159,8 @@ fn conditions_no_request_can_write_mean_the_same_too() {
     }
 }
 
-#[test]
-fn rows_are_read_again_by_their_keys() {
-    let filled = Filled::new(4);
+fn rows_are_read_again_by_their_keys(home: fn() -> Home) {
+    let filled = Filled::new(home(), 4);
     for table in CATALOGUE.tables() {
         let read = query(table.name).unwrap();
         let keys = filled.store.keys(table, &Filter::always(), 3).unwrap();
@@ -164,17 +170,16 @@ fn rows_are_read_again_by_their_keys() {
     }
 }
 
-#[test]
-fn an_embed_of_more_parents_than_one_statement_takes_is_whole() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("mec.db");
-    let (store, _writer) = Store::open(&format!("sqlite:{}", path.display()), &OpenOptions::default()).unwrap();
-    let connection = rusqlite::Connection::open(&path).unwrap();
-    let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9000) \
-               INSERT INTO units SELECT 'unit' || i, 'Unit', 'time', 1 FROM n";
-    connection.execute(sql, []).unwrap();
-    let sql = "INSERT INTO resource_types SELECT 'of_' || unit_code, 'R', 'cumulative', unit_code, '[]', NULL FROM units";
-    connection.execute(sql, []).unwrap();
+fn an_embed_of_more_parents_than_one_statement_takes_is_whole(home: fn() -> Home) {
+    let home = home();
+    let (store, _writer) = Store::open(&home.url(), &OpenOptions::default()).unwrap();
+    let (numbers, none) = if home.is_postgres() { ("generate_series(1, 9000) AS n(i)", "{}") } else { ("n", "[]") };
+    let recursive = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9000)";
+    let recursive = if home.is_postgres() { "" } else { recursive };
+    home.run(&format!("{recursive} INSERT INTO units SELECT 'unit' || i, 'Unit', 'time', 1 FROM {numbers}"));
+    home.run(&format!(
+        "INSERT INTO resource_types SELECT 'of_' || unit_code, 'R', 'cumulative', unit_code, '{none}', NULL FROM units"
+    ));
     for path in
         ["units?select=unit_code,resource_types(resource_type_code)", "units?select=resource_types(*)&resource_types.limit=1"]
     {
@@ -188,7 +193,7 @@ fn an_embed_of_more_parents_than_one_statement_takes_is_whole() {
 
 #[test]
 fn more_values_than_a_statement_takes_are_refused_with_a_sentence() {
-    let filled = Filled::new(5);
+    let filled = Filled::new(Home::sqlite(), 5);
     let table = CATALOGUE.table("plans").unwrap();
     let values = (0..40_000).map(|at| Value::text(format!("p{at}"))).collect();
     let filter = Filter::In { left: Expr::column(table, 0), values };
@@ -209,14 +214,22 @@ fn more_values_than_a_statement_takes_are_refused_with_a_sentence() {
     }
 }
 
-#[test]
-fn long_chains_of_conditions_are_no_deep_expressions() {
-    let filled = Filled::new(6);
+fn long_chains_of_conditions_are_no_deep_expressions(home: fn() -> Home) {
+    let filled = Filled::new(home(), 6);
     let table = CATALOGUE.table("account_plans").unwrap();
     let one = |at: i64| Filter::Compare { left: Expr::column(table, 3), comparison: Comparison::Eq, right: Value::Int(at) };
     for filter in [Filter::Any((0..5_000).map(one).collect()), Filter::All((0..5_000).map(one).collect())] {
         filled.agrees(&Read { filter, ..query("account_plans").unwrap() }, "5000 conditions");
     }
+}
+
+#[test]
+fn many_values_are_one_parameter_on_postgres() {
+    let filled = Filled::new(Home::postgres(), 5);
+    let table = CATALOGUE.table("plans").unwrap();
+    let values = (0..100_000).map(|at| Value::text(format!("code{at}"))).collect();
+    let filter = Filter::In { left: Expr::column(table, 0), values };
+    filled.agrees(&Read { filter, ..query("plans").unwrap() }, "100000 values");
 }
 
 #[test]

@@ -5,7 +5,12 @@ mod lane;
 use mec_kernel::*;
 use mec_store::{EventFilter, UsageBucket, UsageQuery};
 
-use lane::{Lane, at, used};
+use lane::{Home, Lane, at, used};
+
+lane::home::on_both!(
+    usage_is_what_a_naive_fold_of_the_ledger_says,
+    a_window_counted_from_the_ledger_has_the_overage_of_its_own_key,
+);
 
 /// Adds the ledger up, event by event.
 fn fold(lane: &Lane, query: &UsageQuery<'_>) -> Vec<UsageBucket> {
@@ -48,9 +53,8 @@ fn fold(lane: &Lane, query: &UsageQuery<'_>) -> Vec<UsageBucket> {
     query.buckets.iter().map(bucket).collect()
 }
 
-#[test]
-fn usage_is_what_a_naive_fold_of_the_ledger_says() {
-    let mut lane = Lane::new();
+fn usage_is_what_a_naive_fold_of_the_ledger_says(home: fn() -> Home) {
+    let mut lane = Lane::new(home());
     let acme = lane.account(None, "Acme Corp");
     let team = lane.account(Some(acme), "Research");
     let user = lane.account(Some(team), "Ada");
@@ -98,9 +102,8 @@ fn usage_is_what_a_naive_fold_of_the_ledger_says() {
     assert!(lane.store.usage(&query, &lane.catalogue).unwrap()[8].overage > Amount::ZERO);
 }
 
-#[test]
-fn a_window_counted_from_the_ledger_has_the_overage_of_its_own_key() {
-    let mut lane = Lane::new();
+fn a_window_counted_from_the_ledger_has_the_overage_of_its_own_key(home: fn() -> Home) {
+    let mut lane = Lane::new(home());
     let acme = lane.account(None, "Acme Corp");
     lane.grant(acme, "minutes", 3, Some(WindowRule::of(WindowKind::Month)));
     lane.grant(acme, "minutes", 1, Some(WindowRule::of(WindowKind::Day)));

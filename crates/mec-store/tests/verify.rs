@@ -5,12 +5,22 @@ mod lane;
 use mec_kernel::*;
 use mec_store::{EventCursor, EventFilter, Progress, Report, StoreError};
 
-use lane::{Lane, TREE, at, used};
+use lane::{Home, Lane, TREE, at, used};
+
+lane::home::on_both!(
+    a_healthy_store_is_clean,
+    every_kind_of_damage_is_found_where_it_is,
+    a_row_that_cannot_be_read_is_a_finding_and_the_rest_is_still_compared,
+    erased_details_are_no_finding,
+    findings_are_capped_and_counted_beyond,
+    a_scan_shows_the_ledger_in_order_and_what_the_filter_lets_through,
+    a_scan_ends_when_its_caller_says_so,
+);
 
 /// An organization with a team: a monthly limit with overage above, a rolling limit and a lifetime below, use in
 /// several hours and units and scopes, a correction, a settled and an open reservation, a live and a released lease.
-fn busy() -> (Lane, AccountId, AccountId) {
-    let mut lane = Lane::new();
+fn busy(home: fn() -> Home) -> (Lane, AccountId, AccountId) {
+    let mut lane = Lane::new(home());
     let acme = lane.account(None, "Acme Corp");
     let team = lane.account(Some(acme), "Research");
     lane.grant(acme, "minutes", 10, Some(WindowRule::of(WindowKind::Month)));
@@ -68,9 +78,8 @@ fn verify(lane: &Lane) -> Report {
     lane.store.verify(&lane.catalogue, lane.now, &mut |_| {}).unwrap()
 }
 
-#[test]
-fn a_healthy_store_is_clean() {
-    let (lane, ..) = busy();
+fn a_healthy_store_is_clean(home: fn() -> Home) {
+    let (lane, ..) = busy(home);
     let mut last = Progress::default();
     let report = lane.store.verify(&lane.catalogue, lane.now, &mut |progress| last = progress).unwrap();
     assert_eq!(report.findings, []);
@@ -83,8 +92,7 @@ fn a_healthy_store_is_clean() {
     assert!(later.windows < report.windows);
 }
 
-#[test]
-fn every_kind_of_damage_is_found_where_it_is() {
+fn every_kind_of_damage_is_found_where_it_is(home: fn() -> Home) {
     // What is done to the file, and which tables the findings are in, with a part of what each says.
     let cases: &[(&str, &[(&str, &str)])] = &[
         (
@@ -182,8 +190,8 @@ fn every_kind_of_damage_is_found_where_it_is() {
         ),
     ];
     for (damage, expected) in cases {
-        let (lane, ..) = busy();
-        lane.damage(damage);
+        let (lane, ..) = busy(home);
+        lane.home.damage(damage);
         let report = verify(&lane);
         let mut unexplained = report.findings.clone();
         for (table, problem) in *expected {
@@ -199,8 +207,7 @@ fn every_kind_of_damage_is_found_where_it_is() {
     }
 }
 
-#[test]
-fn a_row_that_cannot_be_read_is_a_finding_and_the_rest_is_still_compared() {
+fn a_row_that_cannot_be_read_is_a_finding_and_the_rest_is_still_compared(home: fn() -> Home) {
     for (damage, table, key) in [
         ("UPDATE consumption_ledger SET decision = 'maybe' WHERE tree_seq = 6", "consumption_ledger", "tree_seq 6"),
         ("UPDATE usage_windows SET steps = 'none' WHERE steps IS NOT NULL", "usage_windows", "tree 7"),
@@ -209,8 +216,8 @@ fn a_row_that_cannot_be_read_is_a_finding_and_the_rest_is_still_compared() {
         ("UPDATE concurrency_leases SET amount = 'much' WHERE released_at IS NULL", "concurrency_leases", "-"),
         ("UPDATE entitlements SET metadata = '{' WHERE quantity_allowed = 10000000", "entitlements", "entitlement"),
     ] {
-        let (lane, ..) = busy();
-        lane.damage(damage);
+        let (lane, ..) = busy(home);
+        lane.home.damage(damage);
         let report = verify(&lane);
         let found = report.findings.iter().filter(|finding| finding.problem.starts_with("cannot be read: "));
         let found: Vec<_> = found.map(|finding| (finding.table, finding.key.contains(key))).collect();
@@ -219,17 +226,15 @@ fn a_row_that_cannot_be_read_is_a_finding_and_the_rest_is_still_compared() {
     }
 }
 
-#[test]
-fn erased_details_are_no_finding() {
-    let (lane, ..) = busy();
-    lane.damage("DELETE FROM consumption_event_details");
+fn erased_details_are_no_finding(home: fn() -> Home) {
+    let (lane, ..) = busy(home);
+    lane.home.damage("DELETE FROM consumption_event_details");
     assert_eq!(verify(&lane).findings, []);
 }
 
-#[test]
-fn findings_are_capped_and_counted_beyond() {
-    let (lane, ..) = busy();
-    lane.damage(
+fn findings_are_capped_and_counted_beyond(home: fn() -> Home) {
+    let (lane, ..) = busy(home);
+    lane.home.damage(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500) \
          INSERT INTO ledger_keys SELECT i, 7, zeroblob(16) FROM n",
     );
@@ -238,9 +243,8 @@ fn findings_are_capped_and_counted_beyond() {
     assert!(!report.is_clean());
 }
 
-#[test]
-fn a_scan_shows_the_ledger_in_order_and_what_the_filter_lets_through() {
-    let (lane, acme, team) = busy();
+fn a_scan_shows_the_ledger_in_order_and_what_the_filter_lets_through(home: fn() -> Home) {
+    let (lane, acme, team) = busy(home);
     let scan = |filter: EventFilter| {
         let mut seen = Vec::new();
         let each = &mut |event: &LedgerEvent| {
@@ -265,9 +269,8 @@ fn a_scan_shows_the_ledger_in_order_and_what_the_filter_lets_through() {
     assert_eq!(seqs(EventFilter { from: to, ..all }), [2, 3, 4, 5, 6, 7]);
 }
 
-#[test]
-fn a_scan_ends_when_its_caller_says_so() {
-    let (lane, ..) = busy();
+fn a_scan_ends_when_its_caller_says_so(home: fn() -> Home) {
+    let (lane, ..) = busy(home);
     let mut seen = 0;
     let each = &mut |_: &LedgerEvent| {
         seen += 1;

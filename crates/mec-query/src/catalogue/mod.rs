@@ -97,8 +97,12 @@ impl Catalogue {
     /// # Errors
     /// PGRST205 with the nearest name.
     pub fn table(&self, name: &str) -> Result<&Arc<Table>, QueryError> {
-        self.find_table(name)
-            .ok_or_else(|| QueryError::no_table(name, hint::similar(name, self.tables.iter().map(|table| table.name))))
+        self.find_table(name).ok_or_else(|| {
+            let names: Vec<&str> = self.tables.iter().map(|table| table.name).collect();
+            let meant = hint::similar(name, names.iter().copied());
+            let error = QueryError::no_table(name, meant);
+            if meant.is_some() { error } else { error.with_hint_if(hint::all_of("The tables are", &names)) }
+        })
     }
 
     /// The function of this name or alias, if there is one. What a request calls is found by
@@ -134,7 +138,7 @@ mod tests {
         assert_eq!((error.status, error.code.as_ref()), (404, "PGRST205"));
         assert_eq!(error.message, "Could not find the table 'public.plan' in the schema cache");
         assert_eq!(error.hint.as_deref(), Some("Perhaps you meant the table 'public.plans'"));
-        assert_eq!(catalogue.table("nope").expect_err("no such table").hint, None);
+        assert_eq!(catalogue.table("nope").expect_err("no such table").hint.as_deref(), Some("The tables are: plans"));
     }
 
     #[test]

@@ -189,8 +189,15 @@ impl Table {
     pub fn require(&self, name: &str) -> Result<usize, QueryError> {
         self.position(name).ok_or_else(|| {
             let meant = hint::similar_column(name, self.columns.iter().map(|column| column.name));
-            QueryError::unknown_column(self.name, name, meant)
+            let error = QueryError::unknown_column(self.name, name, meant);
+            if meant.is_some() { error } else { error.with_hint_if(self.column_names()) }
         })
+    }
+
+    /// Its columns, for a hint.
+    pub(crate) fn column_names(&self) -> Option<String> {
+        let names: Vec<_> = self.columns.iter().map(|column| column.name).collect();
+        hint::all_of(&format!("The columns of {} are", self.name), &names)
     }
 
     /// The positions of the primary key's columns; empty without one.

@@ -38,6 +38,10 @@ impl Query {
     /// # Errors
     /// PGRST100, naming the part that is not in the grammar or the bound that is passed.
     pub fn parse(text: &str, target: Target) -> Result<Self, QueryError> {
+        if text.is_empty() {
+            // As most calls of functions have it.
+            return Ok(Self { select: vec![SelectItem::All], ..Self::default() });
+        }
         let all = decode::pairs(text);
         if all.len() > MAX_PARAMETERS {
             return Err(too_many("query string", "256 parameters"));

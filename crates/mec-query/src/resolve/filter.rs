@@ -21,7 +21,7 @@ pub enum Filter {
         left: Expr,
         /// How.
         comparison: Comparison,
-        /// With what: of the type of `left`, a JSON scalar where that is JSON. Null (from a list item `NULL`) makes it
+        /// With what: of the type of `left`. Null (from a list item `NULL`) makes it
         /// unknown for every row.
         right: Value,
     },
@@ -290,12 +290,6 @@ fn equality_comparand(left: &Expr, text: &str, now: i64) -> Result<Value, QueryE
             let units = if exact { units } else { beyond(precision) };
             Ok(Value::Numeric(Decimal::new(units, scale)))
         }
-        Type::Json => match left.ty.read_comparand(text, now)? {
-            Value::Json(json) if json.starts_with(['{', '[']) => {
-                Err(QueryError::not_implemented("JSON objects and arrays are not compared, only what is inside them."))
-            }
-            scalar => Ok(scalar),
-        },
         Type::TextArray => Err(QueryError::not_implemented("Arrays are not compared.")),
         ty => ty.read_comparand(text, now),
     }

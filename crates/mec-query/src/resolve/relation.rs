@@ -6,6 +6,9 @@ use crate::error::EmbedCandidate;
 use crate::hint;
 use crate::{Catalogue, ForeignKey, QueryError, Table};
 
+/// Similarity a relation must reach to be suggested: few lead from a table, so the nearest is soon the one meant.
+const RELATION_PERCENT: usize = 50;
+
 /// How rows of one table lead to rows of another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Relation {
@@ -76,13 +79,19 @@ pub(super) fn find(catalogue: &Catalogue, origin: &Arc<Table>, name: &str, hint:
     let ways = ways_from(catalogue, origin);
     let mut found: Vec<&Way<'_>> = ways.iter().filter(|way| way.is_meant(origin, name, hint)).collect();
     // A key that makes both directions one-to-one, or two equal readings of one name, is one way.
-    found.dedup_by(|left, right| std::ptr::eq(left.key, right.key) && left.cardinality == right.cardinality);
+    found.dedup_by(|left, right| left.is_same(right));
+    // The order in which PostgREST lists them: those that lead to many rows, to one, through a junction.
+    found.sort_by_key(|way| match way.cardinality {
+        Cardinality::OneToMany => 0,
+        Cardinality::ManyToOne | Cardinality::OneToOne => 1,
+        Cardinality::ManyToMany => 2,
+    });
     match found.as_slice() {
         [] => {
             let meant = if catalogue.find_table(name).is_some() {
                 None
             } else {
-                hint::similar(name, ways.iter().map(|way| way.target.name)).map(str::to_owned)
+                hint::similar_at(RELATION_PERCENT, name, ways.iter().map(|way| way.target.name)).map(str::to_owned)
             };
             Err(QueryError::no_relationship(origin.name, name, hint, meant))
         }
@@ -128,6 +137,11 @@ fn joins(table: &Table, left: &ForeignKey, right: &ForeignKey) -> bool {
 }
 
 impl Way<'_> {
+    fn is_same(&self, other: &Self) -> bool {
+        let further = |way: &Self| way.junction.map(|(_, key)| std::ptr::from_ref(key));
+        std::ptr::eq(self.key, other.key) && self.cardinality == other.cardinality && further(self) == further(other)
+    }
+
     fn is_meant(&self, origin: &Table, name: &str, hint: Option<&str>) -> bool {
         let single = |columns: &[(&'static str, &'static str)]| match columns {
             [pair] => Some(*pair),

@@ -15,6 +15,8 @@ use crate::{Catalogue, Page, Query, QueryError, Table};
 #[derive(Debug, Clone)]
 pub struct Scope {
     root: Node,
+    /// An embed that a filter, order or page names by its relation although it has an alias, and the alias.
+    misnamed: Option<(String, String)>,
 }
 
 /// The rows, or one embed.
@@ -66,7 +68,17 @@ impl Scope {
             root.addressed(path)?.page.offset = *item;
         }
         root.check_related_orders()?;
-        Ok(Self { root })
+        let paths = query.logic.iter().map(|placed| &placed.path).chain(query.order.iter().map(|placed| &placed.path));
+        let mut paths =
+            paths.chain(query.limits.iter().map(|placed| &placed.path)).chain(query.offsets.iter().map(|placed| &placed.path));
+        let misnamed = paths.find_map(|path| root.misnamed(path));
+        Ok(Self { root, misnamed })
+    }
+
+    /// An embed that a filter, order or page names by its relation although it has an alias, and the alias: answered
+    /// as it always was, but callers are warned that PostgREST will end it.
+    pub fn misnamed(&self) -> Option<(&str, &str)> {
+        self.misnamed.as_ref().map(|(name, alias)| (name.as_str(), alias.as_str()))
     }
 
     /// The table of the rows.
@@ -160,6 +172,12 @@ impl Node {
             node = &mut node.children[at];
         }
         Ok(node)
+    }
+
+    fn misnamed(&self, path: &[String]) -> Option<(String, String)> {
+        let (name, rest) = path.split_first()?;
+        let child = self.child_named(name)?;
+        if child.name == *name { child.misnamed(rest) } else { Some((name.clone(), child.name.clone())) }
     }
 
     fn check_related_orders(&self) -> Result<(), QueryError> {

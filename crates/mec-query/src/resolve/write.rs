@@ -81,11 +81,11 @@ impl Insert {
         Self::typed(sent, on_conflict, preferences.missing, now)
     }
 
-    /// A PUT: one row, whose primary key stands both in the URL and in the body.
+    /// A PUT: the one row of the body whose primary key also stands in the URL.
     ///
     /// # Errors
     /// PGRST114 for a limit or offset, PGRST105 when the filters are not `eq` on exactly the primary key, PGRST115
-    /// when the body is not one row with that key; otherwise as [`Insert::resolve`].
+    /// when the body has not exactly one row with that key; otherwise as [`Insert::resolve`].
     pub fn resolve_put(sent: &Sent, query: &Query, preferences: &Preferences, now: i64) -> Result<Self, QueryError> {
         if !query.limits.is_empty() || !query.offsets.is_empty() {
             return Err(QueryError::put_page());
@@ -94,15 +94,18 @@ impl Insert {
         let key = table.key_positions();
         let asked = put_key(table, query).ok_or_else(QueryError::put_filters)?;
         let conflict = OnConflict { columns: key.clone(), resolution: Resolution::Merge };
-        let insert = Self::typed(sent, Some(conflict), preferences.missing, now)?;
-        let [row] = insert.rows.as_slice() else { return Err(QueryError::put_key_mismatch()) };
+        let mut insert = Self::typed(sent, Some(conflict), preferences.missing, now)?;
+        let mut wanted = vec![];
         for column in key {
             let at = insert.columns.iter().position(|sent| *sent == column).ok_or_else(QueryError::put_key_mismatch)?;
             let text = asked.iter().find(|(asked, _)| *asked == column).map(|(_, text)| *text);
             let value = table.columns[column].ty.read(text.unwrap_or_default(), now)?;
-            if row[at] != Cell::Value(value) {
-                return Err(QueryError::put_key_mismatch());
-            }
+            wanted.push((at, Cell::Value(value)));
+        }
+        // Rows with another key are not put.
+        insert.rows.retain(|row| wanted.iter().all(|(at, cell)| row[*at] == *cell));
+        if insert.rows.len() != 1 {
+            return Err(QueryError::put_key_mismatch());
         }
         Ok(insert)
     }

@@ -88,3 +88,10 @@ fn on_a_get_of_a_function_only_what_has_an_operator_is_a_filter() {
 fn the_canonical_form_is_kept_for_content_location() {
     assert_eq!(parse("select=b&plan_id=eq.a b&limit=1").canonical, "limit=1&plan_id=eq.a%20b&select=b");
 }
+
+#[test]
+fn no_query_string_says_what_one_without_a_parameter_says() {
+    for target in [Target::Rows, Target::Call] {
+        assert_eq!(Query::parse("", target), Query::parse("?", target));
+    }
+}

@@ -333,9 +333,11 @@ CREATE TABLE control_decisions_log (
     rule_id             BLOB,
     quantity_allowed    INTEGER,
     quantity_used       INTEGER,
+    limits              TEXT,
     request_id          TEXT,
     decided_at          INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX control_decisions_log_account ON control_decisions_log (account_id, decided_at);
 
 -- Ours ------------------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ use mec_kernel::{
 };
 use rusqlite::{Connection, params};
 
-use super::{Writer, rows};
+use super::{Sqlite, Writer, rows};
 use crate::StoreError;
 
 impl Writer {
@@ -17,25 +17,35 @@ impl Writer {
         catalogue(&self.connection)
     }
 
-    /// Only customers' rows count: the kernel knows itself what the catalogue's own rows refer to.
     pub(crate) fn in_use(&mut self) -> Result<InUse, StoreError> {
-        let codes = |sql: &str| -> Result<_, StoreError> {
-            Ok(all(&self.connection, sql, |row| rows::code(row, 0))?.into_iter().collect())
-        };
-        Ok(InUse {
-            units: codes("SELECT unit_code FROM consumption_ledger UNION SELECT unit_code FROM reservations")?,
-            resources: codes(
-                "SELECT resource_type_code FROM consumption_ledger UNION SELECT resource_type_code FROM entitlements \
-                 UNION SELECT resource_type_code FROM concurrency_leases UNION SELECT resource_type_code FROM reservations \
-                 UNION SELECT resource_type_code FROM control_rules WHERE account_id IS NOT NULL",
-            )?,
-            plans: codes(
-                "SELECT plan_id FROM account_plans UNION SELECT plan_id FROM entitlements WHERE plan_id IS NOT NULL \
-                 UNION SELECT plan_id FROM control_rules WHERE account_id IS NOT NULL AND plan_id IS NOT NULL",
-            )?,
-            account_types: codes("SELECT DISTINCT account_type_code FROM accounts")?,
-        })
+        in_use(&self.connection)
     }
+}
+
+impl Sqlite {
+    pub(crate) fn in_use(&self) -> Result<InUse, StoreError> {
+        self.read_apart(in_use)
+    }
+}
+
+/// Only customers' rows count: the kernel knows itself what the catalogue's own rows refer to. What was recorded has its
+/// unit and resource in the stored sums, which are far fewer.
+fn in_use(connection: &Connection) -> Result<InUse, StoreError> {
+    let codes =
+        |sql: &str| -> Result<_, StoreError> { Ok(all(connection, sql, |row| rows::code(row, 0))?.into_iter().collect()) };
+    Ok(InUse {
+        units: codes("SELECT unit_code FROM usage_hours UNION SELECT unit_code FROM reservations")?,
+        resources: codes(
+            "SELECT resource_type_code FROM usage_hours UNION SELECT resource_type_code FROM entitlements \
+             UNION SELECT resource_type_code FROM concurrency_leases UNION SELECT resource_type_code FROM reservations \
+             UNION SELECT resource_type_code FROM control_rules WHERE account_id IS NOT NULL",
+        )?,
+        plans: codes(
+            "SELECT plan_id FROM account_plans UNION SELECT plan_id FROM entitlements WHERE plan_id IS NOT NULL \
+             UNION SELECT plan_id FROM control_rules WHERE account_id IS NOT NULL AND plan_id IS NOT NULL",
+        )?,
+        account_types: codes("SELECT DISTINCT account_type_code FROM accounts")?,
+    })
 }
 
 /// The whole catalogue.

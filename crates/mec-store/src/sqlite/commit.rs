@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use mec_kernel::{
-    Account, AccountId, AccountPlan, Code, Head, HourSum, Lease, LedgerEvent, Quantity, Reservation, Rule, Time, TreeId, Window,
+    Account, AccountId, AccountPlan, Head, HourSum, Lease, LedgerEvent, Quantity, Reservation, Rule, Time, TreeId, Window,
     WindowKey, WindowTotal, Write, key_hash,
 };
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, TransactionBehavior, params};
 
 use super::rows::{self, sql};
 use super::{Writer, decisions, entitlement};
-use crate::{Commit, CommitError};
+use crate::verify::HourKey;
+use crate::{Commit, CommitError, Fault, StoreError};
 
 sql!(
     PUT_ACCOUNT = "INSERT INTO accounts (",
@@ -52,55 +53,88 @@ sql!(
      ON CONFLICT (reservation_id) DO UPDATE SET status = excluded.status, event_id = excluded.event_id",
 );
 
-/// Account, resource, scope, unit and hour: the key of a stored sum.
-pub(super) type HourKey = (AccountId, Code, Option<Code>, Code, Time);
-
 impl Writer {
-    /// A failed statement changes nothing. A failed COMMIT leaves open what is on disk, unless SQLite says the disk
-    /// is full or the file is busy, which it says before it writes.
+    /// A failed statement changes nothing. A failed COMMIT leaves open what is on disk, unless SQLite says the disk is
+    /// full or the file is busy, which it says before it writes.
     pub(crate) fn commit(&mut self, commit: &Commit) -> Result<(), CommitError> {
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(not_done)?;
+        let fault = self.faults.get();
+        if fault == Some(Fault::DiskFull) || self.is_full {
+            self.fill_disk(fault == Some(Fault::DiskFull)).map_err(failed)?;
+        }
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
         write_all(&transaction, commit)?;
+        if fault == Some(Fault::CommitLost) {
+            transaction.rollback().map_err(failed)?;
+            return Err(lost());
+        }
         transaction.commit().map_err(|error| match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy) => CommitError::NotDone(error.into()),
             _ => CommitError::Unknown(error.into()),
-        })
+        })?;
+        if fault == Some(Fault::AnswerLost) { Err(lost()) } else { Ok(()) }
+    }
+
+    /// A file that may have no more pages than it has is what a full disk is to SQLite.
+    fn fill_disk(&mut self, is_full: bool) -> rusqlite::Result<()> {
+        let pages_max = if is_full { 1 } else { i64::from(u32::MAX - 1) };
+        self.connection.pragma_update_and_check(None, "max_page_count", pages_max, |_| Ok(()))?;
+        self.is_full = is_full;
+        Ok(())
     }
 }
 
-pub(super) fn not_done(error: rusqlite::Error) -> CommitError {
+fn lost() -> CommitError {
+    CommitError::Unknown(StoreError::Stopped("a test lost the answer".to_owned()))
+}
+
+/// Why a statement failed. After an IO error only whoever opens the file again can tell what is in it.
+pub(super) fn failed(error: rusqlite::Error) -> CommitError {
     match error.sqlite_error_code() {
         Some(ErrorCode::ConstraintViolation) => CommitError::Refused(error.into()),
+        Some(ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt) => CommitError::Unknown(error.into()),
         _ => CommitError::NotDone(error.into()),
     }
 }
 
 fn write_all(connection: &Connection, commit: &Commit) -> Result<(), CommitError> {
     let now = commit.now.unwrap_or(Time::from_micros(0));
+    // Each tree has its own present: after a clock was set back, one may be far ahead of another.
+    let present: BTreeMap<TreeId, Time> = commit.heads.iter().map(|head| (head.tree, head.last_at)).collect();
+    let at = |tree: TreeId| present.get(&tree).copied().unwrap_or(now);
     let mut hours: BTreeMap<HourKey, HourSum> = BTreeMap::new();
     for write in &commit.writes {
-        write_one(connection, write, &mut hours, now).map_err(not_done)?;
+        write_one(connection, write, &mut hours, &at).map_err(failed)?;
     }
     for (key, sum) in &hours {
-        add_hour(connection, key, *sum).map_err(not_done)?;
+        add_hour(connection, key, *sum).map_err(failed)?;
     }
     for (account, key, total) in &commit.windows {
-        put_window(connection, *account, key, total, now).map_err(not_done)?;
+        put_window(connection, *account, key, total, at(account.tree())).map_err(failed)?;
     }
     for head in &commit.heads {
-        put_head(connection, head).map_err(not_done)?;
+        put_head(connection, head).map_err(failed)?;
     }
-    super::catalogue::write(connection, &commit.catalogue, commit.catalogue_version, now).map_err(CommitError::NotDone)?;
+    super::catalogue::write(connection, &commit.catalogue, commit.catalogue_version, now).map_err(|error| match error {
+        StoreError::Sqlite(error) => failed(error),
+        error => CommitError::NotDone(error),
+    })?;
     for row in &commit.decisions {
-        decisions::log(connection, row).map_err(not_done)?;
+        decisions::log(connection, row).map_err(failed)?;
     }
     Ok(())
 }
 
-fn write_one(connection: &Connection, write: &Write, hours: &mut BTreeMap<HourKey, HourSum>, now: Time) -> rusqlite::Result<()> {
+fn write_one(
+    connection: &Connection,
+    write: &Write,
+    hours: &mut BTreeMap<HourKey, HourSum>,
+    at: &dyn Fn(TreeId) -> Time,
+) -> rusqlite::Result<()> {
     match write {
         Write::Account(account) => put_account(connection, account),
-        Write::Entitlement { row, metadata, audit } => entitlement::put(connection, row, metadata.as_ref(), audit, now),
+        Write::Entitlement { row, metadata, audit } => {
+            entitlement::put(connection, row, metadata.as_ref(), audit, at(row.account.tree()))
+        }
         Write::AccountPlan(plan) => put_account_plan(connection, plan),
         Write::Rule(rule) => put_rule(connection, rule),
         Write::RemoveRule { rule, .. } => {

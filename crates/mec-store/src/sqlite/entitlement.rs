@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use mec_kernel::{AccountId, Audit, Code, Condition, ConditionId, Entitlement, EntitlementId, Quantity, Time, WindowKind};
+use mec_kernel::{AccountId, Audit, Code, Condition, ConditionId, Entitlement, EntitlementId, Quantity, Time};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::rows::{self, sql};
+use crate::audit::{self, Beside};
 use crate::condition::ConditionRow;
-use crate::json;
 
 const CONDITION: &str = "condition_id, condition_type, attribute, operator, value";
 
@@ -165,55 +165,10 @@ pub(super) fn shown(connection: &Connection, id: EntitlementId) -> rusqlite::Res
             None => None,
         };
         let has_window = rows::optional_text(row, 5)?.is_some();
-        Ok((rows::entitlement(row)?, has_window, row.get::<_, String>(20)?, metadata))
+        Ok((rows::entitlement(row)?, Beside { has_window, limit_kind: row.get(20)?, metadata }))
     };
     let found = connection.prepare_cached(&SHOWN)?.query_row(params![rows::Id(id.0)], read).optional()?;
-    let Some((row, has_window, limit_kind, metadata)) = found else { return Ok(None) };
-    let text = |text: &str| Value::from(text);
-    let code = |code: &Option<Code>| code.as_deref().map(text);
-    let time = |time: Time| Value::from(time.to_string());
-    let window = Some(row.window.kind).filter(|_| has_window).map(WindowKind::code);
-    let mut shown: Map<String, Value> = [
-        ("entitlement_id", Some(row.id.to_string().into())),
-        ("account_id", Some(row.account.to_string().into())),
-        ("resource_type_code", Some(text(&row.resource))),
-        ("resource_scope", code(&row.scope)),
-        ("limit_kind_code", Some(limit_kind.into())),
-        ("quantity_allowed", row.quantity.map(json::number)),
-        ("window_type_code", window.map(text)),
-        ("window_anchor", row.window.anchor.map(time)),
-        ("window_seconds", row.window.seconds.map(Value::from)),
-        ("period_start", row.window.period.map(|(start, _)| time(start))),
-        ("period_end", row.window.period.map(|(_, end)| time(end))),
-        ("status", Some(text(row.status.code()))),
-        ("source", Some(text(row.source.code()))),
-        ("source_ref", code(&row.source_ref)),
-        ("plan_id", code(&row.plan)),
-        ("plan_version", row.plan_version.map(Value::from)),
-        ("priority", Some(row.priority.into())),
-        ("valid_from", Some(time(row.valid_from))),
-        ("valid_until", row.valid_until.map(time)),
-        ("metadata", metadata),
-        ("created_at", Some(time(row.created_at))),
-        ("updated_at", Some(time(row.updated_at))),
-    ]
-    .into_iter()
-    .map(|(name, value)| (name.to_owned(), value.unwrap_or(Value::Null)))
-    .collect();
+    let Some((row, beside)) = found else { return Ok(None) };
     let conditions = conditions(connection, id)?;
-    if !conditions.is_empty() {
-        let embedded = conditions.iter().map(|condition| {
-            let columns = ConditionRow::of(&condition.test);
-            serde_json::json!({
-                "condition_id": condition.id.to_string(),
-                "entitlement_id": id.to_string(),
-                "condition_type": columns.condition_type,
-                "attribute": columns.attribute,
-                "operator": columns.operator,
-                "value": columns.value,
-            })
-        });
-        shown.insert("entitlement_conditions".to_owned(), embedded.collect());
-    }
-    Ok(Some(Value::Object(shown)))
+    Ok(Some(audit::shown(&row, &beside, &conditions)))
 }

@@ -10,15 +10,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Error};
 
 use crate::StoreError;
-
-/// `json_at(document, path)`: what a path (as [`path_text`] writes it) leads to, null where it leads nowhere.
-pub(super) const JSON_AT: &str = "json_at";
-/// `json_order(one, other)`: -1, 0 or 1; null where either is null.
-pub(super) const JSON_ORDER: &str = "json_order";
-/// `text_like(text, pattern, ignore case)`: 1 or 0; null where the text is null.
-pub(super) const TEXT_LIKE: &str = "text_like";
-/// `text_matches(text, regular expression, ignore case)`: 1 or 0; null where the text is null.
-pub(super) const TEXT_MATCHES: &str = "text_matches";
+use crate::dialect::{JSON_AT, JSON_ORDER, TEXT_LIKE, TEXT_MATCHES};
 
 /// Makes the functions known to a connection.
 pub(super) fn add_to(connection: &Connection) -> Result<(), StoreError> {
@@ -31,15 +23,6 @@ pub(super) fn add_to(connection: &Connection) -> Result<(), StoreError> {
     connection.create_scalar_function(TEXT_LIKE, 3, flags, |context| is_match(context, Pattern::like))?;
     connection.create_scalar_function(TEXT_MATCHES, 3, flags, |context| is_match(context, Pattern::regex))?;
     Ok(())
-}
-
-/// A JSON path as the parameter [`JSON_AT`] takes: `[[as text, key or index], …]`.
-pub(super) fn path_text(path: &[JsonStep]) -> String {
-    let steps = path.iter().map(|step| match &step.to {
-        JsonKey::Key(key) => serde_json::json!([step.as_text, key]),
-        JsonKey::Index(index) => serde_json::json!([step.as_text, index]),
-    });
-    serde_json::Value::Array(steps.collect()).to_string()
 }
 
 fn path_of(text: &str) -> Option<Vec<JsonStep>> {

@@ -1,32 +1,15 @@
 //! Reading stretches of the ledger and of its hourly sums: how windows are counted and usage is reported.
 
-use mec_kernel::{AccountId, Amount, Catalogue, Code, HOUR, Time, TreeId};
+use mec_kernel::{Amount, Catalogue, Code, TreeId};
 use rusqlite::{Connection, params};
 
 use super::rows::{self, sql};
 use crate::StoreError;
+pub(super) use crate::usage::{Stretch, Use, whole_hours};
 
 /// The account and everything below it.
 pub(super) const SUBTREE: &str = "WITH RECURSIVE subtree(id) AS (SELECT ?1 UNION ALL \
      SELECT a.account_id FROM accounts a JOIN subtree s ON a.parent_account_id = s.id) ";
-
-/// What is read: use of a resource, all of it or one scope, in `[from, to)`.
-#[derive(Clone, Copy)]
-pub(super) struct Stretch<'a> {
-    pub(super) account: AccountId,
-    pub(super) resource: &'a Code,
-    pub(super) scope: Option<&'a Code>,
-    pub(super) from: Time,
-    pub(super) to: Time,
-}
-
-/// One event's share.
-pub(super) struct Use {
-    pub(super) at: Time,
-    pub(super) amount: Amount,
-    /// By the account itself, not by one below it.
-    pub(super) is_own: bool,
-}
 
 const IN_STRETCH: &str =
     "resource_type_code = ?2 AND (?3 IS NULL OR resource_scope = ?3) AND occurred_at >= ?4 AND occurred_at < ?5";
@@ -35,14 +18,6 @@ const USE: &str = "SELECT occurred_at, quantity, unit_code, account_id FROM cons
 sql!(USES_SUBTREE = SUBTREE, USE, "account_id IN (SELECT id FROM subtree) AND ", IN_STRETCH);
 sql!(USES_OWN = USE, "account_id = ?1 AND ", IN_STRETCH);
 sql!(EFFECTS = "SELECT effects FROM consumption_ledger WHERE tree = ?1 AND effects IS NOT NULL AND ", IN_STRETCH);
-
-/// The first and the last hour's edge between which whole hours lie; what is before and after them is cut. The first
-/// is after the last where no whole hour lies in `[from, to)`.
-pub(super) fn whole_hours(from: Time, to: Time) -> (Time, Time) {
-    let first = if from == from.hour() || !from.is_bounded() { from } else { from.hour().plus_micros(HOUR) };
-    let last = if to.is_bounded() { to.hour() } else { to };
-    (first, last)
-}
 
 /// Every event of the account, and of everything below it unless `own_only`.
 pub(super) fn each_use(

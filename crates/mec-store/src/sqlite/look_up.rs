@@ -6,11 +6,11 @@ use mec_kernel::{
     AccountId, Amount, Catalogue, Code, Expiries, Fact, Lease, LedgerEvent, Need, Node, Quantity, Reservation, Session, Time,
     TreeId, Window, WindowKey, WindowTotal, key_hash, oldest_step, step_micros, step_of, step_start,
 };
-use rusqlite::{OptionalExtension as _, Params, Statement, params};
+use rusqlite::{Connection, OptionalExtension as _, Params, Statement, params};
 
 use super::ledger::{self, SUBTREE, Stretch};
 use super::rows::{self, sql};
-use super::{Writer, entitlement};
+use super::{Sqlite, Writer, entitlement};
 use crate::StoreError;
 
 sql!(EVENT = "SELECT ", rows::EVENT, " FROM ", rows::EVENT_FROM, " WHERE l.event_id = ?1 AND l.tree = ?2");
@@ -126,7 +126,7 @@ impl Writer {
         parameters: impl Params,
         read: impl FnOnce(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<T>, StoreError> {
-        Ok(self.connection.prepare_cached(sql)?.query_row(parameters, read).optional()?)
+        one(&self.connection, sql, parameters, read)
     }
 
     fn all<T>(
@@ -135,7 +135,7 @@ impl Writer {
         parameters: impl Params,
         read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>, StoreError> {
-        Ok(self.connection.prepare_cached(sql)?.query_map(parameters, read)?.collect::<rusqlite::Result<_>>()?)
+        all(&self.connection, sql, parameters, read)
     }
 
     fn lease(&self, sql: &str, parameters: impl Params) -> Result<Option<Arc<Lease>>, StoreError> {
@@ -166,11 +166,7 @@ impl Writer {
     }
 
     fn node(&self, tree: TreeId, id: AccountId, now: Time) -> Result<Option<Node>, StoreError> {
-        let Some(account) = self.one(&ACCOUNT, params![rows::Id(id.0), tree.0], rows::account)? else { return Ok(None) };
-        let mut node = Node::new(account);
-        node.entitlements = entitlement::of_account(&self.connection, id)?.into_iter().map(Arc::new).collect();
-        node.plans = self.all(&PLANS, params![rows::Id(id.0)], |row| rows::account_plan(row).map(Arc::new))?;
-        node.rules = self.all(&RULES, params![rows::Id(id.0)], |row| rows::rule(row).map(Arc::new))?;
+        let Some(mut node) = granted(&self.connection, tree, id)? else { return Ok(None) };
         for (key, mut total) in self.all(&WINDOWS, params![tree.0, rows::Id(id.0), now.micros()], rows::window)? {
             total.held = self.held(id, &key, now)?;
             node.windows.insert(key, total);
@@ -254,6 +250,40 @@ impl Writer {
         }
         Ok(())
     }
+}
+
+impl Sqlite {
+    pub(crate) fn account(&self, id: AccountId) -> Result<Option<Node>, StoreError> {
+        self.read(|connection| granted(connection, id.tree(), id))
+    }
+}
+
+/// The account with its entitlements, plans and rules.
+fn granted(connection: &Connection, tree: TreeId, id: AccountId) -> Result<Option<Node>, StoreError> {
+    let account = one(connection, &ACCOUNT, params![rows::Id(id.0), tree.0], rows::account)?;
+    let Some(mut node) = account.map(Node::new) else { return Ok(None) };
+    node.entitlements = entitlement::of_account(connection, id)?.into_iter().map(Arc::new).collect();
+    node.plans = all(connection, &PLANS, params![rows::Id(id.0)], |row| rows::account_plan(row).map(Arc::new))?;
+    node.rules = all(connection, &RULES, params![rows::Id(id.0)], |row| rows::rule(row).map(Arc::new))?;
+    Ok(Some(node))
+}
+
+fn one<T>(
+    connection: &Connection,
+    sql: &str,
+    parameters: impl Params,
+    read: impl FnOnce(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Option<T>, StoreError> {
+    Ok(connection.prepare_cached(sql)?.query_row(parameters, read).optional()?)
+}
+
+fn all<T>(
+    connection: &Connection,
+    sql: &str,
+    parameters: impl Params,
+    read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Vec<T>, StoreError> {
+    Ok(connection.prepare_cached(sql)?.query_map(parameters, read)?.collect::<rusqlite::Result<_>>()?)
 }
 
 fn event_of_key(

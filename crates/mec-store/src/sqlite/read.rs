@@ -1,23 +1,19 @@
 //! Reads of the table API: statements of [`super::render`] run on a reader, their rows as typed values.
 
-use std::collections::{HashMap, HashSet};
-
-use mec_query::{Embed, Fetched, FetchedEmbed, Filter, Link, Read, Table, Value};
+use mec_query::{Fetched, Filter, Read, Table, Value};
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, params_from_iter};
 
-use super::Sqlite;
-use super::render::{self, Statement};
-use super::stored::Stored;
+use super::stored::{Stored, bound};
+use super::{Sqlite, WRITER_READ_TIMEOUT, Writer, read_within};
 use crate::StoreError;
+use crate::dialect::Dialect;
+pub(super) use crate::read::Column;
+use crate::read::{self, Rows};
+use crate::render::{self, Statement};
 
-/// Parents whose embedded rows are fetched by one statement.
-const PARENTS_AT_ONCE: usize = 4_096;
 /// Longer statements are seldom sent twice, and would only fill the cache.
 const CACHED_LENGTH_MAX: usize = 4_096;
-
-/// A column to be read: its table, for the operator who is told of a damaged row, its name and how it is kept.
-type Column<'a> = (&'a Table, usize);
 
 impl Sqlite {
     pub(crate) fn fetch(&self, read: &Read) -> Result<Fetched, StoreError> {
@@ -31,7 +27,7 @@ impl Sqlite {
     }
 
     pub(crate) fn count(&self, table: &Table, filter: &Filter) -> Result<u64, StoreError> {
-        let statement = render::count(table, filter);
+        let statement = render::count(Dialect::Sqlite, table, filter);
         self.read(|connection| {
             let mut count = 0;
             each_row(connection, &statement, |row| {
@@ -43,76 +39,42 @@ impl Sqlite {
     }
 
     pub(crate) fn keys(&self, table: &Table, filter: &Filter, max: usize) -> Result<Vec<Vec<Value>>, StoreError> {
-        let key = table.key_positions();
-        if key.is_empty() {
-            return Ok(vec![]);
-        }
         let limit = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
-        let statement = render::keys(table, &key, filter, limit);
-        let columns: Vec<Column<'_>> = key.iter().map(|column| (table, *column)).collect();
-        self.read(|connection| all(connection, &statement, &columns))
+        self.read(|connection| read::keys(&mut Reader(connection), table, filter, limit))
     }
 }
 
-fn fetch(connection: &Connection, read: &Read) -> Result<Fetched, StoreError> {
-    let rows = all(connection, &render::rows(read), &fetched_columns(read))?;
-    with_embeds(connection, read, rows)
-}
-
-fn with_embeds(connection: &Connection, read: &Read, rows: Vec<Vec<Value>>) -> Result<Fetched, StoreError> {
-    let embeds = read.embeds.iter().map(|embed| fetch_embed(connection, embed, &rows)).collect::<Result<_, _>>()?;
-    Ok(Fetched { rows, embeds })
-}
-
-/// The embed of all `parents`, in their order.
-fn fetch_embed(connection: &Connection, embed: &Embed, parents: &[Vec<Value>]) -> Result<FetchedEmbed, StoreError> {
-    let mut seen = HashSet::new();
-    let keys: Vec<Vec<Value>> = parents
-        .iter()
-        .map(|row| embed.key.iter().map(|at| row[*at].clone()).collect::<Vec<_>>())
-        .filter(|key| !key.iter().any(Value::is_null) && seen.insert(key.clone()))
-        .collect();
-    let mut of_key = rows_of_keys(connection, embed, &keys)?;
-    let mut found = FetchedEmbed::default();
-    let mut rows = Vec::new();
-    for key in keys {
-        let related = of_key.remove(&key).unwrap_or_default();
-        found.keys.extend(std::iter::repeat_n(key, related.len()));
-        rows.extend(related);
+impl Writer {
+    /// Nobody else writes, so several statements read one state.
+    pub(crate) fn fetch(&mut self, read: &Read) -> Result<Fetched, StoreError> {
+        read_within(WRITER_READ_TIMEOUT, &mut self.connection, |connection| fetch(connection, read))
     }
-    found.fetched = with_embeds(connection, &embed.read, rows)?;
-    Ok(found)
 }
 
-type RowsOfKey = HashMap<Vec<Value>, Vec<Vec<Value>>>;
+pub(super) fn fetch(connection: &Connection, read: &Read) -> Result<Fetched, StoreError> {
+    read::fetch(&mut Reader(connection), read)
+}
 
-fn rows_of_keys(connection: &Connection, embed: &Embed, keys: &[Vec<Value>]) -> Result<RowsOfKey, StoreError> {
-    let mut of_key = RowsOfKey::new();
-    let key_columns: Vec<Column<'_>> = match &embed.relation.link {
-        Link::Direct(pairs) => pairs.iter().map(|(_, column)| (&*embed.read.table, *column)).collect(),
-        Link::Junction { table, origin, .. } => origin.iter().map(|(_, column)| (&**table, *column)).collect(),
-    };
-    let width = key_columns.len();
-    let columns: Vec<Column<'_>> = key_columns.into_iter().chain(fetched_columns(&embed.read)).collect();
-    let values_max = limit(connection, Limit::SQLITE_LIMIT_VARIABLE_NUMBER)?;
-    let own = render::embed(embed, &[]).values.len();
-    let at_once = (values_max.saturating_sub(own) / width.max(1)).clamp(1, PARENTS_AT_ONCE);
-    for keys in keys.chunks(at_once) {
-        let keys: Vec<&[Value]> = keys.iter().map(Vec::as_slice).collect();
-        for mut row in all(connection, &render::embed(embed, &keys), &columns)? {
-            let rest = row.split_off(width);
-            of_key.entry(row).or_default().push(rest);
-        }
+/// A connection that runs the statements of a read.
+struct Reader<'a>(&'a Connection);
+
+impl Rows for Reader<'_> {
+    fn dialect(&self) -> Dialect {
+        Dialect::Sqlite
     }
-    Ok(of_key)
-}
 
-fn fetched_columns(read: &Read) -> Vec<Column<'_>> {
-    read.fetch.iter().map(|column| (&*read.table, *column)).collect()
+    fn all(&mut self, statement: &Statement, columns: &[Column<'_>]) -> Result<Vec<Vec<Value>>, StoreError> {
+        all(self.0, statement, columns)
+    }
+
+    fn parents_at_once(&self, width: usize, own: usize) -> Result<usize, StoreError> {
+        let values_max = limit(self.0, Limit::SQLITE_LIMIT_VARIABLE_NUMBER)?;
+        Ok(values_max.saturating_sub(own) / width.max(1))
+    }
 }
 
 /// All rows of a statement whose first columns are these.
-fn all(connection: &Connection, statement: &Statement, columns: &[Column<'_>]) -> Result<Vec<Vec<Value>>, StoreError> {
+pub(super) fn all(connection: &Connection, statement: &Statement, columns: &[Column<'_>]) -> Result<Vec<Vec<Value>>, StoreError> {
     let mut rows = Vec::new();
     each_row(connection, statement, |row| {
         let value = |(at, (table, column)): (usize, &Column<'_>)| {
@@ -143,7 +105,7 @@ fn each_row(
         }
     }
     let mut run = |prepared: &mut rusqlite::Statement<'_>| {
-        let mut rows = prepared.query(params_from_iter(&statement.values))?;
+        let mut rows = prepared.query(params_from_iter(statement.values.iter().map(bound)))?;
         while let Some(row) = rows.next()? {
             each(row)?;
         }
@@ -188,7 +150,8 @@ mod tests {
     fn plan(store: &Sqlite, statement: &Statement) -> String {
         let plan = store.read(|connection| {
             let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {}", statement.sql))?;
-            let lines = explain.query_map(params_from_iter(&statement.values), |row| row.get::<_, String>("detail"))?;
+            let lines =
+                explain.query_map(params_from_iter(statement.values.iter().map(bound)), |row| row.get::<_, String>("detail"))?;
             Ok(lines.collect::<Result<Vec<_>, _>>()?.join("; "))
         });
         plan.unwrap()
@@ -222,7 +185,7 @@ mod tests {
             ("account_plans?account_id=eq.ID", "PRIMARY KEY (account_id=?)"),
             ("plan_entitlement_templates?plan_id=eq.pro", "plan_entitlement_templates_plan (plan_id=?)"),
         ] {
-            let plan = plan(&store, &render::rows(&read(&path.replace("ID", ID))));
+            let plan = plan(&store, &render::rows(Dialect::Sqlite, &read(&path.replace("ID", ID))));
             assert!(plan.starts_with("SEARCH") && plan.contains(index), "{path}: {plan}");
         }
     }
@@ -239,7 +202,7 @@ mod tests {
             ("entitlements?select=*,accounts(*)", "sqlite_autoindex_accounts_1 (account_id=?)"),
             ("accounts?select=*,consumption_ledger(*)", "consumption_ledger_account (account_id=?)"),
         ] {
-            let plan = plan(&store, &render::embed(&read(path).embeds[0], &parents));
+            let plan = plan(&store, &render::embed(Dialect::Sqlite, &read(path).embeds[0], &parents));
             assert!(plan.contains(index) && !plan.contains("SCAN plans"), "{path}: {plan}");
         }
     }
@@ -249,7 +212,7 @@ mod tests {
         let (_dir, store) = open();
         for path in ["consumption_ledger?limit=10", "accounts?limit=10", "control_decisions_log?order=decision_id.desc&limit=10"]
         {
-            let plan = plan(&store, &render::rows(&read(path)));
+            let plan = plan(&store, &render::rows(Dialect::Sqlite, &read(path)));
             assert!(!plan.contains("TEMP B-TREE"), "{path}: {plan}");
         }
     }
@@ -262,7 +225,7 @@ mod tests {
             "accounts?select=display_name,metadata-%3E%22{encoded}%22&display_name=eq.{encoded}&email=like.{encoded}\
              &metadata-%3E%22{encoded}%22-%3E%3Ek=in.({encoded})&time_zone=match.DROP"
         );
-        let statement = render::rows(&read(&path));
+        let statement = render::rows(Dialect::Sqlite, &read(&path));
         assert!(!statement.sql.contains("DROP"), "{}", statement.sql);
         assert!(statement.values.len() >= 5, "{:?}", statement.values);
     }
@@ -278,6 +241,15 @@ mod tests {
             }
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn the_writer_waits_for_no_reader() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, mut writer) = Sqlite::open(&dir.path().join("mec.db"), &crate::OpenOptions::default()).unwrap();
+        let lent: Vec<Connection> = (0..crate::OpenOptions::default().readers).map(|_| store.readers.borrow()).collect();
+        assert_eq!(writer.fetch(&read("limit_kinds?limit_kind_code=match.^cumu")).unwrap().rows.len(), 1);
+        lent.into_iter().for_each(|connection| store.readers.give_back(connection));
     }
 
     #[test]

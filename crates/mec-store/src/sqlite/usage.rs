@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use mec_kernel::{Amount, Catalogue, Code, HourSum, Time};
+use mec_kernel::{Catalogue, Code, HourSum, Time};
 use rusqlite::{Connection, params};
 
 use super::Sqlite;
 use super::ledger::{self, SUBTREE, Stretch};
 use super::rows::{self, sql};
+use crate::usage;
 use crate::{StoreError, UsageBucket, UsageQuery};
 
 const IN_HOURS: &str = "resource_type_code = ?3 AND (?4 IS NULL OR resource_scope = ?4) AND hour >= ?5 AND hour < ?6";
@@ -37,18 +38,9 @@ fn sum(connection: &Connection, query: &UsageQuery<'_>, catalogue: &Catalogue) -
     let hours = hours(connection, query)?;
     let mut buckets = Vec::with_capacity(query.buckets.len());
     for &(start, end) in query.buckets {
-        let mut bucket = UsageBucket { start, end, amount: Amount::ZERO, overage: Amount::ZERO, events: 0 };
-        let (first, last) = ledger::whole_hours(start, end);
-        if first < last {
-            for sum in hours.range(first..last).map(|(_, sum)| sum) {
-                bucket.amount = bucket.amount.plus(if query.own_only { sum.own } else { sum.subtree });
-                bucket.overage = bucket.overage.plus(sum.overage);
-                bucket.events = bucket.events.saturating_add(sum.events);
-            }
-            add_cut(connection, query, (start, first), catalogue, &mut bucket)?;
-            add_cut(connection, query, (last, end), catalogue, &mut bucket)?;
-        } else {
-            add_cut(connection, query, (start, end), catalogue, &mut bucket)?;
+        let (mut bucket, cuts) = usage::whole(&hours, query, start, end);
+        for cut in cuts {
+            add_cut(connection, query, cut, catalogue, &mut bucket)?;
         }
         buckets.push(bucket);
     }
@@ -57,9 +49,8 @@ fn sum(connection: &Connection, query: &UsageQuery<'_>, catalogue: &Catalogue) -
 
 /// The sums of every whole hour any bucket holds, by hour.
 fn hours(connection: &Connection, query: &UsageQuery<'_>) -> Result<BTreeMap<Time, HourSum>, StoreError> {
-    let whole = query.buckets.iter().map(|&(start, end)| ledger::whole_hours(start, end)).filter(|(first, last)| first < last);
     let mut hours: BTreeMap<Time, HourSum> = BTreeMap::new();
-    let Some((first, last)) = whole.reduce(|(first, last), (from, to)| (first.min(from), last.max(to))) else {
+    let Some((first, last)) = usage::whole_hours_of(query) else {
         return Ok(hours);
     };
     let parameters = params![

@@ -1,39 +1,53 @@
-//! Recomputing from the ledger what follows from it, and comparing. Tree by tree, in one read transaction: memory is
-//! bounded by the largest tree's accounts and hours.
+//! The rows of one instant as a verification looks at them.
 
-mod counters;
-mod keys;
-mod records;
-mod walk;
+use std::cell::RefCell;
 
-use mec_kernel::{Catalogue, Time, TreeId};
-use rusqlite::{Connection, params};
+use mec_kernel::{AccountId, Catalogue, EntitlementId, EventId, Head, HourSum, Lease, LedgerEvent, Reservation, Time, TreeId};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use serde_json::Value;
 
-use self::counters::Counters;
-use self::walk::Walk;
-use super::Sqlite;
+use super::rows::{self, sql};
+use super::{Sqlite, entitlement};
+use crate::rows::Cells as _;
+use crate::verify::{Counted, Each, EventRow, Evidence, HourKey, KeyRow, Reading, WindowRow, verify};
 use crate::{Progress, Report, StoreError};
 
-/// The next tree that any of its tables knows, so that one without a head or without events is looked at too.
+/// Ledger rows shown at once.
+const EVENTS_AT_ONCE: usize = 1_000;
+
 const NEXT_TREE: &str = "SELECT min(tree) FROM (SELECT min(tree) AS tree FROM account_trees WHERE tree > ?1 \
      UNION ALL SELECT min(tree) FROM accounts WHERE tree > ?1 \
      UNION ALL SELECT min(tree) FROM consumption_ledger INDEXED BY consumption_ledger_seq WHERE tree > ?1 \
      UNION ALL SELECT min(tree) FROM usage_hours WHERE tree > ?1 \
      UNION ALL SELECT min(tree) FROM usage_windows WHERE tree > ?1)";
-
-const TREES: &str = "SELECT count(*) FROM account_trees WHERE tree > 0";
-const EVENTS: &str = "SELECT coalesce(sum(next_seq - 1), 0) FROM account_trees WHERE tree > 0";
-
-/// What a verification carries along.
-struct Verification<'a> {
-    connection: &'a Connection,
-    catalogue: &'a Catalogue,
-    report: Report,
-    /// Keys that lead to their event: as many as there are rows in `ledger_keys`, or some lead nowhere.
-    keys: u64,
-    progress: Progress,
-    tell: &'a mut dyn FnMut(Progress),
-}
+const HEAD: &str = "SELECT version, stamp, last_at, next_seq, next_token, chain FROM account_trees WHERE tree = ?1";
+const HOURS: &str = "SELECT account_id, resource_type_code, resource_scope, unit_code, hour, own, subtree, overage, events \
+     FROM usage_hours WHERE tree = ?1";
+sql!(
+    WINDOWS = "SELECT ",
+    rows::WINDOW,
+    ", account_id FROM usage_windows WHERE tree = ?1 AND (rolling_seconds > 0 OR window_end > ?2)",
+);
+sql!(
+    EVENTS = "SELECT ",
+    rows::EVENT,
+    " FROM consumption_ledger l INDEXED BY consumption_ledger_seq \
+     LEFT JOIN consumption_event_details d ON d.event_id = l.event_id AND d.tree = l.tree \
+     WHERE l.tree = ?1 ORDER BY l.tree_seq",
+);
+const KEYS: &str = "SELECT k.event_id, l.tree_seq, l.idempotency_key FROM ledger_keys k \
+     LEFT JOIN consumption_ledger l ON l.event_id = k.event_id AND l.tree = k.tree WHERE k.key_hash = ?1 AND k.tree = ?2";
+const ALL_KEYS: &str = "SELECT k.event_id, l.tree_seq, l.idempotency_key, k.key_hash, k.tree FROM ledger_keys k \
+     LEFT JOIN consumption_ledger l ON l.event_id = k.event_id AND l.tree = k.tree";
+const LOST_DETAILS: &str = "SELECT d.event_id, d.tree FROM consumption_event_details d WHERE NOT EXISTS \
+     (SELECT 1 FROM consumption_ledger l WHERE l.event_id = d.event_id AND l.tree = d.tree)";
+sql!(RESERVATIONS = "SELECT ", rows::RESERVATION, " FROM reservations ORDER BY reservation_id");
+sql!(LEASES = "SELECT ", rows::LEASE, " FROM concurrency_leases ORDER BY lease_id");
+sql!(EVENT = "SELECT ", rows::EVENT, " FROM ", rows::EVENT_FROM, " WHERE l.event_id = ?1 AND l.tree = ?2");
+const ENTITLEMENTS: &str = "SELECT entitlement_id FROM entitlements ORDER BY entitlement_id";
+const LAST_AUDIT: &str = "SELECT new_row FROM entitlements_audit WHERE entitlement_id = ?1 ORDER BY audit_id DESC LIMIT 1";
+const AUDITED_ONLY: &str = "SELECT DISTINCT a.entitlement_id FROM entitlements_audit a WHERE NOT EXISTS \
+     (SELECT 1 FROM entitlements e WHERE e.entitlement_id = a.entitlement_id)";
 
 impl Sqlite {
     pub(crate) fn verify(
@@ -42,83 +56,175 @@ impl Sqlite {
         now: Time,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Report, StoreError> {
-        self.read_apart(|connection| {
-            let (trees_total, events_total) = (count(connection, TREES)?, count(connection, EVENTS)?);
-            let mut verification = Verification {
-                connection,
-                catalogue,
-                report: Report::default(),
-                keys: 0,
-                progress: Progress { trees_total, events_total, ..Progress::default() },
-                tell: progress,
-            };
-            let mut last = TreeId::CATALOGUE;
-            while let Some(tree) = next_tree(connection, last)? {
-                verification.tree(tree, now)?;
-                last = tree;
-            }
-            verification.keys_that_lead_nowhere()?;
-            verification.details_of_no_event()?;
-            verification.reservations()?;
-            verification.leases()?;
-            verification.entitlements()?;
-            verification.told();
-            Ok(verification.report)
-        })
+        self.read_apart(|connection| verify(&Snapshot { connection, catalogue }, catalogue, now, progress))
     }
 }
 
-impl Verification<'_> {
-    fn tree(&mut self, tree: TreeId, now: Time) -> Result<(), StoreError> {
-        let head = match walk::head(self.connection, tree) {
-            Ok(head) => head,
-            Err(error) => {
-                self.find("account_trees", format!("tree {tree}"), unreadable(error)?);
-                None
-            }
-        };
-        // Counters were last moved at the head's instant: a clock that went back since must not reopen their windows.
-        let now = head.map_or(now, |head| head.last_at.max(now));
-        let mut counters = Counters::of(self, tree, now)?;
-        Walk::new(tree, head).through(self, &mut counters)?;
-        counters.compare(self, tree)?;
-        self.report.trees += 1;
-        self.progress.trees += 1;
-        self.told();
+/// What a connection reads within one transaction.
+struct Snapshot<'a> {
+    connection: &'a Connection,
+    catalogue: &'a Catalogue,
+}
+
+impl Snapshot<'_> {
+    fn each<T>(
+        &self,
+        sql: &str,
+        parameters: impl rusqlite::Params,
+        read: impl Fn(&Row<'_>) -> Result<T, StoreError>,
+        each: Each<'_, T>,
+    ) -> Result<(), StoreError> {
+        let mut statement = self.connection.prepare(sql)?;
+        let mut found = statement.query(parameters)?;
+        while let Some(row) = found.next()? {
+            each(read(row)?)?;
+        }
         Ok(())
     }
 
-    fn find(&mut self, table: &'static str, key: String, problem: String) {
-        self.report.find(table, key, problem);
-    }
-
-    fn told(&mut self) {
-        (self.tell)(self.progress);
+    fn last_audit(&self, id: EntitlementId) -> Result<Option<String>, StoreError> {
+        let mut statement = self.connection.prepare_cached(LAST_AUDIT)?;
+        let audited: Option<Option<String>> = statement.query_row(params![rows::Id(id.0)], |row| row.get(0)).optional()?;
+        Ok(audited.flatten())
     }
 }
 
-fn count(connection: &Connection, sql: &str) -> Result<u64, StoreError> {
-    let count: i64 = connection.query_row(sql, [], |row| row.get(0))?;
-    Ok(u64::try_from(count).unwrap_or(0))
+impl Evidence for Snapshot<'_> {
+    fn count(&self, what: Counted) -> Result<u64, StoreError> {
+        let sql = match what {
+            Counted::Trees => "SELECT count(*) FROM account_trees WHERE tree > 0",
+            Counted::Events => "SELECT coalesce(sum(next_seq - 1), 0) FROM account_trees WHERE tree > 0",
+            Counted::Keys => "SELECT count(*) FROM ledger_keys",
+        };
+        let count: i64 = self.connection.query_row(sql, [], |row| row.get(0))?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    fn next_tree(&self, last: TreeId) -> Result<Option<TreeId>, StoreError> {
+        let next: Option<u32> = self.connection.prepare_cached(NEXT_TREE)?.query_row(params![last.0], |row| row.get(0))?;
+        Ok(next.map(TreeId))
+    }
+
+    fn head(&self, tree: TreeId) -> Result<Reading<Option<Head>>, StoreError> {
+        let read = |row: &Row<'_>| {
+            Ok(Head {
+                tree,
+                version: row.get(0)?,
+                stamp: row.get(1)?,
+                last_at: row.time(2)?,
+                next_seq: row.get(3)?,
+                next_token: row.get(4)?,
+                chain: row.get(5)?,
+            })
+        };
+        reading(self.connection.prepare_cached(HEAD)?.query_row(params![tree.0], read).optional())
+    }
+
+    fn parents(&self, tree: TreeId) -> Result<Vec<(AccountId, Option<AccountId>)>, StoreError> {
+        let sql = "SELECT account_id, parent_account_id FROM accounts WHERE tree = ?1";
+        let read = |row: &Row<'_>| Ok((AccountId(row.id(0)?), row.optional_id(1)?.map(AccountId)));
+        let mut statement = self.connection.prepare_cached(sql)?;
+        Ok(statement.query_map(params![tree.0], read)?.collect::<rusqlite::Result<_>>()?)
+    }
+
+    fn windows(&self, tree: TreeId, now: Time) -> Result<Vec<Reading<WindowRow>>, StoreError> {
+        let mut windows = vec![];
+        let read = |row: &Row<'_>| {
+            let window = |row: &Row<'_>| {
+                let (key, total) = rows::window(row)?;
+                Ok((AccountId(row.id(rows::WINDOW_COLUMNS)?), key, total))
+            };
+            reading(window(row))
+        };
+        self.each(&WINDOWS, params![tree.0, now.micros()], read, &mut |window| {
+            windows.push(window);
+            Ok(())
+        })?;
+        Ok(windows)
+    }
+
+    fn hours(&self, tree: TreeId, each: Each<'_, Reading<(HourKey, HourSum)>>) -> Result<(), StoreError> {
+        self.each(HOURS, params![tree.0], |row| reading(hour(row)), each)
+    }
+
+    fn events(&self, tree: TreeId, each: Each<'_, Vec<EventRow>>) -> Result<(), StoreError> {
+        let some = RefCell::new(Vec::with_capacity(EVENTS_AT_ONCE));
+        let read = |row: &Row<'_>| {
+            Ok(match reading(rows::event(row, self.catalogue))? {
+                Ok(event) => EventRow::Read(Box::new(event)),
+                Err(problem) => {
+                    EventRow::Unreadable { seq: row.get(1)?, event: EventId(row.id(0)?), chain: row.hash(21).ok(), problem }
+                }
+            })
+        };
+        self.each(&EVENTS, params![tree.0], read, &mut |row| {
+            some.borrow_mut().push(row);
+            if some.borrow().len() < EVENTS_AT_ONCE { Ok(()) } else { each(some.take()) }
+        })?;
+        each(some.into_inner())
+    }
+
+    fn keys(&self, tree: TreeId, hashes: &[i64]) -> Result<Vec<Vec<KeyRow>>, StoreError> {
+        let mut statement = self.connection.prepare_cached(KEYS)?;
+        let mut of_hash = |hash: &i64| statement.query_map(params![hash, tree.0], key_row)?.collect::<rusqlite::Result<_>>();
+        Ok(hashes.iter().map(&mut of_hash).collect::<rusqlite::Result<_>>()?)
+    }
+
+    fn all_keys(&self, each: Each<'_, (i64, TreeId, KeyRow)>) -> Result<(), StoreError> {
+        self.each(ALL_KEYS, [], |row| Ok((row.get(3)?, TreeId(row.get(4)?), key_row(row)?)), each)
+    }
+
+    fn details_of_no_event(&self, each: Each<'_, (TreeId, EventId)>) -> Result<(), StoreError> {
+        self.each(LOST_DETAILS, [], |row| Ok((TreeId(row.get(1)?), EventId(row.id(0)?))), each)
+    }
+
+    fn reservations(&self, each: Each<'_, Result<Reservation, (String, String)>>) -> Result<(), StoreError> {
+        self.each(&RESERVATIONS, [], |row| Ok(reading(rows::reservation(row))?.map_err(|problem| (key_of(row), problem))), each)
+    }
+
+    fn leases(&self, each: Each<'_, Result<Lease, (String, String)>>) -> Result<(), StoreError> {
+        self.each(&LEASES, [], |row| Ok(reading(rows::lease(row))?.map_err(|problem| (key_of(row), problem))), each)
+    }
+
+    fn event(&self, id: EventId) -> Result<Reading<Option<LedgerEvent>>, StoreError> {
+        let read = |row: &Row<'_>| rows::event(row, self.catalogue);
+        let mut statement = self.connection.prepare_cached(&EVENT)?;
+        reading(statement.query_row(params![rows::Id(id.0), id.tree().0], read).optional())
+    }
+
+    fn entitlements(&self, each: Each<'_, (EntitlementId, Reading<Option<Value>>, Option<String>)>) -> Result<(), StoreError> {
+        let read = |row: &Row<'_>| Ok(EntitlementId(row.id(0)?));
+        self.each(ENTITLEMENTS, [], read, &mut |id| {
+            each((id, reading(entitlement::shown(self.connection, id))?, self.last_audit(id)?))
+        })?;
+        self.each(AUDITED_ONLY, [], read, &mut |id| each((id, Ok(None), self.last_audit(id)?)))
+    }
 }
 
-fn next_tree(connection: &Connection, last: TreeId) -> Result<Option<TreeId>, StoreError> {
-    let next: Option<u32> = connection.prepare_cached(NEXT_TREE)?.query_row(params![last.0], |row| row.get(0))?;
-    Ok(next.map(TreeId))
+fn key_row(row: &Row<'_>) -> rusqlite::Result<KeyRow> {
+    let found = row.get::<_, Option<i64>>(1)?.zip(row.get::<_, Option<String>>(2)?);
+    Ok(KeyRow { event: EventId(row.id(0)?), found })
+}
+
+fn hour(row: &Row<'_>) -> rusqlite::Result<(HourKey, HourSum)> {
+    let key = (AccountId(row.id(0)?), row.code(1)?, rows::scope_of(row.text(2)?), row.code(3)?, row.time(4)?);
+    let sum = HourSum { own: row.exact(5)?, subtree: row.exact(6)?, overage: row.exact(7)?, events: row.get(8)? };
+    Ok((key, sum))
 }
 
 /// What is to be said of a row that does not hold what this program writes; any other error ends the verification.
-fn unreadable(error: rusqlite::Error) -> Result<String, StoreError> {
+fn reading<T>(read: rusqlite::Result<T>) -> Result<Reading<T>, StoreError> {
     use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
-    match error {
-        FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) | Utf8Error(..) => {
-            Ok(format!("cannot be read: {error}"))
+    match read {
+        Ok(read) => Ok(Ok(read)),
+        Err(error @ (FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) | Utf8Error(..))) => {
+            Ok(Err(format!("cannot be read: {error}")))
         }
-        error => Err(error.into()),
+        Err(error) => Err(error.into()),
     }
 }
 
-/// `expected … found …`, the words of every finding that compares.
-fn differs(what: &str, expected: impl std::fmt::Display, found: impl std::fmt::Display) -> String {
-    format!("{what}: expected {expected}, found {found}")
+/// The primary key of a row that cannot be read as a whole.
+fn key_of(row: &Row<'_>) -> String {
+    row.id(0).map_or_else(|_| "a row".to_owned(), |id| EntitlementId(id).to_string())
 }

@@ -1,9 +1,14 @@
-//! A lane of one tree in its smallest form, for tests: decide, answer needs from the store, commit.
+//! A lane of one tree in its smallest form, for tests: decide, answer needs from the store, commit. On either database.
 
 #![allow(dead_code, reason = "every test binary uses a part of it")]
 
 use mec_kernel::*;
 use mec_store::{Commit, OpenOptions, Store, Writer};
+
+#[path = "../home/mod.rs"]
+pub(crate) mod home;
+
+pub(crate) use home::{Home, wait};
 
 pub(crate) const TREE: TreeId = TreeId(7);
 
@@ -11,17 +16,9 @@ pub(crate) fn at(text: &str) -> Time {
     text.parse().unwrap()
 }
 
-pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
-    let mut future = std::pin::pin!(future);
-    match future.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
-        std::task::Poll::Ready(value) => value,
-        std::task::Poll::Pending => panic!("the SQLite store never waits"),
-    }
-}
-
-/// A store in a directory of its own, its catalogue filled, and a lane on it whose clock the test sets.
+/// A new store, its catalogue filled, and a lane on it whose clock the test sets.
 pub(crate) struct Lane {
-    pub(crate) dir: tempfile::TempDir,
+    pub(crate) home: Home,
     pub(crate) store: Store,
     pub(crate) writer: Writer,
     pub(crate) catalogue: Catalogue,
@@ -33,16 +30,14 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    pub(crate) fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", dir.path().join("mec.db").display());
-        let (store, mut writer) = Store::open(&url, &OpenOptions::default()).unwrap();
+    pub(crate) fn new(home: Home) -> Self {
+        let (store, mut writer) = Store::open(&home.url(), &OpenOptions::default()).unwrap();
         let now = at("2026-01-30T12:00:00Z");
         let commit = Commit { now: Some(now), catalogue: changes(), catalogue_version: Some(1), ..Commit::default() };
         wait(writer.commit(&commit)).unwrap();
         let catalogue = wait(writer.catalogue()).unwrap();
         let (tree, ids) = (Tree::new(Head::new(TREE)), IdSource::new(TREE, now, 0));
-        Self { dir, store, writer, catalogue, tree, now, facts: Facts::default(), ids, batch: 0 }
+        Self { home, store, writer, catalogue, tree, now, facts: Facts::default(), ids, batch: 0 }
     }
 
     pub(crate) fn run<A>(&mut self, decide: impl Fn(&View<'_>, &mut Making<'_>) -> Result<Ruling<A>, Halt>) -> A {
@@ -148,26 +143,6 @@ impl Lane {
 
     pub(crate) fn meter(&mut self, meter: &Meter) -> EventId {
         self.run(|view, making| mec_kernel::meter(view, making, meter)).event
-    }
-
-    /// Changes the file behind the store's back, its triggers dropped.
-    pub(crate) fn damage(&self, sql: &str) {
-        let outside = rusqlite::Connection::open(self.dir.path().join("mec.db")).unwrap();
-        outside
-            .execute_batch(
-                "DROP TRIGGER IF EXISTS consumption_ledger_no_update; DROP TRIGGER IF EXISTS consumption_ledger_no_delete; \
-                 DROP TRIGGER IF EXISTS entitlements_audit_no_update; DROP TRIGGER IF EXISTS entitlements_audit_no_delete",
-            )
-            .unwrap();
-        let changed = outside.execute(sql, []).unwrap();
-        assert!(changed > 0, "{sql} changes nothing");
-    }
-
-    pub(crate) fn query<T: rusqlite::types::FromSql>(&self, sql: &str) -> Vec<T> {
-        let outside = rusqlite::Connection::open(self.dir.path().join("mec.db")).unwrap();
-        let mut statement = outside.prepare(sql).unwrap();
-        let rows = statement.query_map([], |row| row.get(0)).unwrap();
-        rows.collect::<Result<_, _>>().unwrap()
     }
 }
 

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use mec_query::{Catalogue, Column, Decimal, Table, Tables, Type, Value};
-use rusqlite::types::Value as Sql;
 
 use super::seeded::Draw;
 use crate::NOW;
+use crate::home::Home;
 
 const ROWS_PER_TABLE: usize = 24;
 
@@ -98,51 +98,69 @@ impl Rows {
     }
 
     /// Inserts them; columns that are not public get whatever their type and keys allow.
-    pub(crate) fn insert(&self, connection: &rusqlite::Connection) {
+    pub(crate) fn insert(&self, home: &Home) {
         let mut hidden_number = 0;
+        let mut script = String::new();
         for table in &self.catalogue {
-            // What a new file already holds.
+            // What a new store already holds.
             if ["limit_kinds", "window_types", "limit_actions"].contains(&table.name) {
-                connection.execute(&format!("DELETE FROM {}", table.name), []).unwrap();
+                script += &format!("DELETE FROM {};\n", table.name);
             }
-            let hidden: Vec<(String, String)> = connection
-                .prepare("SELECT name, type FROM pragma_table_info(?1) WHERE \"notnull\" = 1")
-                .unwrap()
-                .query_map([table.name], |row| Ok((row.get(0)?, row.get(1)?)))
-                .unwrap()
-                .map(Result::unwrap)
+            let hidden: Vec<(String, String)> = required(home, table.name)
+                .into_iter()
                 .filter(|(name, _): &(String, String)| table.position(name).is_none())
                 .collect();
             let names: Vec<&str> =
                 table.columns.iter().map(|column| column.name).chain(hidden.iter().map(|(name, _)| name.as_str())).collect();
-            let places: Vec<String> = (1..=names.len()).map(|at| format!("?{at}")).collect();
-            let sql = format!("INSERT INTO {} ({}) VALUES ({})", table.name, names.join(", "), places.join(", "));
             for row in self.of(table.name) {
-                let mut values: Vec<Sql> = row.iter().map(sql_value).collect();
+                let mut values: Vec<String> = row.iter().map(|value| literal(home, value)).collect();
                 for (name, ty) in &hidden {
                     hidden_number += 1;
                     values.push(match (name.as_str(), ty.as_str()) {
-                        ("tree", _) => Sql::Integer(1),
-                        (_, "INTEGER") => Sql::Integer(hidden_number),
-                        (_, "TEXT") => Sql::Text(hidden_number.to_string()),
-                        _ => Sql::Blob(i128::from(hidden_number).to_be_bytes().to_vec()),
+                        ("tree", _) => "1".to_owned(),
+                        (_, "BLOB") => format!("x'{hidden_number:032x}'"),
+                        (_, "bytea") => format!("'\\x{hidden_number:032x}'"),
+                        _ => format!("'{hidden_number}'"),
                     });
                 }
-                connection.execute(&sql, rusqlite::params_from_iter(values)).unwrap_or_else(|error| panic!("{sql}: {error}"));
+                script += &format!("INSERT INTO {} ({}) VALUES ({});\n", table.name, names.join(", "), values.join(", "));
             }
         }
+        home.run(&format!("BEGIN;\n{script}COMMIT;"));
     }
 }
 
-fn sql_value(value: &Value) -> Sql {
+/// The columns of a table that must have a value, with their types.
+fn required(home: &Home, table: &str) -> Vec<(String, String)> {
+    let sql = if home.is_postgres() {
+        format!(
+            "SELECT column_name || ' ' || data_type FROM information_schema.columns WHERE table_schema = 'public' \
+             AND table_name = '{table}' AND is_nullable = 'NO'"
+        )
+    } else {
+        format!("SELECT name || ' ' || type FROM pragma_table_info('{table}') WHERE \"notnull\" = 1")
+    };
+    let columns = home.query(&sql).into_iter().flatten();
+    columns.map(|column| column.split_once(' ').map(|(name, ty)| (name.to_owned(), ty.to_owned())).unwrap()).collect()
+}
+
+fn literal(home: &Home, value: &Value) -> String {
+    let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
+    if home.is_postgres() {
+        return match value {
+            Value::Null => "NULL".to_owned(),
+            Value::Timestamp(micros) => format!("'epoch'::timestamptz + interval '{micros} microseconds'"),
+            value => quoted(&value.to_text().unwrap()),
+        };
+    }
     match value {
-        Value::Null => Sql::Null,
-        Value::Bool(flag) => Sql::Integer(i64::from(*flag)),
-        Value::Int(number) | Value::Timestamp(number) => Sql::Integer(*number),
-        Value::Numeric(number) => Sql::Integer(number.units.try_into().unwrap()),
-        Value::Text(text) | Value::Json(text) => Sql::Text(text.clone()),
-        Value::Uuid(bits) => Sql::Blob(bits.to_be_bytes().to_vec()),
-        Value::TextArray(items) => Sql::Text(serde_json::json!(items).to_string()),
+        Value::Null => "NULL".to_owned(),
+        Value::Bool(flag) => i64::from(*flag).to_string(),
+        Value::Int(number) | Value::Timestamp(number) => number.to_string(),
+        Value::Numeric(number) => number.units.to_string(),
+        Value::Text(text) | Value::Json(text) => quoted(text),
+        Value::Uuid(bits) => format!("x'{bits:032x}'"),
+        Value::TextArray(items) => quoted(&serde_json::json!(items).to_string()),
     }
 }
 
@@ -160,7 +178,10 @@ fn value(draw: &mut Draw, table: &Table, column: &Column, at: usize) -> Value {
     match column.ty {
         Type::Text { .. } if is_only_key || refers => Value::text(format!("{}{key_number}", draw_case(key_number))),
         Type::Text { .. } if column.name == "idempotency_key" => Value::text(format!("key {at}")),
-        Type::Text { .. } => Value::text(*draw.pick(TEXTS)),
+        Type::Text { max } => {
+            let max = max.and_then(|max| usize::try_from(max).ok()).unwrap_or(usize::MAX);
+            Value::text(draw.pick(TEXTS).chars().take(max).collect::<String>())
+        }
         Type::Uuid => Value::Uuid(0x0198_0000_0000_7000_8000_0000_0000_0000 + key_number as u128),
         Type::Int2 | Type::Int4 | Type::Int8 if column.name == "tree_seq" || column.name == "factor" => Value::Int(at as i64 + 1),
         Type::Int2 | Type::Int4 | Type::Int8 => Value::Int(draw.below(9) as i64 - 2),

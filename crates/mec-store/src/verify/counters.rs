@@ -6,20 +6,13 @@ use std::fmt;
 use mec_kernel::{
     AccountId, Amount, Code, HourSum, LEVELS_MAX, LedgerEvent, Time, TreeId, Window, WindowKey, WindowTotal, oldest_step,
 };
-use rusqlite::{Row, params};
 
-use super::{Verification, differs, unreadable};
-use crate::StoreError;
-use crate::sqlite::commit::HourKey;
-use crate::sqlite::rows::{self, sql};
+use super::evidence::Evidence;
+use super::{Verification, differs};
+use crate::{StoreError, rows};
 
-const HOURS: &str = "SELECT account_id, resource_type_code, resource_scope, unit_code, hour, own, subtree, overage, events \
-     FROM usage_hours WHERE tree = ?1";
-sql!(
-    WINDOWS = "SELECT ",
-    rows::WINDOW,
-    ", account_id FROM usage_windows WHERE tree = ?1 AND (rolling_seconds > 0 OR window_end > ?2)",
-);
+/// Account, resource, scope, unit and hour: the key of a stored sum.
+pub(crate) type HourKey = (AccountId, Code, Option<Code>, Code, Time);
 
 /// One tree's counters as the ledger says they are.
 pub(super) struct Counters {
@@ -38,28 +31,23 @@ struct OpenWindow {
 }
 
 impl Counters {
-    pub(super) fn of(of: &mut Verification<'_>, tree: TreeId, now: Time) -> Result<Self, StoreError> {
-        let connection = of.connection;
-        let mut statement = connection.prepare_cached("SELECT account_id, parent_account_id FROM accounts WHERE tree = ?1")?;
-        let read = |row: &Row<'_>| Ok((AccountId(rows::id(row, 0)?), rows::optional_id(row, 1)?.map(AccountId)));
-        let parents = statement.query_map(params![tree.0], read)?.collect::<rusqlite::Result<_>>()?;
+    pub(super) fn of(of: &mut Verification<'_, impl Evidence>, tree: TreeId, now: Time) -> Result<Self, StoreError> {
+        let parents = of.evidence.parents(tree)?.into_iter().collect();
         let mut windows: BTreeMap<_, Vec<OpenWindow>> = BTreeMap::new();
-        let mut statement = connection.prepare_cached(&WINDOWS)?;
-        let mut found = statement.query(params![tree.0, now.micros()])?;
-        while let Some(row) = found.next()? {
-            match rows::window(row).and_then(|window| Ok((window, AccountId(rows::id(row, 10)?)))) {
-                Ok(((key, found), account)) => {
+        for window in of.evidence.windows(tree, now)? {
+            match window {
+                Ok((account, key, found)) => {
                     let window = OpenWindow { key, found, expected: WindowTotal::default() };
                     windows.entry((account, window.key.resource.clone())).or_default().push(window);
                 }
-                Err(error) => of.find("usage_windows", format!("tree {tree}"), unreadable(error)?),
+                Err(problem) => of.find("usage_windows", format!("tree {tree}"), problem),
             }
         }
         Ok(Self { now, parents, unknown: BTreeSet::new(), hours: BTreeMap::new(), windows })
     }
 
     /// Adds an event to everything on its account's path.
-    pub(super) fn add(&mut self, of: &mut Verification<'_>, event: &LedgerEvent) {
+    pub(super) fn add(&mut self, of: &mut Verification<'_, impl Evidence>, event: &LedgerEvent) {
         let path = self.path(of, event);
         for (account, sum) in HourSum::of(event, &path) {
             let key = (account, event.resource.clone(), event.scope.clone(), event.unit.clone(), event.occurred_at.hour());
@@ -78,7 +66,7 @@ impl Counters {
         }
     }
 
-    fn path(&mut self, of: &mut Verification<'_>, event: &LedgerEvent) -> Vec<AccountId> {
+    fn path(&mut self, of: &mut Verification<'_, impl Evidence>, event: &LedgerEvent) -> Vec<AccountId> {
         let mut path = Vec::with_capacity(2);
         let mut next = Some(event.account);
         while let Some(account) = next.filter(|_| path.len() < LEVELS_MAX) {
@@ -97,23 +85,22 @@ impl Counters {
     }
 
     /// Compares what was added up with what is stored.
-    pub(super) fn compare(self, of: &mut Verification<'_>, tree: TreeId) -> Result<(), StoreError> {
+    pub(super) fn compare(self, of: &mut Verification<'_, impl Evidence>, tree: TreeId) -> Result<(), StoreError> {
         self.windows.iter().for_each(|((account, _), windows)| compare_windows(of, self.now, *account, windows));
         let mut hours = self.hours;
-        let connection = of.connection;
-        let mut statement = connection.prepare_cached(HOURS)?;
-        let mut found = statement.query(params![tree.0])?;
-        while let Some(row) = found.next()? {
+        let evidence = of.evidence;
+        evidence.hours(tree, &mut |hour| {
             of.report.counters += 1;
-            match hour(row) {
+            match hour {
                 Ok((key, found)) => match hours.remove(&key) {
                     Some(expected) if expected == found => {}
                     Some(expected) => of.find("usage_hours", name_of_hour(&key), difference(&expected, &found)),
                     None => of.find("usage_hours", name_of_hour(&key), differs("row", "none", Sum(&found))),
                 },
-                Err(error) => of.find("usage_hours", format!("tree {tree}"), unreadable(error)?),
+                Err(problem) => of.find("usage_hours", format!("tree {tree}"), problem),
             }
-        }
+            Ok(())
+        })?;
         for (key, expected) in &hours {
             of.find("usage_hours", name_of_hour(key), differs("row", Sum(expected), "none"));
         }
@@ -121,24 +108,7 @@ impl Counters {
     }
 }
 
-fn hour(row: &Row<'_>) -> rusqlite::Result<(HourKey, HourSum)> {
-    let key = (
-        AccountId(rows::id(row, 0)?),
-        rows::code(row, 1)?,
-        rows::scope_of(rows::text(row, 2)?),
-        rows::code(row, 3)?,
-        rows::time(row, 4)?,
-    );
-    let sum = HourSum {
-        own: row.get::<_, rows::Exact>(5)?.0,
-        subtree: row.get::<_, rows::Exact>(6)?.0,
-        overage: row.get::<_, rows::Exact>(7)?.0,
-        events: row.get(8)?,
-    };
-    Ok((key, sum))
-}
-
-fn compare_windows(of: &mut Verification<'_>, now: Time, account: AccountId, windows: &[OpenWindow]) {
+fn compare_windows(of: &mut Verification<'_, impl Evidence>, now: Time, account: AccountId, windows: &[OpenWindow]) {
     for OpenWindow { key, found, expected } in windows {
         of.report.counters += 1;
         of.report.windows += 1;

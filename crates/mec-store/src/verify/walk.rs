@@ -1,24 +1,13 @@
 //! One tree's ledger, row by row: sequence, chain, fingerprint, details, key.
 
 use mec_kernel::{Chain, Content, EventId, Head, LedgerEvent, Time, TreeId, details_hash, key_hash};
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::counters::Counters;
-use super::{Verification, differs, unreadable};
+use super::evidence::{EventRow, Evidence, KeyRow};
+use super::{Verification, differs};
 use crate::StoreError;
-use crate::sqlite::rows::{self, sql};
 
 const EVENTS_BETWEEN_TELLING: u64 = 20_000;
-
-sql!(
-    EVENTS = "SELECT ",
-    rows::EVENT,
-    " FROM consumption_ledger l INDEXED BY consumption_ledger_seq \
-     LEFT JOIN consumption_event_details d ON d.event_id = l.event_id AND d.tree = l.tree \
-     WHERE l.tree = ?1 ORDER BY l.tree_seq",
-);
-const KEYS: &str = "SELECT k.event_id, l.tree_seq, l.idempotency_key FROM ledger_keys k \
-     LEFT JOIN consumption_ledger l ON l.event_id = k.event_id AND l.tree = k.tree WHERE k.key_hash = ?1 AND k.tree = ?2";
 
 /// Where a walk through a tree's ledger is.
 pub(super) struct Walk {
@@ -30,54 +19,54 @@ pub(super) struct Walk {
     is_cut: bool,
 }
 
-pub(super) fn head(connection: &Connection, tree: TreeId) -> rusqlite::Result<Option<Head>> {
-    let sql = "SELECT version, stamp, last_at, next_seq, next_token, chain FROM account_trees WHERE tree = ?1";
-    let read = |row: &Row<'_>| {
-        Ok(Head {
-            tree,
-            version: row.get(0)?,
-            stamp: row.get(1)?,
-            last_at: rows::time(row, 2)?,
-            next_seq: row.get(3)?,
-            next_token: row.get(4)?,
-            chain: row.get(5)?,
-        })
-    };
-    connection.prepare_cached(sql)?.query_row(params![tree.0], read).optional()
-}
-
 impl Walk {
     pub(super) fn new(tree: TreeId, head: Option<Head>) -> Self {
         Self { tree, head, next_seq: 1, chain: Head::new(tree).chain, is_cut: false }
     }
 
     /// Checks every row and shows it to `counters`.
-    pub(super) fn through(mut self, of: &mut Verification<'_>, counters: &mut Counters) -> Result<(), StoreError> {
-        let connection = of.connection;
-        let mut statement = connection.prepare_cached(&EVENTS)?;
-        let mut found = statement.query(params![self.tree.0])?;
-        while let Some(row) = found.next()? {
-            of.report.events += 1;
-            of.progress.events += 1;
-            if of.progress.events.is_multiple_of(EVENTS_BETWEEN_TELLING) {
-                of.told();
-            }
-            match rows::event(row, of.catalogue) {
-                Ok(event) => {
-                    let problems = self.problems(of, &event)?;
-                    if !problems.is_empty() {
-                        of.find("consumption_ledger", name(self.tree, event.tree_seq, event.id), problems.join("; "));
-                    }
-                    counters.add(of, &event);
+    pub(super) fn through<E: Evidence>(
+        mut self,
+        of: &mut Verification<'_, E>,
+        counters: &mut Counters,
+    ) -> Result<(), StoreError> {
+        let evidence = of.evidence;
+        evidence.events(self.tree, &mut |rows| {
+            let hashes: Vec<i64> = rows
+                .iter()
+                .filter_map(|row| match row {
+                    EventRow::Read(event) => Some(key_hash(self.tree, &event.key)),
+                    EventRow::Unreadable { .. } => None,
+                })
+                .collect();
+            let mut keys = evidence.keys(self.tree, &hashes)?.into_iter();
+            for row in rows {
+                of.report.events += 1;
+                of.progress.events += 1;
+                if of.progress.events.is_multiple_of(EVENTS_BETWEEN_TELLING) {
+                    of.told();
                 }
-                Err(error) => self.pass(of, row, unreadable(error)?)?,
+                match row {
+                    EventRow::Read(event) => {
+                        let problems = self.problems(of, &event, &keys.next().unwrap_or_default());
+                        if !problems.is_empty() {
+                            of.find("consumption_ledger", name(self.tree, event.tree_seq, event.id), problems.join("; "));
+                        }
+                        counters.add(of, &event);
+                    }
+                    EventRow::Unreadable { seq, event, chain, problem } => {
+                        of.find("consumption_ledger", name(self.tree, seq, event), problem);
+                        self.pass(seq, chain);
+                    }
+                }
             }
-        }
+            Ok(())
+        })?;
         self.end(of);
         Ok(())
     }
 
-    fn problems(&mut self, of: &mut Verification<'_>, event: &LedgerEvent) -> Result<Vec<String>, StoreError> {
+    fn problems<E>(&mut self, of: &mut Verification<'_, E>, event: &LedgerEvent, keys: &[KeyRow]) -> Vec<String> {
         let mut problems = Vec::new();
         if event.tree_seq != self.next_seq {
             problems.push(differs("tree_seq", self.next_seq, event.tree_seq));
@@ -110,24 +99,21 @@ impl Walk {
             }
             _ => {}
         }
-        self.check_key(of, event, &mut problems)?;
-        Ok(problems)
+        self.check_key(of, event, keys, &mut problems);
+        problems
     }
 
     /// The key leads to the event, and to no earlier one.
-    fn check_key(&self, of: &mut Verification<'_>, event: &LedgerEvent, problems: &mut Vec<String>) -> Result<(), StoreError> {
-        let connection = of.connection;
-        let mut statement = connection.prepare_cached(KEYS)?;
-        let mut found = statement.query(params![key_hash(self.tree, &event.key), self.tree.0])?;
+    fn check_key<E>(&self, of: &mut Verification<'_, E>, event: &LedgerEvent, keys: &[KeyRow], problems: &mut Vec<String>) {
         let mut leads_here = false;
-        while let Some(row) = found.next()? {
-            if rows::id(row, 0)? == event.id.0 {
+        for row in keys {
+            if row.event == event.id {
                 leads_here = true;
                 of.keys += 1;
-            } else if rows::optional_text(row, 2)? == Some(&*event.key)
-                && row.get::<_, Option<i64>>(1)?.is_some_and(|seq| seq < event.tree_seq)
+            } else if let Some((seq, key)) = &row.found
+                && **key == *event.key
+                && *seq < event.tree_seq
             {
-                let seq: i64 = row.get(1)?;
                 problems.push(format!("idempotency_key: expected one event, found also tree_seq {seq}"));
             }
         }
@@ -135,22 +121,16 @@ impl Walk {
             let key = format!("tree {}, key \"{}\"", self.tree, event.key);
             of.find("ledger_keys", key, differs("event_id", event.id, "no row"));
         }
-        Ok(())
     }
 
     /// Goes on behind a row that cannot be read.
-    fn pass(&mut self, of: &mut Verification<'_>, row: &Row<'_>, problem: String) -> Result<(), StoreError> {
-        let seq: i64 = row.get(1)?;
-        of.find("consumption_ledger", name(self.tree, seq, EventId(rows::id(row, 0)?)), problem);
-        (self.next_seq, self.is_cut) = (seq.saturating_add(1), true);
-        if let Ok(chain) = row.get(21) {
-            (self.chain, self.is_cut) = (chain, false);
-        }
-        Ok(())
+    fn pass(&mut self, seq: i64, chain: Option<Chain>) {
+        (self.next_seq, self.is_cut) = (seq.saturating_add(1), chain.is_none());
+        self.chain = chain.unwrap_or(self.chain);
     }
 
     /// The head continues from the last row.
-    fn end(&self, of: &mut Verification<'_>) {
+    fn end<E>(&self, of: &mut Verification<'_, E>) {
         let key = format!("tree {}", self.tree);
         let Some(head) = self.head else {
             if self.next_seq > 1 {

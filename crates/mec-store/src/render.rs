@@ -2,19 +2,22 @@
 //!
 //! The meaning is that of the query crate's evaluation in memory, unknowns included. Nothing here runs a statement.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt::Write as _;
 
 use mec_query::{Comparison, Decimal, Embed, Expr, Filter, Link, OrderBy, OrderTerm, Page, Read, Relation, Table, Truth, Value};
-use rusqlite::types::Value as Sql;
 
-use super::functions::{JSON_AT, JSON_ORDER, TEXT_LIKE, TEXT_MATCHES, path_text};
-use super::stored::{Place, Stored, place};
+use crate::dialect::{Dialect, PatternKind, type_name};
+use crate::stored::{Parameter, Place, Stored, place};
 
 /// A statement and the values of its parameters.
-#[derive(Debug, Default)]
-pub(super) struct Statement {
-    pub(super) sql: String,
-    pub(super) values: Vec<Sql>,
+#[derive(Debug)]
+pub(crate) struct Statement {
+    dialect: Dialect,
+    pub(crate) sql: String,
+    pub(crate) values: Vec<Parameter>,
     names: usize,
 }
 
@@ -26,8 +29,8 @@ struct From<'a> {
 }
 
 /// The columns of `read.fetch`, of the rows on its page, in its order.
-pub(super) fn rows(read: &Read) -> Statement {
-    let mut statement = Statement::default();
+pub(crate) fn rows(dialect: Dialect, read: &Read) -> Statement {
+    let mut statement = Statement::of(dialect);
     let from = statement.from(&read.table);
     statement.push("SELECT ");
     statement.columns(from, &read.fetch);
@@ -41,8 +44,8 @@ pub(super) fn rows(read: &Read) -> Statement {
 }
 
 /// The number of rows that pass.
-pub(super) fn count(table: &Table, filter: &Filter) -> Statement {
-    let mut statement = Statement::default();
+pub(crate) fn count(dialect: Dialect, table: &Table, filter: &Filter) -> Statement {
+    let mut statement = Statement::of(dialect);
     let from = statement.from(table);
     statement.push("SELECT count(*) FROM ");
     statement.table(from);
@@ -52,8 +55,8 @@ pub(super) fn count(table: &Table, filter: &Filter) -> Statement {
 }
 
 /// The columns `key` of the rows that pass, in their order and at most `limit`.
-pub(super) fn keys(table: &Table, key: &[usize], filter: &Filter, limit: u64) -> Statement {
-    let mut statement = Statement::default();
+pub(crate) fn keys(dialect: Dialect, table: &Table, key: &[usize], filter: &Filter, limit: u64) -> Statement {
+    let mut statement = Statement::of(dialect);
     let from = statement.from(table);
     statement.push("SELECT ");
     statement.columns(from, key);
@@ -69,10 +72,10 @@ pub(super) fn keys(table: &Table, key: &[usize], filter: &Filter, limit: u64) ->
 
 /// The rows of an embed that belong to `parents`: the key of the parent, then the columns of the embed's `fetch`, in
 /// the embed's order among the rows of one parent.
-pub(super) fn embed(embed: &Embed, parents: &[&[Value]]) -> Statement {
+pub(crate) fn embed(dialect: Dialect, embed: &Embed, parents: &[&[Value]]) -> Statement {
     let read = &embed.read;
     let is_paged = read.page != Page::ALL;
-    let mut statement = Statement::default();
+    let mut statement = Statement::of(dialect);
     let from = statement.from(&read.table);
     if is_paged {
         statement.push("SELECT * FROM (");
@@ -103,7 +106,7 @@ pub(super) fn embed(embed: &Embed, parents: &[&[Value]]) -> Statement {
     statement.filter(from, &read.filter);
     if is_paged {
         let end = read.page.limit.map(|limit| read.page.offset.saturating_add(limit));
-        statement.push(") WHERE place > ");
+        statement.push(") AS numbered WHERE place > ");
         statement.number(read.page.offset);
         if let Some(end) = end {
             statement.push(" AND place <= ");
@@ -141,14 +144,23 @@ impl Statement {
         }
     }
 
-    fn value(&mut self, value: Sql) {
+    fn of(dialect: Dialect) -> Self {
+        Self { dialect, sql: String::new(), values: vec![], names: 0 }
+    }
+
+    /// The place of one more parameter.
+    fn bound(&mut self, value: Parameter, stored: Stored) -> String {
         self.values.push(value);
-        let number = self.values.len();
-        self.format(format_args!("?{number}"));
+        self.dialect.place(self.values.len(), stored)
+    }
+
+    fn value(&mut self, value: Parameter, stored: Stored) {
+        let place = self.bound(value, stored);
+        self.push(&place);
     }
 
     fn number(&mut self, number: u64) {
-        self.value(Sql::Integer(i64::try_from(number).unwrap_or(i64::MAX)));
+        self.value(Parameter::Integer(i64::try_from(number).unwrap_or(i64::MAX)), Stored::Integer);
     }
 
     fn name(&mut self) -> usize {
@@ -181,7 +193,7 @@ impl Statement {
         self.push(" LIMIT ");
         match page.limit {
             Some(limit) => self.number(limit),
-            None => self.push("-1"),
+            None => self.push(self.dialect.no_limit()),
         }
         if page.offset > 0 {
             self.push(" OFFSET ");
@@ -214,7 +226,7 @@ impl Statement {
                     self.separator(at, " AND ");
                     self.format(format_args!("{} = t{name}.l{at}", target.column(*column)));
                 }
-                self.push(" WHERE 1");
+                self.push(" WHERE TRUE");
             }
             (Link::Direct(pairs) | Link::Junction { target: pairs, .. }, _) => {
                 self.table(target);
@@ -226,13 +238,16 @@ impl Statement {
 
     /// That the columns hold one of the keys, none of which has a null.
     fn one_of_keys(&mut self, from: From<'_>, columns: &[usize], keys: &[&[Value]]) {
+        if self.dialect.has_arrays() {
+            return self.one_of_arrays(from, columns, keys);
+        }
         let names: Vec<String> = columns.iter().map(|column| from.column(*column)).collect();
         let is_plain = columns.len() == 1;
         self.push(if is_plain { "" } else { "(" });
         self.push(&names.join(", "));
         self.push(if is_plain { " IN (" } else { ") IN (" });
         if !is_plain && keys.is_empty() {
-            self.format(format_args!("SELECT {} WHERE 0", vec!["NULL"; columns.len()].join(", ")));
+            self.format(format_args!("SELECT {} WHERE FALSE", vec!["NULL"; columns.len()].join(", ")));
         }
         for (at, key) in keys.iter().enumerate() {
             self.push(match (is_plain, at) {
@@ -250,10 +265,33 @@ impl Statement {
         self.push(")");
     }
 
+    /// The same with one array a column.
+    fn one_of_arrays(&mut self, from: From<'_>, columns: &[usize], keys: &[&[Value]]) {
+        let mut arrays = Vec::with_capacity(columns.len());
+        for (at, column) in columns.iter().enumerate() {
+            let stored = from.stored(*column);
+            let values = keys.iter().map(|key| key.get(at).and_then(|value| stored.parameter(value))).collect();
+            arrays.push(self.array(stored, values));
+        }
+        match (columns, arrays.as_slice()) {
+            ([column], [array]) => self.format(format_args!("{} = ANY({array})", from.column(*column))),
+            _ => {
+                let names: Vec<String> = columns.iter().map(|column| from.column(*column)).collect();
+                self.format(format_args!("({}) IN (SELECT * FROM unnest({}))", names.join(", "), arrays.join(", ")));
+            }
+        }
+    }
+
+    /// The place of a parameter of several values.
+    fn array(&mut self, stored: Stored, values: Vec<Option<Parameter>>) -> String {
+        self.values.push(Parameter::Many(stored, values));
+        format!("${}::{}[]", self.values.len(), type_name(stored))
+    }
+
     /// A value to be equal to; one the column cannot hold is null, which nothing is equal to.
     fn operand(&mut self, stored: Stored, value: &Value) {
         match stored.parameter(value) {
-            Some(value) => self.value(value),
+            Some(value) => self.value(value, stored),
             None => self.push("NULL"),
         }
     }
@@ -263,13 +301,13 @@ impl Statement {
             self.push(if at == 0 { " ORDER BY " } else { ", " });
             let is_nullable = match &term.by {
                 OrderBy::Own(expr) => {
-                    self.expr(from, expr);
+                    self.ordered(from, expr);
                     !expr.path.is_empty() || from.table.columns[expr.column].nullable
                 }
                 OrderBy::Related { relation, expr, filter } => {
                     let target = self.from(&relation.target);
                     self.push("(SELECT ");
-                    self.expr(target, expr);
+                    self.ordered(target, expr);
                     self.related(relation, from, target, filter);
                     self.push(" LIMIT 1)");
                     true
@@ -314,33 +352,44 @@ impl Statement {
         }
     }
 
-    fn expr(&mut self, from: From<'_>, expr: &Expr) {
+    fn expr_text(&mut self, from: From<'_>, expr: &Expr) -> String {
         let column = from.column(expr.column);
         if expr.path.is_empty() {
-            self.push(&column);
-        } else {
-            self.format(format_args!("{JSON_AT}({column}, "));
-            self.value(Sql::Text(path_text(&expr.path)));
-            self.push(")");
+            return column;
         }
+        let dialect = self.dialect;
+        dialect.json_at(&column, &expr.path, |value, stored| self.bound(value, stored))
+    }
+
+    /// What is only looked at: for null, or by a pattern.
+    fn expr(&mut self, from: From<'_>, expr: &Expr) {
+        let text = self.expr_text(from, expr);
+        self.push(&text);
+    }
+
+    /// What is compared or ordered, by its own order: text by its bytes.
+    fn ordered(&mut self, from: From<'_>, expr: &Expr) {
+        let text = self.expr_text(from, expr);
+        let text = self.dialect.ordered(&text, Stored::of(expr.ty), !expr.path.is_empty());
+        self.push(&text);
     }
 
     fn filter(&mut self, from: From<'_>, filter: &Filter) {
         match filter {
-            Filter::All(parts) => self.join(from, parts, " AND ", "1"),
-            Filter::Any(parts) => self.join(from, parts, " OR ", "0"),
+            Filter::All(parts) => self.join(from, parts, " AND ", "TRUE"),
+            Filter::Any(parts) => self.join(from, parts, " OR ", "FALSE"),
             Filter::Not(inner) => {
                 self.push("NOT (");
                 self.filter(from, inner);
                 self.push(")");
             }
             Filter::Compare { left, comparison, right } => self.compare(from, left, *comparison, right),
-            Filter::In { values, .. } if values.is_empty() => self.push("0"),
+            Filter::In { values, .. } if values.is_empty() => self.push("FALSE"),
             Filter::In { left, values } => self.in_list(from, left, values),
             Filter::Distinct { left, right } => self.distinct(from, left, right),
             Filter::Is { left, truth } => self.is(from, left, *truth),
-            Filter::Like { left, pattern, ignore_case } => self.pattern(TEXT_LIKE, from, left, pattern, *ignore_case),
-            Filter::Matches { left, pattern, ignore_case } => self.pattern(TEXT_MATCHES, from, left, pattern, *ignore_case),
+            Filter::Like { left, pattern, ignore_case } => self.pattern(PatternKind::Like, from, left, pattern, *ignore_case),
+            Filter::Matches { left, pattern, ignore_case } => self.pattern(PatternKind::Regex, from, left, pattern, *ignore_case),
             Filter::Exists { relation, filter } => {
                 let target = self.from(&relation.target);
                 self.push("EXISTS (SELECT 1");
@@ -376,9 +425,9 @@ impl Statement {
             }
             (stored, right) => match stored.parameter(right) {
                 Some(value) => {
-                    self.expr(from, left);
+                    self.ordered(from, left);
                     self.push(sign(comparison));
-                    self.value(value);
+                    self.value(value, stored);
                 }
                 // Null, or a value of another type: neither true nor false.
                 None => self.push("NULL"),
@@ -402,7 +451,7 @@ impl Statement {
         };
         self.expr(from, left);
         self.push(sign(comparison));
-        self.value(Sql::Integer(units));
+        self.value(Parameter::Units(units, scale), Stored::Units(scale));
     }
 
     /// The same answer for every value, unknown for null.
@@ -413,10 +462,10 @@ impl Statement {
     }
 
     fn json_order(&mut self, from: From<'_>, left: &Expr, right: &str) {
-        self.format(format_args!("{JSON_ORDER}("));
+        self.format(format_args!("{}(", self.dialect.json_order()));
         self.expr(from, left);
         self.push(", ");
-        self.value(Sql::Text(right.to_owned()));
+        self.value(Parameter::Json(right.to_owned()), Stored::Json);
         self.push(")");
     }
 
@@ -428,18 +477,22 @@ impl Statement {
                 _ => None,
             };
             let parts: Vec<Filter> = values.iter().filter_map(equal).collect();
-            return if parts.is_empty() { self.for_all(from, left, false) } else { self.join(from, &parts, " OR ", "0") };
+            return if parts.is_empty() { self.for_all(from, left, false) } else { self.join(from, &parts, " OR ", "FALSE") };
         }
         // What the column cannot hold is left out: as a null it would make the answer unknown where it is false.
-        let values: Vec<Sql> = values.iter().filter_map(|value| stored.parameter(value)).collect();
+        let values: Vec<Parameter> = values.iter().filter_map(|value| stored.parameter(value)).collect();
         if values.is_empty() {
             return self.for_all(from, left, false);
         }
-        self.expr(from, left);
+        self.ordered(from, left);
+        if self.dialect.has_arrays() {
+            let array = self.array(stored, values.into_iter().map(Some).collect());
+            return self.format(format_args!(" = ANY({array})"));
+        }
         self.push(" IN (");
         for (at, value) in values.into_iter().enumerate() {
             self.separator(at, ", ");
-            self.value(value);
+            self.value(value, stored);
         }
         self.push(")");
     }
@@ -448,15 +501,15 @@ impl Statement {
         match (Stored::of(left.ty), right) {
             (Stored::Json, Value::Json(json)) => {
                 self.json_order(from, left, json);
-                self.push(" IS NOT 0");
+                self.push(" IS DISTINCT FROM 0");
             }
             (stored, right) => match stored.parameter(right) {
                 Some(value) => {
-                    self.expr(from, left);
-                    self.push(" IS NOT ");
-                    self.value(value);
+                    self.ordered(from, left);
+                    self.push(" IS DISTINCT FROM ");
+                    self.value(value, stored);
                 }
-                None => self.push("1"),
+                None => self.push("TRUE"),
             },
         }
     }
@@ -465,23 +518,23 @@ impl Statement {
         let test = match truth {
             Truth::Null | Truth::Unknown => " IS NULL",
             Truth::NotNull => " IS NOT NULL",
-            _ if Stored::of(left.ty) != Stored::Flag => return self.push("0"),
-            Truth::True => " IS 1",
-            Truth::False => " IS 0",
+            _ if Stored::of(left.ty) != Stored::Flag => return self.push("FALSE"),
+            Truth::True => " IS TRUE",
+            Truth::False => " IS FALSE",
         };
         self.expr(from, left);
         self.push(test);
     }
 
-    fn pattern(&mut self, function: &str, from: From<'_>, left: &Expr, pattern: &str, ignore_case: bool) {
+    fn pattern(&mut self, kind: PatternKind, from: From<'_>, left: &Expr, pattern: &str, ignore_case: bool) {
         if Stored::of(left.ty) != Stored::Text {
             return self.push("NULL");
         }
-        self.format(format_args!("{function}("));
-        self.expr(from, left);
-        self.push(", ");
-        self.value(Sql::Text(pattern.to_owned()));
-        self.push(if ignore_case { ", 1)" } else { ", 0)" });
+        let expr = self.expr_text(from, left);
+        let pattern = self.dialect.pattern_text(kind, pattern);
+        let place = self.bound(Parameter::Text(pattern), Stored::Text);
+        let test = self.dialect.matches(kind, &expr, &place, ignore_case);
+        self.push(&test);
     }
 }
 

@@ -1,0 +1,153 @@
+//! Where the two databases' SQL differs in what one renderer writes for both.
+
+use std::fmt::Write as _;
+
+use mec_query::{JsonKey, JsonStep};
+
+use crate::stored::{Parameter, Stored};
+
+/// Whose SQL is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// SQLite, with functions of this program's own for JSON and patterns.
+    Sqlite,
+    /// PostgreSQL, with its own operators; JSON is ordered by a function of the schema.
+    Postgres {
+        /// The collation that knows which letters are the same but for their case.
+        letters: &'static str,
+    },
+}
+
+/// `json_at(document, path)`: what a path (as [`path_text`] writes it) leads to, null where it leads nowhere.
+pub(crate) const JSON_AT: &str = "json_at";
+/// `json_order(one, other)`: -1, 0 or 1; null where either is null.
+pub(crate) const JSON_ORDER: &str = "json_order";
+/// `text_like(text, pattern, ignore case)`: 1 or 0; null where the text is null.
+pub(crate) const TEXT_LIKE: &str = "text_like";
+/// `text_matches(text, regular expression, ignore case)`: 1 or 0; null where the text is null.
+pub(crate) const TEXT_MATCHES: &str = "text_matches";
+
+/// What a pattern is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PatternKind {
+    Like,
+    Regex,
+}
+
+impl Dialect {
+    /// The place of parameter `number`, of a kind PostgreSQL must be told.
+    pub(crate) fn place(self, number: usize, stored: Stored) -> String {
+        match self {
+            Self::Sqlite => format!("?{number}"),
+            Self::Postgres { .. } => format!("${number}::{}", type_name(stored)),
+        }
+    }
+
+    /// Whether several values go into one parameter.
+    pub(crate) fn has_arrays(self) -> bool {
+        matches!(self, Self::Postgres { .. })
+    }
+
+    /// The order of a column's own values where its type has none, or another one.
+    pub(crate) fn ordered(self, expr: &str, stored: Stored, is_inside_json: bool) -> String {
+        match (self, stored) {
+            (Self::Postgres { .. }, Stored::Json) => format!("{expr}::text COLLATE \"C\""),
+            (Self::Postgres { .. }, Stored::Text) if is_inside_json => format!("{expr} COLLATE \"C\""),
+            _ => expr.to_owned(),
+        }
+    }
+
+    /// What `path` leads to inside a JSON column; `bind` gives a parameter its place.
+    pub(crate) fn json_at(self, column: &str, path: &[JsonStep], mut bind: impl FnMut(Parameter, Stored) -> String) -> String {
+        if self == Self::Sqlite {
+            return format!("{JSON_AT}({column}, {})", bind(Parameter::Text(path_text(path)), Stored::Text));
+        }
+        let is_text = path.last().is_some_and(|last| last.as_text);
+        let mut expr = format!("({column}");
+        for (at, step) in (1..).zip(path) {
+            let arrow = if is_text && at == path.len() { "->>" } else { "->" };
+            let to = match &step.to {
+                JsonKey::Key(key) => bind(Parameter::Text(key.clone()), Stored::Text),
+                // Further than an array can reach is nowhere.
+                JsonKey::Index(index) => {
+                    let index = (*index).clamp(i64::from(i32::MIN), i64::from(i32::MAX));
+                    format!("{}::integer", bind(Parameter::Integer(index), Stored::Integer))
+                }
+            };
+            write!(expr, " {arrow} {to}").expect("a string takes any text");
+        }
+        expr.push(')');
+        expr
+    }
+
+    /// The function that orders two JSON values.
+    pub(crate) fn json_order(self) -> &'static str {
+        match self {
+            Self::Sqlite => JSON_ORDER,
+            Self::Postgres { .. } => "mec_json_order",
+        }
+    }
+
+    /// The pattern as the database takes it.
+    pub(crate) fn pattern_text(self, kind: PatternKind, pattern: &str) -> String {
+        let has_options = pattern.strip_prefix("(?").is_some_and(|rest| {
+            let end = rest.find(|letter: char| !letter.is_ascii_lowercase());
+            end.is_some_and(|end| end > 0 && rest[end..].starts_with(')'))
+        });
+        match (self, kind) {
+            // A dot is any character of a line, not its end.
+            (Self::Postgres { .. }, PatternKind::Regex) if !has_options => format!("(?p){pattern}"),
+            _ => pattern.to_owned(),
+        }
+    }
+
+    /// Whether `expr` matches the pattern at `place`.
+    pub(crate) fn matches(self, kind: PatternKind, expr: &str, place: &str, ignore_case: bool) -> String {
+        match self {
+            Self::Sqlite => {
+                let function = if kind == PatternKind::Like { TEXT_LIKE } else { TEXT_MATCHES };
+                format!("{function}({expr}, {place}, {})", u8::from(ignore_case))
+            }
+            Self::Postgres { letters } => {
+                let operator = match (kind, ignore_case) {
+                    (PatternKind::Like, false) => "LIKE",
+                    (PatternKind::Like, true) => "ILIKE",
+                    (PatternKind::Regex, false) => "~",
+                    (PatternKind::Regex, true) => "~*",
+                };
+                format!("{expr} {operator} ({place} COLLATE \"{letters}\")")
+            }
+        }
+    }
+
+    /// Every row, where a page has no limit.
+    pub(crate) fn no_limit(self) -> &'static str {
+        match self {
+            Self::Sqlite => "-1",
+            Self::Postgres { .. } => "ALL",
+        }
+    }
+}
+
+/// The name PostgreSQL has for what is kept so.
+pub(crate) fn type_name(stored: Stored) -> &'static str {
+    match stored {
+        Stored::Id => "uuid",
+        Stored::Text => "text",
+        Stored::Integer => "bigint",
+        Stored::Units(_) => "numeric",
+        Stored::Flag => "boolean",
+        Stored::Micros => "timestamptz",
+        Stored::Json => "json",
+        Stored::List => "text[]",
+    }
+}
+
+/// A JSON path as the parameter [`JSON_AT`] takes: `[[as text, key or index], …]`.
+pub(crate) fn path_text(path: &[JsonStep]) -> String {
+    let steps = path.iter().map(|step| match &step.to {
+        JsonKey::Key(key) => serde_json::json!([step.as_text, key]),
+        JsonKey::Index(index) => serde_json::json!([step.as_text, index]),
+    });
+    serde_json::Value::Array(steps.collect()).to_string()
+}

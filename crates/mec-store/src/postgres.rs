@@ -1,0 +1,173 @@
+//! The store in a PostgreSQL database: any number of processes, none of which owns it.
+//!
+//! A batch is one READ COMMITTED transaction: it locks its trees, looks facts up, and writes by arrays. Nothing relies
+//! on a session, so a pooler in transaction mode may stand between. A lost connection is made anew by the next request.
+//! Nothing here decides anything.
+
+mod address;
+mod bulk;
+mod catalogue;
+mod cells;
+mod codec;
+mod commit;
+mod decisions;
+mod entitlement;
+mod heads;
+mod io;
+mod ledger;
+mod look_up;
+mod migrate;
+mod read;
+mod scan;
+mod session;
+mod settle;
+mod tls;
+mod usage;
+mod verify;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mec_kernel::{Catalogue, TreeId};
+
+use self::address::Address;
+use self::io::Io;
+use self::read::Readers;
+use self::session::Session;
+use self::tls::Tls;
+use crate::dialect::Dialect;
+use crate::{Faults, OpenOptions, StoreError};
+
+/// Where the server is and what connects to it; one for all connections of a store.
+struct Link {
+    address: Address,
+    tls: Tls,
+    io: Io,
+    dialect: Dialect,
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Link").field("address", &self.address.shown).finish_non_exhaustive()
+    }
+}
+
+impl Link {
+    async fn connect(&self) -> Result<Session, StoreError> {
+        Session::connect(&self.address, &self.tls, self.io.handle()).await
+    }
+}
+
+/// An open database and the connections that read it.
+#[derive(Debug)]
+pub struct Postgres {
+    link: Arc<Link>,
+    readers: Readers,
+    read_timeout: Duration,
+}
+
+/// A connection that writes: one batch at a time.
+#[derive(Debug)]
+pub struct Writer {
+    link: Arc<Link>,
+    session: Option<Session>,
+    /// What it reads tables with.
+    reader: Option<Arc<Session>>,
+    /// Whether a transaction is open.
+    is_begun: bool,
+    /// Of the trees the open batch asked for, those that have no row yet.
+    new_trees: BTreeSet<TreeId>,
+    faults: Faults,
+}
+
+impl Postgres {
+    /// Connects, refuses what must not be written to, and migrates where it may and must.
+    pub(crate) fn open(url: &str, options: &OpenOptions) -> Result<(Self, Writer), StoreError> {
+        let may_migrate = options.create;
+        let (link, session) = connect(url, move |session, shown| async move {
+            migrate::check_server(&session, &shown).await?;
+            migrate::check_version(&session, &shown, may_migrate).await?;
+            if may_migrate {
+                migrate::run(&session, &shown).await?;
+            }
+            Ok(session)
+        })?;
+        let writer = Writer {
+            link: link.clone(),
+            session: Some(session),
+            reader: None,
+            is_begun: false,
+            new_trees: BTreeSet::new(),
+            faults: options.faults.clone(),
+        };
+        Ok((Self { link, readers: Readers::of(options.readers), read_timeout: options.read_timeout }, writer))
+    }
+
+    /// Connects to read, and reads the catalogue; nothing is made or migrated.
+    pub(crate) fn open_read_only(url: &str, options: &OpenOptions) -> Result<(Self, Catalogue), StoreError> {
+        let (link, _) = connect(url, |session, shown| async move {
+            migrate::check_version(&session, &shown, false).await?;
+            Ok(session)
+        })?;
+        let store = Self { link, readers: Readers::of(options.readers), read_timeout: options.read_timeout };
+        let catalogue = store.catalogue()?;
+        Ok((store, catalogue))
+    }
+}
+
+/// Connects, and shows the connection to `look`, with the address as it may be shown.
+fn connect<F>(url: &str, look: impl FnOnce(Session, String) -> F + Send + 'static) -> Result<(Arc<Link>, Session), StoreError>
+where
+    F: Future<Output = Result<Session, StoreError>> + Send + 'static,
+{
+    let address = Address::read(url)?;
+    let tls = Tls::of(&address)?;
+    let io = Io::new()?;
+    let (of_task, tls_of_task, runtime) = (address.clone(), tls.clone(), io.handle().clone());
+    let (session, letters) = io.wait(async move {
+        let session = Session::connect(&of_task, &tls_of_task, &runtime).await?;
+        let letters = letters(&session).await?;
+        Ok((look(session, of_task.shown.clone()).await?, letters))
+    })?;
+    Ok((Arc::new(Link { address, tls, io, dialect: Dialect::Postgres { letters } }), session))
+}
+
+/// The collation that knows which letters are the same but for their case, wherever the server has it.
+async fn letters(session: &Session) -> Result<&'static str, StoreError> {
+    let sql = "SELECT 1 FROM pg_collation WHERE collname = 'und-x-icu' AND collencoding IN (-1, 6)";
+    Ok(if session.query_once(sql, &[]).await?.is_empty() { "default" } else { "und-x-icu" })
+}
+
+impl Writer {
+    /// The connection, made anew where it was lost and nothing was begun on it.
+    async fn session(&mut self) -> Result<&Session, StoreError> {
+        if self.session.as_ref().is_none_or(Session::is_closed) {
+            self.session = None;
+            if self.is_begun {
+                // What it had locked is locked no more.
+                self.is_begun = false;
+                return Err(StoreError::Stopped("the connection was lost in the middle of a batch".to_owned()));
+            }
+            self.session = Some(self.link.connect().await?);
+        }
+        self.session.as_ref().ok_or_else(|| StoreError::Stopped("there is no connection".to_owned()))
+    }
+
+    pub(crate) async fn abort(&mut self) {
+        if !self.is_begun {
+            return;
+        }
+        self.is_begun = false;
+        let Some(session) = &self.session else { return };
+        if session.is_closed() || session.run("ROLLBACK").await.is_err() {
+            // The server rolls back what a lost connection leaves open.
+            self.session = None;
+        }
+    }
+
+    pub(crate) async fn close(mut self) -> Result<(), StoreError> {
+        self.abort().await;
+        Ok(())
+    }
+}

@@ -1,0 +1,309 @@
+//! The catalogue: read whole, written change by change.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures_util::future::try_join_all;
+use mec_kernel::{
+    Catalogue, CatalogueChange, Code, Factor, InUse, LimitKind, Percent, Plan, Quantity, Resource, Settings, Template,
+    TemplateId, Time, Unit, WindowKind, Zone,
+};
+use tokio_postgres::Row;
+
+use super::cells::Found;
+use super::codec::{Id, Instant, Json, Units};
+use super::session::{Change, Parameter, Session};
+use super::{Writer, commit};
+use crate::StoreError;
+use crate::rows::{self, Cells as _, sql};
+
+sql!(RULES = "SELECT ", rows::RULE, " FROM control_rules WHERE account_id IS NULL AND tree = 0 ORDER BY rule_id");
+const VERSION: &str = "SELECT version FROM account_trees WHERE tree = 0";
+const MAKE: &str = "INSERT INTO account_trees (tree, version, stamp, last_at, next_seq, next_token, chain) \
+     VALUES (0, 0, 0, $1, 1, 1, decode(repeat('00', 16), 'hex')) ON CONFLICT (tree) DO NOTHING";
+const RAISE: &str = "UPDATE account_trees SET version = $1, last_at = $2 WHERE tree = 0 AND version < $1";
+const UNITS: &str = "SELECT unit_code, unit_name, dimension, factor FROM units";
+const RESOURCES: &str =
+    "SELECT resource_type_code, resource_name, limit_kind_code, unit_code, allowed_units, description FROM resource_types";
+const PLANS: &str = "SELECT plan_id, plan_name, is_trial, trial_days, is_addon, version, price_amount, price_currency, \
+     price_period, external_ref, is_active, sort_order, metadata FROM plans";
+const TEMPLATES: &str = "SELECT plan_id, template_id, resource_type_code, resource_scope, quantity_allowed, window_type_code, \
+     window_seconds, per_quantity, sort_order FROM plan_entitlement_templates ORDER BY sort_order, template_id";
+const ACCOUNT_TYPES: &str = "SELECT account_type_code, description FROM account_types";
+const ZONES: &str = "SELECT time_zone, tzif FROM time_zones";
+const SETTINGS: &str = "SELECT name, value FROM settings";
+
+impl Writer {
+    pub(crate) async fn catalogue(&mut self) -> Result<Catalogue, StoreError> {
+        catalogue(self.session().await?).await
+    }
+
+    pub(crate) async fn in_use(&mut self) -> Result<InUse, StoreError> {
+        in_use(self.session().await?).await
+    }
+}
+
+/// Only customers' rows count: the kernel knows itself what the catalogue's own rows refer to.
+pub(super) async fn in_use(session: &Session) -> Result<InUse, StoreError> {
+    let sets = [
+        "SELECT unit_code FROM consumption_ledger UNION SELECT unit_code FROM reservations",
+        "SELECT resource_type_code FROM consumption_ledger UNION SELECT resource_type_code FROM entitlements \
+         UNION SELECT resource_type_code FROM concurrency_leases UNION SELECT resource_type_code FROM reservations \
+         UNION SELECT resource_type_code FROM control_rules WHERE account_id IS NOT NULL",
+        "SELECT plan_id FROM account_plans UNION SELECT plan_id FROM entitlements WHERE plan_id IS NOT NULL \
+         UNION SELECT plan_id FROM control_rules WHERE account_id IS NOT NULL AND plan_id IS NOT NULL",
+        "SELECT DISTINCT account_type_code FROM accounts",
+    ];
+    let mut found = try_join_all(sets.map(|sql| session.query(sql, &[]))).await?.into_iter();
+    let mut next = || -> Result<BTreeSet<Code>, StoreError> {
+        let rows = found.next().unwrap_or_default();
+        rows.iter().map(|row| Found { row, table: "a table of customers" }.code(0)).collect()
+    };
+    Ok(InUse { units: next()?, resources: next()?, plans: next()?, account_types: next()? })
+}
+
+/// The whole catalogue, as it is in one instant where the session is in a snapshot.
+pub(super) async fn catalogue(session: &Session) -> Result<Catalogue, StoreError> {
+    let all = [SETTINGS, VERSION, UNITS, RESOURCES, PLANS, TEMPLATES, &RULES, ACCOUNT_TYPES, ZONES];
+    let found = try_join_all(all.map(|sql| session.query(sql, &[]))).await?;
+    let [settings_rows, version, units, resources, plan_rows, templates, rules, account_types, zones] =
+        found.try_into().unwrap_or_default();
+    let mut catalogue = Catalogue { settings: settings(&settings_rows)?, ..Catalogue::default() };
+    if let Some(row) = version.first() {
+        catalogue.version = Found { row, table: "account_trees" }.integer(0)?;
+    }
+    for row in &units {
+        let row = Found { row, table: "units" };
+        let factor = u32::try_from(row.integer(3)?).ok().and_then(|factor| Factor::new(factor.into()));
+        let factor = factor.ok_or_else(|| row.damaged(3, "a factor out of range"))?;
+        let unit = Unit { code: row.code(0)?, name: row.text(1)?.into(), dimension: row.code(2)?, factor };
+        catalogue.units.insert(unit.code.clone(), unit);
+    }
+    for row in &resources {
+        let resource = resource(row)?;
+        catalogue.resources.insert(resource.code.clone(), Arc::new(resource));
+    }
+    for plan in plans(&plan_rows, &templates)? {
+        catalogue.plans.insert(plan.id.clone(), Arc::new(plan));
+    }
+    let rule = |row| rows::rule(&Found { row, table: "control_rules" }).map(Arc::new);
+    catalogue.rules = rules.iter().map(rule).collect::<Result<_, _>>()?;
+    for row in &account_types {
+        let row = Found { row, table: "account_types" };
+        catalogue.account_types.insert(row.code(0)?, row.optional_text(1)?.map(str::to_owned));
+    }
+    let mut by_name = BTreeMap::new();
+    for row in &zones {
+        let row = Found { row, table: "time_zones" };
+        let name = row.code(0)?;
+        let zone = Zone::from_tzif(&name, row.get(1)?).ok_or_else(|| row.damaged(1, "not TZif"))?;
+        by_name.insert(name, zone);
+    }
+    catalogue.zones = Arc::new(by_name);
+    Ok(catalogue)
+}
+
+fn settings(found: &[Row]) -> Result<Settings, StoreError> {
+    let mut settings = Settings::default();
+    for row in found {
+        let row = Found { row, table: "settings" };
+        let value = row.integer(1)?;
+        match row.text(0)? {
+            "warn_at_percent" => settings.warn_at = Percent(value),
+            "late_seconds_max" => settings.late_seconds_max = value,
+            "ahead_seconds_max" => settings.ahead_seconds_max = value,
+            name => return Err(row.damaged(0, &format!("\"{name}\" is no setting"))),
+        }
+    }
+    Ok(settings)
+}
+
+fn resource(row: &Row) -> Result<Resource, StoreError> {
+    let row = Found { row, table: "resource_types" };
+    let allowed: Vec<&str> = row.get(4)?;
+    Ok(Resource {
+        code: row.code(0)?,
+        name: row.text(1)?.into(),
+        limit_kind: row.member(2, LimitKind::from_code)?,
+        unit: row.code(3)?,
+        allowed_units: allowed.into_iter().map(Code::from).collect(),
+        description: row.optional_text(5)?.map(str::to_owned),
+    })
+}
+
+fn plans(found: &[Row], templates: &[Row]) -> Result<Vec<Plan>, StoreError> {
+    let mut plans: Vec<Plan> = vec![];
+    for row in found {
+        let row = Found { row, table: "plans" };
+        let text = |column| Ok::<_, StoreError>(row.optional_text(column)?.map(str::to_owned));
+        plans.push(Plan {
+            id: row.code(0)?,
+            name: row.text(1)?.into(),
+            is_trial: row.flag(2)?,
+            trial_days: row.optional_small(3)?,
+            is_addon: row.flag(4)?,
+            version: row.small(5)?,
+            price_amount: row.optional_quantity(6)?,
+            price_currency: text(7)?,
+            price_period: text(8)?,
+            external_ref: text(9)?,
+            is_active: row.flag(10)?,
+            sort_order: row.small(11)?,
+            metadata: text(12)?,
+            templates: vec![],
+        });
+    }
+    for row in templates {
+        let row = Found { row, table: "plan_entitlement_templates" };
+        let window = row.optional_text(5)?.map(WindowKind::from_code);
+        let template = Template {
+            id: TemplateId(row.id(1)?),
+            resource: row.code(2)?,
+            scope: row.optional_code(3)?,
+            quantity: row.optional_quantity(4)?,
+            window: window.map(|kind| kind.ok_or_else(|| row.damaged(5, "no window type"))).transpose()?,
+            window_seconds: row.optional_integer(6)?,
+            per_quantity: row.flag(7)?,
+            sort_order: row.small(8)?,
+        };
+        let plan = row.code(0)?;
+        if let Some(plan) = plans.iter_mut().find(|other| other.id == plan) {
+            plan.templates.push(template);
+        }
+    }
+    Ok(plans)
+}
+
+/// Locks the catalogue's own tree and raises its version; of two changes made on the same version the second is not
+/// done.
+pub(super) async fn raise_version(session: &Session, version: i64, now: Time) -> Result<(), StoreError> {
+    let now = Instant::from(now);
+    session.execute(MAKE, &[&now]).await?;
+    if session.execute(RAISE, &[&version, &now]).await? == 0 {
+        return Err(StoreError::Stopped("the catalogue was changed elsewhere meanwhile".to_owned()));
+    }
+    Ok(())
+}
+
+/// What changed, in its order.
+pub(super) fn changes(changes: &[CatalogueChange], now: Time) -> Vec<Change<'_>> {
+    changes.iter().flat_map(|change| of_one(change, now)).collect()
+}
+
+fn of_one(change: &CatalogueChange, now: Time) -> Vec<Change<'_>> {
+    let remove = |sql: &str, code: &Code| vec![Change::new(sql, vec![Box::new(code.as_str().to_owned())])];
+    match change {
+        CatalogueChange::PutUnit(unit) => vec![Change::new(
+            "INSERT INTO units (unit_code, unit_name, dimension, factor) VALUES ($1, $2, $3, $4) ON CONFLICT (unit_code) \
+             DO UPDATE SET unit_name = excluded.unit_name, dimension = excluded.dimension, factor = excluded.factor",
+            vec![
+                Box::new(unit.code.as_str()),
+                Box::new(&unit.name),
+                Box::new(unit.dimension.as_str()),
+                Box::new(i64::from(unit.factor.get())),
+            ],
+        )],
+        CatalogueChange::RemoveUnit(code) => remove("DELETE FROM units WHERE unit_code = $1", code),
+        CatalogueChange::PutResource(resource) => {
+            let allowed: Vec<&str> = resource.allowed_units.iter().map(Code::as_str).collect();
+            vec![Change::new(
+                "INSERT INTO resource_types (resource_type_code, resource_name, limit_kind_code, unit_code, allowed_units, \
+                 description) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (resource_type_code) DO UPDATE SET \
+                 resource_name = excluded.resource_name, limit_kind_code = excluded.limit_kind_code, \
+                 unit_code = excluded.unit_code, allowed_units = excluded.allowed_units, description = excluded.description",
+                vec![
+                    Box::new(resource.code.as_str()),
+                    Box::new(&resource.name),
+                    Box::new(resource.limit_kind.code()),
+                    Box::new(resource.unit.as_str()),
+                    Box::new(allowed),
+                    Box::new(&resource.description),
+                ],
+            )]
+        }
+        CatalogueChange::RemoveResource(code) => remove("DELETE FROM resource_types WHERE resource_type_code = $1", code),
+        CatalogueChange::PutPlan(plan) => put_plan(plan, now),
+        CatalogueChange::RemovePlan(code) => {
+            let mut both = remove("DELETE FROM plan_entitlement_templates WHERE plan_id = $1", code);
+            both.extend(remove("DELETE FROM plans WHERE plan_id = $1", code));
+            both
+        }
+        CatalogueChange::PutRule(rule) => vec![commit::put_rule(rule)],
+        CatalogueChange::RemoveRule(rule) => {
+            vec![Change::new("DELETE FROM control_rules WHERE rule_id = $1 AND tree = 0", vec![Box::new(Id(rule.0))])]
+        }
+        CatalogueChange::PutAccountType { code, description } => vec![Change::new(
+            "INSERT INTO account_types (account_type_code, description) VALUES ($1, $2) ON CONFLICT (account_type_code) \
+             DO UPDATE SET description = excluded.description",
+            vec![Box::new(code.as_str()), Box::new(description)],
+        )],
+        CatalogueChange::RemoveAccountType(code) => remove("DELETE FROM account_types WHERE account_type_code = $1", code),
+        CatalogueChange::PutSettings(settings) => [
+            ("warn_at_percent", settings.warn_at.0),
+            ("late_seconds_max", settings.late_seconds_max),
+            ("ahead_seconds_max", settings.ahead_seconds_max),
+        ]
+        .into_iter()
+        .map(|(name, value)| {
+            Change::new(
+                "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                vec![Box::new(name), Box::new(value)],
+            )
+        })
+        .collect(),
+    }
+}
+
+fn put_plan(plan: &Plan, now: Time) -> Vec<Change<'_>> {
+    let money = |quantity: Option<Quantity>| quantity.map(|quantity| Units::<6>(quantity.millionths()));
+    let parameters: Vec<Parameter<'_>> = vec![
+        Box::new(plan.id.as_str()),
+        Box::new(&plan.name),
+        Box::new(plan.is_trial),
+        Box::new(plan.trial_days),
+        Box::new(plan.is_addon),
+        Box::new(plan.version),
+        Box::new(money(plan.price_amount)),
+        Box::new(&plan.price_currency),
+        Box::new(&plan.price_period),
+        Box::new(&plan.external_ref),
+        Box::new(plan.is_active),
+        Box::new(plan.sort_order),
+        Box::new(plan.metadata.as_deref().map(Json)),
+        Box::new(Instant::from(now)),
+    ];
+    let mut changes = vec![
+        Change::new(
+            "INSERT INTO plans (plan_id, plan_name, is_trial, trial_days, is_addon, version, price_amount, price_currency, \
+             price_period, external_ref, is_active, sort_order, metadata, created_at, updated_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14) \
+             ON CONFLICT (plan_id) DO UPDATE SET plan_name = excluded.plan_name, is_trial = excluded.is_trial, \
+             trial_days = excluded.trial_days, is_addon = excluded.is_addon, version = excluded.version, \
+             price_amount = excluded.price_amount, price_currency = excluded.price_currency, \
+             price_period = excluded.price_period, external_ref = excluded.external_ref, is_active = excluded.is_active, \
+             sort_order = excluded.sort_order, metadata = excluded.metadata, updated_at = excluded.updated_at",
+            parameters,
+        ),
+        Change::new("DELETE FROM plan_entitlement_templates WHERE plan_id = $1", vec![Box::new(plan.id.as_str())]),
+    ];
+    changes.extend(plan.templates.iter().map(|template| {
+        Change::new(
+            "INSERT INTO plan_entitlement_templates (template_id, plan_id, resource_type_code, resource_scope, \
+             limit_kind_code, quantity_allowed, window_type_code, window_seconds, per_quantity, sort_order) \
+             VALUES ($1, $2, $3, $4, (SELECT limit_kind_code FROM resource_types WHERE resource_type_code = $3), \
+             $5, $6, $7, $8, $9)",
+            vec![
+                Box::new(Id(template.id.0)),
+                Box::new(plan.id.as_str()),
+                Box::new(template.resource.as_str()),
+                Box::new(template.scope.as_deref()),
+                Box::new(money(template.quantity)),
+                Box::new(template.window.map(WindowKind::code)),
+                Box::new(template.window_seconds),
+                Box::new(template.per_quantity),
+                Box::new(template.sort_order),
+            ],
+        )
+    }));
+    changes
+}

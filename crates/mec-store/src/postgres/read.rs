@@ -1,0 +1,300 @@
+//! Reads of the table API, each on one instant's state, in the time it may take.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use mec_kernel::{AccountId, InUse, Node, Time};
+use mec_query::{Decimal, Fetched, Filter, Read, Table, Value};
+use tokio_postgres::types::{FromSql, ToSql, Type};
+
+use super::cells::{Found, Whole};
+use super::codec::{Id, Instant, Json, Numeric};
+use super::session::{Parameter as Boxed, Session};
+use super::{Link, Postgres, Writer, catalogue, look_up};
+use crate::StoreError;
+use crate::dialect::Dialect;
+use crate::read::{self, Column, PARENTS_AT_ONCE, Rows};
+use crate::render::{self, Statement};
+use crate::rows::Cells as _;
+use crate::stored::{Parameter, Stored};
+
+/// The longest that a lane reads for a commit it prepares: everything else waits meanwhile.
+const WRITER_READ_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Connections that read, lent one at a time; one that was lost is made anew when it is needed.
+#[derive(Debug)]
+pub(super) struct Readers {
+    idle: Mutex<Vec<Option<Arc<Session>>>>,
+    returned: Condvar,
+}
+
+impl Readers {
+    pub(super) fn of(count: usize) -> Self {
+        Self { idle: Mutex::new(vec![None; count.max(1)]), returned: Condvar::new() }
+    }
+
+    fn borrow(&self) -> Option<Arc<Session>> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            match idle.pop() {
+                Some(session) => return session,
+                None => idle = self.returned.wait(idle).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+    }
+
+    fn give_back(&self, session: Option<Arc<Session>>) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(session);
+        self.returned.notify_one();
+    }
+}
+
+/// A reading transaction: everything it answers is of one instant.
+pub(super) struct Snapshot {
+    link: Arc<Link>,
+    session: Arc<Session>,
+}
+
+impl Snapshot {
+    /// Begins one that ends when nothing happens in it any more for as long as it may take.
+    async fn begin(session: &Session, most: Option<Duration>) -> Result<(), StoreError> {
+        let limit = most.map_or(0, |most| u64::try_from(most.as_millis()).unwrap_or(u64::MAX).clamp(1, 2_147_483_647));
+        session
+            .run(&format!(
+                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = {limit}; \
+                 SET LOCAL idle_in_transaction_session_timeout = '10min'"
+            ))
+            .await
+    }
+
+    /// Runs a task on the connection and waits for it.
+    pub(super) fn wait<T: Send + 'static, F>(&self, task: impl FnOnce(Arc<Session>) -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
+        self.link.io.wait(task(self.session.clone()))
+    }
+
+    fn rows(&self, statement: &Statement) -> Result<Vec<tokio_postgres::Row>, StoreError> {
+        let sql = statement.sql.clone();
+        let values: Vec<(Boxed<'static>, Type)> = statement.values.iter().map(boxed).collect();
+        self.wait(|session| async move { session.query_once(&sql, &values).await })
+    }
+}
+
+impl Rows for Snapshot {
+    fn dialect(&self) -> Dialect {
+        self.link.dialect
+    }
+
+    fn all(&mut self, statement: &Statement, columns: &[Column<'_>]) -> Result<Vec<Vec<Value>>, StoreError> {
+        let rows = self.rows(statement)?;
+        let value = |row, at, (table, column): &Column<'_>| {
+            let column = &table.columns[*column];
+            held(row, at, Stored::of(column.ty)).map_err(|problem| StoreError::Damaged {
+                table: table.name,
+                problem: format!("{} does not hold a {}: {problem}", column.name, column.ty.sql_name()),
+            })
+        };
+        let values = |row| columns.iter().enumerate().map(|(at, column)| value(row, at, column)).collect();
+        rows.iter().map(values).collect()
+    }
+
+    fn parents_at_once(&self, _width: usize, _own: usize) -> Result<usize, StoreError> {
+        Ok(PARENTS_AT_ONCE)
+    }
+}
+
+impl Postgres {
+    /// Lends a connection to `read`, whose statements may each take as long as `most`.
+    pub(super) fn read_within<T>(
+        &self,
+        most: Option<Duration>,
+        read: impl FnOnce(&mut Snapshot) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let lent = Lent { readers: &self.readers, session: self.readers.borrow() };
+        self.read_on(lent, most, read)
+    }
+
+    fn read_on<T>(
+        &self,
+        mut lent: Lent<'_>,
+        most: Option<Duration>,
+        read: impl FnOnce(&mut Snapshot) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let (link, kept) = (self.link.clone(), lent.session.take());
+        let session = self.link.io.wait(async move {
+            if let Some(session) = kept.filter(|session| !session.is_closed())
+                && Snapshot::begin(&session, most).await.is_ok()
+            {
+                return Ok(session);
+            }
+            // The server was restarted, or has ended an idle connection: a new one shows.
+            let session = Arc::new(link.connect().await?);
+            Snapshot::begin(&session, most).await?;
+            Ok(session)
+        })?;
+        let mut snapshot = Snapshot { link: self.link.clone(), session: session.clone() };
+        let outcome = read(&mut snapshot);
+        let ended = snapshot.wait(|session| async move { session.run("COMMIT").await });
+        // A connection that could not end its transaction is not lent again.
+        lent.session = ended.is_ok().then_some(session);
+        outcome
+    }
+
+    pub(super) fn read<T>(&self, read: impl FnOnce(&mut Snapshot) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.read_within(Some(self.read_timeout), read)
+    }
+
+    pub(crate) fn fetch(&self, read: &Read) -> Result<Fetched, StoreError> {
+        self.read(|snapshot| read::fetch(snapshot, read))
+    }
+
+    pub(crate) fn count(&self, table: &Table, filter: &Filter) -> Result<u64, StoreError> {
+        let statement = render::count(self.link.dialect, table, filter);
+        self.read(|snapshot| {
+            let rows = snapshot.rows(&statement)?;
+            let count = rows.first().map(|row| Found { row, table: table.name }.integer(0)).transpose()?;
+            Ok(count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
+        })
+    }
+
+    pub(crate) fn keys(&self, table: &Table, filter: &Filter, max: usize) -> Result<Vec<Vec<Value>>, StoreError> {
+        let limit = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
+        self.read(|snapshot| read::keys(snapshot, table, filter, limit))
+    }
+
+    pub(crate) fn account_linked(&self, source: &str, external_id: &str) -> Result<Option<AccountId>, StoreError> {
+        let (source, external_id) = (source.to_owned(), external_id.to_owned());
+        let sql = "SELECT account_id FROM account_links WHERE source = $1 AND external_id = $2";
+        self.read(|snapshot| {
+            let rows = snapshot.wait(|session| async move { session.query(sql, &[&source, &external_id]).await })?;
+            rows.first().map(|row| Found { row, table: "account_links" }.id(0).map(AccountId)).transpose()
+        })
+    }
+
+    pub(crate) fn ping(&self) -> Result<(), StoreError> {
+        self.read(|snapshot| snapshot.wait(|session| async move { session.run("SELECT 1").await }))
+    }
+
+    pub(crate) fn account(&self, id: AccountId) -> Result<Option<Node>, StoreError> {
+        let key = (id.tree(), id);
+        self.read(|snapshot| {
+            let mut nodes = snapshot.wait(|session| async move { look_up::granted(&session, &[key]).await })?;
+            Ok(nodes.remove(&key))
+        })
+    }
+
+    pub(crate) fn in_use(&self) -> Result<InUse, StoreError> {
+        self.read_within(None, |snapshot| snapshot.wait(|session| async move { catalogue::in_use(&session).await }))
+    }
+
+    pub(crate) fn count_decisions(&self, before: Time) -> Result<u64, StoreError> {
+        let first_kept = Id(mec_kernel::IdSource::new(mec_kernel::TreeId::CATALOGUE, before, 0).draw());
+        let sql = "SELECT count(*) FROM control_decisions_log WHERE decision_id < $1";
+        self.read_within(None, |snapshot| {
+            let rows = snapshot.wait(|session| async move { session.query(sql, &[&first_kept]).await })?;
+            let count = rows.first().map(|row| Found { row, table: "control_decisions_log" }.integer(0)).transpose()?;
+            Ok(count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
+        })
+    }
+
+    /// The whole catalogue, as it is in one instant.
+    pub(super) fn catalogue(&self) -> Result<mec_kernel::Catalogue, StoreError> {
+        self.read_within(None, |snapshot| snapshot.wait(|session| async move { catalogue::catalogue(&session).await }))
+    }
+}
+
+impl Writer {
+    /// Reads on a connection of its own, so that it waits for no other reader.
+    pub(crate) fn fetch(&mut self, read: &Read) -> Result<Fetched, StoreError> {
+        let store = Postgres { link: self.link.clone(), readers: Readers::of(1), read_timeout: WRITER_READ_TIMEOUT };
+        store.readers.give_back(self.reader.take());
+        let outcome = store.fetch(read);
+        self.reader = store.readers.borrow();
+        outcome
+    }
+}
+
+/// A connection that goes back to the others, whatever happens to its reader.
+struct Lent<'a> {
+    readers: &'a Readers,
+    session: Option<Arc<Session>>,
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        self.readers.give_back(self.session.take());
+    }
+}
+
+fn boxed(value: &Parameter) -> (Boxed<'static>, Type) {
+    match value.clone() {
+        Parameter::Id(bits) => (Box::new(Id(bits)), Type::UUID),
+        Parameter::Text(text) => (Box::new(text), Type::TEXT),
+        Parameter::Integer(number) => (Box::new(number), Type::INT8),
+        Parameter::Units(units, scale) => (Box::new(Numeric(units.into(), scale)), Type::NUMERIC),
+        Parameter::Flag(flag) => (Box::new(flag), Type::BOOL),
+        Parameter::Micros(micros) => (Box::new(Instant(micros)), Type::TIMESTAMPTZ),
+        Parameter::Json(text) => (Box::new(Json(text)), Type::JSON),
+        Parameter::Many(stored, values) => many(stored, values),
+    }
+}
+
+fn many(stored: Stored, values: Vec<Option<Parameter>>) -> (Boxed<'static>, Type) {
+    fn array<T: ToSql + Sync + Send + 'static>(
+        values: Vec<Option<Parameter>>,
+        of: impl Fn(Parameter) -> Option<T>,
+    ) -> Boxed<'static> {
+        Box::new(values.into_iter().map(|value| value.and_then(&of)).collect::<Vec<Option<T>>>())
+    }
+    match stored {
+        Stored::Id => {
+            (array(values, |value| if let Parameter::Id(bits) = value { Some(Id(bits)) } else { None }), Type::UUID_ARRAY)
+        }
+        Stored::Integer => {
+            (array(values, |value| if let Parameter::Integer(number) = value { Some(number) } else { None }), Type::INT8_ARRAY)
+        }
+        Stored::Units(_) => {
+            let of = |value| match value {
+                Parameter::Units(units, scale) => Some(Numeric(units.into(), scale)),
+                _ => None,
+            };
+            (array(values, of), Type::NUMERIC_ARRAY)
+        }
+        Stored::Flag => {
+            (array(values, |value| if let Parameter::Flag(flag) = value { Some(flag) } else { None }), Type::BOOL_ARRAY)
+        }
+        Stored::Micros => {
+            let of = |value| if let Parameter::Micros(micros) = value { Some(Instant(micros)) } else { None };
+            (array(values, of), Type::TIMESTAMPTZ_ARRAY)
+        }
+        Stored::Json => {
+            (array(values, |value| if let Parameter::Json(text) = value { Some(Json(text)) } else { None }), Type::JSON_ARRAY)
+        }
+        Stored::Text | Stored::List => {
+            (array(values, |value| if let Parameter::Text(text) = value { Some(text) } else { None }), Type::TEXT_ARRAY)
+        }
+    }
+}
+
+/// What a row holds in a column.
+fn held(row: &tokio_postgres::Row, at: usize, stored: Stored) -> Result<Value, String> {
+    fn get<'a, T: FromSql<'a>>(row: &'a tokio_postgres::Row, at: usize) -> Result<Option<T>, String> {
+        row.try_get(at).map_err(|error| super::address::cause(&error))
+    }
+    let value = match stored {
+        Stored::Id => get::<Id>(row, at)?.map(|id| Value::Uuid(id.0)),
+        Stored::Text => get::<String>(row, at)?.map(Value::Text),
+        Stored::Integer => get::<Whole>(row, at)?.map(|number| Value::Int(number.0)),
+        Stored::Units(scale) => {
+            let number = get::<Numeric>(row, at)?;
+            number.map(|number| number.at(scale).map(|units| Value::Numeric(Decimal::new(units, scale)))).transpose()?
+        }
+        Stored::Flag => get::<bool>(row, at)?.map(Value::Bool),
+        Stored::Micros => get::<Instant>(row, at)?.map(|instant| Value::Timestamp(instant.0)),
+        Stored::Json => get::<Json<&str>>(row, at)?.map(|json| Value::Json(json.0.to_owned())),
+        Stored::List => get::<Vec<String>>(row, at)?.map(Value::TextArray),
+    };
+    Ok(value.unwrap_or(Value::Null))
+}

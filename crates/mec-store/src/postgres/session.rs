@@ -1,0 +1,175 @@
+//! One connection: statements prepared once, what the server warns of, and a limit to every wait.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::{join_all, poll_fn};
+use tokio::runtime::Handle;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{AsyncMessage, Client, Row, Statement};
+
+use super::address::{Address, cause};
+use super::tls::Tls;
+use crate::StoreError;
+
+/// The longest that anything may be waited for: longer than the server itself takes before it gives up.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// A parameter of a statement.
+pub(super) type Parameter<'a> = Box<dyn ToSql + Sync + Send + 'a>;
+
+/// One connection. Nothing of a request stays in it: it may be another server process at every transaction.
+pub(super) struct Session {
+    client: Client,
+    prepared: Mutex<HashMap<String, Statement>>,
+    /// What the server has warned of since it was last asked.
+    warning: Arc<Mutex<Option<String>>>,
+    runtime: Handle,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("is_closed", &self.client.is_closed()).finish_non_exhaustive()
+    }
+}
+
+/// A change, ready to be sent.
+pub(super) struct Change<'a> {
+    pub(super) sql: String,
+    pub(super) parameters: Vec<Parameter<'a>>,
+}
+
+impl<'a> Change<'a> {
+    pub(super) fn new(sql: impl Into<String>, parameters: Vec<Parameter<'a>>) -> Self {
+        Self { sql: sql.into(), parameters }
+    }
+}
+
+impl Session {
+    pub(super) async fn connect(address: &Address, tls: &Tls, runtime: &Handle) -> Result<Self, StoreError> {
+        let (address, tls, runtime) = (address.clone(), tls.clone(), runtime.clone());
+        let warning: Arc<Mutex<Option<String>>> = Arc::default();
+        let heard = warning.clone();
+        let (config, shown) = (address.config, address.shown);
+        let connecting = runtime.spawn(async move {
+            let (client, mut connection) = config.connect(tls).await?;
+            tokio::spawn(async move {
+                while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
+                    match message {
+                        Ok(AsyncMessage::Notice(notice)) if notice.severity() == "WARNING" => {
+                            tracing::warn!(code = notice.code().code(), "PostgreSQL: {}", notice.message());
+                            *heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(notice.message().to_owned());
+                        }
+                        Ok(_) => {}
+                        Err(error) => {
+                            tracing::warn!("a connection to PostgreSQL was lost: {}", cause(&error));
+                            break;
+                        }
+                    }
+                }
+            });
+            Ok::<_, tokio_postgres::Error>(client)
+        });
+        let client = connecting
+            .await
+            .map_err(|error| StoreError::Stopped(format!("connecting ended early: {error}")))?
+            .map_err(|error| StoreError::Unreachable { address: shown, problem: cause(&error) })?;
+        Ok(Self { client, prepared: Mutex::default(), warning, runtime })
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    /// Waits for `what`, but not for ever.
+    async fn wait<T>(&self, what: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, StoreError> {
+        let limited = {
+            // The timer is that of the connections' thread, whatever runtime this is polled by.
+            let _inside = self.runtime.enter();
+            tokio::time::timeout(PATIENCE, what)
+        };
+        match limited.await {
+            Ok(outcome) => Ok(outcome?),
+            Err(_) => Err(StoreError::Silent),
+        }
+    }
+
+    /// Runs statements without parameters.
+    pub(super) async fn run(&self, sql: &str) -> Result<(), StoreError> {
+        self.wait(self.client.batch_execute(sql)).await
+    }
+
+    /// Runs `begin` and, without waiting for it, a statement that is run again and again.
+    pub(super) async fn begin_and_query(
+        &self,
+        begin: &str,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, StoreError> {
+        let statement = self.prepared(sql).await?;
+        let (begun, rows) =
+            futures_util::future::join(self.run(begin), self.wait(self.client.query(&statement, parameters))).await;
+        begun.and(rows)
+    }
+
+    async fn prepared(&self, sql: &str) -> Result<Statement, StoreError> {
+        if let Some(statement) = self.prepared.lock().unwrap_or_else(PoisonError::into_inner).get(sql) {
+            return Ok(statement.clone());
+        }
+        let statement = self.wait(self.client.prepare(sql)).await?;
+        self.prepared.lock().unwrap_or_else(PoisonError::into_inner).insert(sql.to_owned(), statement.clone());
+        Ok(statement)
+    }
+
+    /// The rows of a statement that is run again and again.
+    pub(super) async fn query(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
+        let statement = self.prepared(sql).await?;
+        self.wait(self.client.query(&statement, parameters)).await
+    }
+
+    /// The rows of a statement that may never be run again.
+    pub(super) async fn query_once(&self, sql: &str, parameters: &[(Parameter<'_>, Type)]) -> Result<Vec<Row>, StoreError> {
+        let parameters: Vec<(&(dyn ToSql + Sync), Type)> =
+            parameters.iter().map(|(value, ty)| (&**value as &(dyn ToSql + Sync), ty.clone())).collect();
+        self.wait(self.client.query_typed(sql, &parameters)).await
+    }
+
+    /// How many rows a statement changed that is run again and again.
+    pub(super) async fn execute(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<u64, StoreError> {
+        let statement = self.prepared(sql).await?;
+        self.wait(self.client.execute(&statement, parameters)).await
+    }
+
+    /// Prepares what is not yet, so that the changes can then be sent in one go.
+    pub(super) async fn prepare(&self, changes: &[Change<'_>]) -> Result<Vec<Statement>, StoreError> {
+        let mut statements = Vec::with_capacity(changes.len());
+        for change in changes {
+            statements.push(self.prepared(&change.sql).await?);
+        }
+        Ok(statements)
+    }
+
+    /// Sends all changes in their order, then `last`, without waiting in between: the first failure, and what became
+    /// of `last`.
+    pub(super) async fn send(
+        &self,
+        statements: &[Statement],
+        changes: &[Change<'_>],
+        last: &str,
+    ) -> (Result<(), StoreError>, Result<(), StoreError>) {
+        let each = statements.iter().zip(changes).map(|(statement, change)| async move {
+            let parameters: Vec<&(dyn ToSql + Sync)> =
+                change.parameters.iter().map(|value| &**value as &(dyn ToSql + Sync)).collect();
+            self.wait(self.client.execute(statement, &parameters)).await
+        });
+        // Requests are sent when they are first polled, which is in this order.
+        let (changed, ended) = futures_util::future::join(join_all(each), self.run(last)).await;
+        (changed.into_iter().collect::<Result<Vec<_>, _>>().map(drop), ended)
+    }
+
+    /// What the server has warned of since this was last asked.
+    pub(super) fn take_warning(&self) -> Option<String> {
+        self.warning.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}

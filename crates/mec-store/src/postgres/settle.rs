@@ -1,0 +1,107 @@
+//! What became of a batch whose COMMIT was sent and not answered: its trees are locked again, and their stamps tell.
+
+use std::time::Duration;
+
+use mec_kernel::{Head, TreeId};
+
+use super::Writer;
+use super::heads::head;
+use crate::{Commit, CommitError, StoreError};
+
+/// Before each look. A server that is restarted is back by then, or the caller is told that nobody knows.
+const PAUSES: [Duration; 5] = [
+    Duration::ZERO,
+    Duration::from_millis(100),
+    Duration::from_millis(400),
+    Duration::from_millis(1_500),
+    Duration::from_millis(3_000),
+];
+
+impl Writer {
+    /// Looks until it is known, as long as that may take. The look locks the trees, so it waits for a server process
+    /// that is still committing, and it is committed itself, so that what it saw stays.
+    pub(super) async fn settle(&mut self, commit: &Commit, lost: StoreError) -> Result<(), CommitError> {
+        if commit.heads.is_empty() && commit.catalogue_version.is_none() {
+            // Nothing but rows of the decision log, which are kept once however often they are sent.
+            return Err(CommitError::NotDone(lost));
+        }
+        for pause in PAUSES {
+            self.pause(pause).await;
+            match self.look(commit).await {
+                Ok(Some(true)) => return Ok(()),
+                Ok(Some(false)) => return Err(CommitError::NotDone(lost)),
+                Ok(None) => break,
+                Err(error) => tracing::warn!(%error, "what became of a batch is not known yet"),
+            }
+            self.abort().await;
+        }
+        Err(CommitError::Unknown(lost))
+    }
+
+    async fn pause(&self, pause: Duration) {
+        let paused = {
+            let _inside = self.link.io.handle().enter();
+            tokio::time::sleep(pause)
+        };
+        paused.await;
+    }
+
+    /// Whether the batch is there; `None`: others have written over every trace of it.
+    async fn look(&mut self, commit: &Commit) -> Result<Option<bool>, StoreError> {
+        let catalogue = commit.catalogue_version.map(|_| TreeId::CATALOGUE);
+        let trees: Vec<TreeId> = commit.heads.iter().map(|head| head.tree).chain(catalogue).collect();
+        let found = self.lock(&trees).await?.iter().map(head).collect::<Result<Vec<_>, _>>()?;
+        let session = self.session().await?;
+        session.take_warning();
+        session.run("COMMIT").await?;
+        let warning = session.take_warning();
+        self.is_begun = false;
+        if let Some(warning) = warning {
+            return Err(StoreError::Stopped(format!("the server warned at COMMIT: {warning}")));
+        }
+        Ok(is_there(commit, &found))
+    }
+}
+
+/// A batch is there whole or not at all, so one tree of it that nobody has written since is enough.
+fn is_there(commit: &Commit, found: &[Head]) -> Option<bool> {
+    let of = |tree: TreeId| found.iter().find(|head| head.tree == tree);
+    for written in &commit.heads {
+        match of(written.tree) {
+            None => return Some(false),
+            Some(found) if (found.version, found.stamp) == (written.version, written.stamp) => return Some(true),
+            Some(found) if found.version < written.version => return Some(false),
+            Some(_) => {}
+        }
+    }
+    let version = commit.catalogue_version?;
+    match of(TreeId::CATALOGUE) {
+        None => Some(false),
+        Some(found) if found.version < version => Some(false),
+        Some(found) if found.version == version => Some(Some(found.last_at) == commit.now),
+        Some(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_tree_that_nobody_has_written_since_tells() {
+        let head = |tree, version, stamp| Head { version, stamp, ..Head::new(TreeId(tree)) };
+        let commit = Commit { heads: vec![head(1, 5, 50), head(2, 8, 80)], ..Commit::default() };
+        for (found, wanted) in [
+            (vec![head(1, 5, 50), head(2, 8, 80)], Some(true)),
+            (vec![head(1, 6, 66), head(2, 8, 80)], Some(true)),
+            (vec![head(1, 4, 40), head(2, 7, 70)], Some(false)),
+            (vec![head(1, 5, 55), head(2, 7, 70)], Some(false)),
+            (vec![head(1, 5, 55)], Some(false)),
+            (vec![], Some(false)),
+            (vec![head(1, 5, 55), head(2, 8, 88)], None),
+            (vec![head(1, 9, 99), head(2, 9, 99)], None),
+        ] {
+            assert_eq!(is_there(&commit, &found), wanted, "{found:?}");
+        }
+    }
+}

@@ -1,0 +1,403 @@
+//! Rows as the kernel's values: which columns are read, in which order, and what they stand for. Both databases are
+//! read by these functions; how a column lies in a row is each database's own ([`Cells`]).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use mec_kernel::{
+    Account, AccountId, AccountPlan, AccountStatus, Amount, Catalogue, Code, Decision, Effect, Entitlement, EntitlementStatus,
+    EventId, Lease, LedgerEvent, LimitAction, LimitKind, Percent, Quantity, RecordedRuling, Reservation, ReservationStatus, Rule,
+    Source, Time, Window, WindowKey, WindowKind, WindowRule, WindowTotal,
+};
+
+/// One row's columns by their place. Text is also what JSON columns hold.
+pub(crate) trait Cells {
+    /// Why a column cannot be read.
+    type Error;
+
+    /// A column that does not hold what this program writes.
+    fn damaged(&self, column: usize, problem: &str) -> Self::Error;
+    fn optional_id(&self, column: usize) -> Result<Option<u128>, Self::Error>;
+    fn optional_text(&self, column: usize) -> Result<Option<&str>, Self::Error>;
+    fn optional_integer(&self, column: usize) -> Result<Option<i64>, Self::Error>;
+    fn optional_time(&self, column: usize) -> Result<Option<Time>, Self::Error>;
+    /// A quantity as millionths.
+    fn optional_millionths(&self, column: usize) -> Result<Option<i64>, Self::Error>;
+    /// A percentage as hundredths.
+    fn optional_hundredths(&self, column: usize) -> Result<Option<i64>, Self::Error>;
+    /// A counter.
+    fn optional_exact(&self, column: usize) -> Result<Option<Amount>, Self::Error>;
+    fn optional_flag(&self, column: usize) -> Result<Option<bool>, Self::Error>;
+    /// 16 bytes of a hash.
+    fn optional_hash(&self, column: usize) -> Result<Option<[u8; 16]>, Self::Error>;
+
+    fn there<T>(&self, column: usize, value: Option<T>) -> Result<T, Self::Error> {
+        value.ok_or_else(|| self.damaged(column, "nothing where something must be"))
+    }
+
+    fn id(&self, column: usize) -> Result<u128, Self::Error> {
+        self.there(column, self.optional_id(column)?)
+    }
+
+    fn text(&self, column: usize) -> Result<&str, Self::Error> {
+        self.there(column, self.optional_text(column)?)
+    }
+
+    fn integer(&self, column: usize) -> Result<i64, Self::Error> {
+        self.there(column, self.optional_integer(column)?)
+    }
+
+    fn time(&self, column: usize) -> Result<Time, Self::Error> {
+        self.there(column, self.optional_time(column)?)
+    }
+
+    fn exact(&self, column: usize) -> Result<Amount, Self::Error> {
+        self.there(column, self.optional_exact(column)?)
+    }
+
+    fn flag(&self, column: usize) -> Result<bool, Self::Error> {
+        self.there(column, self.optional_flag(column)?)
+    }
+
+    fn hash(&self, column: usize) -> Result<[u8; 16], Self::Error> {
+        self.there(column, self.optional_hash(column)?)
+    }
+
+    fn optional_small(&self, column: usize) -> Result<Option<i32>, Self::Error> {
+        let number = self.optional_integer(column)?;
+        number.map(|number| i32::try_from(number).map_err(|_| self.damaged(column, "a number of more than 32 bits"))).transpose()
+    }
+
+    fn small(&self, column: usize) -> Result<i32, Self::Error> {
+        self.there(column, self.optional_small(column)?)
+    }
+
+    fn optional_code(&self, column: usize) -> Result<Option<Code>, Self::Error> {
+        Ok(self.optional_text(column)?.map(Code::from))
+    }
+
+    fn code(&self, column: usize) -> Result<Code, Self::Error> {
+        self.text(column).map(Code::from)
+    }
+
+    fn optional_quantity(&self, column: usize) -> Result<Option<Quantity>, Self::Error> {
+        let quantity = |millionths| {
+            Quantity::from_millionths(millionths).ok_or_else(|| self.damaged(column, "a quantity of more than 12 digits"))
+        };
+        self.optional_millionths(column)?.map(quantity).transpose()
+    }
+
+    fn quantity(&self, column: usize) -> Result<Quantity, Self::Error> {
+        self.there(column, self.optional_quantity(column)?)
+    }
+
+    /// A member of a closed list.
+    fn member<T>(&self, column: usize, from_code: impl Fn(&str) -> Option<T>) -> Result<T, Self::Error> {
+        let code = self.text(column)?;
+        from_code(code).ok_or_else(|| self.damaged(column, &format!("\"{code}\" is no code of this column")))
+    }
+}
+
+pub(crate) const ACCOUNT: &str = "account_id, parent_account_id, root_account_id, account_type_code, external_id, display_name, \
+     email, status, time_zone, metadata, created_at, updated_at";
+
+pub(crate) fn account<C: Cells>(row: &C) -> Result<Account, C::Error> {
+    Ok(Account {
+        id: AccountId(row.id(0)?),
+        parent: row.optional_id(1)?.map(AccountId),
+        root: AccountId(row.id(2)?),
+        account_type: row.code(3)?,
+        external_id: row.optional_code(4)?,
+        display_name: row.code(5)?,
+        email: row.optional_code(6)?,
+        status: row.member(7, AccountStatus::from_code)?,
+        time_zone: row.optional_code(8)?,
+        metadata: row.optional_code(9)?,
+        created_at: row.time(10)?,
+        updated_at: row.time(11)?,
+    })
+}
+
+pub(crate) const ENTITLEMENT: &str = "entitlement_id, account_id, resource_type_code, resource_scope, quantity_allowed, \
+     window_type_code, window_anchor, window_seconds, period_start, period_end, status, source, source_ref, plan_id, \
+     plan_version, priority, valid_from, valid_until, created_at, updated_at";
+/// How many columns [`ENTITLEMENT`] has.
+pub(crate) const ENTITLEMENT_COLUMNS: usize = 20;
+
+pub(crate) fn entitlement<C: Cells>(row: &C) -> Result<Entitlement, C::Error> {
+    let kind = match row.optional_text(5)? {
+        Some(code) => WindowKind::from_code(code).ok_or_else(|| row.damaged(5, "no window type"))?,
+        None => WindowKind::Lifetime,
+    };
+    Ok(Entitlement {
+        id: mec_kernel::EntitlementId(row.id(0)?),
+        account: AccountId(row.id(1)?),
+        resource: row.code(2)?,
+        scope: row.optional_code(3)?,
+        quantity: row.optional_quantity(4)?,
+        window: WindowRule {
+            kind,
+            anchor: row.optional_time(6)?,
+            seconds: row.optional_integer(7)?,
+            period: row.optional_time(8)?.zip(row.optional_time(9)?),
+        },
+        status: row.member(10, EntitlementStatus::from_code)?,
+        source: row.member(11, Source::from_code)?,
+        source_ref: row.optional_code(12)?,
+        plan: row.optional_code(13)?,
+        plan_version: row.optional_small(14)?,
+        priority: row.small(15)?,
+        valid_from: row.time(16)?,
+        valid_until: row.optional_time(17)?,
+        conditions: vec![],
+        created_at: row.time(18)?,
+        updated_at: row.time(19)?,
+    })
+}
+
+pub(crate) const ACCOUNT_PLAN: &str =
+    "account_id, plan_id, ref, version, quantity, anchor, starts_at, ends_at, is_addon, is_trial";
+
+pub(crate) fn account_plan<C: Cells>(row: &C) -> Result<AccountPlan, C::Error> {
+    Ok(AccountPlan {
+        account: AccountId(row.id(0)?),
+        plan: row.code(1)?,
+        reference: row.code(2)?,
+        version: row.small(3)?,
+        quantity: row.quantity(4)?,
+        anchor: row.time(5)?,
+        starts_at: row.time(6)?,
+        ends_at: row.optional_time(7)?,
+        is_addon: row.flag(8)?,
+        is_trial: row.flag(9)?,
+    })
+}
+
+pub(crate) const RULE: &str = "rule_id, resource_type_code, limit_kind_code, account_id, plan_id, limit_action_code, \
+     warn_at_percent, grace_quantity, grace_period_seconds, overage_limit, overage_unit_price, currency, priority, is_active, \
+     created_at, updated_at";
+
+pub(crate) fn rule<C: Cells>(row: &C) -> Result<Rule, C::Error> {
+    Ok(Rule {
+        id: mec_kernel::RuleId(row.id(0)?),
+        resource: row.code(1)?,
+        limit_kind: row.member(2, LimitKind::from_code)?,
+        account: row.optional_id(3)?.map(AccountId),
+        plan: row.optional_code(4)?,
+        action: row.member(5, LimitAction::from_code)?,
+        warn_at: row.optional_hundredths(6)?.map(Percent),
+        grace_quantity: row.optional_quantity(7)?,
+        grace_seconds: row.optional_integer(8)?,
+        overage_limit: row.optional_quantity(9)?,
+        overage_price: row.optional_quantity(10)?,
+        currency: row.optional_text(11)?.map(str::to_owned),
+        priority: row.small(12)?,
+        is_active: row.flag(13)?,
+        created_at: row.time(14)?,
+        updated_at: row.time(15)?,
+    })
+}
+
+pub(crate) const EVENT: &str = "l.event_id, l.tree_seq, l.idempotency_key, l.fingerprint, l.account_id, l.resource_type_code, \
+     l.resource_scope, l.quantity, l.unit_code, l.occurred_at, l.recorded_at, l.is_correction, l.corrects_event_id, l.source, \
+     l.recorded_by, l.decision, l.reason, l.reason_code, l.entitlement_id, l.effects, l.details_hash, l.chain, d.details";
+/// How many columns [`EVENT`] has.
+pub(crate) const EVENT_COLUMNS: usize = 23;
+pub(crate) const EVENT_FROM: &str =
+    "consumption_ledger l LEFT JOIN consumption_event_details d ON d.event_id = l.event_id AND d.tree = l.tree";
+
+pub(crate) fn event<C: Cells>(row: &C, catalogue: &Catalogue) -> Result<LedgerEvent, C::Error> {
+    let (quantity, unit) = (row.quantity(7)?, row.code(8)?);
+    let ruling = match row.optional_text(15)? {
+        Some(_) => Some(RecordedRuling {
+            decision: row.member(15, Decision::from_code)?,
+            reason: row.text(16)?.into(),
+            reason_code: row.code(17)?,
+            entitlement: row.optional_id(18)?.map(mec_kernel::EntitlementId),
+        }),
+        None => None,
+    };
+    let resource = row.code(5)?;
+    Ok(LedgerEvent {
+        id: EventId(row.id(0)?),
+        tree_seq: row.integer(1)?,
+        key: row.text(2)?.into(),
+        fingerprint: row.hash(3)?,
+        account: AccountId(row.id(4)?),
+        scope: row.optional_code(6)?,
+        quantity,
+        amount: Amount::of(quantity, catalogue.factor(&unit)),
+        unit,
+        occurred_at: row.time(9)?,
+        recorded_at: row.time(10)?,
+        is_correction: row.flag(11)?,
+        corrects: row.optional_id(12)?.map(EventId),
+        source: row.code(13)?,
+        recorded_by: row.code(14)?,
+        ruling,
+        effects: match row.optional_text(19)? {
+            Some(text) => effects_of(text, &resource).ok_or_else(|| row.damaged(19, "not the effects this program writes"))?,
+            None => vec![],
+        },
+        details_hash: row.optional_hash(20)?,
+        chain: row.hash(21)?,
+        details: row.optional_text(22)?.map(Arc::from),
+        resource,
+    })
+}
+
+pub(crate) const WINDOW: &str = "resource_type_code, resource_scope, rolling_seconds, window_start, window_end, used, own, steps, \
+     over_since, overage";
+/// How many columns [`WINDOW`] has.
+pub(crate) const WINDOW_COLUMNS: usize = 10;
+
+pub(crate) fn window<C: Cells>(row: &C) -> Result<(WindowKey, WindowTotal), C::Error> {
+    let key = WindowKey {
+        resource: row.code(0)?,
+        scope: scope_of(row.text(1)?),
+        window: window_of(row.integer(2)?, row.time(3)?, row.time(4)?),
+    };
+    let steps = match row.optional_text(7)? {
+        Some(text) => steps_of(text).ok_or_else(|| row.damaged(7, "not the steps this program writes"))?,
+        None => BTreeMap::new(),
+    };
+    let total = WindowTotal {
+        used: row.exact(5)?,
+        own: row.exact(6)?,
+        steps,
+        over_since: row.optional_time(8)?,
+        overage: row.exact(9)?,
+        ..WindowTotal::default()
+    };
+    Ok((key, total))
+}
+
+pub(crate) const LEASE: &str = "lease_id, account_id, resource_type_code, resource_scope, session_token, quantity, amount, \
+     fencing_token, acquired_at, expires_at, released_at";
+
+pub(crate) fn lease<C: Cells>(row: &C) -> Result<Lease, C::Error> {
+    Ok(Lease {
+        id: mec_kernel::LeaseId(row.id(0)?),
+        account: AccountId(row.id(1)?),
+        resource: row.code(2)?,
+        scope: row.optional_code(3)?,
+        token: row.optional_code(4)?,
+        quantity: row.quantity(5)?,
+        amount: row.exact(6)?,
+        fencing_token: row.integer(7)?,
+        acquired_at: row.time(8)?,
+        expires_at: row.time(9)?,
+        released_at: row.optional_time(10)?,
+    })
+}
+
+pub(crate) const RESERVATION: &str = "reservation_id, idempotency_key, account_id, resource_type_code, resource_scope, quantity, \
+     unit_code, amount, status, reserved_at, expires_at, event_id";
+
+pub(crate) fn reservation<C: Cells>(row: &C) -> Result<Reservation, C::Error> {
+    Ok(Reservation {
+        id: mec_kernel::ReservationId(row.id(0)?),
+        key: row.code(1)?,
+        account: AccountId(row.id(2)?),
+        resource: row.code(3)?,
+        scope: row.optional_code(4)?,
+        quantity: row.quantity(5)?,
+        unit: row.code(6)?,
+        amount: row.exact(7)?,
+        status: row.member(8, ReservationStatus::from_code)?,
+        reserved_at: row.time(9)?,
+        expires_at: row.time(10)?,
+        event: row.optional_id(11)?.map(EventId),
+    })
+}
+
+/// The scope as sums keep it: '' where there is none.
+pub(crate) fn scope_text(scope: Option<&Code>) -> &str {
+    scope.map_or("", Code::as_str)
+}
+
+pub(crate) fn scope_of(text: &str) -> Option<Code> {
+    if text.is_empty() { None } else { Some(Code::from(text)) }
+}
+
+/// A window as the columns (rolling_seconds, window_start, window_end), instants in microseconds.
+pub(crate) fn window_columns(window: Window) -> (i64, i64, i64) {
+    match window {
+        Window::Fixed { start, end } => (0, start.micros(), end.micros()),
+        Window::Rolling { seconds } => (seconds, 0, 0),
+    }
+}
+
+pub(crate) fn window_of(rolling_seconds: i64, start: Time, end: Time) -> Window {
+    if rolling_seconds > 0 { Window::Rolling { seconds: rolling_seconds } } else { Window::Fixed { start, end } }
+}
+
+/// Effects as JSON text; `None` where there are none.
+pub(crate) fn effects_text(effects: &[Effect]) -> Option<String> {
+    if effects.is_empty() {
+        return None;
+    }
+    let list: Vec<serde_json::Value> = effects
+        .iter()
+        .map(|effect| {
+            let (rolling, start, end) = window_columns(effect.key.window);
+            serde_json::json!({
+                "account_id": effect.account.to_string(),
+                "resource_scope": effect.key.scope.as_deref(),
+                "rolling_seconds": rolling,
+                "window_start": start,
+                "window_end": end,
+                "overage": effect.overage.0.to_string(),
+                "unit_price": effect.price.map(Quantity::millionths),
+            })
+        })
+        .collect();
+    Some(serde_json::Value::Array(list).to_string())
+}
+
+pub(crate) fn effects_of(text: &str, resource: &Code) -> Option<Vec<Effect>> {
+    let list: Vec<serde_json::Value> = serde_json::from_str(text).ok()?;
+    let effect = |value: &serde_json::Value| {
+        let number = |name: &str| value.get(name)?.as_i64();
+        let time = |name: &str| number(name).map(Time::from_micros);
+        Some(Effect {
+            account: value.get("account_id")?.as_str()?.parse().ok()?,
+            key: WindowKey {
+                resource: resource.clone(),
+                scope: value.get("resource_scope")?.as_str().map(Code::from),
+                window: window_of(number("rolling_seconds")?, time("window_start")?, time("window_end")?),
+            },
+            overage: Amount(value.get("overage")?.as_str()?.parse().ok()?),
+            price: number("unit_price").and_then(Quantity::from_millionths),
+        })
+    };
+    list.iter().map(effect).collect()
+}
+
+/// The steps of a rolling window as JSON text (`[[step, "amount"], …]`); `None` where there are none.
+pub(crate) fn steps_text(steps: &BTreeMap<i64, Amount>) -> Option<String> {
+    if steps.is_empty() {
+        return None;
+    }
+    let list: Vec<serde_json::Value> =
+        steps.iter().map(|(step, amount)| serde_json::json!([step, amount.0.to_string()])).collect();
+    Some(serde_json::Value::Array(list).to_string())
+}
+
+pub(crate) fn steps_of(text: &str) -> Option<BTreeMap<i64, Amount>> {
+    let list: Vec<(i64, String)> = serde_json::from_str(text).ok()?;
+    list.into_iter().map(|(step, amount)| Some((step, Amount(amount.parse().ok()?)))).collect()
+}
+
+/// A statement that is put together once.
+macro_rules! sql {
+    ($(#[$doc:meta])* pub $name:ident = $($part:expr),+ $(,)?) => {
+        $(#[$doc])*
+        pub(super) static $name: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| [$($part),+].concat());
+    };
+    ($(#[$doc:meta])* $name:ident = $($part:expr),+ $(,)?) => {
+        $(#[$doc])*
+        static $name: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| [$($part),+].concat());
+    };
+}
+pub(crate) use sql;
