@@ -56,6 +56,11 @@ impl Cache {
 
     pub(crate) fn publish(&self, id: TreeId, tree: Tree) {
         let bytes = tree.size_bytes();
+        if bytes > self.bytes_max {
+            // A tree that does not fit is begun anew with what is asked for next.
+            self.forget(id);
+            return;
+        }
         let looked_at = AtomicU64::new(self.looks.fetch_add(1, Ordering::Relaxed));
         let mut trees = self.trees.write().unwrap_or_else(PoisonError::into_inner);
         let before = trees.by_id.insert(id, Entry { tree: Arc::new(tree), bytes, looked_at });

@@ -1,6 +1,7 @@
 //! Where `now` comes from. The only clock of MEC; everything below takes the time as an argument.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use mec_kernel::Time;
 
@@ -26,6 +27,21 @@ impl Now for MachineClock {
     }
 }
 
+/// A clock that never runs backwards.
+#[derive(Debug)]
+struct Steady {
+    clock: Clock,
+    latest: AtomicI64,
+}
+
+impl Now for Steady {
+    fn now(&self) -> Time {
+        let now = self.clock.now();
+        let before = self.latest.fetch_max(now.micros(), Ordering::Relaxed);
+        now.max(Time::from_micros(before))
+    }
+}
+
 impl Clock {
     /// The machine's clock.
     pub fn machine() -> Self {
@@ -35,5 +51,10 @@ impl Clock {
     /// The present instant.
     pub fn now(&self) -> Time {
         self.0.now()
+    }
+
+    /// The same, standing still where it would run backwards: what an answer has called past stays past.
+    pub(crate) fn steady(self) -> Self {
+        Self(Arc::new(Steady { clock: self, latest: AtomicI64::new(i64::MIN) }))
     }
 }

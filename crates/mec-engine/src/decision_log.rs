@@ -2,11 +2,14 @@
 //! for, and no answer depends on it.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use mec_kernel::{AccountId, Check, Code, Decision, DecisionId, IdSource, Leased, Quantity, Standing, Time};
+use mec_kernel::{
+    AccountId, Amount, Catalogue, Check, Code, Decision, DecisionId, IdSource, Lease, Leased, Limit, Quantity, Standing, Time,
+    Total,
+};
 use mec_store::{DecisionRow, Operation};
 use tokio::sync::Notify;
 
@@ -25,6 +28,40 @@ pub enum Logged {
     All,
     /// All but plain `allow`s.
     Notable,
+    /// None.
+    Off,
+}
+
+/// With which decisions in the log every limit considered is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Traced {
+    /// With every one: a check then always makes it, and a row is some 500 bytes larger.
+    All,
+    /// With all but plain `allow`s.
+    #[default]
+    Notable,
+    /// With none.
+    Off,
+}
+
+impl Logged {
+    const fn wants(self, decision: Decision) -> bool {
+        match self {
+            Self::All => true,
+            Self::Notable => !matches!(decision, Decision::Allow),
+            Self::Off => false,
+        }
+    }
+}
+
+impl Traced {
+    const fn wants(self, decision: Decision) -> bool {
+        match self {
+            Self::All => true,
+            Self::Notable => !matches!(decision, Decision::Allow),
+            Self::Off => false,
+        }
+    }
 }
 
 /// The rows that wait.
@@ -32,16 +69,20 @@ pub enum Logged {
 pub(crate) struct DecisionLog {
     rows: Mutex<VecDeque<DecisionRow>>,
     pub(crate) filled: Notify,
+    /// Nobody writes rows any more; changed and read under the lock of `rows`.
+    ended: AtomicBool,
     dropped: AtomicU64,
     drawn: AtomicU64,
     logged: Logged,
+    traced: Traced,
     kept: Duration,
 }
 
 impl DecisionLog {
-    pub(crate) fn new(logged: Logged, kept: Duration) -> Self {
+    pub(crate) fn new(logged: Logged, traced: Traced, kept: Duration) -> Self {
         let (dropped, drawn) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { rows: Mutex::default(), filled: Notify::new(), dropped, drawn, logged, kept }
+        let ended = AtomicBool::new(false);
+        Self { rows: Mutex::default(), filled: Notify::new(), ended, dropped, drawn, logged, traced, kept }
     }
 
     /// For how long a written row is kept.
@@ -51,19 +92,31 @@ impl DecisionLog {
 
     /// Whether a decision is kept at all.
     pub(crate) fn wants(&self, decision: Decision) -> bool {
-        self.logged == Logged::All || decision != Decision::Allow
+        self.logged.wants(decision)
+    }
+
+    /// Whether every limit considered is kept with such a decision.
+    pub(crate) fn traces(&self, decision: Decision) -> bool {
+        self.wants(decision) && self.traced.wants(decision)
+    }
+
+    /// Whether there is a decision with which every limit considered is kept.
+    pub(crate) fn traces_any(&self) -> bool {
+        Decision::ALL.iter().any(|decision| self.traces(*decision))
     }
 
     /// An id for a row that is not decided in a lane. A lane's ids have the seed's top bit clear, these have it set.
     pub(crate) fn draw(&self, account: AccountId, now: Time) -> DecisionId {
         let drawn = self.drawn.fetch_add(1, Ordering::Relaxed);
         let seed = u16::try_from(drawn & 0x3fff).unwrap_or_default() | 0x4000;
-        DecisionId(IdSource::new(account.tree(), now, seed).draw())
+        // A clock may stand still for long: what the seed has no room for goes where a lane's ids count.
+        let count = u128::from((drawn >> 14) & 0x7fff) << 47;
+        DecisionId(IdSource::new(account.tree(), now, seed).draw() | count)
     }
 
     pub(crate) fn push(&self, row: DecisionRow) {
         let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        if rows.len() >= WAITING_MAX {
+        if rows.len() >= WAITING_MAX || self.ended.load(Ordering::Relaxed) {
             drop(rows);
             self.dropped.fetch_add(1, Ordering::Relaxed);
             return;
@@ -81,6 +134,13 @@ impl DecisionLog {
         let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
         let count = rows.len().min(WRITTEN_MAX);
         rows.drain(..count).collect()
+    }
+
+    /// From now on rows are only counted; answers how many nobody will write.
+    pub(crate) fn end(&self) -> usize {
+        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        self.ended.store(true, Ordering::Relaxed);
+        std::mem::take(&mut *rows).len()
     }
 
     pub(crate) fn waiting(&self) -> usize {
@@ -105,23 +165,42 @@ pub(crate) struct Entry {
     pub(crate) resource: Code,
     pub(crate) scope: Option<Code>,
     pub(crate) operation: Operation,
-    pub(crate) requested: Option<Quantity>,
+    /// In the resource's canonical unit.
+    pub(crate) requested: Option<Total>,
     pub(crate) request_id: Option<Code>,
 }
 
 impl Entry {
-    pub(crate) fn of_check(check: &Check, operation: Operation, request_id: Option<Code>) -> Self {
+    pub(crate) fn of_check(check: &Check, operation: Operation, request_id: Option<Code>, catalogue: &Catalogue) -> Self {
+        // Units and what is counted in them are fixed once used, so any catalogue that knows them says the same.
+        let requested = |quantity: Quantity| {
+            let canonical = catalogue.canonical(catalogue.resources.get(&check.resource)?);
+            let factor = check.unit.as_ref().map_or(canonical, |unit| catalogue.factor(unit));
+            Some(Amount::of(quantity, factor).rounded(canonical))
+        };
         Self {
             account: check.account,
             resource: check.resource.clone(),
             scope: check.scope.clone(),
             operation,
-            requested: check.quantity,
+            requested: check.quantity.filter(|quantity| !quantity.is_zero()).and_then(requested),
             request_id,
         }
     }
 
-    pub(crate) fn row(self, standing: &Standing, id: DecisionId, decided_at: Time) -> DecisionRow {
+    /// Of slots, which are counted in the canonical unit.
+    pub(crate) fn of_lease(lease: &Lease, operation: Operation, request_id: Option<Code>) -> Self {
+        Self {
+            account: lease.account,
+            resource: lease.resource.clone(),
+            scope: lease.scope.clone(),
+            operation,
+            requested: Some(slots(lease.quantity)),
+            request_id,
+        }
+    }
+
+    pub(crate) fn row(self, standing: &Standing, limits: Vec<Limit>, id: DecisionId, decided_at: Time) -> DecisionRow {
         let figures = standing.figures.as_ref();
         DecisionRow {
             id,
@@ -137,12 +216,16 @@ impl Entry {
             rule: standing.rule,
             allowed: figures.and_then(|figures| figures.allowed),
             used: figures.and_then(|figures| figures.used),
+            limits,
             request_id: self.request_id,
             decided_at,
         }
     }
 
-    pub(crate) fn lease_row(self, leased: &Leased, id: DecisionId, decided_at: Time) -> DecisionRow {
+    pub(crate) fn lease_row(self, leased: &Leased, limits: Vec<Limit>, id: DecisionId, decided_at: Time) -> DecisionRow {
+        if let Some(standing) = &leased.standing {
+            return self.row(standing, limits, id, decided_at);
+        }
         DecisionRow {
             id,
             account: self.account,
@@ -157,8 +240,14 @@ impl Entry {
             rule: None,
             allowed: None,
             used: None,
+            limits,
             request_id: self.request_id,
             decided_at,
         }
     }
+}
+
+/// Slots as the total they are.
+pub(crate) fn slots(quantity: Quantity) -> Total {
+    Total(i128::from(quantity.millionths()))
 }

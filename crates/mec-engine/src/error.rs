@@ -25,8 +25,9 @@ pub enum MecError {
     /// It may or may not have been recorded; sending it again with the same key is safe.
     #[error("whether it was recorded is not known, send it again with the same key: {0}")]
     OutcomeUnknown(String),
-    /// The store refused a row that was decided; nothing was recorded, and sending it again does not help.
-    #[error("the store refused it, nothing was recorded: {0}")]
+    /// A fault of this program: the decision panicked, or the store refused a row of it. Nothing was recorded, and sending
+    /// it again does not help.
+    #[error("nothing was recorded, and sending it again does not help: {0}")]
     Rejected(String),
     /// The engine has stopped; nothing was recorded.
     #[error("the engine has stopped")]

@@ -6,8 +6,8 @@ use mec_kernel::{
     Actor, Catalogue, CatalogueChange, Code, Halt, IdSource, Making, Need, Ruling, Template, Time, TreeId, View, Write,
 };
 use mec_query::{Expr, Fetched, Filter, OrderBy, OrderTerm, Page, QueryError, Read, Table, Value};
-use mec_store::{DecisionRow, Store};
-use tokio::sync::oneshot;
+use mec_store::{DecisionRow, Writer};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::MecError;
 
@@ -18,12 +18,22 @@ pub(crate) const ROWS_MAX: usize = 1_000;
 pub(crate) enum Message {
     /// One command.
     One(Box<dyn Job>),
-    /// Several, kept in their order.
-    Many(Vec<Box<dyn Job>>),
+    /// Several, kept in their order, with the room they take in the queue.
+    Many(Vec<Box<dyn Job>>, OwnedSemaphorePermit),
     /// A write of rows picked by a filter, or of the catalogue: it gets a batch of its own.
     Table(Box<TableWrite>),
+    /// Remove old rows of the decision log.
+    Prune(Prune),
     /// Answer everything that waits, then end.
     Close,
+}
+
+/// One commit's worth of old rows of the decision log to remove.
+pub(crate) struct Prune {
+    /// What was decided before it goes.
+    pub(crate) before: Time,
+    /// Is told how many rows went; fewer than a commit's worth: there are no more.
+    pub(crate) caller: oneshot::Sender<Result<usize, MecError>>,
 }
 
 /// A command on its way: decided possibly several times, answered once.
@@ -92,17 +102,18 @@ pub(crate) struct TableWrite {
 }
 
 /// From the catalogue and what is stored to what shall be done. Called again when the batch is run again.
-pub(crate) type PlanTableWrite = dyn FnMut(&Catalogue, &Committed<'_>) -> Result<Steps, MecError> + Send;
+pub(crate) type PlanTableWrite = dyn FnMut(&Catalogue, &mut Committed<'_>) -> Result<Steps, MecError> + Send;
 
-/// What is stored while a table write is planned: the newest state, and nobody else writes meanwhile.
-pub(crate) struct Committed<'a>(pub(crate) &'a Store);
+/// What is stored while a table write is planned: the newest state, and nobody else writes meanwhile. The lane reads it
+/// itself, so that it never waits for those who read tables.
+pub(crate) struct Committed<'a>(pub(crate) &'a mut Writer);
 
 impl Committed<'_> {
     /// `columns` of the rows of `table` that pass `filter`, in the order of the primary key.
     ///
     /// # Errors
     /// More than [`ROWS_MAX`] rows; a store that cannot be read.
-    pub(crate) fn rows(&self, table: &Arc<Table>, columns: &[usize], filter: Filter) -> Result<Vec<Vec<Value>>, MecError> {
+    pub(crate) fn rows(&mut self, table: &Arc<Table>, columns: &[usize], filter: Filter) -> Result<Vec<Vec<Value>>, MecError> {
         let key = |column| OrderTerm { by: OrderBy::Own(Expr::column(table, column)), descending: false, nulls_first: false };
         let read = Read {
             table: table.clone(),
@@ -121,7 +132,7 @@ impl Committed<'_> {
     ///
     /// # Errors
     /// A store that cannot be read.
-    pub(crate) fn fetch(&self, read: &Read) -> Result<Fetched, MecError> {
+    pub(crate) fn fetch(&mut self, read: &Read) -> Result<Fetched, MecError> {
         Ok(self.0.fetch(read)?)
     }
 }

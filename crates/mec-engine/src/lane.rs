@@ -4,25 +4,24 @@
 //! A command whose missing fact depends on the batch's own uncommitted writes waits for the next batch.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use mec_kernel::{Catalogue, Facts, Halt, IdSource, Need, Time, Tree, TreeId, View, Write};
+use mec_kernel::{Catalogue, Facts, Halt, Head, IdSource, Need, Time, Tree, TreeId, View, Write};
 use mec_store::{Commit, CommitError, DecisionRow, Store, Writer};
 use tokio::sync::mpsc;
 
 use crate::cache::Cache;
 use crate::clock::Clock;
-use crate::decision_log::{self, DecisionLog};
+use crate::decision_log::DecisionLog;
 use crate::error::MecError;
-use crate::job::{Job, Message, TableWrite};
+use crate::job::{Job, Message, Prune, TableWrite};
+use crate::log_writing::Due;
 
 /// Messages of one batch.
 const MESSAGES_MAX: usize = 1_024;
 /// Commands of one batch: one message may carry many.
 const COMMANDS_MAX: usize = 20_000;
-/// How often rows that are too old leave the decision log.
-const PRUNED_EVERY: Duration = Duration::from_secs(3_600);
 /// How often a batch that was not done is run again.
 pub(crate) const RUNS_MAX: usize = 3;
 
@@ -30,7 +29,7 @@ pub(crate) const RUNS_MAX: usize = 3;
 pub(crate) struct Lane {
     pub(crate) writer: Writer,
     /// Held so that the store stays this process's until the last batch is through.
-    pub(crate) store: Arc<Store>,
+    pub(crate) _store: Arc<Store>,
     pub(crate) cache: Arc<Cache>,
     pub(crate) log: Arc<DecisionLog>,
     pub(crate) clock: Clock,
@@ -43,21 +42,19 @@ pub(crate) struct Lane {
 #[derive(Default)]
 pub(crate) struct State {
     waiting: VecDeque<Entry>,
-    /// Commands to be run one at a time: one of them was refused by the store, and only the culprit gets the error.
-    singly: usize,
-    closing: bool,
-    /// Log rows taken from the buffer and not yet durable.
-    logged: Vec<DecisionRow>,
-    logged_at: Option<Instant>,
-    /// When the decision log had nothing left that is too old.
-    pruned_at: Option<Instant>,
+    /// How many commands the next batches take, the next one last: the store refused one of them, and only the culprit
+    /// gets the error.
+    parts: Vec<usize>,
+    /// What of the decision log is to be done when.
+    pub(crate) due: Due,
     /// Why the lane ends before it is told to.
-    failure: Option<String>,
+    pub(crate) failure: Option<String>,
 }
 
 enum Entry {
     Job(Box<dyn Job>),
     Table(Box<TableWrite>),
+    Prune(Prune),
 }
 
 pub(crate) struct Batch {
@@ -87,46 +84,41 @@ impl Lane {
         while self.fill().await {
             match self.state.waiting.pop_front() {
                 Some(Entry::Table(write)) => self.table_write(*write).await,
+                Some(Entry::Prune(prune)) => self.prune_for(prune).await,
                 Some(Entry::Job(job)) => {
                     let jobs = self.next_jobs(job);
                     self.batch(jobs).await;
                 }
-                None => self.idle().await,
+                None => {}
             }
+            self.tend_log().await;
             if let Some(failure) = self.state.failure.take() {
-                self.refuse_the_rest();
+                self.refuse_the_rest().await;
+                self.log.count_lost(self.log.end());
                 return Err(failure);
             }
         }
-        while self.log.waiting() > 0 || !self.state.logged.is_empty() {
-            self.state.logged_at = None;
-            self.write_log().await;
-            if let Some(failure) = self.state.failure.take() {
-                return Err(failure);
-            }
+        self.end_log().await;
+        if let Some(failure) = self.state.failure.take() {
+            return Err(failure);
+        }
+        if let Err(error) = self.writer.close().await {
+            tracing::warn!(%error, "everything is durable, but not in one file");
         }
         Ok(())
     }
 
-    /// Takes what has queued, and waits where there is nothing; `false`: the lane may end.
+    /// Takes what has queued, and waits where there is nothing, as long as the log can wait; `false`: the lane may end.
     async fn fill(&mut self) -> bool {
         if self.state.waiting.is_empty() {
-            if self.state.closing && self.queue.is_empty() {
-                return false;
-            }
-            let log_waits = self.log.waiting() > 0 || !self.state.logged.is_empty();
-            let message = if log_waits {
-                tokio::time::timeout(decision_log::WAIT, self.queue.recv()).await
-            } else {
-                tokio::select! {
-                    message = tokio::time::timeout(PRUNED_EVERY, self.queue.recv()) => message,
-                    () = self.log.filled.notified() => tokio::time::timeout(decision_log::WAIT, self.queue.recv()).await,
-                }
+            let message = tokio::select! {
+                biased;
+                message = self.queue.recv() => message,
+                () = self.state.due.wait(&self.log) => return true,
             };
             match message {
-                Ok(Some(message)) => self.take(message),
-                Ok(None) => return false,
-                Err(_) => return true,
+                Some(message) => self.take(message),
+                None => return false,
             }
         }
         while self.state.waiting.len() < MESSAGES_MAX {
@@ -141,17 +133,18 @@ impl Lane {
     fn take(&mut self, message: Message) {
         match message {
             Message::One(job) => self.state.waiting.push_back(Entry::Job(job)),
-            Message::Many(jobs) => self.state.waiting.extend(jobs.into_iter().map(Entry::Job)),
+            Message::Many(jobs, _room) => self.state.waiting.extend(jobs.into_iter().map(Entry::Job)),
             Message::Table(write) => self.state.waiting.push_back(Entry::Table(write)),
-            Message::Close => self.state.closing = true,
+            Message::Prune(prune) => self.state.waiting.push_back(Entry::Prune(prune)),
+            // Whoever comes later is told so, and what has come is still answered.
+            Message::Close => self.queue.close(),
         }
     }
 
     /// The commands up to the next table write, as many as fit a batch.
     fn next_jobs(&mut self, first: Box<dyn Job>) -> VecDeque<Box<dyn Job>> {
         let mut jobs = VecDeque::from([first]);
-        let most = if self.state.singly > 0 { 1 } else { COMMANDS_MAX };
-        self.state.singly = self.state.singly.saturating_sub(1);
+        let most = self.state.parts.pop().unwrap_or(COMMANDS_MAX);
         while jobs.len() < most
             && let Some(Entry::Job(job)) = self.state.waiting.pop_front_if(|entry| matches!(entry, Entry::Job(_)))
         {
@@ -160,15 +153,16 @@ impl Lane {
         jobs
     }
 
-    fn refuse_the_rest(&mut self) {
+    async fn refuse_the_rest(&mut self) {
         self.queue.close();
-        while let Ok(message) = self.queue.try_recv() {
+        while let Some(message) = self.queue.recv().await {
             self.take(message);
         }
         for entry in std::mem::take(&mut self.state.waiting) {
             match entry {
                 Entry::Job(job) => job.finish(Err(MecError::Stopped)),
                 Entry::Table(write) => drop(write.caller.send(Err(MecError::Stopped))),
+                Entry::Prune(prune) => drop(prune.caller.send(Err(MecError::Stopped))),
             }
         }
     }
@@ -178,7 +172,6 @@ impl Lane {
         for run in 1.. {
             let catalogue = self.cache.catalogue();
             let mut batch = self.decide(std::mem::take(&mut jobs), &catalogue).await;
-            self.add_log_rows(&mut batch.commit);
             match self.commit(&mut batch).await {
                 Ok(()) => {
                     self.publish(batch.trees);
@@ -196,17 +189,17 @@ impl Lane {
                     jobs = batch.done.into_iter().map(|(job, _)| job).chain(batch.later).collect();
                 }
                 Err(CommitError::Refused(error)) if batch.done.len() > 1 => {
-                    tracing::warn!(%error, "a row of a batch was refused; its commands are run one by one");
-                    self.state.singly = self.state.singly.max(batch.done.len());
+                    tracing::warn!(%error, "a row of a batch was refused; its commands are run in two halves");
+                    let half = batch.done.len() / 2;
+                    self.state.parts.extend([batch.done.len() - half, half]);
                     self.wait(batch.done.into_iter().map(|(job, _)| job).chain(batch.later).collect());
                     return;
                 }
                 Err(error) => {
                     self.failed(&error, batch.trees.keys());
+                    // Also a refusal may rest on a write of this batch that was not done.
                     let error = MecError::of_commit(&error);
-                    for (job, refused) in batch.done {
-                        job.finish(refused.and(Err(error.clone())));
-                    }
+                    batch.done.into_iter().for_each(|(job, _)| job.finish(Err(error.clone())));
                     self.wait(batch.later);
                     return;
                 }
@@ -241,13 +234,10 @@ impl Lane {
     pub(crate) async fn commit(&mut self, batch: &mut Batch) -> Result<(), CommitError> {
         self.seal(batch);
         if batch.commit.is_empty() {
+            self.writer.abort().await;
             return Ok(());
         }
-        let outcome = self.writer.commit(&batch.commit).await;
-        if outcome.is_ok() {
-            self.state.logged.clear();
-        }
-        outcome
+        self.writer.commit(&batch.commit).await
     }
 
     /// The heads the next batches continue from, and the counters as they are now.
@@ -295,7 +285,9 @@ impl Lane {
                 Ok(Some(writes)) => {
                     let row = job.log(&mut work.ids, work.now).filter(|row| self.log.wants(row.decision));
                     if writes.is_empty() {
-                        batch.decisions.extend(row);
+                        // Nothing moves the tree's clock on, so the next batch may draw the same id again.
+                        let id = |row: &DecisionRow| self.log.draw(row.account, work.now);
+                        batch.decisions.extend(row.map(|row| DecisionRow { id: id(&row), ..row }));
                     } else {
                         batch.commit.decisions.extend(row);
                         batch.apply(job.tree(), writes);
@@ -319,7 +311,7 @@ impl Lane {
         let mut trees = BTreeMap::new();
         for (head, exists) in heads {
             let cached = self.cache.tree(head.tree).filter(|tree| tree.head == head);
-            let now = self.clock.now().max(head.last_at.plus_micros(1));
+            let now = at(&self.clock, &head);
             // The top bit of 15 is clear: ids of checks, which no lane makes, have it set.
             let seed = u16::try_from(self.random() >> 50).unwrap_or_default();
             let work = Work {
@@ -368,7 +360,7 @@ impl Lane {
     ) -> Result<Option<Vec<Write>>, MecError> {
         loop {
             let view = View { tree: &work.tree, facts: &work.facts, catalogue, now: work.now };
-            let need = match job.decide(&view, &mut work.ids) {
+            let need = match caught(|| job.decide(&view, &mut work.ids))? {
                 Ok(writes) => return Ok(Some(writes)),
                 Err(Halt::Refuse(refusal)) => return Err(refusal.into()),
                 Err(Halt::Need(need)) => need,
@@ -382,61 +374,21 @@ impl Lane {
             }
         }
     }
+}
 
-    /// Waiting log rows go with a batch that is written anyway, a part at a time.
-    fn add_log_rows(&mut self, commit: &mut Commit) {
-        if !commit.is_empty() || !self.state.logged.is_empty() || self.is_log_due() {
-            self.take_log_rows();
-            commit.decisions.extend(self.state.logged.iter().cloned());
-        }
-    }
+/// The instant of a tree that stands at `head`: it never runs backwards within the tree, and a batch is later than the
+/// one before.
+pub(crate) fn at(clock: &Clock, head: &Head) -> Time {
+    clock.now().max(head.last_at.plus_micros(1))
+}
 
-    fn is_log_due(&self) -> bool {
-        self.log.waiting() > 0 && self.state.logged_at.is_none_or(|at| at.elapsed() >= decision_log::WAIT)
-    }
-
-    fn take_log_rows(&mut self) {
-        if self.state.logged.is_empty() {
-            self.state.logged = self.log.take();
-            self.state.logged_at = Some(Instant::now());
-        }
-    }
-
-    /// Nothing waits: rows of the decision log are written, and old ones removed.
-    async fn idle(&mut self) {
-        self.write_log().await;
-        if self.state.pruned_at.is_some_and(|at| at.elapsed() < PRUNED_EVERY) {
-            return;
-        }
-        let before = self.clock.now().plus_seconds(self.log.kept_seconds().saturating_neg());
-        match self.writer.prune_decisions(before, decision_log::WRITTEN_MAX).await {
-            // There may be more: the next time nothing waits.
-            Ok(decision_log::WRITTEN_MAX..) => {}
-            Ok(_) => self.state.pruned_at = Some(Instant::now()),
-            Err(CommitError::Unknown(error)) => self.state.failure = Some(error.to_string()),
-            Err(error) => {
-                tracing::error!(%error, "old rows of the decision log could not be removed; tried again in an hour");
-                self.state.pruned_at = Some(Instant::now());
-            }
-        }
-    }
-
-    async fn write_log(&mut self) {
-        self.take_log_rows();
-        if self.state.logged.is_empty() {
-            return;
-        }
-        let commit = Commit { now: Some(self.clock.now()), decisions: self.state.logged.clone(), ..Commit::default() };
-        match self.writer.commit(&commit).await {
-            Ok(()) => self.state.logged.clear(),
-            Err(CommitError::Unknown(error)) => self.state.failure = Some(error.to_string()),
-            Err(error) => {
-                tracing::error!(%error, rows = self.state.logged.len(), "rows of the decision log could not be written and are lost");
-                self.log.count_lost(self.state.logged.len());
-                self.state.logged.clear();
-            }
-        }
-    }
+/// A decision that panics has changed nothing: states change only when its writes are applied. The error is its
+/// caller's, the lane goes on.
+pub(crate) fn caught<T>(decide: impl FnOnce() -> T) -> Result<T, MecError> {
+    std::panic::catch_unwind(AssertUnwindSafe(decide)).map_err(|panic| {
+        let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+        MecError::Rejected(format!("the decision panicked: {}", said.unwrap_or("without a word")))
+    })
 }
 
 impl Batch {

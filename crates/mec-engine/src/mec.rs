@@ -7,18 +7,21 @@ use mec_kernel::{
     AccountId, Actor, Catalogue, CatalogueChange, Code, Facts, Halt, IdSource, Making, Need, Refusal, Ruling, Time, TreeId, View,
     change_catalogue,
 };
-use mec_store::{Commit, DecisionRow, OpenOptions, Store, Writer};
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use mec_store::{Commit, DecisionRow, Faults, OpenOptions, Store, Writer};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use crate::cache::Cache;
 use crate::clock::Clock;
-use crate::decision_log::{DecisionLog, Logged};
+use crate::decision_log::{DecisionLog, Logged, Traced};
 use crate::error::{MecError, OpenError};
+use crate::in_use::in_use;
 use crate::job::{Command, Job, Message};
-use crate::lane::{Lane, State};
+use crate::lane::{Lane, State, at};
 
-/// Commands that may wait for the lane.
+/// Messages that may wait for the lane.
 const QUEUE_MAX: usize = 8_192;
+/// Commands that may wait in messages that carry many: a few whole batches.
+const MANY_MAX: usize = 40_000;
 
 /// Who asks, through which door; it goes into the ledger, the audit and the decision log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +52,7 @@ pub struct Options {
     pub catalogue: Vec<CatalogueChange>,
     /// Where `now` comes from.
     pub clock: Clock,
-    /// Whether a store that does not exist is made.
+    /// Whether a store that does not exist is made, and an older schema migrated; otherwise both are refused.
     pub create: bool,
     /// What a second process is told that finds the store owned (the address this one listens on).
     pub note: String,
@@ -57,10 +60,16 @@ pub struct Options {
     pub cache_bytes_max: usize,
     /// Which decisions are logged.
     pub logged: Logged,
+    /// With which of them every limit considered is kept.
+    pub traced: Traced,
     /// For how long logged decisions are kept (30 days).
     pub decisions_kept: Duration,
     /// The longest a read of tables may take.
     pub read_timeout: Duration,
+    /// Tables of other schemas, beside MEC's own and without their rules; none by default.
+    pub plain_tables: Vec<mec_store::sqlite::PlainTable>,
+    /// What a test lets go wrong in the store; nothing by default.
+    pub faults: Faults,
 }
 
 impl Default for Options {
@@ -72,8 +81,11 @@ impl Default for Options {
             note: String::new(),
             cache_bytes_max: 256 << 20,
             logged: Logged::All,
+            traced: Traced::Notable,
             decisions_kept: Duration::from_secs(30 * 86_400),
             read_timeout: Duration::from_secs(10),
+            plain_tables: vec![],
+            faults: Faults::default(),
         }
     }
 }
@@ -81,8 +93,10 @@ impl Default for Options {
 /// How an installation is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// Commands and batches that wait for the lane.
+    /// Commands that wait for the lane; a batch of events counts as one.
     pub queued: usize,
+    /// The room that batches of events take which wait for the lane: an event is one, a KiB of its details one more.
+    pub queued_in_batches: usize,
     /// Trees in memory.
     pub trees_cached: usize,
     /// Roughly what they take, in bytes.
@@ -103,12 +117,16 @@ pub struct Mec {
     pub(crate) cache: Arc<Cache>,
     pub(crate) log: Arc<DecisionLog>,
     pub(crate) clock: Clock,
-    readers: Semaphore,
+    /// For those who read tables, and for commands sent many at once.
+    readers: Arc<Semaphore>,
+    room: Arc<Semaphore>,
+    /// The tables without rules, where there are some.
+    pub(crate) plain: Option<Arc<mec_store::sqlite::PlainTables>>,
     ended: watch::Receiver<Option<Result<(), String>>>,
 }
 
 impl Mec {
-    /// Opens `url` (`sqlite:PATH`), migrates it where needed, and starts its lane.
+    /// Opens `url` (`sqlite:PATH`), makes or migrates it where it may and must, and starts its lane.
     ///
     /// # Errors
     /// A store that cannot be used, with a sentence that says what to do; a change the catalogue refuses.
@@ -117,28 +135,35 @@ impl Mec {
             create: options.create,
             note: options.note,
             read_timeout: options.read_timeout,
+            faults: options.faults,
             ..OpenOptions::default()
         };
-        let readers = Semaphore::new(open.readers);
+        let readers = Arc::new(Semaphore::new(open.readers));
         let (store, mut writer) = Store::open(url, &open)?;
-        let catalogue = apply(&mut writer, &options.catalogue, options.clock.now()).await?;
+        let clock = options.clock.steady();
+        let catalogue = apply(&mut writer, &options.catalogue, clock.now()).await?;
+        let plain = match options.plain_tables {
+            none if none.is_empty() => None,
+            tables => Some(Arc::new(mec_store::sqlite::PlainTables::open(&store, tables)?)),
+        };
         let store = Arc::new(store);
         let cache = Arc::new(Cache::new(catalogue, options.cache_bytes_max));
-        let log = Arc::new(DecisionLog::new(options.logged, options.decisions_kept));
+        let log = Arc::new(DecisionLog::new(options.logged, options.traced, options.decisions_kept));
         let (sender, queue) = mpsc::channel(QUEUE_MAX);
         let seed = getrandom::u64().map_err(|error| OpenError::Randomness(error.to_string()))?;
         let lane = Lane {
             writer,
-            store: store.clone(),
+            _store: store.clone(),
             cache: cache.clone(),
             log: log.clone(),
-            clock: options.clock.clone(),
+            clock: clock.clone(),
             queue,
             seed,
             state: State::default(),
         };
         let ended = start(lane)?;
-        Ok(Self { queue: sender, store, cache, log, clock: options.clock, readers, ended })
+        let room = Arc::new(Semaphore::new(MANY_MAX));
+        Ok(Self { queue: sender, store, cache, log, clock, readers, room, plain, ended })
     }
 
     /// The catalogue decisions are made with now.
@@ -156,6 +181,7 @@ impl Mec {
         let (trees_cached, cache_bytes) = self.cache.size();
         Status {
             queued: QUEUE_MAX.saturating_sub(self.queue.capacity()),
+            queued_in_batches: MANY_MAX.saturating_sub(self.room.available_permits()),
             trees_cached,
             cache_bytes,
             decisions_waiting: self.log.waiting(),
@@ -175,7 +201,8 @@ impl Mec {
         self.read_store(Store::ping).await
     }
 
-    /// Answers everything that waits, writes the log out, and ends. Commands sent later are told that it has stopped.
+    /// Answers everything that waits, writes the log out, and ends; the store's file can then be copied. Commands and
+    /// checks that come later are told that it has stopped.
     ///
     /// # Errors
     /// Why it had ended before it was told to.
@@ -221,8 +248,11 @@ impl Mec {
         F: FnMut(&View<'_>) -> Result<A, Halt> + Send + 'static,
     {
         let tree = tree_of(account)?;
+        if self.queue.is_closed() {
+            return Err(MecError::Stopped);
+        }
         if let Some(tree) = self.cache.tree(tree) {
-            let (catalogue, now) = (self.cache.catalogue(), self.clock.now().max(tree.head.last_at));
+            let (catalogue, now) = (self.cache.catalogue(), at(&self.clock, &tree.head));
             match answer(&View { tree: &tree, facts: &Facts::default(), catalogue: &catalogue, now }) {
                 Ok(answer) => return Ok((answer, now)),
                 Err(Halt::Refuse(refusal)) => return Err(refusal.into()),
@@ -258,9 +288,15 @@ impl Mec {
         answer.await.map_err(|_| died())?
     }
 
-    /// Many commands in their order; waits where the queue is full.
-    pub(crate) async fn send_many(&self, jobs: Vec<Box<dyn Job>>) -> Result<(), MecError> {
-        self.queue.send(Message::Many(jobs)).await.map_err(|_| MecError::Stopped)
+    /// Room in the queue for so many commands sent at once, waited for where it is full.
+    pub(crate) async fn room(&self, commands: usize) -> Result<OwnedSemaphorePermit, MecError> {
+        let commands = u32::try_from(commands.min(MANY_MAX)).unwrap_or(u32::MAX);
+        self.room.clone().acquire_many_owned(commands).await.map_err(|_| MecError::Stopped)
+    }
+
+    /// Many commands in their order.
+    pub(crate) async fn send_many(&self, jobs: Vec<Box<dyn Job>>, room: OwnedSemaphorePermit) -> Result<(), MecError> {
+        self.queue.send(Message::Many(jobs, room)).await.map_err(|_| MecError::Stopped)
     }
 
     pub(crate) async fn send_message(&self, message: Message) -> Result<(), MecError> {
@@ -275,9 +311,15 @@ impl Mec {
         &self,
         read: impl FnOnce(&Store) -> Result<T, mec_store::StoreError> + Send + 'static,
     ) -> Result<T, MecError> {
-        let _permit = self.readers.acquire().await.map_err(|_| MecError::Stopped)?;
+        let permit = self.readers.clone().acquire_owned().await.map_err(|_| MecError::Stopped)?;
         let store = self.store.clone();
-        let read = tokio::task::spawn_blocking(move || read(&store)).await;
+        // A reader is busy until the read has ended, also where nobody waits for it any more.
+        let read = tokio::task::spawn_blocking(move || {
+            let outcome = read(&store);
+            drop(permit);
+            outcome
+        })
+        .await;
         Ok(read.map_err(|error| MecError::NotDone(format!("the read ended early: {error}")))??)
     }
 }
@@ -315,7 +357,7 @@ async fn apply(writer: &mut Writer, changes: &[CatalogueChange], now: Time) -> R
     if changes.is_empty() {
         return Ok(current);
     }
-    let in_use = writer.in_use().await?;
+    let in_use = in_use(writer, &current, changes).await?;
     let mut ids = IdSource::new(TreeId::CATALOGUE, now, 0);
     let ruling = change_catalogue(&current, changes, &in_use, now, &mut ids).map_err(OpenError::Refused)?;
     if !ruling.changes.is_empty() {

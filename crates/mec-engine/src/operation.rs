@@ -2,18 +2,19 @@
 //! published state, and its decision to the log.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use mec_kernel::{
     Account, AccountId, AccountStatus, Acquire, Attributes, Cancel, CatalogueChange, Check, Code, Consume, Consumed, Correct,
-    CreateAccount, Entitlement, EntitlementId, EntitlementPatch, Grant, IdSource, LeaseId, Leased, Making, Meter, Need,
-    Provision, Recorded, Refusal, Renew, ReservationId, Reserve, Reserved, Ruling, Settle, Settled, Standing, Time, TreeId, View,
-    acquire, cancel, check, consume, correct, create_account, grant, meter, patch_account, patch_entitlement, provision, release,
-    release_reservation, renew, reserve, settle,
+    CreateAccount, Decision, DecisionId, Entitlement, EntitlementId, EntitlementPatch, Grant, Halt, IdSource, Lease, LeaseId,
+    Leased, Limit, Making, Meter, Need, Provision, Recorded, Refusal, Renew, ReservationId, Reserve, Reserved, Ruling, Settle,
+    Settled, Standing, Time, TreeId, View, acquire, cancel, check, consume, correct, create_account, grant, meter, patch_account,
+    patch_entitlement, provision, release, release_reservation, renew, reserve, settle,
 };
 use mec_store::{DecisionRow, Operation};
 use tokio::sync::oneshot;
 
-use crate::decision_log::Entry;
+use crate::decision_log::{DecisionLog, Entry, slots};
 use crate::error::MecError;
 use crate::job::{Command, Committed, Job, Message, Steps, TableWrite, Written};
 use crate::mec::{Caller, Mec, died, tree_of};
@@ -53,10 +54,10 @@ impl Mec {
     /// # Errors
     /// An unknown account, resource or unit; a quantity below zero.
     pub async fn check(&self, question: Check, caller: &Caller) -> Result<Standing, MecError> {
-        let entry = Entry::of_check(&question, Operation::Check, caller.request_id.clone());
-        let account = question.account;
-        let (standing, at) = self.look(account, caller, move |view| check(view, &question)).await?;
-        self.log_check(entry, &standing, at);
+        let entry = Entry::of_check(&question, Operation::Check, caller.request_id.clone(), &self.catalogue());
+        let (account, log) = (question.account, self.log.clone());
+        let ((standing, limits), at) = self.look(account, caller, move |view| check_traced(view, &question, &log)).await?;
+        self.log_check(entry, &standing, limits, at);
         Ok(standing)
     }
 
@@ -72,6 +73,7 @@ impl Mec {
         attributes: Attributes,
         caller: &Caller,
     ) -> Result<Vec<StandingOf>, MecError> {
+        let log = self.log.clone();
         let (standings, at) = self
             .look(account, caller, move |view| {
                 let resources = match &resources {
@@ -80,22 +82,26 @@ impl Mec {
                 };
                 let standing_of = |resource: Code| {
                     let question = Check { attributes: attributes.clone(), ..Check::of(account, &resource, None) };
-                    Ok(StandingOf { standing: check(view, &question)?, resource })
+                    let (standing, limits) = check_traced(view, &question, &log)?;
+                    Ok((StandingOf { standing, resource }, limits))
                 };
-                resources.into_iter().map(standing_of).collect::<Result<Vec<_>, mec_kernel::Halt>>()
+                resources.into_iter().map(standing_of).collect::<Result<Vec<_>, Halt>>()
             })
             .await?;
-        for StandingOf { resource, standing } in &standings {
-            let question = Check::of(account, resource, None);
-            self.log_check(Entry::of_check(&question, Operation::Check, caller.request_id.clone()), standing, at);
-        }
-        Ok(standings)
+        let catalogue = self.catalogue();
+        let logged = standings.into_iter().map(|(standing_of, limits)| {
+            let question = Check::of(account, &standing_of.resource, None);
+            let entry = Entry::of_check(&question, Operation::Check, caller.request_id.clone(), &catalogue);
+            self.log_check(entry, &standing_of.standing, limits, at);
+            standing_of
+        });
+        Ok(logged.collect())
     }
 
-    fn log_check(&self, entry: Entry, standing: &Standing, at: Time) {
+    fn log_check(&self, entry: Entry, standing: &Standing, limits: Vec<Limit>, at: Time) {
         if self.log.wants(standing.decision) {
             let id = self.log.draw(entry.account, at);
-            self.log.push(entry.row(standing, id, at));
+            self.log.push(entry.row(standing, limits, id, at));
         }
     }
 
@@ -103,15 +109,20 @@ impl Mec {
     ///
     /// # Errors
     /// As [`Mec::check`]; a key that stands for something else.
-    pub async fn consume(&self, command: Consume, caller: &Caller) -> Result<Consumed, MecError> {
-        let entry = Entry::of_check(&command.check, Operation::Consume, caller.request_id.clone());
+    pub async fn consume(&self, mut command: Consume, caller: &Caller) -> Result<Consumed, MecError> {
+        let entry = Entry::of_check(&command.check, Operation::Consume, caller.request_id.clone(), &self.catalogue());
+        let is_asked = command.check.explain;
+        command.check.explain |= self.log.traces_any();
+        let decisions = self.log.clone();
         let foresees = vec![Need::Account(command.check.account), Need::Key(command.key.clone())];
         let tree = tree_of(command.check.account)?;
         let log = move |consumed: &Consumed, ids: &mut IdSource, now| match consumed.replayed {
             Some(_) => None,
-            None => Some(row(entry.clone(), &consumed.standing, ids, now)),
+            None => Some(row(entry.clone(), &consumed.standing, &decisions, ids, now)),
         };
-        self.send(tree, caller, foresees, move |view, making| consume(view, making, &command), log).await
+        let mut consumed = self.send(tree, caller, foresees, move |view, making| consume(view, making, &command), log).await?;
+        consumed.standing.limits.truncate(if is_asked { usize::MAX } else { 0 });
+        Ok(consumed)
     }
 
     /// Records what happened; never refuses for a limit.
@@ -124,8 +135,14 @@ impl Mec {
         self.send(tree, caller, foresees, move |view, making| meter(view, making, &command), |_, _, _| None).await
     }
 
-    /// Records many events, keeping their order within a tree; each has its own outcome, in their order.
+    /// Records many events, keeping their order within a tree; each has its own outcome, in their order. Waits while the
+    /// queue has no room for them.
     pub async fn meter_batch(&self, events: Vec<Meter>, caller: &Caller) -> Vec<Result<Recorded, MecError>> {
+        let room = |event: &Meter| 1 + event.details.as_ref().map_or(0, |details| details.len() / 1_024);
+        let room = match self.room(events.iter().map(room).sum()).await {
+            Ok(room) => room,
+            Err(error) => return events.iter().map(|_| Err(error.clone())).collect(),
+        };
         let mut jobs: Vec<Box<dyn Job>> = Vec::with_capacity(events.len());
         let mut answers = Vec::with_capacity(events.len());
         for event in events {
@@ -148,7 +165,7 @@ impl Mec {
                 caller: sender,
             }));
         }
-        let sent = self.send_many(jobs).await;
+        let sent = self.send_many(jobs, room).await;
         let mut outcomes = Vec::with_capacity(answers.len());
         for answer in answers {
             outcomes.push(match (answer, &sent) {
@@ -175,14 +192,19 @@ impl Mec {
     ///
     /// # Errors
     /// As [`Mec::consume`].
-    pub async fn reserve(&self, command: Reserve, caller: &Caller) -> Result<Reserved, MecError> {
-        let entry = Entry::of_check(&command.check, Operation::Reserve, caller.request_id.clone());
+    pub async fn reserve(&self, mut command: Reserve, caller: &Caller) -> Result<Reserved, MecError> {
+        let entry = Entry::of_check(&command.check, Operation::Reserve, caller.request_id.clone(), &self.catalogue());
+        let is_asked = command.check.explain;
+        command.check.explain |= self.log.traces_any();
+        let decisions = self.log.clone();
         let foresees = vec![Need::Account(command.check.account), Need::Hold(command.key.clone())];
         let tree = tree_of(command.check.account)?;
         let log = move |reserved: &Reserved, ids: &mut IdSource, now| {
-            (!reserved.replayed).then(|| row(entry.clone(), &reserved.standing, ids, now))
+            (!reserved.replayed).then(|| row(entry.clone(), &reserved.standing, &decisions, ids, now))
         };
-        self.send(tree, caller, foresees, move |view, making| reserve(view, making, &command), log).await
+        let mut reserved = self.send(tree, caller, foresees, move |view, making| reserve(view, making, &command), log).await?;
+        reserved.standing.limits.truncate(if is_asked { usize::MAX } else { 0 });
+        Ok(reserved)
     }
 
     /// Records what was truly used of a hold.
@@ -217,11 +239,11 @@ impl Mec {
             resource: command.resource.clone(),
             scope: command.scope.clone(),
             operation: Operation::AcquireLease,
-            requested: Some(command.quantity),
+            requested: Some(slots(command.quantity)),
             request_id: caller.request_id.clone(),
         };
-        let tree = tree_of(command.account)?;
-        let log = move |leased: &Leased, ids: &mut IdSource, now| Some(lease_row(entry.clone(), leased, ids, now));
+        let (tree, decisions) = (tree_of(command.account)?, self.log.clone());
+        let log = move |leased: &Leased, ids: &mut IdSource, now| Some(lease_row(entry.clone(), leased, &decisions, ids, now));
         let foresees = vec![Need::Account(command.account)];
         self.send(tree, caller, foresees, move |view, making| acquire(view, making, &command), log).await
     }
@@ -232,20 +254,19 @@ impl Mec {
     /// A time to live out of range.
     pub async fn renew(&self, command: Renew, caller: &Caller) -> Result<Leased, MecError> {
         let id = command.lease;
-        let request_id = caller.request_id.clone();
-        let log = move |leased: &Leased, ids: &mut IdSource, now| {
-            let lease = leased.lease.as_ref()?;
-            let entry = Entry {
-                account: lease.account,
-                resource: lease.resource.clone(),
-                scope: lease.scope.clone(),
-                operation: Operation::RenewLease,
-                requested: Some(lease.quantity),
-                request_id: request_id.clone(),
-            };
-            Some(lease_row(entry, leased, ids, now))
+        let (request_id, decisions) = (caller.request_id.clone(), self.log.clone());
+        // A lease nobody has ever had has no account to log a decision for.
+        let log = move |(leased, held): &(Leased, Option<Arc<Lease>>), ids: &mut IdSource, now| {
+            let entry = Entry::of_lease(held.as_ref()?, Operation::RenewLease, request_id.clone());
+            Some(lease_row(entry, leased, &decisions, ids, now))
         };
-        self.send(id.tree(), caller, vec![Need::Lease(id)], move |view, _| renew(view, command), log).await
+        let decide = move |view: &View<'_>, _: &mut Making<'_>| {
+            let held = view.facts.lease(id)?.cloned();
+            let Ruling { answer, writes } = renew(view, command)?;
+            Ok(Ruling { answer: (answer, held), writes })
+        };
+        // An id no tree can have is looked for like any other, and is no lease.
+        Ok(self.send(id.tree(), caller, vec![Need::Lease(id)], decide, log).await?.0)
     }
 
     /// Gives a slot back: `true` once.
@@ -253,7 +274,8 @@ impl Mec {
     /// # Errors
     /// Only where the store fails.
     pub async fn release_lease(&self, id: LeaseId, caller: &Caller) -> Result<bool, MecError> {
-        self.send(id.tree(), caller, vec![Need::Lease(id)], move |view, _| release(view, id), |_, _, _| None).await
+        let Ok(tree) = known_tree(id.tree(), || MecError::Stopped) else { return Ok(false) };
+        self.send(tree, caller, vec![Need::Lease(id)], move |view, _| release(view, id), |_, _, _| None).await
     }
 
     /// Gives an account a plan or an add-on; the answer is the number of its entitlements.
@@ -316,7 +338,7 @@ impl Mec {
     ///
     /// # Errors
     /// An unknown account or resource; a value a row cannot hold.
-    pub async fn grant(&self, command: Grant, caller: &Caller) -> Result<std::sync::Arc<Entitlement>, MecError> {
+    pub async fn grant(&self, command: Grant, caller: &Caller) -> Result<Arc<Entitlement>, MecError> {
         self.run(command.account, caller, move |view, making| grant(view, making, &command)).await
     }
 
@@ -330,7 +352,7 @@ impl Mec {
         id: EntitlementId,
         patch: EntitlementPatch,
         caller: &Caller,
-    ) -> Result<std::sync::Arc<Entitlement>, MecError> {
+    ) -> Result<Arc<Entitlement>, MecError> {
         self.run(account, caller, move |view, making| patch_entitlement(view, making, account, id, &patch)).await
     }
 
@@ -343,14 +365,14 @@ impl Mec {
     where
         F: FnMut(&mec_kernel::Catalogue) -> Vec<CatalogueChange> + Send + 'static,
     {
-        let plan = move |catalogue: &mec_kernel::Catalogue, _: &Committed<'_>| Ok(Steps::of_catalogue(changes(catalogue)));
+        let plan = move |catalogue: &mec_kernel::Catalogue, _: &mut Committed<'_>| Ok(Steps::of_catalogue(changes(catalogue)));
         Ok(self.write_table(caller, plan).await?.catalogue)
     }
 
     pub(crate) async fn write_table(
         &self,
         caller: &Caller,
-        plan: impl FnMut(&mec_kernel::Catalogue, &Committed<'_>) -> Result<Steps, MecError> + Send + 'static,
+        plan: impl FnMut(&mec_kernel::Catalogue, &mut Committed<'_>) -> Result<Steps, MecError> + Send + 'static,
     ) -> Result<Written, MecError> {
         let (sender, answer) = oneshot::channel();
         let write = TableWrite { actor: caller.actor.clone(), plan: Box::new(plan), caller: sender };
@@ -375,19 +397,36 @@ impl Mec {
 }
 
 /// Everything that was granted to the account or one above it.
-fn granted(view: &View<'_>, account: AccountId) -> Result<Vec<Code>, mec_kernel::Halt> {
+fn granted(view: &View<'_>, account: AccountId) -> Result<Vec<Code>, Halt> {
     let path = view.path(account)?;
     let rows = path.iter().flat_map(|node| &node.entitlements);
     let codes: BTreeSet<Code> = rows.map(|row| row.resource.clone()).collect();
     Ok(codes.into_iter().collect())
 }
 
-fn row(entry: Entry, standing: &Standing, ids: &mut IdSource, now: Time) -> DecisionRow {
-    entry.row(standing, mec_kernel::DecisionId(ids.draw()), now)
+/// The answer to `question`, and every limit considered where the log keeps them with such a decision. Where it does not
+/// with most, they are only made for those with which it does.
+fn check_traced(view: &View<'_>, question: &Check, log: &DecisionLog) -> Result<(Standing, Vec<Limit>), Halt> {
+    let explained = || check(view, &Check { explain: true, ..question.clone() });
+    if question.explain || log.traces(Decision::Allow) {
+        let standing = explained()?;
+        let limits = if log.traces(standing.decision) { standing.limits.clone() } else { vec![] };
+        return Ok((Standing { limits: if question.explain { standing.limits } else { vec![] }, ..standing }, limits));
+    }
+    let standing = check(view, question)?;
+    let limits = if log.traces(standing.decision) { explained()?.limits } else { vec![] };
+    Ok((standing, limits))
 }
 
-fn lease_row(entry: Entry, leased: &Leased, ids: &mut IdSource, now: Time) -> DecisionRow {
-    entry.lease_row(leased, mec_kernel::DecisionId(ids.draw()), now)
+fn row(entry: Entry, standing: &Standing, log: &DecisionLog, ids: &mut IdSource, now: Time) -> DecisionRow {
+    let limits = if log.traces(standing.decision) { standing.limits.clone() } else { vec![] };
+    entry.row(standing, limits, DecisionId(ids.draw()), now)
+}
+
+fn lease_row(entry: Entry, leased: &Leased, log: &DecisionLog, ids: &mut IdSource, now: Time) -> DecisionRow {
+    let standing = leased.standing.as_ref().filter(|_| log.traces(leased.decision));
+    let limits = standing.map_or_else(Vec::new, |standing| standing.limits.clone());
+    entry.lease_row(leased, limits, DecisionId(ids.draw()), now)
 }
 
 /// An id that no root's number is in stands for nothing.

@@ -9,15 +9,19 @@ use mec_query::Value;
 use mec_store::CommitError;
 
 use crate::error::MecError;
+use crate::in_use::in_use;
 use crate::job::{Committed, NewTemplate, ROWS_MAX, RowKey, Step, Steps, TableWrite, Written, too_many_rows};
-use crate::lane::{Batch, Lane, RUNS_MAX};
+use crate::lane::{Batch, Lane, RUNS_MAX, caught};
 
 impl Lane {
     pub(crate) async fn table_write(&mut self, mut write: TableWrite) {
         for run in 1.. {
             let outcome = match self.try_table_write(&mut write).await {
                 Ok((written, batch, catalogue)) => self.commit_table_write(written, batch, catalogue, run).await,
-                Err(error) => Some(Err(error)),
+                Err(error) => {
+                self.writer.abort().await;
+                Some(Err(error))
+            }
             };
             if let Some(outcome) = outcome {
                 drop(write.caller.send(outcome));
@@ -55,7 +59,7 @@ impl Lane {
 
     async fn try_table_write(&mut self, write: &mut TableWrite) -> Result<(Written, Batch, Option<Catalogue>), MecError> {
         let mut catalogue = self.cache.catalogue();
-        let steps = (write.plan)(&catalogue, &Committed(&self.store))?;
+        let steps = caught(|| (write.plan)(&catalogue, &mut Committed(&mut self.writer)))??;
         if steps.trees.len() > ROWS_MAX {
             return Err(too_many_rows());
         }
@@ -84,7 +88,7 @@ impl Lane {
         if changes.is_empty() {
             return Ok(None);
         }
-        let in_use = self.writer.in_use().await?;
+        let in_use = in_use(&mut self.writer, catalogue, changes).await?;
         let now = self.clock.now();
         let seed = u16::try_from(self.random() >> 50).unwrap_or_default();
         let ruling = change_catalogue(catalogue, changes, &in_use, now, &mut IdSource::new(TreeId::CATALOGUE, now, seed))?;
@@ -128,7 +132,7 @@ impl Lane {
         let Some(work) = batch.trees.get_mut(&step.tree) else { return Err(MecError::Stopped) };
         loop {
             let view = View { tree: &work.tree, facts: &work.facts, catalogue, now: work.now };
-            let need = match (step.decide)(&view, &mut Making { ids: &mut work.ids, actor }) {
+            let need = match caught(|| (step.decide)(&view, &mut Making { ids: &mut work.ids, actor }))? {
                 Ok(ruling) => return Ok(ruling),
                 Err(Halt::Refuse(refusal)) => return Err(refusal.into()),
                 Err(Halt::Need(need)) => need,

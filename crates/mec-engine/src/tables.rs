@@ -8,6 +8,7 @@ mod catalogue;
 mod conditions;
 mod entitlements;
 mod given;
+mod plain;
 mod postgres;
 mod read_only;
 mod rules;
@@ -18,6 +19,7 @@ use std::sync::{Arc, LazyLock};
 
 use mec_kernel::Catalogue;
 use mec_query::{Delete, Fetched, Filter, Insert, QueryError, Read, Table, Update, Value, Verb};
+use mec_store::sqlite::RowWrite;
 
 pub use read_only::check_verb;
 
@@ -78,7 +80,10 @@ impl Mec {
         if insert.rows.len() > ROWS_MAX {
             return Err(too_many_rows());
         }
-        let outcome = match self.insert_alone(&insert, caller).await {
+        if let Some(plain) = self.plain_with(&table) {
+            return self.write_plain(plain, RowWrite::Insert(insert), expected).await;
+        }
+        let outcome = match self.insert_alone(&insert, expected, caller).await {
             Some(outcome) => outcome,
             None => {
                 let family = Family::of(&table)?;
@@ -95,8 +100,11 @@ impl Mec {
     pub async fn update(&self, update: Update, expected: Expected, caller: &Caller) -> Result<Touched, MecError> {
         let table = update.table.clone();
         check_verb(&table, Verb::Patch)?;
+        if let Some(plain) = self.plain_with(&table) {
+            return self.write_plain(plain, RowWrite::Update(update), expected).await;
+        }
         let family = Family::of(&table)?;
-        let plan = move |catalogue: &Catalogue, committed: &Committed<'_>| family.update(catalogue, committed, &update);
+        let plan = move |catalogue: &Catalogue, committed: &mut Committed<'_>| family.update(catalogue, committed, &update);
         self.write(caller, expected, plan).await.map_err(|error| postgres::worded(&table, error))
     }
 
@@ -113,8 +121,11 @@ impl Mec {
     ) -> Result<Touched, MecError> {
         let table = delete.table.clone();
         check_verb(&table, Verb::Delete)?;
+        if let Some(plain) = self.plain_with(&table) {
+            return self.write_plain(plain, RowWrite::Delete(delete, show.map(Box::new)), expected).await;
+        }
         let family = Family::of(&table)?;
-        let plan = move |catalogue: &Catalogue, committed: &Committed<'_>| {
+        let plan = move |catalogue: &Catalogue, committed: &mut Committed<'_>| {
             let mut steps = family.delete(catalogue, committed, &delete)?;
             if let Some(read) = &show {
                 steps.shown = Some(committed.fetch(&Read { filter: delete.filter.clone(), ..read.clone() })?);
@@ -125,33 +136,37 @@ impl Mec {
     }
 
     /// One row that cannot be there already goes as an ordinary command, so that many callers share a commit.
-    async fn insert_alone(&self, insert: &Insert, caller: &Caller) -> Option<Result<Touched, MecError>> {
+    async fn insert_alone(&self, insert: &Insert, expected: Expected, caller: &Caller) -> Option<Result<Touched, MecError>> {
         let given = Given::of_insert(insert);
         let [given] = given.as_slice() else { return None };
         if upsert::possible(insert).is_some() {
             return None;
         }
-        let id = match insert.table.name {
-            "accounts" => {
-                self.create_account(crate::NewAccount(accounts::new_account(given)), caller).await.map(|account| account.id.0)
-            }
-            "entitlements" => match entitlements::new_grant(given) {
-                Ok(grant) => self.grant(grant, caller).await.map(|row| row.id.0),
-                Err(error) => Err(error),
-            },
+        let is_account = match insert.table.name {
+            "accounts" => true,
+            "entitlements" => false,
             _ => return None,
         };
-        Some(id.map(|id| Touched { keys: vec![vec![Value::Uuid(id)]], inserted: 1, shown: None }))
+        let make = async {
+            expected.check(1)?;
+            let id = if is_account {
+                self.create_account(crate::NewAccount(accounts::new_account(given)), caller).await?.id.0
+            } else {
+                self.grant(entitlements::new_grant(given)?, caller).await?.id.0
+            };
+            Ok(Touched { keys: vec![vec![Value::Uuid(id)]], inserted: 1, shown: None })
+        };
+        Some(make.await)
     }
 
     async fn write<P>(&self, caller: &Caller, expected: Expected, plan: P) -> Result<Touched, MecError>
     where
-        P: Fn(&Catalogue, &Committed<'_>) -> Result<Steps, MecError> + Send + Sync + 'static,
+        P: Fn(&Catalogue, &mut Committed<'_>) -> Result<Steps, MecError> + Send + Sync + 'static,
     {
         let plan = Arc::new(plan);
         loop {
             let plan = plan.clone();
-            let planned = move |catalogue: &Catalogue, committed: &Committed<'_>| {
+            let planned = move |catalogue: &Catalogue, committed: &mut Committed<'_>| {
                 let steps = plan(catalogue, committed)?;
                 expected.check(steps.rows.len())?;
                 Ok(steps)
@@ -205,7 +220,7 @@ impl Family {
         })
     }
 
-    fn insert(self, catalogue: &Catalogue, committed: &Committed<'_>, insert: &Insert) -> Result<Steps, MecError> {
+    fn insert(self, catalogue: &Catalogue, committed: &mut Committed<'_>, insert: &Insert) -> Result<Steps, MecError> {
         match self {
             Self::Accounts => accounts::insert(committed, insert),
             Self::Entitlements => entitlements::insert(insert),
@@ -216,7 +231,7 @@ impl Family {
         }
     }
 
-    fn update(self, catalogue: &Catalogue, committed: &Committed<'_>, update: &Update) -> Result<Steps, MecError> {
+    fn update(self, catalogue: &Catalogue, committed: &mut Committed<'_>, update: &Update) -> Result<Steps, MecError> {
         match self {
             Self::Accounts => accounts::update(committed, update),
             Self::Entitlements => entitlements::update(committed, update),
@@ -227,7 +242,7 @@ impl Family {
         }
     }
 
-    fn delete(self, catalogue: &Catalogue, committed: &Committed<'_>, delete: &Delete) -> Result<Steps, MecError> {
+    fn delete(self, catalogue: &Catalogue, committed: &mut Committed<'_>, delete: &Delete) -> Result<Steps, MecError> {
         match self {
             Self::Accounts => accounts::delete(committed, delete),
             Self::Entitlements => entitlements::delete(committed, delete),

@@ -1,50 +1,12 @@
 //! Many callers at once: never one unit over a limit, one event per key, and all of it there for the next process.
 
+mod installation;
+
 use std::sync::Arc;
 
-use mec_engine::{Caller, Mec, MecError, NewAccount, Options, catalog_file};
+use installation::*;
+use mec_engine::{Mec, MecError, NewAccount, Options};
 use mec_kernel::*;
-
-fn caller() -> Caller {
-    Caller::new("test", "api")
-}
-
-fn url(dir: &tempfile::TempDir) -> String {
-    format!("sqlite:{}", dir.path().join("mec.db").display())
-}
-
-async fn open(dir: &tempfile::TempDir) -> Arc<Mec> {
-    let catalogue = catalog_file::parse(catalog_file::DEMO).unwrap().changes(&Catalogue::default(), false);
-    Arc::new(Mec::open(&url(dir), Options { catalogue, ..Options::default() }).await.unwrap())
-}
-
-async fn account(mec: &Mec, resource: &str, limit: i32) -> AccountId {
-    let made = mec.create_account(NewAccount::named("Acme Corp"), &caller()).await.unwrap();
-    let row = Grant {
-        account: made.id,
-        resource: resource.into(),
-        scope: None,
-        limit_kind: None,
-        quantity: Some(Quantity::whole(limit)),
-        window: None,
-        source: Source::Manual,
-        priority: 0,
-        valid_from: None,
-        valid_until: None,
-        metadata: None,
-    };
-    mec.grant(row, &caller()).await.unwrap();
-    made.id
-}
-
-async fn consume_one(mec: &Mec, account: AccountId, key: String) -> Result<Consumed, MecError> {
-    let check = Check::of(account, "benchmark_runs", Some(Quantity::whole(1)));
-    mec.consume(Consume { check, key: key.into(), details: None }, &caller()).await
-}
-
-fn used(standing: &Standing) -> String {
-    standing.figures.as_ref().unwrap().used.unwrap().to_string()
-}
 
 /// 64 tasks that together make `attempts` calls; how many were let through.
 async fn race<F>(attempts: usize, call: impl Fn(usize) -> F + Send + Sync + 'static) -> usize
@@ -74,13 +36,13 @@ async fn of_5000_attempts_at_a_limit_of_1000_exactly_1000_are_recorded() {
     let callers = mec.clone();
     let passed = race(5_000, move |attempt| {
         let mec = callers.clone();
-        async move { consume_one(&mec, account, attempt.to_string()).await.unwrap().event.is_some() }
+        async move { consume_one(&mec, account, &attempt.to_string()).await.unwrap().event.is_some() }
     })
     .await;
     assert_eq!(passed, 1_000);
-    let refused = consume_one(&mec, account, "one more".to_owned()).await.unwrap();
+    let refused = consume_one(&mec, account, "one more").await.unwrap();
     assert_eq!(refused.standing.reason.to_string(), "Limit reached");
-    assert_eq!(used(&refused.standing), "1000");
+    assert_eq!(used_of(&refused.standing), "1000");
 }
 
 #[tokio::test]
@@ -90,18 +52,7 @@ async fn of_5000_attempts_at_1000_seats_exactly_1000_are_taken() {
     let account = account(&mec, "concurrent_users", 1_000).await;
     let passed = race(5_000, move |_| {
         let mec = mec.clone();
-        async move {
-            let command = Acquire {
-                account,
-                resource: "concurrent_users".into(),
-                scope: None,
-                token: None,
-                quantity: Quantity::whole(1),
-                ttl_seconds: 3_600,
-                attributes: Attributes::new(),
-            };
-            mec.acquire(command, &caller()).await.unwrap().lease.is_some()
-        }
+        async move { mec.acquire(seat_of(account, 3_600), &caller()).await.unwrap().lease.is_some() }
     })
     .await;
     assert_eq!(passed, 1_000);
@@ -115,14 +66,14 @@ async fn the_same_key_from_20_callers_at_once_is_one_event() {
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..20 {
         let mec = mec.clone();
-        tasks.spawn(async move { consume_one(&mec, account, "the same".to_owned()).await.unwrap() });
+        tasks.spawn(async move { consume_one(&mec, account, "the same").await.unwrap() });
     }
     let answers = tasks.join_all().await;
     let event = answers[0].event;
     assert!(event.is_some() && answers.iter().all(|answer| answer.event == event));
     assert_eq!(answers.iter().filter(|answer| answer.replayed.is_none()).count(), 1);
-    let next = consume_one(&mec, account, "another".to_owned()).await.unwrap();
-    assert_eq!(used(&next.standing), "2");
+    let next = consume_one(&mec, account, "another").await.unwrap();
+    assert_eq!(used_of(&next.standing), "2");
 }
 
 #[tokio::test]
@@ -131,11 +82,11 @@ async fn a_refused_command_records_nothing_and_spoils_no_other() {
     let mec = open(&dir).await;
     let account = account(&mec, "benchmark_runs", 10).await;
     for unknown in [AccountId(account.0 ^ (1 << 100)), AccountId(account.0 << 32), AccountId(u128::MAX)] {
-        let refused = consume_one(&mec, unknown, "a".to_owned()).await.unwrap_err();
+        let refused = consume_one(&mec, unknown, "a").await.unwrap_err();
         assert_eq!(refused.to_string(), "MEC_ACCOUNT_NOT_FOUND");
     }
-    let passed = consume_one(&mec, account, "a".to_owned()).await.unwrap();
-    assert_eq!(used(&passed.standing), "1");
+    let passed = consume_one(&mec, account, "a").await.unwrap();
+    assert_eq!(used_of(&passed.standing), "1");
 }
 
 #[tokio::test]
@@ -164,17 +115,9 @@ async fn a_batch_of_events_has_one_outcome_each_in_their_order() {
     let dir = tempfile::tempdir().unwrap();
     let mec = open(&dir).await;
     let accounts = [account(&mec, "benchmark_runs", 10).await, account(&mec, "benchmark_runs", 10).await];
-    let event = |place: usize, quantity| Meter {
-        key: format!("{}", place % 900).into(),
-        account: accounts[place % 2],
-        resource: "benchmark_runs".into(),
-        scope: None,
-        quantity: Quantity::whole(quantity),
-        unit: None,
-        occurred_at: None,
-        details: None,
-        is_correction: false,
-        corrects: None,
+    let event = |place: usize, quantity| {
+        let event = event_of(accounts[place % 2], "benchmark_runs", &format!("{}", place % 900));
+        Meter { quantity: Quantity::whole(quantity), ..event }
     };
     let mut events: Vec<Meter> = (0..1_000).map(|place| event(place, 1)).collect();
     events[500].quantity = Quantity::whole(-1);
@@ -189,7 +132,7 @@ async fn a_batch_of_events_has_one_outcome_each_in_their_order() {
         }
     }
     let standing = mec.check(Check::of(accounts[0], "benchmark_runs", None), &caller()).await.unwrap();
-    assert_eq!(used(&standing), "449");
+    assert_eq!(used_of(&standing), "449");
 }
 
 #[tokio::test]
@@ -197,18 +140,18 @@ async fn what_was_answered_is_there_for_the_next_process() {
     let dir = tempfile::tempdir().unwrap();
     let mec = open(&dir).await;
     let account = account(&mec, "benchmark_runs", 10).await;
-    let first = consume_one(&mec, account, "a".to_owned()).await.unwrap();
+    let first = consume_one(&mec, account, "a").await.unwrap();
     mec.check(Check::of(account, "benchmark_runs", None), &caller()).await.unwrap();
     let second = Mec::open(&url(&dir), Options::default()).await.unwrap_err();
     assert!(second.to_string().contains("is in use by another process"), "{second}");
     mec.close().await.unwrap();
-    assert!(matches!(consume_one(&mec, account, "b".to_owned()).await, Err(MecError::Stopped)));
+    assert!(matches!(consume_one(&mec, account, "b").await, Err(MecError::Stopped)));
     drop(mec);
 
     let mec = Mec::open(&url(&dir), Options::default()).await.unwrap();
-    let again = consume_one(&mec, account, "a".to_owned()).await.unwrap();
+    let again = consume_one(&mec, account, "a").await.unwrap();
     assert_eq!(again.event, first.event);
-    assert_eq!(used(&again.standing), "1");
+    assert_eq!(used_of(&again.standing), "1");
     assert_eq!(mec.status().decisions_dropped, 0);
 }
 
@@ -220,7 +163,7 @@ async fn what_is_closed_has_answered_everything_that_waited() {
     let mut tasks = tokio::task::JoinSet::new();
     for attempt in 0..50 {
         let mec = mec.clone();
-        tasks.spawn(async move { consume_one(&mec, account, attempt.to_string()).await });
+        tasks.spawn(async move { consume_one(&mec, account, &attempt.to_string()).await });
     }
     let closed = mec.close().await;
     closed.unwrap();
@@ -228,7 +171,7 @@ async fn what_is_closed_has_answered_everything_that_waited() {
     drop(mec);
     let mec = Mec::open(&url(&dir), Options::default()).await.unwrap();
     let standing = mec.check(Check::of(account, "benchmark_runs", None), &caller()).await.unwrap();
-    assert_eq!(used(&standing), recorded.to_string());
+    assert_eq!(used_of(&standing), recorded.to_string());
 }
 
 #[tokio::test]
@@ -257,4 +200,48 @@ async fn a_changed_catalogue_counts_for_the_next_command() {
     assert_eq!(mec.check(question.clone(), &caller()).await.unwrap().reason.to_string(), "No entitlement");
     let refused = mec.change_catalogue(&caller(), |_| vec![CatalogueChange::RemoveResource("benchmark_runs".into())]).await;
     assert_eq!(refused.unwrap_err().to_string(), "MEC_IN_USE");
+}
+
+#[tokio::test]
+async fn the_same_session_from_20_callers_at_once_takes_one_seat() {
+    let dir = tempfile::tempdir().unwrap();
+    let mec = open(&dir).await;
+    let account = account(&mec, "concurrent_users", 10).await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        let (mec, command) = (mec.clone(), Acquire { token: Some("laptop".into()), ..seat_of(account, 60) });
+        tasks.spawn(async move { mec.acquire(command, &caller()).await.unwrap().lease.unwrap().id });
+    }
+    let leases = tasks.join_all().await;
+    assert!(leases.iter().all(|lease| *lease == leases[0]));
+    assert_eq!(used(&mec, account, "concurrent_users").await, "1");
+}
+
+#[tokio::test]
+async fn a_limit_that_comes_within_a_batch_counts_what_the_batch_recorded_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let mec = open(&dir).await;
+    let account = account(&mec, "benchmark_runs", 100).await;
+    let held = Held::lane_of(&mec).await;
+    let mut runs = tokio::task::JoinSet::new();
+    for run in 0..2 {
+        let mec = mec.clone();
+        runs.spawn(async move { consume_one(&mec, account, &run.to_string()).await.unwrap().event.is_some() });
+    }
+    until(async || mec.status().queued == 2).await;
+    let limited = tokio::spawn({
+        let mec = mec.clone();
+        let window = Some(WindowRule::of(WindowKind::Year));
+        let row = Grant { window, ..grant_of(account, "benchmark_runs", 3) };
+        async move { mec.grant(row, &caller()).await.unwrap() }
+    });
+    until(async || mec.status().queued == 3).await;
+    for run in 2..6 {
+        let mec = mec.clone();
+        runs.spawn(async move { consume_one(&mec, account, &run.to_string()).await.unwrap().event.is_some() });
+    }
+    until(async || mec.status().queued == 7).await;
+    held.resume().await;
+    limited.await.unwrap();
+    assert_eq!(runs.join_all().await.into_iter().filter(|passed| *passed).count(), 3);
 }

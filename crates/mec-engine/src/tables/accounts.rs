@@ -30,7 +30,7 @@ pub(super) fn new_account(given: &Given) -> CreateAccount {
     }
 }
 
-pub(super) fn insert(committed: &Committed<'_>, insert: &Insert) -> Result<Steps, MecError> {
+pub(super) fn insert(committed: &mut Committed<'_>, insert: &Insert) -> Result<Steps, MecError> {
     let rows = Given::of_insert(insert);
     let on_conflict = upsert::possible(insert);
     let known = match on_conflict {
@@ -69,7 +69,11 @@ pub(super) fn insert(committed: &Committed<'_>, insert: &Insert) -> Result<Steps
 }
 
 /// The accounts the rows' external ids stand for, with their parents.
-fn linked(committed: &Committed<'_>, insert: &Insert, rows: &[Given]) -> Result<BTreeMap<Code, (AccountId, Value)>, MecError> {
+fn linked(
+    committed: &mut Committed<'_>,
+    insert: &Insert,
+    rows: &[Given],
+) -> Result<BTreeMap<Code, (AccountId, Value)>, MecError> {
     let table = &insert.table;
     let (id, name, parent) =
         (super::column(table, "account_id")?, super::column(table, "external_id")?, super::column(table, "parent_account_id")?);
@@ -101,7 +105,7 @@ fn create_step(create: CreateAccount, drawn: &mut BTreeSet<TreeId>) -> Result<St
     Ok(Step { tree, is_new_tree, decide: Box::new(decide) })
 }
 
-pub(super) fn update(committed: &Committed<'_>, update: &Update) -> Result<Steps, MecError> {
+pub(super) fn update(committed: &mut Committed<'_>, update: &Update) -> Result<Steps, MecError> {
     let given = Given::of_update(update);
     let found = ids(committed, &update.table, update.filter.clone())?;
     if let [_, _, ..] = found.as_slice()
@@ -114,7 +118,7 @@ pub(super) fn update(committed: &Committed<'_>, update: &Update) -> Result<Steps
     Ok(Steps { trees, rows, ..Steps::default() })
 }
 
-pub(super) fn delete(committed: &Committed<'_>, delete: &Delete) -> Result<Steps, MecError> {
+pub(super) fn delete(committed: &mut Committed<'_>, delete: &Delete) -> Result<Steps, MecError> {
     if ids(committed, &delete.table, delete.filter.clone())?.is_empty() {
         return Ok(Steps::default());
     }
@@ -123,7 +127,11 @@ pub(super) fn delete(committed: &Committed<'_>, delete: &Delete) -> Result<Steps
         .into())
 }
 
-fn ids(committed: &Committed<'_>, table: &std::sync::Arc<mec_query::Table>, filter: Filter) -> Result<Vec<AccountId>, MecError> {
+fn ids(
+    committed: &mut Committed<'_>,
+    table: &std::sync::Arc<mec_query::Table>,
+    filter: Filter,
+) -> Result<Vec<AccountId>, MecError> {
     let rows = committed.rows(table, &table.key_positions(), filter)?;
     Ok(rows.iter().filter_map(|row| row.first().and_then(account_of)).collect())
 }

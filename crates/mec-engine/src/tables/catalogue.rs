@@ -77,7 +77,7 @@ impl Rows {
         Ok(steps)
     }
 
-    pub(super) fn update(self, catalogue: &Catalogue, committed: &Committed<'_>, update: &Update) -> Result<Steps, MecError> {
+    pub(super) fn update(self, catalogue: &Catalogue, committed: &mut Committed<'_>, update: &Update) -> Result<Steps, MecError> {
         let given = Given::of_update(update);
         let mut steps = Steps::default();
         for code in codes(committed, &update.table, update.filter.clone())? {
@@ -87,7 +87,7 @@ impl Rows {
         Ok(steps)
     }
 
-    pub(super) fn delete(self, committed: &Committed<'_>, delete: &Delete) -> Result<Steps, MecError> {
+    pub(super) fn delete(self, committed: &mut Committed<'_>, delete: &Delete) -> Result<Steps, MecError> {
         let mut steps = Steps::default();
         for code in codes(committed, &delete.table, delete.filter.clone())? {
             steps.rows.push(RowKey::Known(vec![Value::text(code.as_str())]));
@@ -98,7 +98,7 @@ impl Rows {
 }
 
 fn codes(
-    committed: &Committed<'_>,
+    committed: &mut Committed<'_>,
     table: &std::sync::Arc<mec_query::Table>,
     filter: mec_query::Filter,
 ) -> Result<Vec<Code>, MecError> {

@@ -16,7 +16,7 @@ use crate::error::MecError;
 use crate::job::{Committed, RowKey, Step, Steps};
 use crate::mec::tree_of;
 
-pub(super) fn insert(committed: &Committed<'_>, insert: &Insert) -> Result<Steps, MecError> {
+pub(super) fn insert(committed: &mut Committed<'_>, insert: &Insert) -> Result<Steps, MecError> {
     let given = Given::of_insert(insert);
     let ids: Vec<Value> = given.iter().filter_map(|given| given.value("entitlement_id").cloned()).collect();
     let owners = owners(committed, ids)?;
@@ -42,7 +42,7 @@ pub(super) fn insert(committed: &Committed<'_>, insert: &Insert) -> Result<Steps
     Ok(Steps { inserted: trees.len(), trees, rows, ..Steps::default() })
 }
 
-pub(super) fn update(committed: &Committed<'_>, update: &Update) -> Result<Steps, MecError> {
+pub(super) fn update(committed: &mut Committed<'_>, update: &Update) -> Result<Steps, MecError> {
     let given = Given::of_update(update);
     each(committed, &update.table, update.filter.clone(), |id| {
         let given = given.clone();
@@ -64,7 +64,7 @@ pub(super) fn update(committed: &Committed<'_>, update: &Update) -> Result<Steps
     })
 }
 
-pub(super) fn delete(committed: &Committed<'_>, delete: &Delete) -> Result<Steps, MecError> {
+pub(super) fn delete(committed: &mut Committed<'_>, delete: &Delete) -> Result<Steps, MecError> {
     each(committed, &delete.table, delete.filter.clone(), |id| {
         move |conditions, _| {
             conditions.retain(|condition| condition.id != id);
@@ -74,7 +74,7 @@ pub(super) fn delete(committed: &Committed<'_>, delete: &Delete) -> Result<Steps
 }
 
 /// One step for each condition that passes.
-fn each<F, C>(committed: &Committed<'_>, table: &Arc<Table>, filter: Filter, change: F) -> Result<Steps, MecError>
+fn each<F, C>(committed: &mut Committed<'_>, table: &Arc<Table>, filter: Filter, change: F) -> Result<Steps, MecError>
 where
     F: Fn(ConditionId) -> C,
     C: FnMut(&mut Vec<Condition>, &mut Making<'_>) -> Result<ConditionId, Halt> + Send + 'static,
@@ -92,7 +92,7 @@ where
     Ok(steps)
 }
 
-fn owners(committed: &Committed<'_>, ids: Vec<Value>) -> Result<Vec<(EntitlementId, AccountId)>, MecError> {
+fn owners(committed: &mut Committed<'_>, ids: Vec<Value>) -> Result<Vec<(EntitlementId, AccountId)>, MecError> {
     let table = super::table("entitlements")?;
     let id = super::column(&table, "entitlement_id")?;
     of_accounts(committed, &table, Filter::In { left: Expr::column(&table, id), values: ids })

@@ -23,7 +23,7 @@ pub(super) fn new_grant(given: &Given) -> Result<Grant, MecError> {
     Ok(Grant {
         account: given.optional_account("account_id").flatten().unwrap_or(AccountId(0)),
         resource: given.text("resource_type_code"),
-        scope: given.optional_text("resource_scope").flatten(),
+        scope: given.optional_text("resource_scope").flatten().filter(|scope| !scope.is_empty()),
         limit_kind: given.member("limit_kind_code", LimitKind::from_code)?.flatten(),
         quantity: given.optional_quantity("quantity_allowed").flatten(),
         window: window.is_given().then(|| window.over(WindowRule::LIFETIME)),
@@ -50,7 +50,7 @@ pub(super) fn insert(insert: &Insert) -> Result<Steps, MecError> {
     Ok(Steps { inserted: trees.len(), trees, rows, ..Steps::default() })
 }
 
-pub(super) fn update(committed: &Committed<'_>, update: &Update) -> Result<Steps, MecError> {
+pub(super) fn update(committed: &mut Committed<'_>, update: &Update) -> Result<Steps, MecError> {
     let given = Given::of_update(update);
     let window = WindowGiven::of(&given)?;
     let patch = EntitlementPatch {
@@ -86,7 +86,7 @@ pub(super) fn update(committed: &Committed<'_>, update: &Update) -> Result<Steps
     Ok(Steps { trees, rows, ..Steps::default() })
 }
 
-pub(super) fn delete(committed: &Committed<'_>, delete: &Delete) -> Result<Steps, MecError> {
+pub(super) fn delete(committed: &mut Committed<'_>, delete: &Delete) -> Result<Steps, MecError> {
     match of_accounts(committed, &delete.table, delete.filter.clone())?.first() {
         None => Ok(Steps::default()),
         Some((id, _)) => {
@@ -100,7 +100,7 @@ pub(super) fn delete(committed: &Committed<'_>, delete: &Delete) -> Result<Steps
 
 /// The rows that pass, each with its account.
 pub(super) fn of_accounts(
-    committed: &Committed<'_>,
+    committed: &mut Committed<'_>,
     table: &Arc<Table>,
     filter: Filter,
 ) -> Result<Vec<(EntitlementId, AccountId)>, MecError> {

@@ -43,7 +43,7 @@ pub(super) fn insert(catalogue: &Catalogue, insert: &Insert) -> Result<Steps, Me
     Ok(steps)
 }
 
-pub(super) fn update(catalogue: &Catalogue, committed: &Committed<'_>, update: &Update) -> Result<Steps, MecError> {
+pub(super) fn update(catalogue: &Catalogue, committed: &mut Committed<'_>, update: &Update) -> Result<Steps, MecError> {
     let given = Given::of_update(update);
     let action = action_of(&given)?;
     each(catalogue, committed, &update.table, update.filter.clone(), |found| {
@@ -63,7 +63,7 @@ pub(super) fn update(catalogue: &Catalogue, committed: &Committed<'_>, update: &
     })
 }
 
-pub(super) fn delete(catalogue: &Catalogue, committed: &Committed<'_>, delete: &Delete) -> Result<Steps, MecError> {
+pub(super) fn delete(catalogue: &Catalogue, committed: &mut Committed<'_>, delete: &Delete) -> Result<Steps, MecError> {
     each(catalogue, committed, &delete.table, delete.filter.clone(), |found| {
         Ok(match found {
             Found::InCatalogue(rule) => Err(CatalogueChange::RemoveRule(rule.id)),
@@ -75,7 +75,7 @@ pub(super) fn delete(catalogue: &Catalogue, committed: &Committed<'_>, delete: &
 /// A step or a change of the catalogue for each rule that passes.
 fn each(
     catalogue: &Catalogue,
-    committed: &Committed<'_>,
+    committed: &mut Committed<'_>,
     table: &Arc<Table>,
     filter: Filter,
     mut change: impl FnMut(Found) -> Result<Result<Step, CatalogueChange>, MecError>,

@@ -36,7 +36,7 @@ pub(super) fn insert(catalogue: &Catalogue, insert: &Insert) -> Result<Steps, Me
     Ok(Steps { inserted: rows.len(), rows, ..steps(plans) })
 }
 
-pub(super) fn update(catalogue: &Catalogue, committed: &Committed<'_>, update: &Update) -> Result<Steps, MecError> {
+pub(super) fn update(catalogue: &Catalogue, committed: &mut Committed<'_>, update: &Update) -> Result<Steps, MecError> {
     let given = Given::of_update(update);
     each(catalogue, committed, &update.table, update.filter.clone(), |plan, id| {
         for template in plan.templates.iter_mut().filter(|template| template.id == id) {
@@ -46,7 +46,7 @@ pub(super) fn update(catalogue: &Catalogue, committed: &Committed<'_>, update: &
     })
 }
 
-pub(super) fn delete(catalogue: &Catalogue, committed: &Committed<'_>, delete: &Delete) -> Result<Steps, MecError> {
+pub(super) fn delete(catalogue: &Catalogue, committed: &mut Committed<'_>, delete: &Delete) -> Result<Steps, MecError> {
     each(catalogue, committed, &delete.table, delete.filter.clone(), |plan, id| {
         plan.templates.retain(|template| template.id != id);
         Ok(())
@@ -55,7 +55,7 @@ pub(super) fn delete(catalogue: &Catalogue, committed: &Committed<'_>, delete: &
 
 fn each(
     catalogue: &Catalogue,
-    committed: &Committed<'_>,
+    committed: &mut Committed<'_>,
     table: &std::sync::Arc<Table>,
     filter: Filter,
     mut change: impl FnMut(&mut Plan, TemplateId) -> Result<(), MecError>,

@@ -1,5 +1,9 @@
 //! An installation with the guide's catalogue, spoken to in the query language.
 
+#![allow(dead_code, reason = "every test binary uses a part of it")]
+
+use std::sync::Arc;
+
 use mec_engine::{Caller, Expected, Mec, MecError, NewAccount, Options, Touched, catalog_file};
 use mec_kernel::{AccountId, Check, Provision, Quantity, Refusal};
 use mec_query::{
@@ -7,9 +11,13 @@ use mec_query::{
 };
 
 pub(crate) struct World {
-    pub(crate) mec: Mec,
+    pub(crate) mec: Arc<Mec>,
     pub(crate) catalogue: Catalogue,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
+}
+
+fn url(dir: &tempfile::TempDir) -> String {
+    format!("sqlite:{}", dir.path().join("mec.db").display())
 }
 
 pub(crate) fn caller() -> Caller {
@@ -18,12 +26,24 @@ pub(crate) fn caller() -> Caller {
 
 impl World {
     pub(crate) async fn open() -> Self {
+        Self::open_with(Options::default()).await
+    }
+
+    pub(crate) async fn open_with(options: Options) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", dir.path().join("mec.db").display());
         let changes = catalog_file::parse(catalog_file::DEMO).unwrap().changes(&mec_kernel::Catalogue::default(), false);
-        let mec = Mec::open(&url, Options { catalogue: changes, ..Options::default() }).await.unwrap();
+        let mec = Arc::new(Mec::open(&url(&dir), Options { catalogue: changes, ..options }).await.unwrap());
         let catalogue = Catalogue::new(mec_store::tables::tables(), vec![]).unwrap();
-        Self { mec, catalogue, _dir: dir }
+        Self { mec, catalogue, dir }
+    }
+
+    /// The same store, opened by the next process.
+    pub(crate) async fn reopen(self, options: Options) -> Self {
+        self.mec.close().await.unwrap();
+        let Self { mec, catalogue, dir } = self;
+        drop(mec);
+        let mec = Arc::new(Mec::open(&url(&dir), options).await.unwrap());
+        Self { mec, catalogue, dir }
     }
 
     fn now(&self) -> i64 {

@@ -1,0 +1,182 @@
+//! The lane's care for the decision log: rows written at most 100 ms late in a commit of their own, old ones removed
+//! an hour apart, also while commands never cease. What goes wrong with a row costs no command its answer.
+
+use std::time::{Duration, Instant};
+
+use mec_store::{Commit, CommitError, DecisionRow};
+
+use crate::decision_log::{DecisionLog, WAIT, WRITTEN_MAX};
+use crate::error::MecError;
+use crate::job::Prune;
+use crate::lane::{Lane, RUNS_MAX};
+
+/// How often rows that are too old are removed.
+const PRUNED_EVERY: Duration = Duration::from_secs(3_600);
+
+/// When which part of it is to be done.
+#[derive(Default)]
+pub(crate) struct Due {
+    /// Rows taken from the buffer that the store could not write yet.
+    kept: Vec<DecisionRow>,
+    /// When rows were written last.
+    written_at: Option<Instant>,
+    /// When rows that are too old are looked for again; `None`: now.
+    prune_at: Option<Instant>,
+}
+
+impl Due {
+    /// Waits until rows have to be written or removed.
+    pub(crate) async fn wait(&self, log: &DecisionLog) {
+        let prune_in = self.prune_at.map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()));
+        if self.rows_wait(log) {
+            tokio::time::sleep(self.write_in(log).min(prune_in)).await;
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(prune_in) => {}
+            () = log.filled.notified() => {}
+        }
+    }
+
+    fn rows_wait(&self, log: &DecisionLog) -> bool {
+        !self.kept.is_empty() || log.waiting() > 0
+    }
+
+    /// How long they may wait yet: not at all where there is a commit's worth of them.
+    fn write_in(&self, log: &DecisionLog) -> Duration {
+        if self.kept.is_empty() && log.waiting() >= WRITTEN_MAX {
+            return Duration::ZERO;
+        }
+        self.written_at.map_or(Duration::ZERO, |at| WAIT.saturating_sub(at.elapsed()))
+    }
+}
+
+impl Lane {
+    /// Does what is due.
+    pub(crate) async fn tend_log(&mut self) {
+        if self.state.due.rows_wait(&self.log) && self.state.due.write_in(&self.log).is_zero() {
+            self.write_log().await;
+        }
+        if self.state.due.prune_at.is_none_or(|at| at <= Instant::now()) {
+            self.prune().await;
+        }
+    }
+
+    /// Writes everything out; what the store does not take in three tries is counted as lost.
+    pub(crate) async fn end_log(&mut self) {
+        let mut tries = 0;
+        while self.state.due.rows_wait(&self.log) && tries < RUNS_MAX && self.state.failure.is_none() {
+            self.write_log().await;
+            tries = if self.state.due.kept.is_empty() { 0 } else { tries + 1 };
+        }
+        let lost = std::mem::take(&mut self.state.due.kept).len() + self.log.end();
+        if lost > 0 {
+            tracing::error!(rows = lost, "rows of the decision log could not be written and are lost");
+            self.log.count_lost(lost);
+        }
+    }
+
+    /// The oldest rows, in commits of their own.
+    async fn write_log(&mut self) {
+        let mut parts = vec![std::mem::take(&mut self.state.due.kept)];
+        if parts[0].is_empty() {
+            parts = vec![self.log.take()];
+        }
+        while let Some(decisions) = parts.pop() {
+            let mut commit = Commit { now: Some(self.clock.now()), decisions, ..Commit::default() };
+            match self.writer.commit(&commit).await {
+                Ok(()) => {}
+                Err(CommitError::Refused(_)) if commit.decisions.len() > 1 => {
+                    let second = commit.decisions.split_off(commit.decisions.len() / 2);
+                    parts.extend([second, commit.decisions]);
+                }
+                Err(CommitError::Refused(error)) => {
+                    tracing::error!(%error, "a row of the decision log was refused and is lost");
+                    self.log.count_lost(commit.decisions.len());
+                }
+                Err(CommitError::NotDone(error)) => {
+                    tracing::warn!(%error, rows = commit.decisions.len(), "the decision log was not written, it is tried again");
+                    self.state.due.kept.append(&mut commit.decisions);
+                }
+                Err(error @ CommitError::Unknown(_)) => {
+                    self.state.failure = Some(error.to_string());
+                    return;
+                }
+            }
+        }
+        self.state.due.written_at = Some(Instant::now());
+    }
+
+    /// A part at a time, so that commands wait for no more than that.
+    async fn prune(&mut self) {
+        let before = self.clock.now().plus_seconds(self.log.kept_seconds().saturating_neg());
+        let again_in = match self.writer.prune_decisions(before, WRITTEN_MAX).await {
+            Ok(WRITTEN_MAX..) => WAIT,
+            Ok(_) => PRUNED_EVERY,
+            Err(error @ CommitError::Unknown(_)) => {
+                self.state.failure = Some(error.to_string());
+                return;
+            }
+            Err(error) => {
+                tracing::error!(%error, "old rows of the decision log could not be removed; tried again in an hour");
+                PRUNED_EVERY
+            }
+        };
+        self.state.due.prune_at = Some(Instant::now() + again_in);
+    }
+
+    /// One commit's worth of old rows goes because somebody asked for it.
+    pub(crate) async fn prune_for(&mut self, asked: Prune) {
+        let outcome = self.writer.prune_decisions(asked.before, WRITTEN_MAX).await;
+        if let Err(error @ CommitError::Unknown(_)) = &outcome {
+            self.state.failure = Some(error.to_string());
+        }
+        // Whoever asked may have gone away.
+        drop(asked.caller.send(outcome.map_err(|error| MecError::of_commit(&error))));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mec_kernel::{Check, Provision};
+    use mec_query::Filter;
+
+    use crate::{Caller, Mec, NewAccount, Options, catalog_file};
+
+    #[tokio::test]
+    async fn a_row_the_store_refuses_costs_no_other_row() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", dir.path().join("mec.db").display());
+        let catalogue = catalog_file::parse(catalog_file::DEMO).unwrap().changes(&mec_kernel::Catalogue::default(), false);
+        let mec = Mec::open(&url, Options { catalogue, ..Options::default() }).await.unwrap();
+        let caller = Caller::new("test", "api");
+        let account = mec.create_account(NewAccount::named("Acme Corp"), &caller).await.unwrap().id;
+        mec.provision(Provision::new(account, "starter"), &caller).await.unwrap();
+        let (entered, is_held) = tokio::sync::oneshot::channel();
+        let (resume, resumed) = std::sync::mpsc::channel::<()>();
+        let mut entered = Some(entered);
+        let hold = mec.change_catalogue(&caller, move |_| {
+            if let Some(entered) = entered.take() {
+                entered.send(()).unwrap();
+                resumed.recv().unwrap_err();
+            }
+            vec![]
+        });
+        let fill = async {
+            is_held.await.unwrap();
+            for _ in 0..40 {
+                mec.check(Check::of(account, "benchmark_runs", None), &caller).await.unwrap();
+            }
+            let rows = mec.log.take();
+            assert_eq!(rows.len(), 40);
+            rows.iter().chain(&rows[10..13]).for_each(|row| mec.log.push(row.clone()));
+            drop(resume);
+        };
+        tokio::join!(async { hold.await.unwrap() }, fill);
+        mec.close().await.unwrap();
+        assert_eq!(mec.status().decisions_dropped, 3);
+        let tables = mec_store::tables::tables();
+        let table = tables.into_iter().find(|table| table.name == "control_decisions_log").unwrap();
+        assert_eq!(mec.count(table.into(), Filter::All(vec![])).await.unwrap(), 40);
+    }
+}

@@ -1,0 +1,164 @@
+//! A store that fails, and commands that do: nobody is told more than is durable, and only the culprit gets the error.
+
+mod installation;
+
+use std::sync::Arc;
+
+use installation::*;
+use mec_engine::{Mec, MecError, NewAccount, Options};
+use mec_kernel::*;
+use mec_store::{Fault, Faults, Store};
+use tokio::task::JoinSet;
+
+async fn open_with_faults(dir: &tempfile::TempDir) -> (Arc<Mec>, Faults) {
+    let faults = Faults::default();
+    (open_with(dir, Options { faults: faults.clone(), ..Options::default() }).await, faults)
+}
+
+/// Runs of different keys, whose details no free page has room for, sent while the lane is held.
+async fn send_large(mec: &Arc<Mec>, account: AccountId, runs: usize) -> Vec<Result<Consumed, MecError>> {
+    let held = Held::lane_of(mec).await;
+    let mut tasks = JoinSet::new();
+    for run in 0..runs {
+        let details = Some(format!("\"{}\"", "x".repeat(50_000)).as_str().into());
+        let (mec, command) = (mec.clone(), Consume { details, ..run_of(account, &run.to_string()) });
+        tasks.spawn(async move { mec.consume(command, &caller()).await });
+    }
+    until(async || mec.status().queued == runs).await;
+    held.resume().await;
+    tasks.join_all().await
+}
+
+async fn findings(dir: &tempfile::TempDir) -> usize {
+    let (store, catalogue) = Store::open_read_only(&url(dir)).unwrap();
+    store.verify(&catalogue, "2030-01-01T00:00:00Z".parse().unwrap(), &mut |_| {}).unwrap().findings.len()
+}
+
+#[tokio::test]
+async fn on_a_full_disk_everything_that_waits_is_not_done_and_later_works() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mec, faults) = open_with_faults(&dir).await;
+    let account = account(&mec, "benchmark_runs", 100).await;
+    faults.set(Some(Fault::DiskFull));
+    for refused in send_large(&mec, account, 50).await {
+        assert!(matches!(refused, Err(MecError::NotDone(ref cause)) if cause.contains("full")), "{refused:?}");
+    }
+    assert_eq!(used(&mec, account, "benchmark_runs").await, "0");
+    faults.set(None);
+    for done in send_large(&mec, account, 50).await {
+        assert!(done.unwrap().replayed.is_none());
+    }
+    assert_eq!(used(&mec, account, "benchmark_runs").await, "50");
+    mec.close().await.unwrap();
+    assert_eq!(mec.status().decisions_dropped, 0);
+    assert_eq!(findings(&dir).await, 0);
+}
+
+#[tokio::test]
+async fn a_catalogue_that_was_not_written_is_not_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mec, faults) = open_with_faults(&dir).await;
+    let put = |catalogue: &Catalogue| {
+        let mut resource = Resource::clone(&catalogue.resources["benchmark_runs"]);
+        resource.code = "reports".into();
+        resource.description = Some("x".repeat(200_000));
+        vec![CatalogueChange::PutResource(resource)]
+    };
+    faults.set(Some(Fault::DiskFull));
+    assert!(matches!(mec.change_catalogue(&caller(), put).await, Err(MecError::NotDone(_))));
+    assert!(!mec.catalogue().resources.contains_key("reports"));
+    faults.set(None);
+    assert_eq!(mec.change_catalogue(&caller(), put).await.unwrap().len(), 1);
+    assert!(mec.catalogue().resources.contains_key("reports"));
+}
+
+#[tokio::test]
+async fn of_a_batch_with_refused_rows_only_the_culprits_get_the_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let mec = open(&dir).await;
+    let account = account(&mec, "benchmark_runs", 1_000).await;
+    let held = Held::lane_of(&mec).await;
+    let mut made = JoinSet::new();
+    let mut runs = JoinSet::new();
+    // Each is decided in a tree of its own, where the name is free; only the store sees that they want the same.
+    for place in 0..200 {
+        let commands = mec.clone();
+        if place % 40 == 0 {
+            let mut new = NewAccount::named("Acme Corp");
+            new.0.external_id = Some("cus_1".into());
+            made.spawn(async move { commands.create_account(new, &caller()).await });
+        } else {
+            runs.spawn(async move { consume_one(&commands, account, &place.to_string()).await });
+        }
+    }
+    until(async || mec.status().queued == 200).await;
+    held.resume().await;
+    let refused: Vec<String> = made.join_all().await.iter().filter_map(|made| Some(made.as_ref().err()?.to_string())).collect();
+    assert_eq!(refused, vec!["MEC_EXTERNAL_ID_TAKEN"; 4]);
+    assert!(runs.join_all().await.iter().all(Result::is_ok));
+    assert_eq!(used(&mec, account, "benchmark_runs").await, "195");
+}
+
+/// What the caller of one run is told under `fault`, and whether the next process knows the run.
+async fn unknown(fault: Fault) -> bool {
+    let dir = tempfile::tempdir().unwrap();
+    let (mec, faults) = open_with_faults(&dir).await;
+    let account = account(&mec, "benchmark_runs", 10).await;
+    faults.set(Some(fault));
+    let told = consume_one(&mec, account, "a").await;
+    assert!(matches!(told, Err(MecError::OutcomeUnknown(_))), "{told:?}");
+    let why = mec.ended().await.unwrap_err();
+    assert!(why.contains("not known"), "{why}");
+    assert!(matches!(mec.ping().await, Err(MecError::Stopped)));
+    assert!(matches!(consume_one(&mec, account, "b").await, Err(MecError::Stopped)));
+    drop(mec);
+
+    let mec = open(&dir).await;
+    let again = consume_one(&mec, account, "a").await.unwrap();
+    assert_eq!(used_of(&again.standing), "1");
+    mec.close().await.unwrap();
+    assert_eq!(findings(&dir).await, 0);
+    again.replayed.is_some()
+}
+
+#[tokio::test]
+async fn an_unknown_outcome_ends_the_lane_and_the_next_process_knows_it() {
+    assert!(unknown(Fault::AnswerLost).await);
+    assert!(!unknown(Fault::CommitLost).await);
+}
+
+#[tokio::test]
+async fn what_waits_behind_an_unknown_outcome_was_not_recorded() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mec, faults) = open_with_faults(&dir).await;
+    let account = account(&mec, "benchmark_runs", 10_000).await;
+    let held = Held::lane_of(&mec).await;
+    let mut tasks = JoinSet::new();
+    for run in 0..3_000 {
+        let mec = mec.clone();
+        tasks.spawn(async move { consume_one(&mec, account, &run.to_string()).await });
+    }
+    until(async || mec.status().queued == 3_000).await;
+    faults.set(Some(Fault::AnswerLost));
+    held.resume().await;
+    let told = tasks.join_all().await;
+    let unknown = told.iter().filter(|told| matches!(told, Err(MecError::OutcomeUnknown(_)))).count();
+    let stopped = told.iter().filter(|told| matches!(told, Err(MecError::Stopped))).count();
+    assert_eq!((unknown + stopped, unknown > 0, stopped > 0), (3_000, true, true));
+    drop(mec);
+    let mec = open(&dir).await;
+    assert_eq!(used(&mec, account, "benchmark_runs").await, unknown.to_string());
+}
+
+#[tokio::test]
+async fn a_decision_that_panics_is_its_callers_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let mec = open(&dir).await;
+    let account = account(&mec, "benchmark_runs", 10).await;
+    let told = mec.run::<(), _>(account, &caller(), |_, _| panic!("of a test")).await;
+    assert!(matches!(told, Err(MecError::Rejected(ref why)) if why.contains("of a test")), "{told:?}");
+    let told = mec.change_catalogue(&caller(), |_| panic!("of a test")).await;
+    assert!(matches!(told, Err(MecError::Rejected(_))), "{told:?}");
+    assert_eq!(used_of(&consume_one(&mec, account, "a").await.unwrap().standing), "1");
+    mec.close().await.unwrap();
+}

@@ -1,0 +1,110 @@
+//! The random commands that judge the kernel, sent through an installation on a real store that is closed and opened
+//! again on the way, so that everything is read back from rows: no answer may differ from the oracle's, and in the
+//! end every stored sum is what the ledger says.
+//!
+//! `MEC_ORACLE_STORED` sets how many commands, `MEC_ORACLE_SEED` runs one sequence alone.
+
+#[path = "oracle/driver.rs"]
+mod driver;
+#[path = "../../mec-kernel/tests/oracle/translate.rs"]
+#[allow(dead_code, reason = "the kernel's test compares counters too")]
+mod translate;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use mec_oracle::{Generator, Oracle, Step, shrink};
+
+use crate::driver::Driver;
+
+/// Commands of a sequence.
+const STEPS: u64 = 300;
+/// Commands of a test run.
+const COMMANDS: u64 = 50_000;
+/// Sequences in flight: each waits for the disk most of the time.
+const THREADS: u64 = 6;
+/// The store is closed and opened again after so many commands.
+const REOPENED_EVERY: u64 = 60;
+
+/// A sequence of the seed, to its end or to the first difference.
+async fn run(seed: u64) -> Result<(), (Vec<Step>, String)> {
+    let (mut generator, mut oracle) = (Generator::new(seed), Oracle::new());
+    let mut driver = Driver::open().await;
+    let mut steps = Vec::new();
+    for place in 0..STEPS {
+        let step = generator.next(&oracle);
+        steps.push(step.clone());
+        match compare(&step, place, &mut oracle, driver).await {
+            Ok(same) => driver = same,
+            Err(difference) => return Err((steps, difference)),
+        }
+    }
+    driver.verify(&oracle).await.map_err(|findings| (steps, format!("the store is not right: {findings}")))
+}
+
+/// One step, after the store was opened again where it is time.
+async fn compare(step: &Step, place: u64, oracle: &mut Oracle, mut driver: Driver) -> Result<Driver, String> {
+    if place % REOPENED_EVERY == REOPENED_EVERY - 1 {
+        driver = driver.reopen().await;
+    }
+    let expected = oracle.run(step);
+    let found = driver.run(step, oracle).await;
+    if expected.accepts(&found) { Ok(driver) } else { Err(format!("{step}\n  oracle {expected:?}\n  engine {found:?}")) }
+}
+
+/// What differs in these steps, where anything does.
+async fn replay(steps: &[Step]) -> Option<String> {
+    let (mut oracle, mut driver) = (Oracle::new(), Driver::open().await);
+    for (place, step) in (0..).zip(steps) {
+        match compare(step, place, &mut oracle, driver).await {
+            Ok(same) => driver = same,
+            Err(difference) => return Some(difference),
+        }
+    }
+    driver.verify(&oracle).await.err()
+}
+
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(future)
+}
+
+/// The shortest sequence that differs, as text.
+fn report(seed: u64, steps: &[Step], difference: &str) -> String {
+    let short = shrink(steps, |steps| wait(replay(steps)).is_some());
+    let difference = wait(replay(&short)).unwrap_or_else(|| difference.to_owned());
+    let steps: Vec<String> = short.iter().map(ToString::to_string).collect();
+    format!("seed {seed} differs:\n{}\n=> {difference}\n", steps.join("\n"))
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().expect("a number"))
+}
+
+#[test]
+fn commands_on_a_store_are_answered_as_the_oracle_answers() {
+    if let Some(seed) = number("MEC_ORACLE_SEED") {
+        if let Err((steps, difference)) = wait(run(seed)) {
+            panic!("{}", report(seed, &steps, &difference));
+        }
+        return;
+    }
+    let sequences = number("MEC_ORACLE_STORED").unwrap_or(COMMANDS).div_ceil(STEPS);
+    let (next, failed) = (AtomicU64::new(0), AtomicU64::new(0));
+    let work = || {
+        let mut reports = Vec::new();
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= sequences || failed.load(Ordering::Relaxed) > 1 {
+                return reports;
+            }
+            if let Err((steps, difference)) = wait(run(seed)) {
+                failed.fetch_add(1, Ordering::Relaxed);
+                reports.push(report(seed, &steps, &difference));
+            }
+        }
+    };
+    let reports: Vec<String> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().flat_map(|thread| thread.join().expect("a sequence ended with a panic")).collect()
+    });
+    assert!(reports.is_empty(), "{}", reports.join("\n"));
+}
