@@ -4,6 +4,8 @@
 //! skips a test silently.
 
 mod bench_import;
+mod clients;
+mod fuzz;
 mod step;
 mod test;
 mod tidy;
@@ -23,6 +25,8 @@ usage: cargo xtask COMMAND
                     --install gets what the tests need beyond Rust
   tidy              prove the absences that ARCHITECTURE.md lists
   check             format and lints only
+  clients           PostgREST's clients, unchanged, against a running demo
+  fuzz [SECONDS]    arbitrary requests at the query language (60)
   bench-import [N]  import N generated events (1000000), twice, and verify: rate and memory
 ";
 const WRONG_USAGE: u8 = 2;
@@ -38,6 +42,15 @@ fn main() -> ExitCode {
         ["bench-import"] => bench_import::run(root(), 1_000_000),
         ["bench-import", events] => match events.parse() {
             Ok(events) => bench_import::run(root(), events),
+            Err(_) => {
+                eprint!("{USAGE}");
+                return ExitCode::from(WRONG_USAGE);
+            }
+        },
+        ["clients"] => clients::run(root()),
+        ["fuzz"] => fuzz::run(root(), fuzz::SECONDS),
+        ["fuzz", seconds] => match seconds.parse() {
+            Ok(seconds) => fuzz::run(root(), seconds),
             Err(_) => {
                 eprint!("{USAGE}");
                 return ExitCode::from(WRONG_USAGE);

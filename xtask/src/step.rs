@@ -51,8 +51,12 @@ pub(crate) fn lint(root: &Path) -> Result<()> {
 
 /// Runs cargo in the workspace, its output going where ours goes.
 pub(crate) fn cargo(root: &Path, arguments: &[&str]) -> Result<()> {
-    let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
-    run(Command::new(program).args(arguments).current_dir(root))
+    run(Command::new(cargo_program()).args(arguments).current_dir(root))
+}
+
+/// The cargo that runs this.
+pub(crate) fn cargo_program() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"))
 }
 
 /// Runs a program to its end; any status but success is an error.

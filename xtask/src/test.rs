@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 use crate::step::{self, Steps};
 use crate::tidy;
 use crate::tool::{self, Tool};
+use crate::{clients, fuzz};
 
 /// Beside a checkout in CI, and no part of it.
 const ORIGINAL_GUIDE: &str = "../shared/guide.md";
@@ -15,7 +16,7 @@ const ORIGINAL_GUIDE: &str = "../shared/guide.md";
 /// Runs all checks and tests. What a missing tool makes impossible is skipped and named at the end;
 /// with `CI=true` it is an error instead.
 pub(crate) fn run(root: &Path, install: bool) -> Result<()> {
-    let mut steps = Steps::of(5);
+    let mut steps = Steps::of(7);
     let missing = steps.run("tools", || tools(install))?;
     let skipped = |program: &str| missing.iter().any(|tool| tool.program == program);
 
@@ -24,6 +25,10 @@ pub(crate) fn run(root: &Path, install: bool) -> Result<()> {
     steps.run("cargo fmt", || unless(no_fmt, || step::format(root)))?;
     steps.run("cargo clippy", || unless(no_clippy, || step::lint(root)))?;
     steps.run("cargo test", || step::cargo(root, &test_command(&missing)))?;
+    let no_clients = clients::PROGRAMS.iter().any(|program| skipped(program));
+    steps.run("clients", || unless(no_clients, || clients::run(root)))?;
+    let no_compiler = skipped("c++");
+    steps.run("fuzz", || unless(no_compiler, || fuzz::run(root, fuzz::SECONDS)))?;
 
     steps.finish("xtask test");
     for line in skips(&missing, root.join(ORIGINAL_GUIDE).exists()) {

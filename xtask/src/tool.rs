@@ -35,10 +35,23 @@ enum Source {
 }
 
 const GUIDES: &str = "the commands of the guides";
+const CLIENTS: &str = "PostgREST's clients against a running server";
 const GUIDE_TESTS: &[&str] = &["guide_runs_as_written"];
 
+/// The tests that start a PostgreSQL server of their own.
+const POSTGRES: &str = "the same tests on PostgreSQL";
+const POSTGRES_TESTS: &[&str] = &["on_postgres"];
+/// Where Debian keeps a server's programs, which it leaves out of `PATH`.
+const POSTGRES_BIN: &[&str] = &[
+    "/usr/lib/postgresql/18/bin",
+    "/usr/lib/postgresql/17/bin",
+    "/usr/lib/postgresql/16/bin",
+    "/usr/lib/postgresql/15/bin",
+    "/usr/lib/postgresql/14/bin",
+];
+
 /// Everything the tests need beyond `cargo` and `rustc`.
-pub(crate) const TOOLS: [Tool; 5] = [
+pub(crate) const TOOLS: [Tool; 11] = [
     Tool {
         program: "cargo-fmt",
         also_in: &[],
@@ -56,6 +69,19 @@ pub(crate) const TOOLS: [Tool; 5] = [
     },
     Tool { program: "curl", also_in: &[], source: Source::Apt("curl"), skipped: GUIDES, tests: GUIDE_TESTS },
     Tool { program: "jq", also_in: &[], source: Source::Apt("jq"), skipped: GUIDES, tests: GUIDE_TESTS },
+    Tool {
+        program: "postgres",
+        also_in: POSTGRES_BIN,
+        source: Source::Apt("postgresql"),
+        skipped: POSTGRES,
+        tests: POSTGRES_TESTS,
+    },
+    Tool { program: "psql", also_in: POSTGRES_BIN, source: Source::Apt("postgresql"), skipped: POSTGRES, tests: POSTGRES_TESTS },
+    Tool { program: "node", also_in: &[], source: Source::Apt("nodejs"), skipped: CLIENTS, tests: &[] },
+    Tool { program: "npm", also_in: &[], source: Source::Apt("npm"), skipped: CLIENTS, tests: &[] },
+    // The package without which Python makes no environment of its own; it brings Python.
+    Tool { program: "python3", also_in: &[], source: Source::Apt("python3-venv"), skipped: CLIENTS, tests: &[] },
+    Tool { program: "c++", also_in: &[], source: Source::Apt("g++"), skipped: "the fuzzing of the grammar", tests: &[] },
 ];
 
 /// The rows of [`TOOLS`] that this machine lacks.

@@ -14,6 +14,8 @@ mod logging;
 mod meter;
 mod migrate;
 pub(crate) mod output;
+mod plan;
+mod prune;
 mod store;
 pub(crate) mod target;
 mod verify;
@@ -39,6 +41,7 @@ pub struct Cli {
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 struct Global {
     /// Print answers as a table for people or as one JSON value for programs
     #[arg(short = 'o', long = "print", value_enum, default_value_t, global = true, value_name = "HOW")]
@@ -46,7 +49,7 @@ struct Global {
     /// Read this configuration file instead of ./mec.toml [env: MEC_CONFIG]
     #[arg(long, global = true, value_name = "PATH")]
     config: Option<PathBuf>,
-    /// What is logged to stderr: error, warn, info, debug, trace, or by room [env: MEC_LOG] [default: info]
+    /// What is logged to stderr: error, warn, info, debug, trace, or by room [env: MEC_LOG] [default: info to serve, else warn]
     #[arg(long, global = true, value_name = "FILTER")]
     log: Option<String>,
     /// How log lines are written: text or json [env: MEC_LOG_FORMAT] [default: text]
@@ -87,7 +90,7 @@ enum Command {
         #[command(flatten)]
         listen: ListenArgs,
     },
-    /// Serve an example: the demo catalogue, eight accounts and 90 days of use
+    /// Serve an example: the demo catalogue, a dozen accounts and 90 days of use
     Demo(DemoArgs),
     /// Make the store, or bring it to this version's schema
     Migrate {
@@ -107,11 +110,18 @@ enum Command {
     Check(check::Args),
     /// Record that something was used
     Meter(meter::Args),
+    /// Plans and their versions: list them, move accounts to the newest, simulate a changed catalogue
+    Plan {
+        #[command(subcommand)]
+        command: plan::Command,
+    },
     /// Recompute every counter from the ledger and compare
     Verify {
         #[command(flatten)]
         store: StoreArgs,
     },
+    /// Remove old decisions from the decision log; never touches the ledger
+    Prune(prune::Args),
     /// Show the settings in effect and where each comes from
     Config(config_command::Args),
     /// Look for what would keep mec from working here
@@ -186,6 +196,18 @@ fn execute(cli: Cli) -> Result<(), Failure> {
             runtime()?.block_on(args.run(&config, print))
         }
         Command::Meter(args) => {
+            let config = gather(of_target(args.target()), asking)?;
+            runtime()?.block_on(args.run(&config, print))
+        }
+        Command::Plan { command } => {
+            let needed = match command.needs() {
+                plan::Needs::Target(target) => of_target(&target),
+                plan::Needs::Store(store) => of_store(store),
+            };
+            let config = gather(needed, asking)?;
+            runtime()?.block_on(command.run(&config, print))
+        }
+        Command::Prune(args) => {
             let config = gather(of_target(args.target()), asking)?;
             runtime()?.block_on(args.run(&config, print))
         }

@@ -10,10 +10,12 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mec_engine::{Logged, Options};
+use mec_engine::{Logged, Options, Traced};
 use serde::Deserialize;
 
 use crate::cli::failure::{Exit, Failure};
+use crate::http::browsers::Hosts;
+use crate::http::cors::Origins;
 
 /// Every setting with its default, commented.
 pub(crate) const EXAMPLE: &str = include_str!("config/mec.toml");
@@ -84,11 +86,15 @@ pub(crate) struct Config {
     pub(crate) server: Option<String>,
     /// The address to answer on, as given.
     pub(crate) listen: String,
+    /// The names it answers to.
+    pub(crate) hosts: Hosts,
     /// What is logged, as `tracing_subscriber::EnvFilter` reads it.
     pub(crate) log: String,
     /// How.
     pub(crate) log_format: LogFormat,
     logged: Logged,
+    traced: Traced,
+    decisions_kept: Duration,
     read_timeout: Duration,
     cache_bytes_max: usize,
     settings: Vec<Setting>,
@@ -101,9 +107,13 @@ struct ConfigFile {
     store: Option<String>,
     server: Option<String>,
     listen: Option<String>,
+    hosts: Option<String>,
+    cors_origins: Option<String>,
     log: Option<String>,
     log_format: Option<String>,
     decision_log: Option<String>,
+    decision_trace: Option<String>,
+    decisions_kept_days: Option<u32>,
     read_timeout_seconds: Option<u32>,
     cache_megabytes: Option<u32>,
 }
@@ -132,10 +142,20 @@ impl Config {
         let store = set("store", Some(("--store", flags.store)), "MEC_STORE", file.store, defaults.store.take());
         let server = set("server", Some(("--server", flags.server)), "MEC_SERVER", file.server, defaults.server.take());
         let listen = set("listen", Some(("--listen", flags.listen)), "MEC_LISTEN", file.listen, defaults.listen.take());
+        let hosts = set("hosts", None, "MEC_HOSTS", file.hosts, defaults.hosts.take());
+        let cors = set("cors_origins", None, "MEC_CORS_ORIGINS", file.cors_origins, defaults.cors_origins.take());
         let log = set("log", Some(("--log", flags.log)), "MEC_LOG", file.log, defaults.log.take());
         let format = Some(("--log-format", flags.log_format));
         let log_format = set("log_format", format, "MEC_LOG_FORMAT", file.log_format, defaults.log_format.take());
         let logged = set("decision_log", None, "MEC_DECISION_LOG", file.decision_log, defaults.decision_log.take());
+        let traced = set("decision_trace", None, "MEC_DECISION_TRACE", file.decision_trace, defaults.decision_trace.take());
+        let kept = set(
+            "decisions_kept_days",
+            None,
+            "MEC_DECISIONS_KEPT_DAYS",
+            text(file.decisions_kept_days),
+            text(defaults.decisions_kept_days),
+        );
         let read_timeout = set(
             "read_timeout_seconds",
             None,
@@ -149,15 +169,32 @@ impl Config {
             let found = settings.iter().find(|setting| setting.name == name);
             found.map_or_else(String::new, |setting| setting.origin.to_string())
         };
+        let origins = Origins::read(&cors).map_err(|problem| {
+            Failure::new(Exit::Config, format!("cors_origins ({}): {problem}", origin("cors_origins")))
+                .with_hint("set it to the origins of pages, with commas between them, or leave it empty")
+        })?;
         Ok(Self {
             log_format: one_of("log_format", &log_format, &origin, &[("text", LogFormat::Text), ("json", LogFormat::Json)])?,
-            logged: one_of("decision_log", &logged, &origin, &[("all", Logged::All), ("notable", Logged::Notable)])?,
+            logged: one_of(
+                "decision_log",
+                &logged,
+                &origin,
+                &[("all", Logged::All), ("notable", Logged::Notable), ("off", Logged::Off)],
+            )?,
+            traced: one_of(
+                "decision_trace",
+                &traced,
+                &origin,
+                &[("all", Traced::All), ("notable", Traced::Notable), ("off", Traced::Off)],
+            )?,
+            decisions_kept: Duration::from_secs(number("decisions_kept_days", &kept, &origin)?.saturating_mul(86_400)),
             read_timeout: Duration::from_secs(number("read_timeout_seconds", &read_timeout, &origin)?),
             cache_bytes_max: usize::try_from(number("cache_megabytes", &cache, &origin)?.saturating_mul(1 << 20))
                 .unwrap_or(usize::MAX),
             store,
             server: Some(server).filter(|server| !server.is_empty()),
             listen,
+            hosts: Hosts::also(hosts.split([',', ' ']).filter(|name| !name.is_empty()).map(str::to_owned)).with_origins(origins),
             log,
             settings,
         })
@@ -175,6 +212,8 @@ impl Config {
             note: note.to_owned(),
             cache_bytes_max: self.cache_bytes_max,
             logged: self.logged,
+            traced: self.traced,
+            decisions_kept: self.decisions_kept,
             read_timeout: self.read_timeout,
             ..Options::default()
         }
@@ -251,9 +290,13 @@ fn read_file(named: Option<PathBuf>) -> Result<(Option<PathBuf>, ConfigFile), Fa
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound && !is_named => return Ok((None, ConfigFile::default())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(Failure::new(Exit::NoInput, format!("{}: there is no such file", path.display())));
+            return Err(Failure::new(Exit::NoInput, format!("{}: there is no such file", path.display()))
+                .with_hint("name it with --config or MEC_CONFIG; `mec config --example` prints one to begin with"));
         }
-        Err(error) => return Err(Failure::new(Exit::Config, format!("{}: {error}", path.display()))),
+        Err(error) => {
+            return Err(Failure::new(Exit::Config, format!("{}: {error}", path.display()))
+                .with_hint("it must be a text file that the user that runs mec may read"));
+        }
     };
     match parse(&text) {
         Ok(file) => Ok((Some(path), file)),
@@ -275,13 +318,15 @@ fn one_of<T: Copy>(name: &str, value: &str, origin: &dyn Fn(&str) -> String, kno
         return Ok(*found);
     }
     let codes: Vec<&str> = known.iter().map(|(code, _)| *code).collect();
-    Err(Failure::new(Exit::Config, format!("{name} is \"{value}\" ({}); it is {}", origin(name), codes.join(" or "))))
+    Err(Failure::new(Exit::Config, format!("{name} is \"{value}\" ({})", origin(name)))
+        .with_hint(format!("set it to {}", codes.join(" or "))))
 }
 
 fn number(name: &str, value: &str, origin: &dyn Fn(&str) -> String) -> Result<u64, Failure> {
     match value.parse::<u32>() {
         Ok(number) if number > 0 => Ok(number.into()),
-        _ => Err(Failure::new(Exit::Config, format!("{name} is \"{value}\" ({}); it is a whole number above 0", origin(name)))),
+        _ => Err(Failure::new(Exit::Config, format!("{name} is \"{value}\" ({})", origin(name)))
+            .with_hint("set it to a whole number above 0")),
     }
 }
 
@@ -320,9 +365,12 @@ mod tests {
             file.store.is_some()
                 && file.server.is_some()
                 && file.listen.is_some()
+                && file.hosts.is_some()
+                && file.cors_origins.is_some()
                 && file.log.is_some()
                 && file.log_format.is_some()
         );
+        assert!(file.decision_trace.is_some() && file.decisions_kept_days.is_some());
         assert!(file.decision_log.is_some() && file.read_timeout_seconds.is_some() && file.cache_megabytes.is_some());
     }
 

@@ -64,7 +64,7 @@ impl Import {
     pub(crate) async fn run(self, target: Arc<Target>) -> Result<Report, Failure> {
         let format = self.format.map_or_else(|| Format::of_path(&self.path), Ok)?;
         let reading = Reading::open(&self.path, format)?;
-        let rejects = Rejects::open(self.rejects.as_deref())?;
+        let rejects = Rejects::open(self.rejects.as_deref(), &self.path)?;
         let progress = Progress::start(reading.bytes_total, "lines");
         let began = Instant::now();
         let bytes_read = reading.bytes_read.clone();

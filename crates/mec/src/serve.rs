@@ -2,7 +2,8 @@
 //!
 //! `mec serve` and `mec demo` live it. Routes are elsewhere.
 
-use std::net::SocketAddr;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
@@ -14,6 +15,7 @@ use tokio::sync::oneshot;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::output;
 use crate::config::Config;
+use crate::http::browsers::Hosts;
 use crate::http::limits::Limits;
 use crate::http::listen;
 
@@ -25,6 +27,7 @@ const ENDED_BY_SIGNAL: i32 = 128;
 /// # Errors
 /// An address others reach or that is taken, a store that cannot be used, or one that fails while it serves.
 pub(crate) async fn run(config: &Config) -> Result<(), Failure> {
+    config.store_path()?;
     let signals = Signals::catch()?;
     let listener = bind(config.loopback()?).await?;
     let address = url(&listener)?;
@@ -34,7 +37,7 @@ pub(crate) async fn run(config: &Config) -> Result<(), Failure> {
         Ok(()) | Err(Failure::ClosedPipe) => {}
         Err(failure) => return Err(failure),
     }
-    until_signal(mec, listener, signals).await
+    until_signal(mec, listener, config.hosts.clone(), signals).await
 }
 
 /// A listening socket.
@@ -43,26 +46,40 @@ pub(crate) async fn run(config: &Config) -> Result<(), Failure> {
 /// The address is taken or not this machine's.
 pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| {
-        Failure::new(Exit::Unavailable, format!("cannot listen on {address}: {error}"))
-            .with_hint("another program may use the port; name another one with --listen 127.0.0.1:PORT")
+        let hint = match error.kind() {
+            io::ErrorKind::PermissionDenied => "ports below 1024 are for root; name another one with --listen 127.0.0.1:PORT",
+            io::ErrorKind::AddrNotAvailable => "the address is not this machine's; listen on 127.0.0.1 or [::1]",
+            _ => "another program uses the port, perhaps another mec; stop it, or name another port with --listen 127.0.0.1:PORT",
+        };
+        Failure::new(Exit::Unavailable, format!("cannot listen on {address}: {error}")).with_hint(hint)
     })
 }
 
-/// `http://HOST:PORT` of a listening socket, with the port it really has.
+/// `http://HOST:PORT` by which this machine reaches a listening socket, with the port it really has.
 ///
 /// # Errors
 /// The system does not tell.
 pub(crate) fn url(listener: &TcpListener) -> Result<String, Failure> {
     let address = listener.local_addr().map_err(|error| Failure::io("the listening socket", &error))?;
-    Ok(format!("http://{address}"))
+    let ip = match address.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    Ok(format!("http://{}", SocketAddr::new(ip, address.port())))
 }
 
-/// Answers on `listener` until SIGTERM or SIGINT, lets requests in flight finish, and closes `mec`. A second signal
+/// Answers what is sent to `hosts` on `listener` until SIGTERM or SIGINT, lets requests in flight finish, and closes `mec`. A second signal
 /// ends the process at once; nothing that was acknowledged is lost by that.
 ///
 /// # Errors
 /// The store failed while it served, so that what is durable must be read anew: the process should end.
-pub(crate) async fn until_signal(mec: Arc<Mec>, listener: TcpListener, mut signals: Signals) -> Result<(), Failure> {
+pub(crate) async fn until_signal(
+    mec: Arc<Mec>,
+    listener: TcpListener,
+    hosts: Hosts,
+    mut signals: Signals,
+) -> Result<(), Failure> {
     let (ask, asked) = oneshot::channel();
     let watch = tokio::spawn(async move {
         let (name, _) = signals.next().await;
@@ -82,7 +99,7 @@ pub(crate) async fn until_signal(mec: Arc<Mec>, listener: TcpListener, mut signa
             },
         }
     };
-    let served = listen::serve(listener, routes(mec.clone()), Limits::default(), end);
+    let served = listen::serve(listener, routes(mec.clone()), Limits::default(), hosts, end);
     let drained = served.await.map_err(|error| Failure::new(Exit::Config, error))?;
     let closed = mec.close().await;
     watch.abort();

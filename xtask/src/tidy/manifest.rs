@@ -5,9 +5,10 @@ use super::Finding;
 const KERNEL_MAY: [&str; 4] = ["jiff", "rpds", "sha2", "uuid"];
 
 /// The rooms, and below each what it may depend on. What is not named here may not depend on a room.
-const ARROWS: [(&str, &[&str]); 5] = [
+const ARROWS: [(&str, &[&str]); 6] = [
     ("mec-kernel", &[]),
     ("mec-query", &[]),
+    ("mec-fuzz", &["mec-query"]),
     ("mec-store", &["mec-kernel", "mec-query"]),
     ("mec-engine", &["mec-store", "mec-kernel", "mec-query"]),
     ("mec", &["mec-engine", "mec-store", "mec-kernel", "mec-query"]),

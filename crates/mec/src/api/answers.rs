@@ -5,7 +5,6 @@
 use mec_engine::{Bucket, Usage};
 use mec_kernel::{Figures, Leased, Limit, Reason, RecordedRuling, Reserved, Standing, Time, Total};
 use mec_query::{Column, Decimal, Type, Value};
-use serde_json::{Map, Value as Json};
 
 /// A counter or a limit: wider than any stored quantity, six decimals.
 const TOTAL: Type = Type::Numeric { precision: 38, scale: 6 };
@@ -291,36 +290,5 @@ fn total(total: Total) -> Value {
 
 /// Every limit considered, as an array of objects.
 fn limits(limits: &[Limit]) -> Value {
-    if limits.is_empty() { Value::Null } else { Value::Json(Json::Array(limits.iter().map(limit).collect()).to_string()) }
-}
-
-fn limit(limit: &Limit) -> Json {
-    let figures = &limit.figures;
-    let figure = |total: Option<Total>| total.map_or(Json::Null, number);
-    let instant = |at: Option<Time>| at.filter(|at| at.is_bounded()).map_or(Json::Null, |at| at.to_string().into());
-    let entitlements: Vec<Json> = limit.entitlements.iter().map(|id| id.to_string().into()).collect();
-    let entries: [(&str, Json); 16] = [
-        ("level", limit.level.into()),
-        ("account_id", limit.account.to_string().into()),
-        ("resource_scope", limit.scope.as_ref().map_or(Json::Null, |scope| scope.as_str().into())),
-        ("entitlement_ids", entitlements.into()),
-        ("limit_action", limit.action.code().into()),
-        ("rule_id", limit.rule.map_or(Json::Null, |id| id.to_string().into())),
-        ("quantity_allowed", figure(figures.allowed)),
-        ("quantity_used", figure(figures.used)),
-        ("quantity_reserved", figure(figures.reserved)),
-        ("quantity_remaining", figure(figures.remaining)),
-        ("percent_used", figure(figures.percent.map(mec_kernel::Percent::total))),
-        ("window_start", instant(figures.window.0)),
-        ("window_end", instant(figures.window.1)),
-        ("decision", limit.decision.code().into()),
-        ("reason", limit.reason.to_string().into()),
-        ("reason_code", limit.reason.code().into()),
-    ];
-    Json::Object(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect::<Map<_, _>>())
-}
-
-/// The number with its own digits, never by way of a float.
-fn number(total: Total) -> Json {
-    serde_json::from_str(&total.to_string()).unwrap_or(Json::Null)
+    mec_store::limits_json(limits).map_or(Value::Null, Value::Json)
 }

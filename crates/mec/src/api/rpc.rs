@@ -14,7 +14,7 @@ mod usage;
 
 use std::borrow::Cow;
 
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{Path, RawQuery, State};
 use axum::http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderName, RANGE};
@@ -45,7 +45,10 @@ pub(crate) async fn handle(
     let Ok(Path(name)) = name else { return ApiError::from(QueryError::invalid_path()).into_response() };
     let request = Request { method, name, query: query.unwrap_or_default(), headers, body };
     let caller = state.caller(&id);
-    request.answer(&state, &caller).await.unwrap_or_else(IntoResponse::into_response)
+    match request.answer(&state, &caller).await {
+        Err(error) if error.status == StatusCode::METHOD_NOT_ALLOWED => allowing(error.into_response(), request.allowed(&state)),
+        answered => answered.unwrap_or_else(IntoResponse::into_response),
+    }
 }
 
 struct Request {
@@ -63,7 +66,7 @@ impl Request {
             Method::GET | Method::HEAD => true,
             Method::POST => false,
             Method::OPTIONS => return self.options(state),
-            _ => return Ok(self.method_not_allowed(state)),
+            _ => return Err(QueryError::rpc_method(self.method.as_str()).into()),
         };
         let query = Query::parse(&self.query, if reads { Target::Call } else { Target::Rows })?;
         let range = if self.method == Method::GET { self.header(&RANGE) } else { None };
@@ -106,8 +109,7 @@ impl Request {
             verb => call_one(verb, state, caller, arguments).await,
         };
         let answer = answer.map_err(|failure| failure.shown(&state.mec.catalogue(), Repeat::of(verb)))?;
-        let response = wanted.response(function.name, answer)?;
-        Ok(if self.method == Method::HEAD { response.map(|_| Body::empty()) } else { response })
+        wanted.response(function.name, answer)
     }
 
     /// Whether all columns of all rows are wanted as JSON: the usual call, which is answered without asking the query
@@ -137,9 +139,8 @@ impl Request {
         }
     }
 
-    fn method_not_allowed(&self, state: &AppState) -> Response {
-        let allow = state.catalogue.find_function(&self.name).map_or("OPTIONS,GET,HEAD,POST", |function| function.allow_header());
-        allowing(ApiError::from(QueryError::rpc_method(self.method.as_str())).into_response(), allow)
+    fn allowed(&self, state: &AppState) -> &'static str {
+        state.catalogue.find_function(&self.name).map_or("OPTIONS,GET,HEAD,POST", |function| function.allow_header())
     }
 }
 

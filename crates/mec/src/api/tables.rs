@@ -10,7 +10,7 @@ mod write;
 
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{OriginalUri, Path, State};
 use axum::http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderName, RANGE};
@@ -37,7 +37,10 @@ pub(crate) async fn handle(
     let Ok(Path(name)) = name else { return ApiError::from(QueryError::invalid_path()).into_response() };
     let caller = state.caller(&id);
     let request = Request { method, name, uri, headers, body };
-    request.answer(&state, &caller).await.unwrap_or_else(IntoResponse::into_response)
+    match request.answer(&state, &caller).await {
+        Err(error) if error.status == StatusCode::METHOD_NOT_ALLOWED => request.allowing(&state, error.into_response()),
+        answered => answered.unwrap_or_else(IntoResponse::into_response),
+    }
 }
 
 struct Request {
@@ -74,8 +77,11 @@ impl Request {
             Method::PATCH => Verb::Patch,
             Method::PUT => Verb::Put,
             Method::DELETE => Verb::Delete,
-            Method::OPTIONS => return Ok(allowing(StatusCode::OK.into_response(), state.catalogue.table(&self.name)?)),
-            _ => return Ok(self.method_not_allowed(state)),
+            Method::OPTIONS => {
+                state.catalogue.table(&self.name)?;
+                return Ok(self.allowing(state, StatusCode::OK.into_response()));
+            }
+            _ => return Err(QueryError::unsupported_method(self.method.as_str()).into()),
         };
         let query = Query::parse(self.uri.query().unwrap_or_default(), Target::Rows)?;
         let range = if self.method == Method::GET { self.header(&RANGE) } else { None };
@@ -109,14 +115,13 @@ impl Request {
             names_schema,
             now: state.mec.now().micros(),
         };
-        let response = match (verb, sent) {
-            (Verb::Post, Some(sent)) => asked.post(&sent).await?,
-            (Verb::Put, Some(sent)) => asked.put(&sent).await?,
-            (Verb::Patch, Some(sent)) => asked.patch(&sent).await?,
-            (Verb::Delete, _) => asked.delete().await?,
-            _ => asked.read().await?,
-        };
-        Ok(if self.method == Method::HEAD { response.map(|_| Body::empty()) } else { response })
+        match (verb, sent) {
+            (Verb::Post, Some(sent)) => asked.post(&sent).await,
+            (Verb::Put, Some(sent)) => asked.put(&sent).await,
+            (Verb::Patch, Some(sent)) => asked.patch(&sent).await,
+            (Verb::Delete, _) => asked.delete().await,
+            _ => asked.read().await,
+        }
     }
 
     fn body(&self, query: &Query) -> Result<mec_query::Body, ApiError> {
@@ -129,12 +134,10 @@ impl Request {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    fn method_not_allowed(&self, state: &AppState) -> Response {
-        let response = ApiError::from(QueryError::unsupported_method(self.method.as_str())).into_response();
-        match state.catalogue.find_table(&self.name) {
-            Some(table) => allowing(response, table),
-            None => response,
-        }
+    fn allowing(&self, state: &AppState, mut response: Response) -> Response {
+        let allowed = state.catalogue.find_table(&self.name).map(|table| table.allow_header());
+        answer::insert(response.headers_mut(), ALLOW, allowed.as_deref().unwrap_or("OPTIONS,GET,HEAD"));
+        response
     }
 }
 
@@ -142,9 +145,4 @@ impl Asked<'_> {
     fn refused(&self, error: MecError, repeat: Repeat) -> ApiError {
         refusal::of_error(error, &self.state.mec.catalogue(), repeat)
     }
-}
-
-fn allowing(mut response: Response, table: &Table) -> Response {
-    answer::insert(response.headers_mut(), ALLOW, &table.allow_header());
-    response
 }

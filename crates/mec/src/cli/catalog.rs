@@ -134,7 +134,7 @@ async fn apply(target: &Target, text: String, how: How, print: Print) -> Result<
         if how.dry_run || changes(&answer).is_empty() {
             return Ok(());
         }
-        if !agreed()? {
+        if !output::agreed("Apply?")? {
             return Err(Failure::new(Exit::No, "nothing was changed"));
         }
     }
@@ -171,13 +171,4 @@ fn show(answer: &Value, print: Print) -> Result<(), Failure> {
         output::line(format_args!("{sign} {what}{detail}"))?;
     }
     Ok(())
-}
-
-fn agreed() -> Result<bool, Failure> {
-    let mut out = output::stdout();
-    write!(out, "Apply? [y/N] ")?;
-    out.flush()?;
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer).map_err(|error| Failure::io("stdin", &error))?;
-    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::StoreArgs;
 use super::failure::{Exit, Failure};
 use super::output::{self, Out};
-use super::store::read_only;
+use super::store::{account_of, read_only};
 use crate::config::Config;
 use crate::import::Format;
 
@@ -69,8 +69,17 @@ impl Args {
         let (store, catalogue) = read_only(config)?;
         let named = self.output.as_deref().and_then(|path| Format::of_path(path).ok());
         let format = self.format.or(named).unwrap_or(Format::Ndjson);
-        let account = self.account.as_deref().map(|text| account(&store, text)).transpose()?;
+        let account = self.account.as_deref().map(|text| account_of(&store, text)).transpose()?;
         let filter = EventFilter { account, from: self.from, to: self.to, after: None };
+        if let Some(path) = &self.output
+            && path
+                .canonicalize()
+                .ok()
+                .is_some_and(|path| config.store_path().is_ok_and(|store| store.canonicalize().is_ok_and(|store| store == path)))
+        {
+            return Err(Failure::new(Exit::BadInput, format!("{} is the store itself", path.display()))
+                .with_hint("name another file for --output"));
+        }
         let mut names = Names::new(&store)?;
         let mut lines = Lines::begin(format, output::file_or_stdout(self.output.as_deref())?)?;
         let mut failure = None;
@@ -87,16 +96,6 @@ impl Args {
         }
         lines.finish()
     }
-}
-
-fn account(store: &Store, text: &str) -> Result<AccountId, Failure> {
-    if let Ok(id) = text.parse() {
-        return Ok(id);
-    }
-    store.account_linked("", text)?.ok_or_else(|| {
-        Failure::new(Exit::BadInput, format!("there is no account \"{text}\""))
-            .with_hint("give its account_id, or its external_id")
-    })
 }
 
 /// What events and accounts are called everywhere, where ids are one store's.

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 
 use mec_engine::OpenError;
@@ -30,7 +31,8 @@ pub(crate) enum Exit {
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
    0  done; for check: allowed
-   1  the answer is no: check refused, verify found something, import rejected lines, doctor failed
+   1  the answer is no: check refused, verify found something, import rejected lines, plan migrate refused an account,
+      doctor failed
    2  the command line is wrong
   65  what was given is wrong: a file's content, an unknown account, resource or unit, a quantity
   66  a file that was named is not there
@@ -74,16 +76,33 @@ impl Failure {
     /// Reading or writing `what` failed.
     pub(crate) fn io(what: impl Display, error: &io::Error) -> Self {
         let exit = if error.kind() == io::ErrorKind::NotFound { Exit::NoInput } else { Exit::Io };
-        Self::new(exit, format!("{what}: {error}"))
+        Self::new(exit, format!("{what}: {error}")).with_advice(advice(error.kind()))
+    }
+
+    /// The file at `path` cannot be made.
+    pub(crate) fn cannot_write(path: &Path, error: &io::Error) -> Self {
+        let failure = Self::new(Exit::Io, format!("{}: {error}", path.display()));
+        match error.kind() {
+            io::ErrorKind::NotFound => failure.with_hint("make its directory first, or name another place"),
+            kind => failure.with_advice(advice(kind)),
+        }
+    }
+
+    /// The same with what to do, where that is known.
+    fn with_advice(self, advice: Option<&str>) -> Self {
+        match advice {
+            Some(advice) => self.with_hint(advice),
+            None => self,
+        }
     }
 
     /// Tells the failure on stderr and answers the exit code.
     pub(crate) fn tell(&self) -> ExitCode {
         match self {
             Self::Told { exit, message, hint } => {
-                eprintln!("error: {message}");
+                eprintln!("error: {}", printable(message));
                 if let Some(hint) = hint {
-                    eprintln!("hint: {hint}");
+                    eprintln!("hint: {}", printable(hint));
                 }
                 ExitCode::from(*exit as u8)
             }
@@ -91,6 +110,35 @@ impl Failure {
             Self::ClosedPipe => ExitCode::SUCCESS,
         }
     }
+}
+
+/// What to do about an error of the file system.
+pub(crate) fn advice(kind: io::ErrorKind) -> Option<&'static str> {
+    Some(match kind {
+        io::ErrorKind::NotFound => "check the path; a relative one begins at the directory mec was started in",
+        io::ErrorKind::PermissionDenied => "give the user that runs mec the right to read and write it, and its directory",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "make room on the disk and run it again; what was recorded stays"
+        }
+        io::ErrorKind::IsADirectory => "name a file instead of a directory",
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => "name a directory; what is there is a file",
+        io::ErrorKind::ReadOnlyFilesystem => "name a place that can be written",
+        _ => return None,
+    })
+}
+
+/// What SQLite says, in its own words, and what to do about it.
+const SQLITE_ADVICE: [(&str, &str); 5] = [
+    ("is not a database", "name a store that mec made with --store sqlite:PATH; `mec migrate` makes a new one"),
+    ("is full", "make room on the disk and run it again; what was recorded stays"),
+    ("disk I/O error", "check that the path is a file and look at the disk; `mec doctor` tries to write there"),
+    ("readonly", "give the user that runs mec the right to write the store and its directory"),
+    ("unable to open", "check the path and that the user that runs mec may read and write there"),
+];
+
+/// A text from a file or a server without what would steer the terminal.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().map(|char| if char.is_control() && char != '\n' { char::REPLACEMENT_CHARACTER } else { char }).collect()
 }
 
 /// Of writing to stdout.
@@ -102,13 +150,21 @@ impl From<io::Error> for Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
+        let told = error.to_string();
         match error {
             // Its text is "what is wrong; what to do".
             StoreError::Unusable(text) => match text.split_once("; ") {
                 Some((message, hint)) => Self::new(Exit::Unavailable, message).with_hint(hint),
                 None => Self::new(Exit::Unavailable, text),
             },
-            StoreError::File { .. } | StoreError::Sqlite(_) => Self::new(Exit::Io, error),
+            StoreError::File { ref error, .. } if error.kind() == io::ErrorKind::NotFound => {
+                Self::new(Exit::Io, &told).with_hint("make its directory first, or name another place with --store sqlite:PATH")
+            }
+            StoreError::File { ref error, .. } => Self::new(Exit::Io, &told).with_advice(advice(error.kind())),
+            StoreError::Sqlite(_) => {
+                let known = SQLITE_ADVICE.iter().find(|(words, _)| told.contains(words));
+                Self::new(Exit::Io, &told).with_advice(known.map(|(_, advice)| *advice))
+            }
             error => Self::new(Exit::Unavailable, error),
         }
     }

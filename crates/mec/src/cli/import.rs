@@ -17,11 +17,13 @@ use crate::import::{Format, Import, Report};
 /// What is imported.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-A line holds one event: idempotency_key, account_id or external_id, resource_type, quantity, and if wanted unit_code,
-resource_scope, occurred_at, details. What `mec export` writes is read too.
-A line that is no event, or that MEC refuses, is rejected and told with its reason; the others are recorded.
-The same file may be imported again at any time: a key that is known records nothing.
-Exit code 1: lines were rejected.")]
+A line holds one event: idempotency_key, account_id or external_id,
+resource_type, quantity, and if wanted unit_code, resource_scope, occurred_at,
+details. What `mec export` writes is read too.
+
+A line that is no event, or that MEC refuses, is rejected and told with its
+reason; the others are recorded. The same file may be imported again at any
+time: a key that is known records nothing. Exit code 1: lines were rejected.")]
 pub(super) struct Args {
     /// A CSV file with a header, or one JSON object a line; - for stdin
     file: PathBuf,

@@ -1,14 +1,14 @@
 //! What a command says on stdout: a table for people, JSON for programs, and never a panic when nobody reads on.
 
 use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal as _, Write};
+use std::io::{self, BufRead as _, BufWriter, IsTerminal as _, Write};
 use std::path::Path;
 
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::Value;
 
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
 
 /// How answers are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -31,7 +31,7 @@ pub(crate) fn stdout() -> Out {
 /// The file at `path`, made anew, or stdout.
 pub(crate) fn file_or_stdout(path: Option<&Path>) -> Result<Out, Failure> {
     let Some(path) = path else { return Ok(stdout()) };
-    let file = File::create(path).map_err(|error| Failure::new(Exit::Io, format!("{}: {error}", path.display())))?;
+    let file = File::create(path).map_err(|error| Failure::cannot_write(path, &error))?;
     Ok(BufWriter::new(Box::new(file)))
 }
 
@@ -64,6 +64,16 @@ pub(crate) fn table<'a>(head: &[&str], rows: impl IntoIterator<Item = Vec<String
         writeln!(out, "{}", row.trim_end())?;
     }
     Ok(out.flush()?)
+}
+
+/// Asks on the terminal, and takes nothing but a yes for one.
+pub(crate) fn agreed(question: &str) -> Result<bool, Failure> {
+    let mut out = stdout();
+    write!(out, "{question} [y/N] ")?;
+    out.flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer).map_err(|error| Failure::io("stdin", &error))?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
 /// A JSON value as a cell: text without quotes, null as a dash.

@@ -1,6 +1,6 @@
 //! The store beside which a command runs: whose it is, and its ledger read beside whoever owns it.
 
-use mec_kernel::Catalogue;
+use mec_kernel::{AccountId, Catalogue};
 use mec_store::{Store, sqlite};
 
 use super::failure::{Exit, Failure};
@@ -35,6 +35,20 @@ pub(super) fn read_only(config: &Config) -> Result<(Store, Catalogue), Failure> 
             .with_hint("name the store with --store sqlite:PATH or MEC_STORE; `mec migrate` makes a new one"));
     }
     Ok(Store::open_read_only(&config.store)?)
+}
+
+/// The account that `text` names: by its id where it is one, else by the name another system has for it.
+///
+/// # Errors
+/// There is none; the store cannot be read.
+pub(super) fn account_of(store: &Store, text: &str) -> Result<AccountId, Failure> {
+    if let Ok(id) = text.parse() {
+        return Ok(id);
+    }
+    store.account_linked("", text)?.ok_or_else(|| {
+        Failure::new(Exit::BadInput, format!("there is no account \"{text}\""))
+            .with_hint("give its account_id, or its external_id")
+    })
 }
 
 fn url_in(note: &str) -> Option<String> {

@@ -21,11 +21,14 @@ use super::failure::{Exit, Failure};
 use super::store;
 use crate::config::Config;
 use crate::http::errors::ApiError;
+use crate::http::operator::{Peer, X_MEC_ADMIN};
 
 /// Longer than the server itself waits for anything.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
-/// Between looking whose the store is and opening it somebody else may take it, or let it go.
-const OPEN_ATTEMPTS: usize = 5;
+/// Another command has the store for a moment, so it is waited for; and between looking whose it is and opening it
+/// somebody else may take it.
+const OPEN_ATTEMPTS: usize = 50;
+const OPEN_PAUSE: Duration = Duration::from_millis(100);
 
 /// Where questions go.
 #[derive(Debug)]
@@ -74,11 +77,18 @@ impl Target {
         if let Some(server) = &config.server {
             return Self::remote(server.trim_end_matches('/').to_owned());
         }
+        let path = config.store_path()?;
+        if !create && !path.exists() {
+            return Err(Failure::new(Exit::Unavailable, format!("{} does not exist", path.display())).with_hint(
+                "name the store with --store sqlite:PATH, or ask a running server with --server http://127.0.0.1:8000; \
+                 `mec migrate` makes a new store",
+            ));
+        }
         for attempt in 1.. {
             if let Some(owner) = store::owner(config)? {
                 match owner.url {
                     Some(url) => return Self::remote(url),
-                    None if attempt < OPEN_ATTEMPTS => tokio::time::sleep(Duration::from_millis(100)).await,
+                    None if attempt < OPEN_ATTEMPTS => tokio::time::sleep(OPEN_PAUSE).await,
                     None => {
                         let message = format!("{} is in use by another process ({})", config.store, owner.note);
                         return Err(Failure::new(Exit::Unavailable, message).with_hint("wait until it has ended, or stop it"));
@@ -127,7 +137,8 @@ impl Target {
     pub(crate) async fn call(&self, method: Method, path: &str, kind: &'static str, body: Bytes) -> Result<Answer, CallError> {
         let (status, headers, body) = match self {
             Self::Local { router, .. } => {
-                let request = Request::builder().method(method).uri(path).header(CONTENT_TYPE, kind).body(Body::from(body));
+                let request = Request::builder().method(method).uri(path).header(CONTENT_TYPE, kind).header(X_MEC_ADMIN, "1");
+                let request = request.extension(Peer::OWN).body(Body::from(body));
                 let request = request.map_err(|error| CallError::Unreachable(error.to_string()))?;
                 let response = match router.clone().call(request).await {
                     Ok(response) => response,
@@ -138,7 +149,8 @@ impl Target {
                 (parts.status, parts.headers, body.to_bytes())
             }
             Self::Remote { client, url } => {
-                let request = client.request(method, format!("{url}{path}")).header(CONTENT_TYPE, kind).body(body);
+                let request =
+                    client.request(method, format!("{url}{path}")).header(CONTENT_TYPE, kind).header(X_MEC_ADMIN, "1").body(body);
                 let unreachable = |error: reqwest::Error| CallError::Unreachable(format!("{url}: {}", root_cause(&error)));
                 let response = request.send().await.map_err(unreachable)?;
                 let (status, headers) = (response.status(), response.headers().clone());

@@ -46,7 +46,7 @@ pub(crate) async fn run(args: DemoArgs, config: &Config) -> Result<(), Failure> 
         Ok(()) | Err(Failure::ClosedPipe) => {}
         Err(failure) => return Err(failure),
     }
-    serve::until_signal(mec, listener, signals).await?;
+    serve::until_signal(mec, listener, config.hosts.clone(), signals).await?;
     directory.leave()
 }
 

@@ -1,7 +1,10 @@
 //! `/admin`: what an operator's command line asks of a running server.
 //!
 //! The catalogue as a file: `GET /admin/catalog` writes it, `POST /admin/catalog?prune=&dry_run=` applies one, all of
-//! it or nothing, and answers the difference.
+//! it or nothing, and answers the difference. The decision log pruned, accounts moved to a plan's newest version.
+
+mod plan;
+mod prune;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -9,12 +12,14 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use mec_engine::Caller;
 use mec_engine::catalog_file::{self, CatalogFile};
 use mec_kernel::{CatalogueChange, IdSource, InUse, TreeId, change_catalogue};
 use serde::Deserialize;
 use serde_json::json;
+
+pub(crate) use self::plan::ACCOUNTS_MAX;
 
 use super::errors::ApiError;
 use super::request_id::RequestId;
@@ -23,7 +28,10 @@ use crate::api::refusal::{Repeat, of_error, of_refusal};
 
 /// The routes of this file.
 pub fn routes() -> Router<AppState> {
-    Router::new().route("/admin/catalog", get(export).post(apply))
+    Router::new()
+        .route("/admin/catalog", get(export).post(apply))
+        .route("/admin/plan/migrate", post(plan::migrate))
+        .route("/admin/prune", post(prune::prune))
 }
 
 /// How a file is applied.
@@ -72,7 +80,8 @@ async fn apply(
 
 fn read(body: &Bytes) -> Result<CatalogFile, ApiError> {
     let bad = |message: String| ApiError::new(StatusCode::BAD_REQUEST, "MEC_BAD_CATALOG", message);
-    let text = std::str::from_utf8(body).map_err(|_| bad("The catalogue file is not UTF-8".to_owned()))?;
+    let text = std::str::from_utf8(body)
+        .map_err(|_| bad("The catalogue file is not UTF-8".to_owned()).with_hint("Save it as UTF-8 text and send it again"))?;
     catalog_file::parse(text)
         .map_err(|error| bad(format!("line {}, {}: {}", error.line, error.place, error.problem)).with_hint(error.hint))
 }

@@ -135,9 +135,13 @@ impl From<QueryError> for ApiError {
 ///
 /// Call it last: routes added afterwards keep the plain 405.
 pub fn with_fallbacks<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
-    router
-        .fallback(async || ApiError::from(QueryError::invalid_path()))
-        .method_not_allowed_fallback(async |method: Method| ApiError::from(QueryError::unsupported_method(method.as_str())))
+    router.fallback(async || ApiError::from(QueryError::invalid_path())).method_not_allowed_fallback(async |method: Method| {
+        match method {
+            // Which methods there are stands in `Allow`, which the router adds.
+            Method::OPTIONS => StatusCode::OK.into_response(),
+            method => ApiError::from(QueryError::unsupported_method(method.as_str())).into_response(),
+        }
+    })
 }
 
 #[cfg(test)]

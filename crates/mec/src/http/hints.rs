@@ -11,6 +11,7 @@ pub(crate) const HINTS: &[(&str, &str)] = &[
     ("22008", "Give a date and a time that exist, within the years 1 to 9999"),
     ("2201B", "Write a regular expression as POSIX describes them"),
     ("22021", "Leave the NUL character out"),
+    ("22025", "Double the backslash at the end of the pattern, or leave it out"),
     ("22P02", "Write the value as its type is written: a UUID with 32 hexadecimal digits, a number with digits, true or false"),
     ("22P05", "Leave \\u0000 out of the JSON"),
     ("23502", "Give the column a value that is not null"),

@@ -2,7 +2,7 @@
 //! what has begun.
 //!
 //! It knows nothing of routes, and stands in for them only where a request never reaches one or never comes back:
-//! a body over its limit (413), a body that stalls (408), a handler that panics (500).
+//! a foreign page's (403, 421), a body over its limit (413), a body that stalls (408), a handler that panics (500).
 //!
 //! Own code instead of `axum::serve`, which has no time-outs; and no tower layers, because every layer is paid for
 //! by every request.
@@ -10,10 +10,12 @@
 mod body;
 mod connection;
 mod pulse;
+mod unread;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +27,9 @@ use tokio::task::{self, JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use self::connection::Floor;
+use super::browsers::Hosts;
 use super::limits::{Limits, UnusableLimit};
+use super::operator::Peer;
 
 /// First and longest pause after a failed accept. A process out of file descriptors gets one back when a
 /// connection ends; asking more often than this only burns the processor.
@@ -44,15 +48,15 @@ pub struct Drained {
     pub cut: usize,
 }
 
-/// Answers requests on `listener` with `router` until `shutdown` is ready, then lets requests in flight finish.
+/// Answers requests to `hosts` on `listener` with `router` until `shutdown` is ready, then lets requests in flight finish.
 ///
 /// `shutdown`'s output is not looked at. Once it is ready the listening socket is closed, idle connections are
 /// closed, and requests in flight have `limits.shutdown_grace` to be answered; what remains is cut and counted.
 /// While `limits.connections_max` connections are open, further ones wait in the kernel's queue: a slot becomes
 /// free within `limits.idle_timeout`, and a short wait is kinder to a client than an error.
 ///
-/// Every answer of the router carries `X-Request-Id`; requests that are not HTTP are answered by hyper with a
-/// bare 400 or 431 and closed. The future of a handler is dropped when its client goes away before the answer,
+/// Every answer carries `X-Request-Id`; after one to a request that is not HTTP (400) or whose head is too large (431)
+/// the connection is closed. The future of a handler is dropped when its client goes away before the answer,
 /// so work that must not be abandoned half-way belongs into a task or a queue.
 ///
 /// Dropping the returned future cuts all connections.
@@ -65,13 +69,14 @@ pub async fn serve(
     listener: TcpListener,
     router: Router,
     limits: Limits,
+    hosts: Hosts,
     shutdown: impl Future,
 ) -> Result<Drained, UnusableLimit> {
     limits.check()?;
     let mut shutdown = pin!(shutdown);
     let mut acceptor = Acceptor { listener, pause: None, complaint: Complaint::default() };
     // `with_state` turns every handler into a route once, which otherwise happens again for each request.
-    let mut connections = Connections::new(Floor::new(router.with_state(()), &limits));
+    let mut connections = Connections::new(Floor::new(router.with_state(()), &limits, hosts));
     let mut full = Complaint::default();
 
     loop {
@@ -83,7 +88,7 @@ pub async fn serve(
             biased;
             _ = &mut shutdown => break,
             Some(()) = connections.next_end() => {}
-            stream = acceptor.accept(), if has_room => connections.start(stream),
+            (stream, peer) = acceptor.accept(), if has_room => connections.start(stream, peer),
         }
     }
     drop(acceptor);
@@ -99,13 +104,13 @@ struct Acceptor {
 }
 
 impl Acceptor {
-    /// The next connection, however long it takes.
-    async fn accept(&mut self) -> TcpStream {
+    /// The next connection and its other end, however long it takes.
+    async fn accept(&mut self) -> (TcpStream, IpAddr) {
         loop {
             match self.listener.accept().await {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) => {
                     self.pause = None;
-                    return stream;
+                    return (stream, peer.ip());
                 }
                 Err(error) if concerns_one_client(&error) => {}
                 Err(error) => {
@@ -160,9 +165,9 @@ impl Connections {
         self.tasks.len()
     }
 
-    fn start(&mut self, stream: TcpStream) {
+    fn start(&mut self, stream: TcpStream, peer: IpAddr) {
         let (closer, closing) = oneshot::channel();
-        let task = self.tasks.spawn(connection::drive(stream, Arc::clone(&self.floor), closing));
+        let task = self.tasks.spawn(connection::drive(stream, Peer(peer), Arc::clone(&self.floor), closing));
         self.closers.insert(task.id(), closer);
     }
 

@@ -56,6 +56,10 @@ pub(super) const NAMES: &[&str] = &[
     "recorded_by",
 ];
 
+/// Those of them that people write and may leave out.
+pub(super) const OPTIONAL: [&str; 7] =
+    ["unit_code", "resource_scope", "occurred_at", "details", "is_correction", "corrects_event_id", "corrects_idempotency_key"];
+
 /// An event to record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Event {
@@ -101,9 +105,17 @@ impl Fields {
             account,
             external_id: self.external_id,
             resource: short(needed(self.resource_type, "resource_type")?, "resource_type", CODE_CHARS_MAX)?,
-            scope: self.resource_scope.map(|scope| short(scope, "resource_scope", SCOPE_CHARS_MAX)).transpose()?,
+            scope: self
+                .resource_scope
+                .filter(|scope| !scope.is_empty())
+                .map(|scope| short(scope, "resource_scope", SCOPE_CHARS_MAX))
+                .transpose()?,
             quantity: quantity(self.quantity)?,
-            unit: self.unit_code.map(|unit| short(unit, "unit_code", CODE_CHARS_MAX)).transpose()?,
+            unit: self
+                .unit_code
+                .filter(|unit| !unit.is_empty())
+                .map(|unit| short(unit, "unit_code", CODE_CHARS_MAX))
+                .transpose()?,
             occurred_at: instant(self.occurred_at, "occurred_at")?,
             details: self.details.map(|details| details.to_string()),
             is_correction: self.is_correction.unwrap_or(false),

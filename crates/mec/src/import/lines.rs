@@ -11,7 +11,7 @@ use csv::ByteRecord;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::event::{Event, Fields, NAMES};
+use super::event::{Event, Fields, NAMES, OPTIONAL};
 use super::is_standard;
 use crate::cli::failure::{Exit, Failure};
 
@@ -40,6 +40,12 @@ impl Format {
         match extension.as_deref() {
             Some("csv") => Ok(Self::Csv),
             Some("ndjson" | "jsonl" | "json") => Ok(Self::Ndjson),
+            _ if is_standard(path) => Err(Failure::new(Exit::BadInput, "stdin has no name that says what is in it")
+                .with_hint("add --format csv or --format ndjson")),
+            Some("gz" | "zst" | "xz" | "bz2" | "zip" | "xlsx") => {
+                Err(Failure::new(Exit::BadInput, format!("{} is no text file by its name", path.display()))
+                    .with_hint("unpack it first, as in: gunzip -c FILE | mec import - --format csv"))
+            }
             _ => Err(Failure::new(Exit::BadInput, format!("the name {} does not say what is in it", path.display()))
                 .with_hint("add --format csv or --format ndjson")),
         }
@@ -134,7 +140,8 @@ impl Reading {
             let file = File::open(path).map_err(|error| Failure::io(path.display(), &error))?;
             let metadata = file.metadata().map_err(|error| Failure::io(path.display(), &error))?;
             if metadata.is_dir() {
-                return Err(Failure::new(Exit::NoInput, format!("{} is a directory", path.display())));
+                return Err(Failure::new(Exit::NoInput, format!("{} is a directory", path.display()))
+                    .with_hint("name a file; several are imported one after the other"));
             }
             (Box::new(file), metadata.is_file().then_some(metadata.len()))
         };
@@ -143,6 +150,7 @@ impl Reading {
             total: bytes_read.clone(),
             of_line: Arc::new(AtomicU64::new(0)),
             limits_lines: format == Format::Csv,
+            is_looked_at: false,
         };
         Ok(Self { path: path.to_owned(), format, source, bytes_read, bytes_total })
     }
@@ -158,13 +166,24 @@ impl Reading {
         packer.ship();
         match read {
             Ok(()) | Err(Ended::Unwanted) => Ok(()),
+            Err(Ended::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                Err(Failure::new(Exit::BadInput, format!("{} {error}", path.display()))
+                    .with_hint("give it as UTF-8 text, as in: gunzip -c FILE | mec import - --format csv"))
+            }
             Err(Ended::Header(problem)) => Err(Failure::new(Exit::BadInput, format!("{}, line 1: {problem}", path.display()))
-                .with_hint(format!("the first line names the columns; there are: {}", NAMES.join(", ")))),
+                .with_hint(format!(
+                    "the first line names the columns, with commas between: idempotency_key, account_id or external_id, \
+                     resource_type, quantity, and if wanted {}",
+                    OPTIONAL.join(", ")
+                ))),
             Err(Ended::TooLong(line)) => Err(Failure::new(
                 Exit::BadInput,
                 format!("{}, line {line}: more than {LINE_BYTES_MAX} bytes; nothing behind it was read", path.display()),
             )
-            .with_hint("is a quote left open?")),
+            .with_hint(match format {
+                Format::Csv => "is a quote left open, or is it no CSV file?",
+                Format::Ndjson => "write one event a line, each ended by a line feed",
+            })),
             Err(Ended::Io(error)) => Err(Failure::io(path.display(), &error)),
         }
     }
@@ -223,10 +242,23 @@ fn read_ndjson(source: Counting, packer: &mut Packer<'_>) -> Result<(), Ended> {
             return Err(Ended::TooLong(line));
         }
         let content = text.trim_ascii();
+        let content = if line == 1 { content.strip_prefix("\u{feff}".as_bytes()).unwrap_or(content) } else { content };
         if content.is_empty() {
             continue;
         }
-        let event = serde_json::from_slice::<Fields>(content).map_err(|error| without_place(&error)).and_then(Fields::event);
+        let event = if content.starts_with(b"{") {
+            let unread = |error: serde_json::Error| {
+                let is_cut = error.is_eof();
+                if is_cut {
+                    "the JSON does not end in this line; each line is one event".to_owned()
+                } else {
+                    without_place(&error)
+                }
+            };
+            serde_json::from_slice::<Fields>(content).map_err(unread).and_then(Fields::event)
+        } else {
+            Err("not a JSON object; each line is one event".to_owned())
+        };
         text.truncate(text.trim_ascii_end().len());
         packer.add(line, read, event, Raw::Text(text))?;
     }
@@ -281,6 +313,11 @@ fn without_carriage_return(record: &mut ByteRecord) {
 
 /// The header's names, each known and none twice.
 fn columns(header: &ByteRecord) -> Result<Vec<&'static str>, String> {
+    if let (1, Some(only)) = (header.len(), header.get(0))
+        && let Some(separator) = [b';', b'\t', b'|'].into_iter().find(|separator| only.contains(separator))
+    {
+        return Err(format!("the columns are separated by {:?}", char::from(separator)));
+    }
     let mut columns = Vec::with_capacity(header.len());
     for name in header {
         let name = String::from_utf8_lossy(name);
@@ -339,6 +376,17 @@ fn of_record(columns: &[&str], record: &ByteRecord) -> Result<Fields, String> {
     Ok(fields)
 }
 
+/// How files begin that are no text in UTF-8.
+const FOREIGN: [(&[u8], &str); 7] = [
+    (b"\x1f\x8b", "is compressed (gzip)"),
+    (b"\x28\xb5\x2f\xfd", "is compressed (zstd)"),
+    (b"\xfd7zXZ\0", "is compressed (xz)"),
+    (b"BZh", "is compressed (bzip2)"),
+    (b"PK\x03\x04", "is a ZIP archive or a spreadsheet"),
+    (b"\xff\xfe", "is written in UTF-16"),
+    (b"\xfe\xff", "is written in UTF-16"),
+];
+
 /// Counts what is read, all of it for the progress, and since the last line for [`LINE_BYTES_MAX`].
 struct Counting {
     inner: Box<dyn Read + Send>,
@@ -346,11 +394,20 @@ struct Counting {
     of_line: Arc<AtomicU64>,
     /// Whether whoever reads resets `of_line` with every line.
     limits_lines: bool,
+    /// Whether its first bytes were found to be text.
+    is_looked_at: bool,
 }
 
 impl Read for Counting {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
+        if !self.is_looked_at && read > 0 {
+            self.is_looked_at = true;
+            let known = FOREIGN.iter().find(|(begin, _)| buffer[..read].starts_with(begin));
+            if let Some((_, what)) = known {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, *what));
+            }
+        }
         let count = u64::try_from(read).unwrap_or(u64::MAX);
         self.total.fetch_add(count, Ordering::Relaxed);
         if self.limits_lines && self.of_line.fetch_add(count, Ordering::Relaxed) > LINE_BYTES_MAX {

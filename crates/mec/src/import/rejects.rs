@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::lines::Rejected;
-use crate::cli::failure::{Exit, Failure};
+use crate::cli::failure::{Exit, Failure, printable};
 
 /// Lines told on stderr; nobody reads more there.
 const TOLD_MAX: u64 = 20;
@@ -21,10 +21,17 @@ pub(super) enum Rejects {
 }
 
 impl Rejects {
-    /// Makes the file at `path`, if one is named.
-    pub(super) fn open(path: Option<&Path>) -> Result<Self, Failure> {
+    /// Makes the file at `path`, if one is named; `source` is what is imported.
+    ///
+    /// # Errors
+    /// It cannot be made, or is the very file that is imported, which would be lost.
+    pub(super) fn open(path: Option<&Path>, source: &Path) -> Result<Self, Failure> {
         let Some(path) = path else { return Ok(Self::Stderr(0)) };
-        let file = File::create(path).map_err(|error| Failure::new(Exit::Io, format!("{}: {error}", path.display())))?;
+        if is_same_file(path, source) {
+            return Err(Failure::new(Exit::BadInput, format!("{} is the file that is imported", path.display()))
+                .with_hint("name another file for --rejects"));
+        }
+        let file = File::create(path).map_err(|error| Failure::cannot_write(path, &error))?;
         Ok(Self::File(path.to_owned(), BufWriter::new(file)))
     }
 
@@ -42,7 +49,7 @@ impl Rejects {
             }
             Self::Stderr(told) => {
                 if *told < TOLD_MAX {
-                    eprintln!("line {}: {} ({})", rejected.line, rejected.reason, rejected.code);
+                    eprintln!("line {}: {} ({})", rejected.line, printable(&rejected.reason), rejected.code);
                 }
                 *told += 1;
                 Ok(())
@@ -62,4 +69,10 @@ impl Rejects {
             }
         }
     }
+}
+
+/// Whether both are one file that is there.
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let canonical = |path: &Path| path.canonicalize().ok();
+    canonical(one).is_some_and(|one| canonical(other) == Some(one))
 }

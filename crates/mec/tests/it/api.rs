@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use mec::api::context::AppState;
+use mec::http::browsers::Hosts;
 use mec::http::limits::Limits;
 use mec::http::{listen, router};
 use mec_engine::{Caller, Clock, Mec, NewAccount, Now, Options, catalog_file};
@@ -32,6 +33,7 @@ pub(crate) struct Api {
     pub(crate) mec: Arc<Mec>,
     client: reqwest::Client,
     base: String,
+    store_url: String,
     hands: Arc<Hands>,
     serving: tokio::task::JoinHandle<()>,
     _directory: tempfile::TempDir,
@@ -83,6 +85,11 @@ impl Answer {
 
 impl Api {
     pub(crate) async fn start() -> Self {
+        Self::answering(Hosts::default()).await
+    }
+
+    /// One that answers to these names, and to the pages of these origins.
+    pub(crate) async fn answering(hosts: Hosts) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let hands = Arc::new(Hands(AtomicI64::new(START.parse::<Time>().expect("an instant").micros())));
         let file = catalog_file::parse(catalog_file::DEMO).expect("the demo's catalogue");
@@ -95,10 +102,10 @@ impl Api {
         let router = router::router(AppState::new(mec.clone()));
         let limits = Limits { body_bytes_max: BODY_BYTES_MAX, ..Limits::default() };
         let serving = tokio::spawn(async move {
-            listen::serve(listener, router, limits, std::future::pending::<()>()).await.expect("usable limits");
+            listen::serve(listener, router, limits, hosts, std::future::pending::<()>()).await.expect("usable limits");
         });
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-        Self { mec, client, base, hands, serving, _directory: directory }
+        Self { mec, client, base, store_url: url, hands, serving, _directory: directory }
     }
 
     pub(crate) fn caller() -> Caller {
@@ -122,6 +129,16 @@ impl Api {
         let account = self.account(external_id).await;
         self.mec.provision(Provision::new(account, plan), &Self::caller()).await.expect("a plan");
         account
+    }
+
+    /// `HOST:PORT`.
+    pub(crate) fn address(&self) -> &str {
+        self.base.trim_start_matches("http://")
+    }
+
+    /// Where its store is.
+    pub(crate) fn store_url(&self) -> &str {
+        &self.store_url
     }
 
     /// A request as it is.

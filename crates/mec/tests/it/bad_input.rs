@@ -29,9 +29,9 @@ async fn rows_of(api: &Api) -> Result<Vec<String>, MecError> {
 }
 
 /// One call: what is wrong with it, the function, its arguments, and the status and code it gets.
-struct Case(&'static str, &'static str, Value, u16, &'static str);
+pub(crate) struct Case(&'static str, &'static str, Value, u16, pub(crate) &'static str);
 
-fn calls(account: &str, event: &Value) -> Vec<Case> {
+pub(crate) fn calls(account: &str, event: &Value) -> Vec<Case> {
     let check = |more: Value| with(json!({"p_account_id": account, "p_resource_type": "benchmark_runs"}), more);
     let meter = |more: Value| {
         let event = json!({"p_idempotency_key": "new", "p_account_id": account, "p_resource_type": "gpu_hours", "p_quantity": 1});

@@ -68,7 +68,17 @@ impl Shell {
     pub(crate) fn command<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mec"));
         command.args(arguments).current_dir(self.directory.path()).stdin(Stdio::null());
-        for name in ["MEC_CONFIG", "MEC_STORE", "MEC_SERVER", "MEC_LISTEN", "MEC_LOG", "MEC_LOG_FORMAT"] {
+        for name in [
+            "MEC_DECISION_LOG",
+            "MEC_DECISION_TRACE",
+            "MEC_DECISIONS_KEPT_DAYS",
+            "MEC_CONFIG",
+            "MEC_STORE",
+            "MEC_SERVER",
+            "MEC_LISTEN",
+            "MEC_LOG",
+            "MEC_LOG_FORMAT",
+        ] {
             command.env_remove(name);
         }
         command
@@ -113,7 +123,10 @@ pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> T {
 #[test]
 fn help_lists_every_command_and_the_exit_codes() {
     let help = Shell::new().done("--help");
-    let commands = ["serve", "demo", "migrate", "catalog", "import", "export", "check", "meter", "verify", "config", "doctor"];
+    let commands = [
+        "serve", "demo", "migrate", "catalog", "import", "export", "check", "meter", "plan", "verify", "prune", "config",
+        "doctor",
+    ];
     for command in commands {
         assert!(help.lines().any(|line| line.trim_start().starts_with(command)), "{command} is missing in {help}");
     }
@@ -138,7 +151,12 @@ fn the_reference_in_the_docs_names_every_command_flag_and_exit_code() {
         "export",
         "check",
         "meter",
+        "plan list",
+        "plan show",
+        "plan migrate",
+        "plan simulate",
         "verify",
+        "prune",
         "config",
         "doctor",
     ];
@@ -292,7 +310,7 @@ fn commands_go_through_the_server_that_owns_the_store() {
     assert!(shell.done("meter acme benchmark_runs 2 --key run-1").starts_with("replayed "));
     assert_eq!(shell.run("check acme benchmark_runs --quantity 99").code, Some(1));
     assert_eq!(shell.done("catalog apply --demo"), "the catalogue is as the file says\n");
-    assert_eq!(shell.done("catalog export"), server.get("/admin/catalog").1);
+    assert_eq!(shell.done("catalog export"), server.get_as_operator("/admin/catalog").1);
     // These read the file beside it.
     assert!(shell.done("verify").starts_with("everything agrees: 1 events"));
     assert_eq!(shell.done("export").lines().count(), 1);
@@ -310,6 +328,21 @@ fn a_second_process_is_told_whose_the_store_is() {
         ran.failed(69, "mec.db is in use by another process", "stop it");
         assert!(ran.stderr.contains(&address), "{ran:?}");
     }
+}
+
+#[test]
+fn commands_without_a_server_wait_for_each_other() {
+    let (shell, _) = Shell::with_acme();
+    let children: Vec<_> = (0..6)
+        .map(|number| {
+            let key = format!("run-{number}");
+            shell.command(&["meter", "acme", "benchmark_runs", "1", "--key", &key]).stdout(Stdio::null()).spawn().unwrap()
+        })
+        .collect();
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+    assert_eq!(shell.run("check acme benchmark_runs -o json").json()["quantity_used"], json!(6));
 }
 
 #[test]
@@ -417,9 +450,7 @@ fn a_wrong_configuration_is_told_with_its_line() {
     shell.write("typo.toml", "store = \"sqlite:a.db\"\nlsten = \"127.0.0.1:1\"\n");
     shell.run("config --config typo.toml").failed(78, "typo.toml, line 2: unknown field `lsten`", "--example");
     shell.write("value.toml", "log_format = \"xml\"\n");
-    let ran = shell.run("config --config value.toml");
-    assert_eq!(ran.code, Some(78));
-    assert!(ran.stderr.contains("log_format is \"xml\" (value.toml); it is text or json"), "{ran:?}");
+    shell.run("config --config value.toml").failed(78, "log_format is \"xml\" (value.toml)", "text or json");
     assert_eq!(shell.run("config --config absent.toml").code, Some(66));
 }
 

@@ -4,19 +4,20 @@
 //! What a reader does by hand is done here too: the ids of earlier answers are put in, the port is
 //! the one in use, and the scenarios' `POST /path` lines are sent as requests.
 
-mod pattern;
-mod script;
+pub(crate) mod pattern;
+pub(crate) mod script;
+pub(crate) mod shell;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
 use self::pattern::Sequence;
 use self::script::{Action, Step};
+use self::shell::{Shell, documents};
 use crate::server::Server;
 
 const OUR_GUIDE: &str = "../../docs/guide.md";
@@ -101,7 +102,7 @@ fn walk(guide: &Path, between: Between, upgraded: &Upgraded) {
         server: Server::demo(&directory.path().join("data")),
         account: None,
         lease: None,
-        home: directory.path().to_owned(),
+        shell: Shell::new(directory.path()),
     };
     let mut failures = Vec::new();
     for (index, step) in steps.iter().enumerate() {
@@ -149,8 +150,7 @@ struct Reader {
     server: Server,
     account: Option<String>,
     lease: Option<String>,
-    /// For curl's settings.
-    home: PathBuf,
+    shell: Shell,
 }
 
 impl Reader {
@@ -160,8 +160,8 @@ impl Reader {
             Some(shown) => (shown.text.as_str(), shown.pattern.clone()),
             None => unshown(&command)?,
         };
-        let printed = self.run(&command)?;
-        let verdict = parse(&printed).and_then(|answer| {
+        let printed = self.shell.run(&command)?;
+        let verdict = documents(&printed).and_then(|answer| {
             self.learn(&command, &answer);
             pattern.check(&answer).map_err(|why| why.to_string())
         });
@@ -191,6 +191,9 @@ impl Reader {
                 let command = put_in(command, "LEASE_ID_FROM_9a", self.lease.as_deref())?;
                 put_in(&command, "ACCOUNT_ID", self.account.as_deref())?
             }
+            Action::Define(text) | Action::Keep { command: text, .. } => {
+                return Err(format!("a guide says everything where it is used:\n{text}"));
+            }
             Action::Request { method, path, body } => {
                 let account = self.account.as_deref();
                 let path = put_in(path, "eq.xxx", account.map(|id| format!("eq.{id}")).as_deref())?;
@@ -219,26 +222,6 @@ impl Reader {
             }
         }
         Ok(arguments.to_string())
-    }
-
-    /// The command's output, or why it failed.
-    fn run(&self, command: &str) -> Result<String, String> {
-        // Without the settings and proxies of whoever runs the test, and without waiting for ever.
-        let settings = self.home.join(".curlrc");
-        fs::write(settings, "max-time = 60\n").map_err(|why| why.to_string())?;
-        let output = Command::new("sh")
-            .args(["-c", command])
-            .env("CURL_HOME", &self.home)
-            .env("NO_PROXY", "*")
-            .stdin(Stdio::null())
-            .output()
-            .map_err(|why| format!("sh: {why}"))?;
-        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-        if output.status.success() {
-            return Ok(printed);
-        }
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        Err(format!("command:\n{command}\nended with {}:\n{printed}{complaint}", output.status))
     }
 
     /// Notes the ids that the guide asks its reader to note.
@@ -277,21 +260,15 @@ fn unshown(command: &str) -> Result<(&'static str, Sequence), String> {
     Err(format!("the guide shows no answer to\n{command}"))
 }
 
-fn parse(printed: &str) -> Result<Vec<Value>, String> {
-    let documents = serde_json::Deserializer::from_str(printed).into_iter();
-    let documents: Result<_, _> = documents.collect();
-    documents.map_err(|why| format!("that is not JSON: {why}"))
-}
-
 #[test]
 fn a_command_without_a_shown_answer_is_judged_by_its_endpoint() {
     let command = "curl -s -X POST http://localhost:8000/api/rpc/meter_consumption -d '{}'";
     let (_, pattern) = unshown(command).unwrap();
     let event = r#""0193a5c2-7b1e-7c3d-8e4f-0123456789ab""#;
-    assert_eq!(pattern.check(&parse(event).unwrap()), Ok(()));
+    assert_eq!(pattern.check(&documents(event).unwrap()), Ok(()));
     let error = r#"{"code": "MEC_ACCOUNT_NOT_FOUND", "message": "no such account"}"#;
     for answer in [error, "", "null", "5"] {
-        let answer = parse(answer).unwrap();
+        let answer = documents(answer).unwrap();
         assert!(pattern.check(&answer).is_err(), "{answer:?}");
     }
     assert!(unshown("curl -s http://localhost:8000/api/plans").is_err());

@@ -14,6 +14,7 @@ use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::State;
 use axum::routing::{get, post};
+use mec::http::browsers::Hosts;
 use mec::http::errors::with_fallbacks;
 use mec::http::limits::{Limits, UnusableLimit};
 use mec::http::listen::{Drained, serve};
@@ -324,7 +325,7 @@ async fn unknown_paths_and_methods_are_answered_in_our_shape() {
 async fn limits_that_allow_nothing_are_refused_at_start() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let limits = Limits { connections_max: 0, ..patient() };
-    let result = serve(listener, Router::new(), limits, std::future::pending::<()>()).await;
+    let result = serve(listener, Router::new(), limits, Hosts::default(), std::future::pending::<()>()).await;
     assert_eq!(result, Err(UnusableLimit { name: "connections_max" }));
 }
 
@@ -464,7 +465,7 @@ impl Server {
         let address = listener.local_addr().expect("an address");
         let gate = Gate::new();
         let (shutdown, begins) = oneshot::channel();
-        let serving = tokio::spawn(serve(listener, router(Arc::clone(&gate)), limits, begins));
+        let serving = tokio::spawn(serve(listener, router(Arc::clone(&gate)), limits, Hosts::default(), begins));
         Self { address, gate, shutdown, serving }
     }
 

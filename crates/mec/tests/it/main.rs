@@ -4,11 +4,20 @@
 
 mod api;
 mod bad_input;
+mod by_name;
 mod cli;
+mod concepts;
+mod cors;
+mod decision_log;
 mod demo;
+mod doors;
+mod fuzz;
 mod guide;
 mod import;
 mod listen;
+mod plan;
+mod postgrest;
+mod prune;
 mod races;
 mod rpc;
 mod server;

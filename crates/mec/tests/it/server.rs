@@ -81,6 +81,11 @@ impl Server {
         request(&self.address(), "GET", path, "").unwrap()
     }
 
+    /// The same with the header that an operator's programs send.
+    pub(crate) fn get_as_operator(&self, path: &str) -> (u16, String) {
+        request_with(&self.address(), "GET", path, "X-Mec-Admin: 1\r\n", "").unwrap()
+    }
+
     /// One POST of JSON on a connection of its own: status and the JSON of the body.
     pub(crate) fn post(&self, path: &str, body: &serde_json::Value) -> (u16, serde_json::Value) {
         let (status, body) = request(&self.address(), "POST", path, &body.to_string()).unwrap();
@@ -90,13 +95,18 @@ impl Server {
 
 /// One request on a connection of its own: status and body, or why there is no whole answer.
 pub(crate) fn request(address: &str, method: &str, path: &str, body: &str) -> io::Result<(u16, String)> {
+    request_with(address, method, path, "", body)
+}
+
+/// The same with further header lines, each with its line end.
+pub(crate) fn request_with(address: &str, method: &str, path: &str, headers: &str, body: &str) -> io::Result<(u16, String)> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(ANSWERS_WITHIN))?;
     // HTTP/1.0, so that the end of the body is the end of the stream.
     write!(
         stream,
         "{method} {path} HTTP/1.0\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
-         Content-Length: {}\r\n\r\n{body}",
+         {headers}Content-Length: {}\r\n\r\n{body}",
         body.len()
     )?;
     let mut answer = String::new();

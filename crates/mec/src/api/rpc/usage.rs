@@ -19,7 +19,7 @@ pub(super) async fn get_usage(mec: &Mec, caller: &Caller, mut arguments: Argumen
     let question = UsageQuestion {
         account: arguments.account(mec).await?,
         resource: arguments.required_code("resource_type")?,
-        scope: arguments.code("resource_scope"),
+        scope: arguments.scope(),
         from: arguments.time("from"),
         to: arguments.time("to"),
         group_by,

@@ -1,7 +1,7 @@
 //! What every answer of a table has in common.
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderName};
+use axum::http::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderName, WARNING};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use mec_query::Done;
@@ -36,6 +36,14 @@ impl Asked<'_> {
         insert(headers, CONTENT_RANGE, &answer.content_range);
         if let Some(applied) = self.preferences.applied(answer.done) {
             insert(headers, PREFERENCE_APPLIED, &applied);
+        }
+        if let Some((name, alias)) = self.scope.misnamed() {
+            let plain = |name: &str| name.replace(['"', '\\'], "");
+            let (name, alias) = (plain(name), plain(alias));
+            let warning = format!(
+                "299 PostgREST \"An embedded resource that has an alias was named by its relation, which will stop working; write `{alias}` instead of `{name}`\""
+            );
+            insert(headers, WARNING, &warning);
         }
         if self.names_schema {
             headers.insert(CONTENT_PROFILE, HeaderValue::from_static("public"));

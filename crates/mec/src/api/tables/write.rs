@@ -53,7 +53,7 @@ impl Asked<'_> {
         let mut response = self.respond(Answer { status, content_range, body, done });
         if let [key] = touched.keys.as_slice()
             && touched.inserted == 1
-            && self.preferences.returning != Some(Return::Representation)
+            && (is_guides || self.preferences.returning == Some(Return::HeadersOnly))
         {
             answer::insert(response.headers_mut(), LOCATION, &location(self.uri.path(), &self.table, key));
         }

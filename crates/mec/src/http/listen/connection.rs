@@ -26,11 +26,14 @@ use tokio::sync::oneshot;
 use tokio::time::sleep_until;
 use tower_service::Service;
 
+use super::super::browsers::{self, Hosts};
 use super::super::errors::ApiError;
 use super::super::limits::Limits;
+use super::super::operator::Peer;
 use super::super::request_id::{RequestId, X_REQUEST_ID};
 use super::body::{AnswerBody, RequestBody};
 use super::pulse::{BodyFault, Overdue, Patience, Pulse};
+use super::unread;
 
 /// What all connections of a listener share.
 pub(super) struct Floor {
@@ -38,15 +41,16 @@ pub(super) struct Floor {
     http: http1::Builder,
     patience: Patience,
     pub(super) body_bytes_max: u64,
+    hosts: Hosts,
 }
 
 impl Floor {
-    pub(super) fn new(router: Router, limits: &Limits) -> Self {
+    pub(super) fn new(router: Router, limits: &Limits, hosts: Hosts) -> Self {
         let mut http = http1::Builder::new();
         // Our own clock does this: hyper's would set and drop a timer for each request. `pipeline_flush` stays
         // off: an answer would then wait for the rest of a half-sent next request.
         http.header_read_timeout(None).max_header_size(limits.head_bytes_max);
-        Self { router, http, patience: Patience::of(limits), body_bytes_max: limits.body_bytes_max }
+        Self { router, http, patience: Patience::of(limits), body_bytes_max: limits.body_bytes_max, hosts }
     }
 }
 
@@ -54,17 +58,18 @@ impl Floor {
 pub(super) struct Session {
     pub(super) floor: Arc<Floor>,
     pub(super) pulse: Pulse,
+    peer: Peer,
 }
 
 /// Serves one connection until either side ends it, or `closing` says that the server shuts down.
-pub(super) async fn drive(stream: TcpStream, floor: Arc<Floor>, mut closing: oneshot::Receiver<Infallible>) {
+pub(super) async fn drive(stream: TcpStream, peer: Peer, floor: Arc<Floor>, mut closing: oneshot::Receiver<Infallible>) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "connection was gone before it was served");
         return;
     }
-    let session = Arc::new(Session { floor, pulse: Pulse::new() });
+    let session = Arc::new(Session { floor, pulse: Pulse::new(), peer });
     let (pulse, patience) = (&session.pulse, &session.floor.patience);
-    let wire = Wire { stream, session: Arc::clone(&session), is_shut: false };
+    let wire = Wire { stream, session: Arc::clone(&session), is_shut: false, instead: None };
     let service = service_fn(|request| answer(request, Arc::clone(&session)));
     let mut http = pin!(session.floor.http.serve_connection(TokioIo::new(wire), service));
 
@@ -115,11 +120,19 @@ async fn answer(mut request: Request<Incoming>, session: Arc<Session>) -> Result
     pulse.request_began();
     let id = RequestId::settle(request.headers_mut());
 
+    let origins = &session.floor.hosts.origins;
+    let allowed_origin = origins.of(request.headers()).cloned();
     let announced = request.body().size_hint().lower();
     let mut response = if announced > session.floor.body_bytes_max {
         pulse.leave_body_unread();
         ApiError::body_too_large(session.floor.body_bytes_max).into_response()
+    } else if let Err(refused) = browsers::check(&session.floor.hosts, request.method(), request.headers()) {
+        drop(RequestBody::new(request.into_body(), Arc::clone(&session)));
+        refused.into_response()
+    } else if let Some(answer) = origins.preflight(request.method(), request.headers()) {
+        answer
     } else {
+        request.extensions_mut().insert(session.peer);
         let request = request.map(|incoming| {
             if incoming.is_end_stream() { Body::empty() } else { Body::new(RequestBody::new(incoming, Arc::clone(&session))) }
         });
@@ -139,6 +152,9 @@ async fn answer(mut request: Request<Incoming>, session: Arc<Session>) -> Result
     }
     let headers = response.headers_mut();
     headers.insert(X_REQUEST_ID, id.into_header());
+    if let Some(origin) = &allowed_origin {
+        origins.allow(origin, headers);
+    }
     if pulse.body_is_unread() {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
@@ -172,9 +188,37 @@ struct Wire {
     stream: TcpStream,
     session: Arc<Session>,
     is_shut: bool,
+    /// What goes out instead of an answer of hyper's own, and how much of it has gone.
+    instead: Option<(Vec<u8>, usize)>,
 }
 
 impl Wire {
+    /// Writes what stands in for `bytes`, if something does; all of `bytes` counts as written when all of it has gone.
+    fn poll_instead(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Option<io::Result<usize>>> {
+        if self.instead.is_none() {
+            let Some(text) = unread::instead_of(bytes) else { return Poll::Ready(None) };
+            // The client may still be sending, and should read this nevertheless.
+            self.session.pulse.leave_body_unread();
+            self.instead = Some((text, 0));
+        }
+        while let Some((text, gone)) = &mut self.instead {
+            let result = Pin::new(&mut self.stream).poll_write(cx, &text[*gone..]);
+            match &result {
+                Poll::Ready(Ok(count @ 1..)) => *gone += count,
+                Poll::Ready(Ok(_)) => return Poll::Ready(Some(Err(io::ErrorKind::WriteZero.into()))),
+                _ => {}
+            }
+            if *gone == text.len() {
+                self.instead = None;
+            }
+            self.wrote(&result);
+            if let Err(error) = ready!(result) {
+                return Poll::Ready(Some(Err(error)));
+            }
+        }
+        Poll::Ready(Some(Ok(bytes.len())))
+    }
+
     fn wrote(&self, result: &Poll<io::Result<usize>>) {
         match result {
             Poll::Pending => self.session.pulse.write_blocked(),
@@ -193,6 +237,9 @@ impl AsyncRead for Wire {
 
 impl AsyncWrite for Wire {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if let Some(written) = ready!(self.poll_instead(cx, bytes)) {
+            return Poll::Ready(written);
+        }
         let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.wrote(&result);
         result
@@ -203,6 +250,11 @@ impl AsyncWrite for Wire {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if let [only] = slices
+            && let Some(written) = ready!(self.poll_instead(cx, only))
+        {
+            return Poll::Ready(written);
+        }
         let result = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
         self.wrote(&result);
         result

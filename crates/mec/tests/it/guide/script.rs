@@ -2,6 +2,9 @@
 //!
 //! It refuses what it does not understand, with the line, so that a command can never be left out
 //! by accident. It runs nothing and knows no ids: `ACCOUNT_ID` and `"..."` stay as written.
+//!
+//! A command is `curl`, or a shell function that the page defined before: `rpc() { … }`. `NAME=$(…)` keeps what a
+//! command printed for those after it.
 
 use std::iter::Peekable;
 use std::slice;
@@ -11,6 +14,8 @@ use super::pattern::Sequence;
 const COMMAND: &str = "**Command:**";
 const RESPONSE: &str = "**Expected Response:**";
 const EXPECTED_COMMENT: &str = "# Expected:";
+/// An answer of several lines goes on like this.
+const EXPECTED_MORE: &str = "#  ";
 /// They start and stop the service, which is the test's own business.
 const SKIPPED: [&str; 3] = ["cd", "docker", "cargo"];
 const METHODS: [&str; 3] = ["GET", "POST", "PATCH"];
@@ -31,6 +36,10 @@ pub(crate) struct Step {
 pub(crate) enum Action {
     /// For `sh`, as written.
     Shell(String),
+    /// A shell function, as written.
+    Define(String),
+    /// A variable, and the command that gives its value.
+    Keep { name: String, command: String },
     /// `POST /path` with a JSON body below, in the scenarios.
     Request { method: String, path: String, body: String },
 }
@@ -47,6 +56,7 @@ pub(crate) fn read(markdown: &str) -> Result<Vec<Step>, String> {
     let mut steps: Vec<Step> = Vec::new();
     let mut section = String::new();
     let mut announced = Announced::Nothing;
+    let mut defined = Vec::new();
     let lines: Vec<&str> = markdown.lines().collect();
     let mut at = 0;
     while at < lines.len() {
@@ -71,7 +81,7 @@ pub(crate) fn read(markdown: &str) -> Result<Vec<Step>, String> {
         let block = &lines[at..at + length];
         match (std::mem::take(&mut announced), language) {
             (Announced::Command | Announced::Nothing, "bash") => {
-                steps.extend(commands(block, number + 1, &section)?);
+                steps.extend(commands(block, number + 1, &section, &mut defined)?);
             }
             (Announced::Response, "json") => {
                 let step = steps.last_mut();
@@ -122,7 +132,7 @@ impl Step {
 type Lines<'a> = Peekable<slice::Iter<'a, &'a str>>;
 
 /// The commands of one `bash` block. `# Expected: …` shows the answer to the command above it.
-fn commands(block: &[&str], first: usize, section: &str) -> Result<Vec<Step>, String> {
+fn commands(block: &[&str], first: usize, section: &str, defined: &mut Vec<String>) -> Result<Vec<Step>, String> {
     let mut steps: Vec<Step> = Vec::new();
     let mut lines: Lines<'_> = block.iter().peekable();
     loop {
@@ -134,15 +144,25 @@ fn commands(block: &[&str], first: usize, section: &str) -> Result<Vec<Step>, St
         if let Some(shown) = line.strip_prefix(EXPECTED_COMMENT) {
             let step = steps.last_mut();
             let step = step.ok_or(format!("line {number}: an answer to no command"))?;
-            step.show(shown, number)?;
+            let mut shown = shown.to_owned();
+            while let Some(more) = lines.next_if(|line| line.starts_with(EXPECTED_MORE)) {
+                shown.push('\n');
+                shown.push_str(more.trim_start_matches('#'));
+            }
+            step.show(&shown, number)?;
             continue;
         }
         let word = line.split(' ').next().unwrap_or_default();
         if line.is_empty() || word.starts_with('#') || SKIPPED.contains(&word) {
             continue;
         }
-        let action = if word == "curl" {
-            shell(line, &mut lines)
+        let action = if let Some(name) = word.strip_suffix("()") {
+            defined.push(name.to_owned());
+            whole(line, &mut lines).map(Action::Define)
+        } else if let Some((name, _)) = line.split_once("=$(").filter(|(name, _)| is_name(name)) {
+            whole(line, &mut lines).map(|command| Action::Keep { name: name.to_owned(), command })
+        } else if word == "curl" || defined.iter().any(|name| name == word) {
+            whole(line, &mut lines).map(Action::Shell)
         } else if METHODS.contains(&word) {
             request(line, &mut lines)
         } else {
@@ -158,14 +178,18 @@ fn commands(block: &[&str], first: usize, section: &str) -> Result<Vec<Step>, St
 }
 
 /// A command goes on while a quote is open or the line ends in a backslash.
-fn shell(line: &str, rest: &mut Lines<'_>) -> Result<Action, String> {
+fn whole(line: &str, rest: &mut Lines<'_>) -> Result<String, String> {
     let mut command = line.to_owned();
     while goes_on(&command) {
         let line = rest.next().ok_or("the command does not end")?;
         command.push('\n');
         command.push_str(line);
     }
-    Ok(Action::Shell(command))
+    Ok(command)
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')
 }
 
 fn goes_on(command: &str) -> bool {
@@ -281,10 +305,24 @@ mod tests {
     }
 
     #[test]
+    fn a_page_may_define_functions_and_keep_answers() {
+        let page = "```bash\nrpc() { curl \"$1\"; }\nID=$(rpc \\\n  x)\nrpc \"$ID\"\n\
+            # Expected: 1\n#           2\n# a remark\n```\n";
+        let steps = read(page).unwrap();
+        let actions: Vec<&Action> = steps.iter().map(|step| &step.action).collect();
+        let define = Action::Define("rpc() { curl \"$1\"; }".to_owned());
+        let keep = Action::Keep { name: "ID".to_owned(), command: "ID=$(rpc \\\n  x)".to_owned() };
+        assert_eq!(actions, [&define, &keep, &Action::Shell("rpc \"$ID\"".to_owned())]);
+        assert_eq!(steps[2].shown, shown("1\n           2"));
+    }
+
+    #[test]
     fn what_is_not_understood_is_refused_with_its_line() {
         let rows = [
             ("```bash\ncurl x\n", "line 1:"),
             ("```bash\nrm -r x\n```", "line 2:"),
+            ("```bash\nrpc x\n```", "line 2:"),
+            ("```bash\nid=$(curl x)\n```", "line 2:"),
             ("```bash\ncurl 'x\n```", "line 2:"),
             ("```bash\nPOST /x\n```", "line 2:"),
             ("```bash\nPOST x\n{}\n```", "line 2:"),
