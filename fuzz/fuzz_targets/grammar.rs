@@ -145,16 +145,11 @@ impl Request<'_> {
         let scope = Scope::relate(&CATALOGUE, table, &query)?;
         let preferences = self.preferences();
         let is_column = |column: usize| assert!(column < table.columns.len());
-        for insert in [Insert::resolve(&sent, &query, &preferences, NOW), Insert::resolve_put(&sent, &query, &preferences, NOW)] {
-            if let Ok(insert) = insert {
-                insert
-                    .columns
-                    .iter()
-                    .chain(insert.on_conflict.iter().flat_map(|conflict| &conflict.columns))
-                    .copied()
-                    .for_each(is_column);
-                assert!(insert.rows.iter().all(|row| row.len() == insert.columns.len()));
-            }
+        let inserts = [Insert::resolve(&sent, &query, &preferences, NOW), Insert::resolve_put(&sent, &query, &preferences, NOW)];
+        for insert in inserts.into_iter().flatten() {
+            let conflicts = insert.on_conflict.iter().flat_map(|conflict| &conflict.columns);
+            insert.columns.iter().chain(conflicts).copied().for_each(is_column);
+            assert!(insert.rows.iter().all(|row| row.len() == insert.columns.len()));
         }
         if let Ok(Some(update)) = Update::resolve(&sent, &scope, &preferences, NOW) {
             update.set.iter().map(|(column, _)| *column).for_each(is_column);

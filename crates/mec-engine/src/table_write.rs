@@ -19,9 +19,9 @@ impl Lane {
             let outcome = match self.try_table_write(&mut write).await {
                 Ok((written, batch, catalogue)) => self.commit_table_write(written, batch, catalogue, run).await,
                 Err(error) => {
-                self.writer.abort().await;
-                Some(Err(error))
-            }
+                    self.writer.abort().await;
+                    Some(Err(error))
+                }
             };
             if let Some(outcome) = outcome {
                 drop(write.caller.send(outcome));

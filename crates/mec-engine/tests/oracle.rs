@@ -1,11 +1,13 @@
 //! The random commands that judge the kernel, sent through an installation on a real store that is closed and opened
 //! again on the way, so that everything is read back from rows: no answer may differ from the oracle's, and in the
-//! end every stored sum is what the ledger says.
+//! end every stored sum is what the ledger says. The same commands on both databases.
 //!
 //! `MEC_ORACLE_STORED` sets how many commands, `MEC_ORACLE_SEED` runs one sequence alone.
 
 #[path = "oracle/driver.rs"]
 mod driver;
+#[path = "place/mod.rs"]
+mod place;
 #[path = "../../mec-kernel/tests/oracle/translate.rs"]
 #[allow(dead_code, reason = "the kernel's test compares counters too")]
 mod translate;
@@ -15,6 +17,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use mec_oracle::{Generator, Oracle, Step, shrink};
 
 use crate::driver::Driver;
+use crate::place::{Database, Place};
+
+/// Makes a place for a new store.
+type Places = fn() -> Box<dyn Place>;
 
 /// Commands of a sequence.
 const STEPS: u64 = 300;
@@ -26,9 +32,9 @@ const THREADS: u64 = 6;
 const REOPENED_EVERY: u64 = 60;
 
 /// A sequence of the seed, to its end or to the first difference.
-async fn run(seed: u64) -> Result<(), (Vec<Step>, String)> {
+async fn run(places: Places, seed: u64) -> Result<(), (Vec<Step>, String)> {
     let (mut generator, mut oracle) = (Generator::new(seed), Oracle::new());
-    let mut driver = Driver::open().await;
+    let mut driver = Driver::open(places()).await;
     let mut steps = Vec::new();
     for place in 0..STEPS {
         let step = generator.next(&oracle);
@@ -52,8 +58,8 @@ async fn compare(step: &Step, place: u64, oracle: &mut Oracle, mut driver: Drive
 }
 
 /// What differs in these steps, where anything does.
-async fn replay(steps: &[Step]) -> Option<String> {
-    let (mut oracle, mut driver) = (Oracle::new(), Driver::open().await);
+async fn replay(places: Places, steps: &[Step]) -> Option<String> {
+    let (mut oracle, mut driver) = (Oracle::new(), Driver::open(places()).await);
     for (place, step) in (0..).zip(steps) {
         match compare(step, place, &mut oracle, driver).await {
             Ok(same) => driver = same,
@@ -68,9 +74,9 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// The shortest sequence that differs, as text.
-fn report(seed: u64, steps: &[Step], difference: &str) -> String {
-    let short = shrink(steps, |steps| wait(replay(steps)).is_some());
-    let difference = wait(replay(&short)).unwrap_or_else(|| difference.to_owned());
+fn report(places: Places, seed: u64, steps: &[Step], difference: &str) -> String {
+    let short = shrink(steps, |steps| wait(replay(places, steps)).is_some());
+    let difference = wait(replay(places, &short)).unwrap_or_else(|| difference.to_owned());
     let steps: Vec<String> = short.iter().map(ToString::to_string).collect();
     format!("seed {seed} differs:\n{}\n=> {difference}\n", steps.join("\n"))
 }
@@ -79,11 +85,24 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect("a number"))
 }
 
-#[test]
-fn commands_on_a_store_are_answered_as_the_oracle_answers() {
+mod on_sqlite {
+    #[test]
+    fn commands_on_a_store_are_answered_as_the_oracle_answers() {
+        super::commands_are_answered_as_the_oracle_answers(|| Box::new(tempfile::tempdir().expect("a directory")));
+    }
+}
+
+mod on_postgres {
+    #[test]
+    fn commands_on_a_store_are_answered_as_the_oracle_answers() {
+        super::commands_are_answered_as_the_oracle_answers(|| Box::new(super::Database::new()));
+    }
+}
+
+fn commands_are_answered_as_the_oracle_answers(places: Places) {
     if let Some(seed) = number("MEC_ORACLE_SEED") {
-        if let Err((steps, difference)) = wait(run(seed)) {
-            panic!("{}", report(seed, &steps, &difference));
+        if let Err((steps, difference)) = wait(run(places, seed)) {
+            panic!("{}", report(places, seed, &steps, &difference));
         }
         return;
     }
@@ -96,9 +115,9 @@ fn commands_on_a_store_are_answered_as_the_oracle_answers() {
             if seed >= sequences || failed.load(Ordering::Relaxed) > 1 {
                 return reports;
             }
-            if let Err((steps, difference)) = wait(run(seed)) {
+            if let Err((steps, difference)) = wait(run(places, seed)) {
                 failed.fetch_add(1, Ordering::Relaxed);
-                reports.push(report(seed, &steps, &difference));
+                reports.push(report(places, seed, &steps, &difference));
             }
         }
     };

@@ -4,9 +4,24 @@ mod installation;
 
 use std::sync::Arc;
 
+use installation::place::Database;
 use installation::*;
 use mec_engine::{Mec, MecError, NewAccount, Options};
 use mec_kernel::*;
+
+installation::place::on_both!(
+    of_5000_attempts_at_a_limit_of_1000_exactly_1000_are_recorded,
+    of_5000_attempts_at_1000_seats_exactly_1000_are_taken,
+    the_same_key_from_20_callers_at_once_is_one_event,
+    a_refused_command_records_nothing_and_spoils_no_other,
+    of_20_accounts_that_want_one_external_id_one_gets_it,
+    a_batch_of_events_has_one_outcome_each_in_their_order,
+    what_was_answered_is_there_for_the_next_process,
+    what_is_closed_has_answered_everything_that_waited,
+    a_changed_catalogue_counts_for_the_next_command,
+    the_same_session_from_20_callers_at_once_takes_one_seat,
+    a_limit_that_comes_within_a_batch_counts_what_the_batch_recorded_before,
+);
 
 /// 64 tasks that together make `attempts` calls; how many were let through.
 async fn race<F>(attempts: usize, call: impl Fn(usize) -> F + Send + Sync + 'static) -> usize
@@ -28,10 +43,8 @@ where
     tasks.join_all().await.into_iter().sum()
 }
 
-#[tokio::test]
-async fn of_5000_attempts_at_a_limit_of_1000_exactly_1000_are_recorded() {
-    let dir = tempfile::tempdir().unwrap();
-    let mec = open(&dir).await;
+async fn of_5000_attempts_at_a_limit_of_1000_exactly_1000_are_recorded(place: impl Place) {
+    let mec = open(&place).await;
     let account = account(&mec, "benchmark_runs", 1_000).await;
     let callers = mec.clone();
     let passed = race(5_000, move |attempt| {
@@ -45,10 +58,8 @@ async fn of_5000_attempts_at_a_limit_of_1000_exactly_1000_are_recorded() {
     assert_eq!(used_of(&refused.standing), "1000");
 }
 
-#[tokio::test]
-async fn of_5000_attempts_at_1000_seats_exactly_1000_are_taken() {
-    let dir = tempfile::tempdir().unwrap();
-    let mec = open(&dir).await;
+async fn of_5000_attempts_at_1000_seats_exactly_1000_are_taken(place: impl Place) {
+    let mec = open(&place).await;
     let account = account(&mec, "concurrent_users", 1_000).await;
     let passed = race(5_000, move |_| {
         let mec = mec.clone();
@@ -58,10 +69,8 @@ async fn of_5000_attempts_at_1000_seats_exactly_1000_are_taken() {
     assert_eq!(passed, 1_000);
 }
 
-#[tokio::test]
-async fn the_same_key_from_20_callers_at_once_is_one_event() {
-    let dir = tempfile::tempdir().unwrap();
-    let mec = open(&dir).await;
+async fn the_same_key_from_20_callers_at_once_is_one_event(place: impl Place) {
+    let mec = open(&place).await;
     let account = account(&mec, "benchmark_runs", 10).await;
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..20 {
@@ -76,10 +85,8 @@ async fn the_same_key_from_20_callers_at_once_is_one_event() {
     assert_eq!(used_of(&next.standing), "2");
 }
 
-#[tokio::test]
-async fn a_refused_command_records_nothing_and_spoils_no_other() {
-    let dir = tempfile::tempdir().unwrap();
-    let mec = open(&dir).await;
+async fn a_refused_command_records_nothing_and_spoils_no_other(place: impl Place) {
+    let mec = open(&place).await;
     let account = account(&mec, "benchmark_runs", 10).await;
     for unknown in [AccountId(account.0 ^ (1 << 100)), AccountId(account.0 << 32), AccountId(u128::MAX)] {
         let refused = consume_one(&mec, unknown, "a").await.unwrap_err();
@@ -89,10 +96,8 @@ async fn a_refused_command_records_nothing_and_spoils_no_other() {
     assert_eq!(used_of(&passed.standing), "1");
 }
 
-#[tokio::test]
-async fn of_20_accounts_that_want_one_external_id_one_gets_it() {
-    let dir = tempfile::tempdir().unwrap();
-    let mec = open(&dir).await;
+async fn of_20_accounts_that_want_one_external_id_one_gets_it(place: impl Place) {
+    let mec = open(&place).await;
     let mut tasks = tokio::task::JoinSet::new();
     for place in 0..40 {
         let mec = mec.clone();
@@ -110,10 +115,8 @@ async fn of_20_accounts_that_want_one_external_id_one_gets_it() {
     assert_eq!(mec.account_of("cus_2").await.unwrap_err().to_string(), "MEC_ACCOUNT_NOT_FOUND");
 }
 
-#[tokio::test]
-async fn a_batch_of_events_has_one_outcome_each_in_their_order() {
-    let dir = tempfile::tempdir().unwrap();
-    let mec = open(&dir).await;
+async fn a_batch_of_events_has_one_outcome_each_in_their_order(place: impl Place) {
+    let mec = open(&place).await;
     let accounts = [account(&mec, "benchmark_runs", 10).await, account(&mec, "benchmark_runs", 10).await];
     let event = |place: usize, quantity| {
         let event = event_of(accounts[place % 2], "benchmark_runs", &format!("{}", place % 900));
@@ -135,30 +138,29 @@ async fn a_batch_of_events_has_one_outcome_each_in_their_order() {
     assert_eq!(used_of(&standing), "449");
 }
 
-#[tokio::test]
-async fn what_was_answered_is_there_for_the_next_process() {
-    let dir = tempfile::tempdir().unwrap();
-    let mec = open(&dir).await;
+async fn what_was_answered_is_there_for_the_next_process(place: impl Place) {
+    let mec = open(&place).await;
     let account = account(&mec, "benchmark_runs", 10).await;
     let first = consume_one(&mec, account, "a").await.unwrap();
     mec.check(Check::of(account, "benchmark_runs", None), &caller()).await.unwrap();
-    let second = Mec::open(&url(&dir), Options::default()).await.unwrap_err();
-    assert!(second.to_string().contains("is in use by another process"), "{second}");
+    let second = Mec::open(&url(&place), Options::default()).await;
+    match second {
+        Ok(_) => assert!(place.is_shared()),
+        Err(refused) => assert!(refused.to_string().contains("is in use by another process"), "{refused}"),
+    }
     mec.close().await.unwrap();
     assert!(matches!(consume_one(&mec, account, "b").await, Err(MecError::Stopped)));
     drop(mec);
 
-    let mec = Mec::open(&url(&dir), Options::default()).await.unwrap();
+    let mec = Mec::open(&url(&place), Options::default()).await.unwrap();
     let again = consume_one(&mec, account, "a").await.unwrap();
     assert_eq!(again.event, first.event);
     assert_eq!(used_of(&again.standing), "1");
     assert_eq!(mec.status().decisions_dropped, 0);
 }
 
-#[tokio::test]
-async fn what_is_closed_has_answered_everything_that_waited() {
-    let dir = tempfile::tempdir().unwrap();
-    let mec = open(&dir).await;
+async fn what_is_closed_has_answered_everything_that_waited(place: impl Place) {
+    let mec = open(&place).await;
     let account = account(&mec, "benchmark_runs", 100).await;
     let mut tasks = tokio::task::JoinSet::new();
     for attempt in 0..50 {
@@ -169,15 +171,13 @@ async fn what_is_closed_has_answered_everything_that_waited() {
     closed.unwrap();
     let recorded = tasks.join_all().await.iter().filter(|answer| answer.is_ok()).count();
     drop(mec);
-    let mec = Mec::open(&url(&dir), Options::default()).await.unwrap();
+    let mec = Mec::open(&url(&place), Options::default()).await.unwrap();
     let standing = mec.check(Check::of(account, "benchmark_runs", None), &caller()).await.unwrap();
     assert_eq!(used_of(&standing), recorded.to_string());
 }
 
-#[tokio::test]
-async fn a_changed_catalogue_counts_for_the_next_command() {
-    let dir = tempfile::tempdir().unwrap();
-    let mec = open(&dir).await;
+async fn a_changed_catalogue_counts_for_the_next_command(place: impl Place) {
+    let mec = open(&place).await;
     let account = account(&mec, "benchmark_runs", 10).await;
     let put = |name: &str| {
         let name = name.to_owned();
@@ -202,10 +202,8 @@ async fn a_changed_catalogue_counts_for_the_next_command() {
     assert_eq!(refused.unwrap_err().to_string(), "MEC_IN_USE");
 }
 
-#[tokio::test]
-async fn the_same_session_from_20_callers_at_once_takes_one_seat() {
-    let dir = tempfile::tempdir().unwrap();
-    let mec = open(&dir).await;
+async fn the_same_session_from_20_callers_at_once_takes_one_seat(place: impl Place) {
+    let mec = open(&place).await;
     let account = account(&mec, "concurrent_users", 10).await;
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..20 {
@@ -217,10 +215,8 @@ async fn the_same_session_from_20_callers_at_once_takes_one_seat() {
     assert_eq!(used(&mec, account, "concurrent_users").await, "1");
 }
 
-#[tokio::test]
-async fn a_limit_that_comes_within_a_batch_counts_what_the_batch_recorded_before() {
-    let dir = tempfile::tempdir().unwrap();
-    let mec = open(&dir).await;
+async fn a_limit_that_comes_within_a_batch_counts_what_the_batch_recorded_before(place: impl Place) {
+    let mec = open(&place).await;
     let account = account(&mec, "benchmark_runs", 100).await;
     let held = Held::lane_of(&mec).await;
     let mut runs = tokio::task::JoinSet::new();

@@ -3,12 +3,22 @@
 #[path = "tables/world.rs"]
 mod world;
 
+use world::Database;
+
 mod accounts {
     use super::world::*;
 
-    #[tokio::test]
-    async fn an_account_without_a_parent_is_the_root_of_a_new_tree() {
-        let world = World::open().await;
+    on_both!(
+        an_account_without_a_parent_is_the_root_of_a_new_tree,
+        a_child_is_in_its_parents_tree,
+        what_clients_of_postgresql_expect_is_said_in_its_words,
+        a_patch_of_many_accounts_changes_all_or_none,
+        an_upsert_by_external_id_makes_what_is_not_there_and_changes_what_is,
+        no_account_is_deleted,
+    );
+
+    async fn an_account_without_a_parent_is_the_root_of_a_new_tree(place: impl Place + 'static) {
+        let world = World::open_in(place).await;
         let rows = world.post("accounts", r#"[{"display_name":"A"},{"display_name":"B"}]"#).await.unwrap();
         let read = world
             .get("accounts?order=display_name&select=display_name,status,account_type_code,root_account_id,account_id")
@@ -24,9 +34,8 @@ mod accounts {
         assert!(trees.iter().all(|tree| *tree > 0 && *tree <= 0x7fff_ffff));
     }
 
-    #[tokio::test]
-    async fn a_child_is_in_its_parents_tree() {
-        let world = World::open().await;
+    async fn a_child_is_in_its_parents_tree(place: impl Place + 'static) {
+        let world = World::open_in(place).await;
         let root = world.account("Root").await;
         let child = world.post_one("accounts", &format!(r#"{{"display_name":"C","parent_account_id":"{root}"}}"#)).await;
         let rows = world.get(&format!("accounts?account_id=eq.{child}")).await;
@@ -34,9 +43,8 @@ mod accounts {
         assert_eq!(child[28..], root[28..]);
     }
 
-    #[tokio::test]
-    async fn what_clients_of_postgresql_expect_is_said_in_its_words() {
-        let world = World::open().await;
+    async fn what_clients_of_postgresql_expect_is_said_in_its_words(place: impl Place + 'static) {
+        let world = World::open_in(place).await;
         world.post("accounts", r#"{"display_name":"A","external_id":"x"}"#).await.unwrap();
         let nobody = "00000000-0000-7000-8000-000000000007";
         for (body, told) in [
@@ -66,9 +74,8 @@ mod accounts {
         assert_eq!(world.get("accounts").await.len(), 1);
     }
 
-    #[tokio::test]
-    async fn a_patch_of_many_accounts_changes_all_or_none() {
-        let world = World::open().await;
+    async fn a_patch_of_many_accounts_changes_all_or_none(place: impl Place + 'static) {
+        let world = World::open_in(place).await;
         for name in ["A", "B", "C"] {
             world.account(name).await;
         }
@@ -83,9 +90,8 @@ mod accounts {
         assert!(rows.iter().all(|row| row["email"] == "x@y.z" && row["metadata"]["a"][0] == 1));
     }
 
-    #[tokio::test]
-    async fn an_upsert_by_external_id_makes_what_is_not_there_and_changes_what_is() {
-        let world = World::open().await;
+    async fn an_upsert_by_external_id_makes_what_is_not_there_and_changes_what_is(place: impl Place + 'static) {
+        let world = World::open_in(place).await;
         world.post("accounts", r#"{"display_name":"A","external_id":"a","email":"a@x"}"#).await.unwrap();
         let both = r#"[{"display_name":"A2","external_id":"a"},{"display_name":"B","external_id":"b"}]"#;
         let touched = world.upsert("accounts?on_conflict=external_id", "merge", both).await.unwrap();
@@ -104,9 +110,8 @@ mod accounts {
         assert!(told_of(refused).starts_with("400 21000 ON CONFLICT DO UPDATE command cannot affect row a second time"));
     }
 
-    #[tokio::test]
-    async fn no_account_is_deleted() {
-        let world = World::open().await;
+    async fn no_account_is_deleted(place: impl Place + 'static) {
+        let world = World::open_in(place).await;
         world.account("A").await;
         assert_eq!(world.delete("accounts?display_name=eq.nobody").await.unwrap().keys.len(), 0);
         assert!(told_of(world.delete("accounts?display_name=eq.A").await).starts_with("409 23503 accounts are never deleted"));
@@ -117,9 +122,19 @@ mod accounts {
 mod entitlements {
     use super::world::*;
 
-    #[tokio::test]
-    async fn one_bad_row_of_three_and_none_is_granted() {
-        let world = World::open().await;
+    on_both!(
+        one_bad_row_of_three_and_none_is_granted,
+        the_next_decision_sees_a_patch_of_all_rows_of_an_account,
+        a_window_is_patched_column_by_column,
+        a_limit_that_is_not_cumulative_has_no_window_to_be_given,
+        more_than_a_thousand_rows_are_refused,
+        more_rows_than_expected_leave_everything_as_it_was,
+        an_entitlement_is_ended_and_not_deleted,
+        a_condition_counts_as_long_as_it_is_there,
+    );
+
+    async fn one_bad_row_of_three_and_none_is_granted(place: impl Place + 'static) {
+        let world = World::open_in(place).await;
         let (one, other) = (world.account("A").await, world.account("B").await);
         let row = |account: &str, resource: &str| {
             format!(r#"{{"account_id":"{account}","resource_type_code":"{resource}","quantity_allowed":5}}"#)
@@ -142,9 +157,8 @@ mod entitlements {
         assert!(audit.iter().all(|row| row["action"] == "create" && row["changed_by"] == "test" && row["old_row"].is_null()));
     }
 
-    #[tokio::test]
-    async fn the_next_decision_sees_a_patch_of_all_rows_of_an_account() {
-        let world = World::open().await;
+    async fn the_next_decision_sees_a_patch_of_all_rows_of_an_account(place: impl Place + 'static) {
+        let world = World::open_in(place).await;
         let account = world.account("Acme").await;
         world.provision(&account, "starter").await;
         assert_eq!(world.decision(&account, "benchmark_runs").await, "allow Within entitlement");
@@ -160,9 +174,8 @@ mod entitlements {
         assert_eq!(world.decision(&account, "benchmark_runs").await, "allow Within entitlement");
     }
 
-    #[tokio::test]
-    async fn a_window_is_patched_column_by_column() {
-        let world = World::open().await;
+    async fn a_window_is_patched_column_by_column(place: impl Place + 'static) {
+        let world = World::open_in(place).await;
         let account = world.account("Acme").await;
         let row = format!(
             r#"{{"account_id":"{account}","resource_type_code":"benchmark_runs","quantity_allowed":5,
@@ -183,9 +196,8 @@ mod entitlements {
         assert!(told.starts_with("409 23503"), "{told}");
     }
 
-    #[tokio::test]
-    async fn a_limit_that_is_not_cumulative_has_no_window_to_be_given() {
-        let world = World::open().await;
+    async fn a_limit_that_is_not_cumulative_has_no_window_to_be_given(place: impl Place + 'static) {
+        let world = World::open_in(place).await;
         let account = world.account("Acme").await;
         world.provision(&account, "starter").await;
         let seats = "entitlements?resource_type_code=eq.concurrent_users";
@@ -194,9 +206,8 @@ mod entitlements {
         assert_eq!(shown(row), "lifetime 4");
     }
 
-    #[tokio::test]
-    async fn more_than_a_thousand_rows_are_refused() {
-        let world = World::open().await;
+    async fn more_than_a_thousand_rows_are_refused(place: impl Place + 'static) {
+        let world = World::open_in(place).await;
         let account = world.account("Acme").await;
         let row = format!(r#"{{"account_id":"{account}","resource_type_code":"benchmark_runs","quantity_allowed":1}}"#);
         let rows = |count: usize| format!("[{}]", vec![row.as_str(); count].join(","));
@@ -209,9 +220,8 @@ mod entitlements {
         assert_eq!(told_of(world.patch(&all, r#"{"priority":1}"#).await), told);
     }
 
-    #[tokio::test]
-    async fn more_rows_than_expected_leave_everything_as_it_was() {
-        let world = World::open().await;
+    async fn more_rows_than_expected_leave_everything_as_it_was(place: impl Place + 'static) {
+        let world = World::open_in(place).await;
         let account = world.account("Acme").await;
         world.provision(&account, "starter").await;
         let all = format!("entitlements?account_id=eq.{account}");
@@ -222,9 +232,8 @@ mod entitlements {
         assert_eq!(world.get("entitlements?status=eq.active").await.len(), 5);
     }
 
-    #[tokio::test]
-    async fn an_entitlement_is_ended_and_not_deleted() {
-        let world = World::open().await;
+    async fn an_entitlement_is_ended_and_not_deleted(place: impl Place + 'static) {
+        let world = World::open_in(place).await;
         let account = world.account("Acme").await;
         world.provision(&account, "starter").await;
         let told = told_of(world.delete(&format!("entitlements?account_id=eq.{account}")).await);
@@ -232,9 +241,8 @@ mod entitlements {
         assert_eq!(world.get("entitlements").await.len(), 5);
     }
 
-    #[tokio::test]
-    async fn a_condition_counts_as_long_as_it_is_there() {
-        let world = World::open().await;
+    async fn a_condition_counts_as_long_as_it_is_there(place: impl Place + 'static) {
+        let world = World::open_in(place).await;
         let account = world.account("Acme").await;
         let row = format!(r#"{{"account_id":"{account}","resource_type_code":"benchmark_runs","quantity_allowed":5}}"#);
         let entitlement = world.post_one("entitlements", &row).await;
@@ -264,9 +272,15 @@ mod entitlements {
 mod catalogue {
     use super::world::*;
 
-    #[tokio::test]
-    async fn rows_of_the_catalogue_are_made_changed_and_removed() {
-        let world = World::open().await;
+    on_both!(
+        rows_of_the_catalogue_are_made_changed_and_removed,
+        a_plan_and_its_templates_are_rows_and_a_change_of_templates_is_a_new_version,
+        rules_of_everybody_and_of_one_account_are_rows_of_one_table,
+        one_bad_row_and_nothing_changes_in_the_catalogue_nor_in_a_tree,
+    );
+
+    async fn rows_of_the_catalogue_are_made_changed_and_removed(place: impl Place + 'static) {
+        let world = World::open_in(place).await;
         world.post("units", r#"{"unit_code":"day","unit_name":"Day","dimension":"time","factor":86400}"#).await.unwrap();
         let told = told_of(world.post("units", r#"{"unit_code":"day","unit_name":"D","dimension":"time","factor":1}"#).await);
         assert!(
@@ -291,9 +305,8 @@ mod catalogue {
         assert_eq!(told, "MEC_BAD_VALUE factor");
     }
 
-    #[tokio::test]
-    async fn a_plan_and_its_templates_are_rows_and_a_change_of_templates_is_a_new_version() {
-        let world = World::open().await;
+    async fn a_plan_and_its_templates_are_rows_and_a_change_of_templates_is_a_new_version(place: impl Place + 'static) {
+        let world = World::open_in(place).await;
         let plan = r#"{"plan_id":"team","plan_name":"Team","price_amount":49.5,"price_currency":"USD","metadata":{"tier":2}}"#;
         world.post("plans", plan).await.unwrap();
         let templates = r#"[
@@ -328,9 +341,8 @@ mod catalogue {
         assert_eq!(told_of(world.post("plan_entitlement_templates", bad).await), "MEC_BAD_VALUE limit_kind_code");
     }
 
-    #[tokio::test]
-    async fn rules_of_everybody_and_of_one_account_are_rows_of_one_table() {
-        let world = World::open().await;
+    async fn rules_of_everybody_and_of_one_account_are_rows_of_one_table(place: impl Place + 'static) {
+        let world = World::open_in(place).await;
         let account = world.account("Acme").await;
         world.provision(&account, "starter").await;
         let rules = format!(
@@ -358,9 +370,8 @@ mod catalogue {
         assert_eq!(world.get("control_rules").await.len(), before);
     }
 
-    #[tokio::test]
-    async fn one_bad_row_and_nothing_changes_in_the_catalogue_nor_in_a_tree() {
-        let world = World::open().await;
+    async fn one_bad_row_and_nothing_changes_in_the_catalogue_nor_in_a_tree(place: impl Place + 'static) {
+        let world = World::open_in(place).await;
         let account = world.account("Acme").await;
         let rules = format!(
             r#"[{{"resource_type_code":"benchmark_runs","account_id":null,"limit_action_code":"warn"}},
@@ -376,9 +387,10 @@ mod read_only {
     use super::world::*;
     use mec_query::Verb;
 
-    #[tokio::test]
-    async fn the_ledger_is_append_only_and_says_so() {
-        let world = World::open().await;
+    on_both!(the_ledger_is_append_only_and_says_so, every_writable_table_takes_writes,);
+
+    async fn the_ledger_is_append_only_and_says_so(place: impl Place + 'static) {
+        let world = World::open_in(place).await;
         let refused = |table: &str, verb| {
             let error = mec_engine::check_verb(world.catalogue.table(table).unwrap(), verb).unwrap_err();
             format!("{} {} {} | {}", error.status, error.code, error.message, error.hint.unwrap_or_default())
@@ -394,9 +406,8 @@ mod read_only {
         assert!(told.starts_with("400 P0001 Consumption ledger is append-only. Cannot delete."), "{told}");
     }
 
-    #[tokio::test]
-    async fn every_writable_table_takes_writes() {
-        let world = World::open().await;
+    async fn every_writable_table_takes_writes(place: impl Place + 'static) {
+        let world = World::open_in(place).await;
         for table in world.catalogue.tables().iter().filter(|table| table.allows(Verb::Delete)) {
             let key = table.columns[table.key_positions()[0]].name;
             let none = match table.columns[table.key_positions()[0]].ty {

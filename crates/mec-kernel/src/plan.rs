@@ -166,7 +166,7 @@ impl Work<'_, '_, '_> {
                 .cloned()
                 .collect();
             for other in &scheduled {
-                self.end_plan(other);
+                self.end_plan(other, standing);
             }
             for row in standing {
                 let lifted = Entitlement { valid_until: wanted, updated_at: now, ..Entitlement::clone(row) };
@@ -248,12 +248,12 @@ impl Work<'_, '_, '_> {
         let now = self.view.now;
         let held: Vec<_> = self.node.plans.iter().filter(|held| !held.is_addon && !held.is_over(now)).cloned().collect();
         for held in held {
-            self.end_plan(&held);
+            self.end_plan(&held, &[]);
         }
     }
 
-    /// Ends a plan and its rows when the new one starts; one that has not begun by then never does.
-    fn end_plan(&mut self, held: &Arc<AccountPlan>) {
+    /// Ends a plan and its rows, but those that stay, when the new one starts; one that has not begun by then never does.
+    fn end_plan(&mut self, held: &Arc<AccountPlan>, staying: &[Arc<Entitlement>]) {
         let (now, start) = (self.view.now, self.start.max(self.view.now));
         let ends_at = earlier(held.ends_at, start).max(held.starts_at);
         if held.ends_at != Some(ends_at) {
@@ -265,6 +265,7 @@ impl Work<'_, '_, '_> {
                 && came_with(row, held)
                 && row.is_standing(now)
                 && row.valid_until.is_none_or(|until| until > start)
+                && !staying.iter().any(|other| other.id == row.id)
         };
         let reason = format!("provision_plan {}", self.plan.id);
         for row in self.node.entitlements.iter().filter(is_ended) {
@@ -370,10 +371,11 @@ fn earlier(end: Option<Time>, at: Time) -> Time {
     end.map_or(at, |end| end.min(at))
 }
 
-/// Whether `row` is one of those that `held` gave, and not of the same plan at another time.
+/// Whether `row` is one of those that `held` gave, and not of the same plan at another time. What was taken back before
+/// it began gave nothing.
 fn came_with(row: &Entitlement, held: &AccountPlan) -> bool {
     row.plan.as_ref() == Some(&held.plan)
-        && held.ends_at.is_none_or(|end| row.valid_from < end)
+        && held.ends_at.is_none_or(|end| held.starts_at < end && row.valid_from < end)
         && row.valid_until.is_none_or(|until| until > held.starts_at)
 }
 
@@ -422,6 +424,7 @@ pub(crate) fn marks_after(view: &View<'_>, path: &[&Arc<Node>], writes: &mut Vec
     }
     let after = View { tree: &tree, facts: &facts, catalogue: view.catalogue, now: view.now };
     let found = marks(&limits(&after, node.account.id, &touched, &attributes)?, Amount::ZERO, view.now, view.now);
+    writes.extend(void);
     writes.extend(found);
     Ok(())
 }

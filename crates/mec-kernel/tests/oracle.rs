@@ -25,8 +25,20 @@ use crate::driver::Driver;
 const STEPS: usize = 300;
 /// Commands of a test run.
 const COMMANDS: u64 = 1_000_000;
-/// Sequences that once differed.
-const KEPT_SEEDS: &[u64] = &[];
+/// Sequences that differ where a rule is broken as it once was, and which rule. A change of the generator makes other
+/// sequences of them: then each rule is broken again, and a seed that tells is put in its place.
+const KEPT_SEEDS: &[(u64, &str)] = &[
+    (10, "a row of another scope tells nothing of its time"),
+    (8, "a row past its end is over before it is tidied"),
+    (25, "a trial taken back before it began was not given"),
+    (153, "a plan that replaces a scheduled one keeps its anchor"),
+    (127, "a repeated trial gets no longer"),
+    (2_648, "a migrated trial gets no longer"),
+    (3, "an add-on in force is repeated although its pool is gone"),
+    (2_403, "a new limit has a grace period of its own"),
+    (1_297, "a trial given and ended in one batch is looked up once"),
+    (99, "what is taken from one scope is taken from all"),
+];
 
 /// What a full run must have been answered at least once: every reason of a check, and what commands can come to.
 const EXPECTED: &[&str] = &[
@@ -165,7 +177,7 @@ fn compare(step: &Step, oracle: &mut Oracle, driver: &mut Driver) -> Result<Answ
     if !expected.accepts(&found) {
         return Err(format!("{step}\n  oracle {expected:?}\n  kernel {found:?}"));
     }
-    let wrong = driver.wrong_counter(oracle).or_else(|| driver.wrong_overage(oracle));
+    let wrong = driver.wrong_counter(oracle).or_else(|| driver.wrong_overage(oracle)).or_else(|| driver.wrong_row(oracle));
     wrong.map_or(Ok(found), |counter| Err(format!("{step}\n  counter {counter}")))
 }
 
@@ -229,9 +241,9 @@ fn a_million_commands_are_answered_as_the_oracle_answers() {
 #[test]
 fn sequences_that_once_differed_do_no_more() {
     let catalogue = driver::catalogue();
-    for seed in KEPT_SEEDS {
+    for (seed, rule) in KEPT_SEEDS {
         if let Err((steps, difference)) = run(*seed, &catalogue, &mut Seen::new()) {
-            panic!("{}", report(*seed, &steps, &difference, &catalogue));
+            panic!("{rule}: {}", report(*seed, &steps, &difference, &catalogue));
         }
     }
 }

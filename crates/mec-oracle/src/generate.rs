@@ -7,7 +7,7 @@ mod setting;
 
 use std::collections::BTreeMap;
 
-use crate::command::{Attribute, Command, Id, Meter, Operator, Question, RowStatus, SECOND, Status, Step, Time, Window};
+use crate::command::{Attribute, Code, Command, Id, Meter, Operator, Question, RowStatus, SECOND, Status, Step, Time, Window};
 use crate::command::{Condition, Patch, Provision};
 use crate::oracle::Oracle;
 use crate::shop::Kind;
@@ -26,7 +26,7 @@ pub struct Generator {
     hunger: u64,
     /// Restlessness of the clock.
     haste: u64,
-    /// Once in how many steps no time passes; 0: never.
+    /// In how many of eight steps no time passes.
     standstill: u64,
 }
 
@@ -45,7 +45,7 @@ impl Generator {
     /// Steps may share an instant, as the commands of a batch do.
     #[must_use]
     pub fn with_standstills(mut self) -> Self {
-        self.standstill = 2 + self.chance.below(6);
+        self.standstill = self.chance.below(8);
         self
     }
 
@@ -53,7 +53,7 @@ impl Generator {
     pub fn next(&mut self, oracle: &Oracle) -> Step {
         let serial = self.serial;
         self.serial += 1;
-        if self.standstill == 0 || !self.chance.of(self.standstill) {
+        if self.standstill == 0 || self.chance.below(8) >= self.standstill {
             self.at = self.moment(oracle);
         }
         let command = self.command(oracle);
@@ -128,9 +128,10 @@ impl Generator {
             25..=44 => Command::PutRule(self.rule(oracle)),
             45..=64 => Command::Provision(self.provision(oracle)),
             65..=70 => {
-                let reference = if self.chance.of(2) { None } else { Some(self.reference()) };
+                let (account, plan, reference) = self.holding(oracle);
+                let reference = if self.chance.of(2) { None } else { Some(reference) };
                 let at = if self.chance.of(2) { None } else { Some(self.ahead()) };
-                Command::Cancel { account: self.account(oracle), plan: self.plan(), reference, at }
+                Command::Cancel { account, plan, reference, at }
             }
             71..=88 => self.patch(oracle),
             89..=90 => {
@@ -144,7 +145,7 @@ impl Generator {
                 let zone = if !is_closed && self.chance.of(5) { Some(self.zone()) } else { None };
                 Command::PatchAccount { account, status, zone }
             }
-            94..=95 => self.new_version(oracle),
+            91..=95 => self.new_version(oracle),
             _ => {
                 let inactive = oracle.accounts.values().filter(|account| account.status == Status::Suspended);
                 let ids: Vec<Id> = inactive.map(|account| account.id).collect();
@@ -169,18 +170,29 @@ impl Generator {
             1 if self.chance.of(3) => Some(self.at - self.chance.below(20 * 86_400).cast_signed() * SECOND),
             _ => None,
         };
-        let plan = self.plan();
+        let (account, plan, reference) = self.holding(oracle);
         let is_addon = plan.starts_with("more");
-        let until = if self.chance.of(12) { Some(self.ahead() + 30 * 86_400 * SECOND) } else { None };
+        let until = if self.chance.of(6) { Some(self.ahead() + 30 * 86_400 * SECOND) } else { None };
         Provision {
-            account: self.account(oracle),
+            account,
             plan,
             start: start.filter(|_| !is_addon),
             quantity: if self.chance.of(2) { 1_000_000 } else { (1 + self.chance.below(4)).cast_signed() * 1_000_000 },
-            reference: if is_addon { self.reference() } else { "" },
+            reference,
             until,
-            migrate: self.chance.of(6),
+            migrate: self.chance.of(4),
         }
+    }
+
+    /// Who has or shall have what: often what there is already.
+    fn holding(&mut self, oracle: &Oracle) -> (Id, Code, Code) {
+        if !oracle.holdings.is_empty() && self.chance.of(3) {
+            let holding = &oracle.holdings[self.chance.place(oracle.holdings.len())];
+            return (holding.account, holding.plan, holding.reference);
+        }
+        let plan = self.plan();
+        let reference = if plan.starts_with("more") { self.reference() } else { "" };
+        (self.account(oracle), plan, reference)
     }
 
     fn patch(&mut self, oracle: &Oracle) -> Command {

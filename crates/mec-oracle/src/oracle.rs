@@ -104,6 +104,13 @@ impl Oracle {
         self.rows.get(&entitlement).map(|row| row.account)
     }
 
+    /// An entitlement that is not over: quantity, first and last instant, whether it is suspended, priority.
+    #[expect(clippy::type_complexity, reason = "a row to compare, field by field")]
+    pub fn row_in_words(&self, entitlement: Id) -> Option<(Option<i64>, Time, Option<Time>, bool, i32)> {
+        let row = self.rows.get(&entitlement).filter(|row| !row.is_over(self.now))?;
+        Some((row.quantity, row.valid_from, row.valid_until, row.status == RowStatus::Suspended, row.priority))
+    }
+
     /// The present catalogue.
     pub const fn shop(&self) -> &Shop {
         &self.shop

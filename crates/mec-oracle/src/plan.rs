@@ -69,7 +69,7 @@ impl Oracle {
         };
         for place in 0..self.holdings.len() {
             if mine(&self.holdings[place]) && self.holdings[place].end.is_none_or(|end| end > self.now) {
-                self.end_holding(place, from);
+                self.end_holding(place, from, &[]);
             }
         }
         self.give(asked, plan, start, end, anchor)
@@ -80,10 +80,10 @@ impl Oracle {
         let holding = &self.holdings[place];
         let (start, old, is_addon) = (holding.start, holding.end, holding.is_addon);
         let end = end_from(start, asked, plan);
-        if old != end && !is_addon {
-            self.drop_scheduled(asked.account, start + 1);
-        }
         let standing = self.standing_ids(place);
+        if old != end && !is_addon {
+            self.drop_scheduled(asked.account, start + 1, &standing);
+        }
         self.holdings[place].end = end;
         if old != end {
             for id in &standing {
@@ -129,10 +129,10 @@ impl Oracle {
             .filter(|place| is_it(&self.holdings[*place]) && self.holdings[*place].start >= start)
             .collect();
         for place in scheduled {
-            self.end_holding(place, start);
+            self.end_holding(place, start, &[]);
         }
         if let Some(place) = current {
-            self.end_holding(place, start);
+            self.end_holding(place, start, &[]);
         }
         let anchor = self.current_plan(asked.account, self.now).map_or(start, |holding| holding.anchor);
         self.give(asked, plan, start, end, anchor)
@@ -203,19 +203,20 @@ impl Oracle {
     }
 
     /// Base plans of an account that start at `from` or later never begin.
-    fn drop_scheduled(&mut self, account: Id, from: Time) {
+    fn drop_scheduled(&mut self, account: Id, from: Time, staying: &[Id]) {
         for place in 0..self.holdings.len() {
             let holding = &self.holdings[place];
             if holding.account == account && !holding.is_addon && holding.start >= from && holding.start > self.now {
-                self.end_holding(place, self.now);
+                self.end_holding(place, self.now, staying);
             }
         }
     }
 
-    /// Ends a holding and its rows at `at`.
-    fn end_holding(&mut self, place: usize, at: Time) {
+    /// Ends a holding and its rows, but those that stay, at `at`.
+    fn end_holding(&mut self, place: usize, at: Time, staying: &[Id]) {
         let at = at.max(self.now);
-        let ended = self.standing_ids(place).into_iter().filter(|id| self.rows[id].valid_until.is_none_or(|until| until > at));
+        let ended = self.standing_ids(place).into_iter().filter(|id| !staying.contains(id));
+        let ended = ended.filter(|id| self.rows[id].valid_until.is_none_or(|until| until > at));
         for id in ended.collect::<Vec<_>>() {
             self.end_row(id, at);
         }

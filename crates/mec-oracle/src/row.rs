@@ -123,7 +123,7 @@ impl Holding {
         }
         row.source == Source::Plan
             && plan == self.plan
-            && self.end.is_none_or(|end| row.valid_from < end)
+            && self.end.is_none_or(|end| self.start < end && row.valid_from < end)
             && row.valid_until.is_none_or(|until| until > self.start)
     }
 }

@@ -12,6 +12,7 @@ mod dialect;
 mod error;
 mod fault;
 mod json;
+mod moment;
 pub mod postgres;
 mod read;
 mod render;
@@ -28,6 +29,7 @@ pub use condition::ConditionRow;
 pub use error::{CommitError, StoreError};
 pub use fault::{Fault, Faults};
 pub use json::limits_json;
+pub use moment::{Moment, Versions};
 pub use scan::{EventCursor, EventFilter};
 pub use usage::{UsageBucket, UsageQuery};
 pub use verify::{Finding, Progress, Report};
@@ -161,6 +163,17 @@ impl Store {
         }
     }
 
+    /// Which states are the newest ones, and what the clock says that decisions on them go by.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn versions(&self, trees: &[TreeId]) -> Result<Versions, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.versions(trees),
+            Self::Postgres(store) => store.versions(trees).await,
+        }
+    }
+
     /// Fetches what `read` asks of one of [`tables::tables`], its embeds included, all from one snapshot.
     ///
     /// # Errors
@@ -265,6 +278,14 @@ impl Writer {
         match self {
             Self::Sqlite(writer) => writer.heads(trees),
             Self::Postgres(writer) => writer.heads(trees).await,
+        }
+    }
+
+    /// What was read right after the locks of the open batch.
+    pub fn moment(&self) -> Moment {
+        match self {
+            Self::Sqlite(_) => Moment::default(),
+            Self::Postgres(writer) => writer.moment(),
         }
     }
 

@@ -24,6 +24,7 @@ mod settle;
 mod tls;
 mod usage;
 mod verify;
+mod versions;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -36,8 +37,9 @@ use self::io::Io;
 use self::read::Readers;
 use self::session::Session;
 use self::tls::Tls;
+use self::versions::Watch;
 use crate::dialect::Dialect;
-use crate::{Faults, OpenOptions, StoreError};
+use crate::{Faults, Moment, OpenOptions, StoreError};
 
 /// Where the server is and what connects to it; one for all connections of a store.
 struct Link {
@@ -64,6 +66,7 @@ impl Link {
 pub struct Postgres {
     link: Arc<Link>,
     readers: Readers,
+    watch: Watch,
     read_timeout: Duration,
 }
 
@@ -78,6 +81,8 @@ pub struct Writer {
     is_begun: bool,
     /// Of the trees the open batch asked for, those that have no row yet.
     new_trees: BTreeSet<TreeId>,
+    /// What was read after the open batch's locks.
+    moment: Moment,
     faults: Faults,
 }
 
@@ -99,9 +104,13 @@ impl Postgres {
             reader: None,
             is_begun: false,
             new_trees: BTreeSet::new(),
+            moment: Moment::default(),
             faults: options.faults.clone(),
         };
-        Ok((Self { link, readers: Readers::of(options.readers), read_timeout: options.read_timeout }, writer))
+        Ok((
+            Self { link, readers: Readers::of(options.readers), watch: Watch::default(), read_timeout: options.read_timeout },
+            writer,
+        ))
     }
 
     /// Connects to read, and reads the catalogue; nothing is made or migrated.
@@ -110,7 +119,8 @@ impl Postgres {
             migrate::check_version(&session, &shown, false).await?;
             Ok(session)
         })?;
-        let store = Self { link, readers: Readers::of(options.readers), read_timeout: options.read_timeout };
+        let store =
+            Self { link, readers: Readers::of(options.readers), watch: Watch::default(), read_timeout: options.read_timeout };
         let catalogue = store.catalogue()?;
         Ok((store, catalogue))
     }
@@ -152,6 +162,10 @@ impl Writer {
             self.session = Some(self.link.connect().await?);
         }
         self.session.as_ref().ok_or_else(|| StoreError::Stopped("there is no connection".to_owned()))
+    }
+
+    pub(crate) fn moment(&self) -> Moment {
+        self.moment
     }
 
     pub(crate) async fn abort(&mut self) {

@@ -18,6 +18,7 @@ mod scan;
 mod stored;
 mod usage;
 mod verify;
+mod versions;
 
 pub use plain::{PlainTable, PlainTables, RowWrite, RowWriteError, RowsWritten};
 

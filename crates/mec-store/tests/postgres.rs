@@ -12,6 +12,8 @@ mod on_postgres {
     use crate::home::{Home, wait};
 
     const TREE: TreeId = TreeId(7);
+    /// What a server needs that has, or is, a standby.
+    const FOLLOWED: &[&str] = &["wal_level=replica", "max_wal_senders=4"];
 
     fn at(seconds: i64) -> Time {
         Time::from_micros(1_770_000_000_000_000).plus_seconds(seconds)
@@ -64,10 +66,10 @@ mod on_postgres {
 
     #[test]
     fn a_standby_is_refused() {
-        let cluster = Cluster::start(&[]);
+        let cluster = Cluster::start(FOLLOWED);
         cluster.stop("INT");
         cluster.become_standby();
-        cluster.run(&[]);
+        cluster.run(FOLLOWED);
         let said = refusal(&cluster.url("postgres"), &OpenOptions::default());
         assert!(said.contains("is a standby") && said.contains("name the primary"), "{said}");
     }
@@ -153,6 +155,30 @@ mod on_postgres {
     }
 
     #[test]
+    fn versions_and_the_clock_are_read_in_one_go() {
+        let home = Home::postgres();
+        let (store, mut writer) = open(&home.url());
+        let none = wait(store.versions(&[TREE])).unwrap();
+        assert_eq!((none.trees, none.moment.catalogue_version), (vec![], Some(0)));
+        let put = CatalogueChange::PutAccountType { code: "team".into(), description: None };
+        let commit = Commit { now: Some(at(0)), catalogue: vec![put], catalogue_version: Some(1), ..Commit::default() };
+        wait(writer.commit(&commit)).unwrap();
+        wait(writer.commit(&head(4))).unwrap();
+        let seen = wait(store.versions(&[TREE, TreeId(8)])).unwrap();
+        assert_eq!((seen.trees, seen.moment.catalogue_version), (vec![(TREE, 4, 44)], Some(1)));
+        assert!(seen.moment.now > none.moment.now);
+        // A batch reads both after its locks.
+        assert_eq!(writer.moment(), mec_store::Moment::default());
+        wait(writer.heads(&[TREE])).unwrap();
+        let moment = writer.moment();
+        assert!(moment.now > seen.moment.now && moment.catalogue_version == Some(1), "{moment:?}");
+        wait(writer.abort());
+        // A connection that was ended is no reason not to answer.
+        home.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()");
+        assert_eq!(wait(store.versions(&[TREE])).unwrap().trees, [(TREE, 4, 44)]);
+    }
+
+    #[test]
     fn of_two_changes_of_one_catalogue_the_second_is_not_done() {
         let home = Home::postgres();
         let url = home.url();
@@ -231,7 +257,7 @@ mod on_postgres {
 
     #[test]
     fn a_warning_at_commit_is_no_answer_until_the_look_after_it_is_durable() {
-        let cluster = Cluster::start(&[]);
+        let cluster = Cluster::start(FOLLOWED);
         let url = cluster.database();
         let (_store, mut writer) = open(&url);
         wait(writer.commit(&head(1))).unwrap();

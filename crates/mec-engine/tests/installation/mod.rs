@@ -1,12 +1,17 @@
 //! An installation with the guide's catalogue, a clock that tests move, and a lane that tests can hold.
 
-#![allow(dead_code, reason = "every test binary uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "every test binary uses a part of it")]
+
+#[path = "../place/mod.rs"]
+pub(crate) mod place;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use mec_engine::{Caller, Clock, Mec, MecError, NewAccount, Now, Options, UsageQuestion, catalog_file};
 use mec_kernel::*;
+
+pub(crate) use place::Place;
 
 /// A clock that stands still until it is moved.
 #[derive(Clone, Debug)]
@@ -36,8 +41,8 @@ pub(crate) fn caller() -> Caller {
     Caller::new("test", "api")
 }
 
-pub(crate) fn url(dir: &tempfile::TempDir) -> String {
-    format!("sqlite:{}", dir.path().join("mec.db").display())
+pub(crate) fn url(place: &impl Place) -> String {
+    place.url()
 }
 
 /// The catalogue of the guide.
@@ -45,12 +50,12 @@ pub(crate) fn demo() -> Vec<CatalogueChange> {
     catalog_file::parse(catalog_file::DEMO).unwrap().changes(&Catalogue::default(), false)
 }
 
-pub(crate) async fn open(dir: &tempfile::TempDir) -> Arc<Mec> {
-    open_with(dir, Options::default()).await
+pub(crate) async fn open(place: &impl Place) -> Arc<Mec> {
+    open_with(place, Options::default()).await
 }
 
-pub(crate) async fn open_with(dir: &tempfile::TempDir, options: Options) -> Arc<Mec> {
-    Arc::new(Mec::open(&url(dir), Options { catalogue: demo(), ..options }).await.unwrap())
+pub(crate) async fn open_with(place: &impl Place, options: Options) -> Arc<Mec> {
+    Arc::new(Mec::open(&url(place), Options { catalogue: demo(), ..options }).await.unwrap())
 }
 
 /// A root account that may use `limit` of `resource`.

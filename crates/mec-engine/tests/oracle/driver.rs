@@ -1,4 +1,4 @@
-//! An installation on a store of its own whose clock the test moves.
+//! An installation on a store of its own, in whatever place, whose clock the test moves.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -9,6 +9,7 @@ use mec_kernel::{Ruling, Time};
 use mec_oracle::{Answer, Command, Id, Oracle, Shop, Step};
 use mec_store::{OpenOptions, Store};
 
+use crate::place::Place;
 use crate::translate::{self, Names};
 
 /// A clock that shows what it was set to.
@@ -23,7 +24,7 @@ impl Now for Shown {
 
 /// The engine in one sequence.
 pub(crate) struct Driver {
-    dir: tempfile::TempDir,
+    place: Box<dyn Place>,
     clock: Arc<Shown>,
     mec: Mec,
     names: Names,
@@ -31,31 +32,30 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    pub(crate) async fn open() -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
+    pub(crate) async fn open(place: Box<dyn Place>) -> Self {
         let clock = Arc::new(Shown(AtomicI64::new(1)));
         let catalogue = translate::changes(&Shop::new());
         let options = Options { catalogue, clock: Clock(clock.clone()), ..Options::default() };
-        let mec = Mec::open(&url(&dir), options).await.expect("a new store");
-        Self { dir, clock, mec, names: Names::new(), caller: Caller::new("oracle", "api") }
+        let mec = Mec::open(&place.url(), options).await.expect("a new store");
+        Self { place, clock, mec, names: Names::new(), caller: Caller::new("oracle", "api") }
     }
 
     /// The same store, opened by the next process.
     pub(crate) async fn reopen(self) -> Self {
         self.mec.close().await.expect("it ends in order");
-        let Self { dir, clock, mec, names, caller } = self;
+        let Self { place, clock, mec, names, caller } = self;
         drop(mec);
         let options = Options { create: false, clock: Clock(clock.clone()), ..Options::default() };
-        let mec = Mec::open(&url(&dir), options).await.expect("the store of before");
-        Self { dir, clock, mec, names, caller }
+        let mec = Mec::open(&place.url(), options).await.expect("the store of before");
+        Self { place, clock, mec, names, caller }
     }
 
     /// What in the store does not follow from the ledger, or of the ledger is not there.
     pub(crate) async fn verify(self, oracle: &Oracle) -> Result<(), String> {
         self.mec.close().await.expect("it ends in order");
-        let Self { dir, clock, mec, .. } = self;
+        let Self { place, clock, mec, .. } = self;
         drop(mec);
-        let (store, mut writer) = Store::open(&url(&dir), &OpenOptions::default()).expect("the store of before");
+        let (store, mut writer) = Store::open(&place.url(), &OpenOptions::default()).expect("the store of before");
         let catalogue = writer.catalogue().await.expect("its catalogue");
         let report = store.verify(&catalogue, clock.now(), &mut |_| {}).expect("a readable store");
         let events = oracle.event_count();
@@ -205,14 +205,10 @@ impl Driver {
         }
         let put = move |_: &k::Catalogue| vec![k::CatalogueChange::PutRule(rule.clone())];
         let changed = self.mec.change_catalogue(&self.caller, put).await?;
-        let ids = changed.iter().filter_map(|change| match change {
+        let mut ids = changed.iter().filter_map(|change| match change {
             k::CatalogueChange::PutRule(rule) => Some(rule.id),
             _ => None,
         });
-        Ok(ids.last().expect("a new rule has an id"))
+        Ok(ids.next().expect("a new rule has an id"))
     }
-}
-
-fn url(dir: &tempfile::TempDir) -> String {
-    format!("sqlite:{}", dir.path().join("mec.db").display())
 }

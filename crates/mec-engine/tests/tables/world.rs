@@ -1,6 +1,9 @@
 //! An installation with the guide's catalogue, spoken to in the query language.
 
-#![allow(dead_code, reason = "every test binary uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "every test binary uses a part of it")]
+
+#[path = "../place/mod.rs"]
+pub(crate) mod place;
 
 use std::sync::Arc;
 
@@ -10,14 +13,12 @@ use mec_query::{
     Body, Catalogue, Delete, Insert, Media, Page, Preferences, Query, QueryError, Read, Scope, Target, Update, Value,
 };
 
+pub(crate) use place::{Database, Place, on_both};
+
 pub(crate) struct World {
     pub(crate) mec: Arc<Mec>,
     pub(crate) catalogue: Catalogue,
-    dir: tempfile::TempDir,
-}
-
-fn url(dir: &tempfile::TempDir) -> String {
-    format!("sqlite:{}", dir.path().join("mec.db").display())
+    place: Box<dyn Place>,
 }
 
 pub(crate) fn caller() -> Caller {
@@ -29,21 +30,29 @@ impl World {
         Self::open_with(Options::default()).await
     }
 
+    /// In a file of its own.
     pub(crate) async fn open_with(options: Options) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::open_at(tempfile::tempdir().unwrap(), options).await
+    }
+
+    pub(crate) async fn open_in(place: impl Place + 'static) -> Self {
+        Self::open_at(place, Options::default()).await
+    }
+
+    async fn open_at(place: impl Place + 'static, options: Options) -> Self {
         let changes = catalog_file::parse(catalog_file::DEMO).unwrap().changes(&mec_kernel::Catalogue::default(), false);
-        let mec = Arc::new(Mec::open(&url(&dir), Options { catalogue: changes, ..options }).await.unwrap());
+        let mec = Arc::new(Mec::open(&place.url(), Options { catalogue: changes, ..options }).await.unwrap());
         let catalogue = Catalogue::new(mec_store::tables::tables(), vec![]).unwrap();
-        Self { mec, catalogue, dir }
+        Self { mec, catalogue, place: Box::new(place) }
     }
 
     /// The same store, opened by the next process.
     pub(crate) async fn reopen(self, options: Options) -> Self {
         self.mec.close().await.unwrap();
-        let Self { mec, catalogue, dir } = self;
+        let Self { mec, catalogue, place } = self;
         drop(mec);
-        let mec = Arc::new(Mec::open(&url(&dir), options).await.unwrap());
-        Self { mec, catalogue, dir }
+        let mec = Arc::new(Mec::open(&place.url(), options).await.unwrap());
+        Self { mec, catalogue, place }
     }
 
     fn now(&self) -> i64 {

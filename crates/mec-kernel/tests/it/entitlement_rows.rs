@@ -58,3 +58,20 @@ fn a_new_limit_has_a_grace_period_of_its_own() {
     world.pass(1);
     assert_eq!(world.ask(account, "benchmark_runs", Some("1")).reason, Reason::GraceExhausted);
 }
+
+#[test]
+fn a_note_is_cleared_by_the_first_write_that_finds_use_within_the_limit() {
+    let mut world = World::new();
+    let account = world.root();
+    world.rule("benchmark_runs", |rule| (rule.action, rule.grace_seconds) = (LimitAction::Grace, Some(3_600)));
+    world.grant(&grant_of(account, "benchmark_runs", Some("1")));
+    world.meter(account, "benchmark_runs", "2");
+    // For a day the limit is higher; it comes and goes by itself.
+    let (valid_from, valid_until) = (Some(world.now.plus_seconds(60)), Some(world.now.plus_seconds(86_400)));
+    let more = Grant { valid_from, valid_until, ..grant_of(account, "benchmark_runs", Some("5")) };
+    let row = world.grant(&more);
+    world.pass(3_600);
+    world.set_limit(row, Some("6"));
+    world.pass(86_400);
+    assert_eq!(world.ask(account, "benchmark_runs", Some("1")).decision, Decision::Grace);
+}

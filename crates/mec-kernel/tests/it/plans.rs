@@ -472,3 +472,41 @@ fn an_addon_in_force_is_repeated_although_its_pool_is_gone() {
     let refused = world.try_provision(&addon_of(team, "si_2", "1")).unwrap_err();
     assert_eq!(refused.code(), "MEC_ADDON_NO_POOL");
 }
+
+#[test]
+fn what_was_taken_back_before_it_began_is_not_ended_twice() {
+    let mut world = World::new();
+    let account = world.root();
+    let ahead = Some(time("2026-02-10T00:00:00Z"));
+    world.try_provision(&Provision { start: ahead, ..provision_of(account, "starter") }).unwrap();
+    world.pass(60);
+    world.provision(account, "starter");
+    world.pass(60);
+    let until = Some(time("2026-03-10T00:00:00Z"));
+    world.try_provision(&Provision { until, ..provision_of(account, "starter") }).unwrap();
+    let actions = world.last.iter().filter_map(|write| match write {
+        Write::Entitlement { audit, .. } => Some(audit.action),
+        _ => None,
+    });
+    let actions: Vec<_> = actions.collect();
+    assert_eq!(actions, ["update"; 5]);
+}
+
+#[test]
+fn rows_that_stay_are_not_ended_with_what_was_scheduled() {
+    let (mut world, account) = World::with("starter");
+    let (end, ahead) = (time("2026-02-10T00:00:00Z"), time("2026-02-20T00:00:00Z"));
+    world.try_provision(&Provision { until: Some(end), ..provision_of(account, "starter") }).unwrap();
+    world.try_provision(&Provision { start: Some(ahead), ..provision_of(account, "starter") }).unwrap();
+    // One row outlives its plan by hand, into the time of the next.
+    let row = world.rows(account).into_iter().find(|row| row.valid_until == Some(end)).unwrap().id;
+    world.patch(row, &EntitlementPatch { valid_until: Some(None), ..EntitlementPatch::default() }).unwrap();
+    world.pass(60);
+    assert_eq!(world.provision(account, "starter"), 5);
+    let told = world.last.iter().filter_map(|write| match write {
+        Write::Entitlement { row: written, audit, .. } if written.id == row => Some(audit.action),
+        _ => None,
+    });
+    assert_eq!(told.collect::<Vec<_>>(), ["update"]);
+    assert_eq!(world.rows(account).len(), 5);
+}

@@ -261,6 +261,24 @@ impl Driver {
         Ok(ruling.answer)
     }
 
+    /// An entitlement of the tree last written to that is not as the oracle has it.
+    pub(crate) fn wrong_row(&self, oracle: &Oracle) -> Option<String> {
+        let (tree, writes) = self.wrote.as_ref()?;
+        if !writes.iter().any(|write| matches!(write, Write::Entitlement { .. })) {
+            return None;
+        }
+        self.plots[tree].written.entitlements.values().find_map(|row| {
+            let id = self.names.entitlements.id(row.id);
+            let kept = (!row.is_expired(self.now)).then(|| {
+                let is_suspended = row.status == k::EntitlementStatus::Suspended;
+                let quantity = row.quantity.map(k::Quantity::millionths);
+                (quantity, row.valid_from.micros(), row.valid_until.map(k::Time::micros), is_suspended, row.priority)
+            });
+            let expected = oracle.row_in_words(id);
+            (kept != expected).then(|| format!("row {id:?}: {kept:?} for {expected:?}"))
+        })
+    }
+
     /// Overage that the events of all trees do not tell as the oracle does.
     pub(crate) fn wrong_overage(&self, oracle: &Oracle) -> Option<String> {
         let mut told: BTreeMap<mec_oracle::Counter, i128> = BTreeMap::new();

@@ -278,7 +278,8 @@ impl Names {
 
 /// The JSON text that says what a correction is about.
 pub(crate) fn correction_details(quantity: Option<i64>) -> Arc<str> {
-    format!("{{\"quantity\":{quantity:?}}}").into()
+    let quantity = quantity.map_or_else(|| "null".to_owned(), |quantity| quantity.to_string());
+    format!("{{\"quantity\":{quantity}}}").into()
 }
 
 pub(crate) fn refused(code: &str) -> o::Answer {

@@ -134,10 +134,19 @@ impl Generator {
         let is_cumulative = matches!(resource, "runs" | "hours");
         let quantity = if resource == "access" { None } else { self.limit() };
         let window = Some(self.window()).filter(|_| is_cumulative && !self.chance.of(6));
+        let scope = if self.chance.of(3) { self.scope() } else { None };
+        // Often beside or after a row of the same kind.
+        let alike = oracle.rows.values().filter(|row| row.resource == resource).map(|row| (row.account, row.scope));
+        let alike: Vec<_> = alike.collect();
+        let (account, scope) = if !alike.is_empty() && self.chance.of(2) {
+            alike[self.chance.place(alike.len())]
+        } else {
+            (self.account(oracle), scope)
+        };
         Grant {
-            account: self.account(oracle),
+            account,
             resource,
-            scope: if self.chance.of(3) { self.scope() } else { None },
+            scope,
             quantity,
             window,
             is_override: self.chance.of(8),

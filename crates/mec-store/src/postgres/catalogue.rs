@@ -74,8 +74,7 @@ pub(super) async fn catalogue(session: &Session) -> Result<Catalogue, StoreError
     }
     for row in &units {
         let row = Found { row, table: "units" };
-        let factor = u32::try_from(row.integer(3)?).ok().and_then(|factor| Factor::new(factor.into()));
-        let factor = factor.ok_or_else(|| row.damaged(3, "a factor out of range"))?;
+        let factor = Factor::new(row.integer(3)?).ok_or_else(|| row.damaged(3, "a factor out of range"))?;
         let unit = Unit { code: row.code(0)?, name: row.text(1)?.into(), dimension: row.code(2)?, factor };
         catalogue.units.insert(unit.code.clone(), unit);
     }
@@ -200,7 +199,7 @@ fn of_one(change: &CatalogueChange, now: Time) -> Vec<Change<'_>> {
                 Box::new(unit.code.as_str()),
                 Box::new(&unit.name),
                 Box::new(unit.dimension.as_str()),
-                Box::new(i64::from(unit.factor.get())),
+                Box::new(unit.factor.get()),
             ],
         )],
         CatalogueChange::RemoveUnit(code) => remove("DELETE FROM units WHERE unit_code = $1", code),
@@ -290,7 +289,8 @@ fn put_plan(plan: &Plan, now: Time) -> Vec<Change<'_>> {
         Change::new(
             "INSERT INTO plan_entitlement_templates (template_id, plan_id, resource_type_code, resource_scope, \
              limit_kind_code, quantity_allowed, window_type_code, window_seconds, per_quantity, sort_order) \
-             VALUES ($1, $2, $3, $4, (SELECT limit_kind_code FROM resource_types WHERE resource_type_code = $3), \
+             VALUES ($1, $2, $3::varchar, $4, (SELECT limit_kind_code FROM resource_types \
+             WHERE resource_type_code = $3::varchar), \
              $5, $6, $7, $8, $9)",
             vec![
                 Box::new(Id(template.id.0)),

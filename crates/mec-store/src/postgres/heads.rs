@@ -7,8 +7,9 @@ use tokio_postgres::Row;
 
 use super::Writer;
 use super::cells::Found;
-use crate::StoreError;
+use super::versions::{MOMENT, moment};
 use crate::rows::Cells as _;
+use crate::{Moment, StoreError};
 
 const LOCK: &str = "SELECT tree, version, stamp, last_at, next_seq, next_token, chain FROM account_trees \
      WHERE tree = ANY($1) ORDER BY tree FOR UPDATE";
@@ -38,6 +39,7 @@ impl Writer {
     pub(crate) async fn heads(&mut self, trees: &[TreeId]) -> Result<Vec<(Head, bool)>, StoreError> {
         self.abort().await;
         self.new_trees.clear();
+        self.moment = Moment::default();
         if trees.is_empty() {
             return Ok(vec![]);
         }
@@ -70,7 +72,9 @@ impl Writer {
         let numbers = numbers(trees.iter().copied());
         self.session().await?;
         self.is_begun = true;
-        self.session().await?.begin_and_query(BEGIN, LOCK, &[&numbers]).await
+        let (heads, clock) = self.session().await?.begin_and_query(BEGIN, (LOCK, &[&numbers]), MOMENT).await?;
+        self.moment = moment(&clock)?;
+        Ok(heads)
     }
 
     /// Begins a batch that locks no tree.

@@ -10,6 +10,7 @@ use tokio_postgres::types::{FromSql, ToSql, Type};
 use super::cells::{Found, Whole};
 use super::codec::{Id, Instant, Json, Numeric};
 use super::session::{Parameter as Boxed, Session};
+use super::versions::Watch;
 use super::{Link, Postgres, Writer, catalogue, look_up};
 use crate::StoreError;
 use crate::dialect::Dialect;
@@ -208,7 +209,12 @@ impl Postgres {
 impl Writer {
     /// Reads on a connection of its own, so that it waits for no other reader.
     pub(crate) fn fetch(&mut self, read: &Read) -> Result<Fetched, StoreError> {
-        let store = Postgres { link: self.link.clone(), readers: Readers::of(1), read_timeout: WRITER_READ_TIMEOUT };
+        let store = Postgres {
+            link: self.link.clone(),
+            readers: Readers::of(1),
+            watch: Watch::default(),
+            read_timeout: WRITER_READ_TIMEOUT,
+        };
         store.readers.give_back(self.reader.take());
         let outcome = store.fetch(read);
         self.reader = store.readers.borrow();

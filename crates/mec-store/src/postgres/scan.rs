@@ -10,6 +10,7 @@ use super::codec::{Id, Instant};
 use super::heads::number;
 use super::read::{Readers, Snapshot};
 use super::session::Parameter;
+use super::versions::Watch;
 use super::{Postgres, look_up};
 use crate::rows::{self, sql};
 use crate::{EventFilter, StoreError};
@@ -28,7 +29,8 @@ impl Postgres {
     /// Lends a connection of its own to `read`, on one instant's state, for as long as it needs: the readers that
     /// requests share stay free.
     pub(super) fn read_apart<T>(&self, read: impl FnOnce(&mut Snapshot) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let apart = Self { link: self.link.clone(), readers: Readers::of(1), read_timeout: self.read_timeout };
+        let apart =
+            Self { link: self.link.clone(), readers: Readers::of(1), watch: Watch::default(), read_timeout: self.read_timeout };
         apart.read_within(None, read)
     }
 

@@ -1,6 +1,7 @@
 //! One connection: statements prepared once, what the server warns of, and a limit to every wait.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ pub(super) struct Session {
     prepared: Mutex<HashMap<String, Statement>>,
     /// What the server has warned of since it was last asked.
     warning: Arc<Mutex<Option<String>>>,
+    /// It did not answer in time, and is not waited for again.
+    is_silent: AtomicBool,
     runtime: Handle,
 }
 
@@ -75,11 +78,11 @@ impl Session {
             .await
             .map_err(|error| StoreError::Stopped(format!("connecting ended early: {error}")))?
             .map_err(|error| StoreError::Unreachable { address: shown, problem: cause(&error) })?;
-        Ok(Self { client, prepared: Mutex::default(), warning, runtime })
+        Ok(Self { client, prepared: Mutex::default(), warning, is_silent: AtomicBool::new(false), runtime })
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.client.is_closed()
+        self.client.is_closed() || self.is_silent.load(Ordering::Relaxed)
     }
 
     /// Waits for `what`, but not for ever.
@@ -91,7 +94,10 @@ impl Session {
         };
         match limited.await {
             Ok(outcome) => Ok(outcome?),
-            Err(_) => Err(StoreError::Silent),
+            Err(_) => {
+                self.is_silent.store(true, Ordering::Relaxed);
+                Err(StoreError::Silent)
+            }
         }
     }
 
@@ -100,17 +106,23 @@ impl Session {
         self.wait(self.client.batch_execute(sql)).await
     }
 
-    /// Runs `begin` and, without waiting for it, a statement that is run again and again.
+    /// Runs `begin` and, without waiting for it, two statements that are run again and again.
     pub(super) async fn begin_and_query(
         &self,
         begin: &str,
-        sql: &str,
-        parameters: &[&(dyn ToSql + Sync)],
-    ) -> Result<Vec<Row>, StoreError> {
-        let statement = self.prepared(sql).await?;
-        let (begun, rows) =
-            futures_util::future::join(self.run(begin), self.wait(self.client.query(&statement, parameters))).await;
-        begun.and(rows)
+        (first, parameters): (&str, &[&(dyn ToSql + Sync)]),
+        second: &str,
+    ) -> Result<(Vec<Row>, Vec<Row>), StoreError> {
+        let (first, second) = (self.prepared(first).await?, self.prepared(second).await?);
+        // Requests are sent when they are first polled, which is in this order.
+        let (begun, first, second) = futures_util::future::join3(
+            self.run(begin),
+            self.wait(self.client.query(&first, parameters)),
+            self.wait(self.client.query(&second, &[])),
+        )
+        .await;
+        begun?;
+        Ok((first?, second?))
     }
 
     async fn prepared(&self, sql: &str) -> Result<Statement, StoreError> {

@@ -205,14 +205,10 @@ impl Evidence for Verified<'_> {
     }
 
     fn reservations(&self, each: Each<'_, Result<Reservation, (String, String)>>) -> Result<(), StoreError> {
-        let mut all = vec![];
         self.snapshot.each_row(&RESERVATIONS, vec![], |row| {
             let found = Found { row, table: "reservations" };
-            all.push(reading(rows::reservation(&found))?.map_err(|problem| (key_of(&found), problem)));
-            Ok(())
-        })?;
-        // What each is compared with is asked for on the same connection.
-        all.into_iter().try_for_each(each)
+            each(reading(rows::reservation(&found))?.map_err(|problem| (key_of(&found), problem)))
+        })
     }
 
     fn leases(&self, each: Each<'_, Result<Lease, (String, String)>>) -> Result<(), StoreError> {

@@ -65,6 +65,10 @@ impl Cluster {
         let mut command = as_nobody(&self.programs.join("postgres"));
         command.arg("-D").arg(self.dir.path().join("data")).arg("-k").arg(self.dir.path()).args(["-p", PORT]);
         command.args(["-c", "listen_addresses=", "-c", "max_connections=200"]);
+        // Nobody follows it and nobody needs it tomorrow, so it writes no more than it must.
+        for setting in ["wal_level=minimal", "max_wal_senders=0", "full_page_writes=off", "checkpoint_timeout=1h"] {
+            command.args(["-c", setting]);
+        }
         for setting in settings {
             command.args(["-c", setting]);
         }

@@ -15,7 +15,7 @@ pub(super) fn answer(fixture: &Fixture, case: &Case) -> (u16, HeaderMap, String)
     match rows(fixture, case) {
         Ok(answer) => answer,
         Err(error) => {
-            let mut headers = super::no_headers();
+            let mut headers = HeaderMap::new();
             let content_type = HeaderValue::from_static("application/json; charset=utf-8");
             headers.insert("content-type", content_type);
             if let Ok(value) = HeaderValue::try_from(error.proxy_status()) {
@@ -49,7 +49,7 @@ fn rows(fixture: &Fixture, case: &Case) -> Result<(u16, HeaderMap, String), Quer
     let (fetched, total) = read.of_tables(&tables);
     let part = page.answer(fetched.rows.len(), preferences.count.map(|_| total))?;
     let text = media.write(&read.show(&fetched, 0)?)?;
-    let mut headers = super::no_headers();
+    let mut headers = HeaderMap::new();
     headers.insert("content-type", HeaderValue::from_static(media.content_type()));
     headers.insert("content-range", HeaderValue::try_from(part.content_range).expect("a header"));
     if let Some(applied) = preferences.applied(mec_query::Done::Read) {

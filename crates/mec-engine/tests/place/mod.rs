@@ -1,0 +1,65 @@
+//! Where an installation's store is: a file in a directory of its own, or a database on a server of the tests' own.
+
+#![allow(dead_code, unused_macros, unused_imports, reason = "every test binary uses a part of it")]
+
+use std::sync::Arc;
+
+#[path = "../../../mec-store/tests/cluster/mod.rs"]
+pub(crate) mod cluster;
+
+use cluster::Cluster;
+
+/// A place for one store.
+pub(crate) trait Place {
+    fn url(&self) -> String;
+
+    /// Whether several processes may have it open at once.
+    fn is_shared(&self) -> bool;
+}
+
+impl Place for tempfile::TempDir {
+    fn url(&self) -> String {
+        format!("sqlite:{}", self.path().join("mec.db").display())
+    }
+
+    fn is_shared(&self) -> bool {
+        false
+    }
+}
+
+/// A new database.
+pub(crate) struct Database {
+    cluster: Arc<Cluster>,
+    url: String,
+}
+
+impl Database {
+    pub(crate) fn new() -> Self {
+        let cluster = Cluster::shared();
+        let url = cluster.database();
+        Self { cluster, url }
+    }
+}
+
+impl Place for Database {
+    fn url(&self) -> String {
+        self.url.clone()
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+}
+
+/// Makes a test of each body for each database; the crate's root knows [`Database`].
+macro_rules! on_both {
+    ($($test:ident),+ $(,)?) => {
+        mod on_sqlite {
+            $(#[tokio::test] async fn $test() { super::$test(tempfile::tempdir().unwrap()).await })+
+        }
+        mod on_postgres {
+            $(#[tokio::test] async fn $test() { super::$test(crate::Database::new()).await })+
+        }
+    };
+}
+pub(crate) use on_both;
