@@ -1,6 +1,7 @@
 //! Published state is bounded: what fell out of it is read again and is as it was.
 
 mod installation;
+mod place;
 
 use std::sync::Arc;
 

@@ -1,6 +1,7 @@
 //! A store that fails, and commands that do: nobody is told more than is durable, and only the culprit gets the error.
 
 mod installation;
+mod place;
 
 use std::sync::Arc;
 

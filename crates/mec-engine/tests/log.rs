@@ -1,6 +1,7 @@
 //! The decision log: every decision asked for is in it, and no decision ever waits for it.
 
 mod installation;
+mod place;
 #[path = "tables/world.rs"]
 mod world;
 

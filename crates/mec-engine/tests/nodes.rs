@@ -1,12 +1,13 @@
 //! Several processes on one database: what one of them records counts for the others, and never a unit over a limit.
 
 mod installation;
+mod place;
 
 mod on_postgres {
     use std::sync::Arc;
 
-    use crate::installation::place::Database;
     use crate::installation::*;
+    use crate::place::Database;
     use mec_engine::{Mec, Options};
 
     async fn nodes(place: &Database) -> [Arc<Mec>; 3] {

@@ -1,6 +1,7 @@
 //! What waits for the lane: bounded, answered in the end, and told at once where there is no room.
 
 mod installation;
+mod place;
 
 use std::sync::Arc;
 

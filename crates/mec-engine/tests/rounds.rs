@@ -2,6 +2,7 @@
 //! none left that somebody was refused.
 
 mod installation;
+mod place;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

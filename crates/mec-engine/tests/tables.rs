@@ -1,5 +1,6 @@
 //! Writes of the table API: each family made, changed and removed; all or nothing; seen by the next decision.
 
+mod place;
 #[path = "tables/world.rs"]
 mod world;
 

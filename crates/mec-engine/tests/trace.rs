@@ -1,5 +1,6 @@
 //! With which decisions the log keeps every limit considered, and that nobody who did not ask for them is shown them.
 
+mod place;
 #[path = "tables/world.rs"]
 mod world;
 

@@ -2,16 +2,13 @@
 
 #![allow(dead_code, unused_imports, reason = "every test binary uses a part of it")]
 
-#[path = "../place/mod.rs"]
-pub(crate) mod place;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use mec_engine::{Caller, Clock, Mec, MecError, NewAccount, Now, Options, UsageQuestion, catalog_file};
 use mec_kernel::*;
 
-pub(crate) use place::Place;
+pub(crate) use crate::place::Place;
 
 /// A clock that stands still until it is moved.
 #[derive(Clone, Debug)]

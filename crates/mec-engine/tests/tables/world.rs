@@ -2,9 +2,6 @@
 
 #![allow(dead_code, unused_imports, reason = "every test binary uses a part of it")]
 
-#[path = "../place/mod.rs"]
-pub(crate) mod place;
-
 use std::sync::Arc;
 
 use mec_engine::{Caller, Expected, Mec, MecError, NewAccount, Options, Touched, catalog_file};
@@ -13,7 +10,7 @@ use mec_query::{
     Body, Catalogue, Delete, Insert, Media, Page, Preferences, Query, QueryError, Read, Scope, Target, Update, Value,
 };
 
-pub(crate) use place::{Database, Place, on_both};
+pub(crate) use crate::place::{Database, Place, on_both};
 
 pub(crate) struct World {
     pub(crate) mec: Arc<Mec>,

@@ -86,9 +86,10 @@ pub(super) fn refusal(error: &StoreError) -> Option<bool> {
     };
     let said = error.as_db_error()?;
     let class = said.code().code().get(..2).unwrap_or_default();
-    let is_new_tree = *said.code() == SqlState::UNIQUE_VIOLATION && said.table() == Some("account_trees");
-    // Two batches made the same tree: the other one was first, and this one is decided anew.
-    Some(matches!(class, "22" | "23") && !is_new_tree)
+    let is_taken = *said.code() == SqlState::UNIQUE_VIOLATION && matches!(said.table(), Some("account_trees" | "account_links"));
+    // Two batches, each under its own locks, made the same tree or took the same name: the other one was first, and
+    // this one is decided anew on what it left.
+    Some(matches!(class, "22" | "23") && !is_taken)
 }
 
 /// Whether COMMIT itself says that it did not happen.

@@ -1,7 +1,7 @@
 //! `mec catalog`: plans, resources, units and rules as a file: applied, written, compared.
 
 use std::fs;
-use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
+use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use axum::http::Method;
