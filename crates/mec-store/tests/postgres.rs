@@ -206,8 +206,24 @@ mod on_postgres {
             other => other,
         };
         twice.writes = vec![named(write(2)), named(write(3))];
-        // Another batch may have been first: it is decided anew on what that one left.
-        assert!(matches!(wait(writer.commit(&twice)), Err(CommitError::NotDone(_))));
+        assert!(matches!(wait(writer.commit(&twice)), Err(CommitError::Refused(_))));
+        // Of a name that another batch took first, the batch is decided anew.
+        let other = TreeId(8);
+        let taken = |tree: TreeId, at| {
+            let id = AccountId(IdSource::new(tree, at, 0).draw());
+            let write = match named(write(2)) {
+                Write::Account(account) => Write::Account(Account { id, root: id, ..account }),
+                write => write,
+            };
+            Commit {
+                now: Some(at),
+                heads: vec![Head { version: 1, ..Head::new(tree) }],
+                writes: vec![write],
+                ..Commit::default()
+            }
+        };
+        wait(writer.commit(&taken(other, at(2)))).unwrap();
+        assert!(matches!(wait(writer.commit(&taken(TreeId(9), at(2)))), Err(CommitError::NotDone(_))));
         let mut long = head(2);
         long.writes = vec![match write(2) {
             Write::Account(account) => Write::Account(Account { display_name: "x".repeat(300).as_str().into(), ..account }),

@@ -54,7 +54,7 @@ impl Writer {
         let warning = session.take_warning();
         self.is_begun = false;
         if let Err(error) = changed {
-            return Err(match refusal(&error) {
+            return Err(match refusal(&error, commit) {
                 // The server said no to a statement, and so the COMMIT behind it was a ROLLBACK.
                 Some(true) => CommitError::Refused(error),
                 Some(false) => CommitError::NotDone(error),
@@ -79,17 +79,35 @@ impl Writer {
 
 /// Whether the server itself said no to a statement: because of its row, or for another reason. `None`: it did not say
 /// anything.
-pub(super) fn refusal(error: &StoreError) -> Option<bool> {
+fn refusal(error: &StoreError, commit: &Commit) -> Option<bool> {
     let StoreError::Postgres(error) = error else {
         // A statement that was cut short by the server's own limit.
         return matches!(error, StoreError::TimedOut).then_some(false);
     };
     let said = error.as_db_error()?;
     let class = said.code().code().get(..2).unwrap_or_default();
-    let is_taken = *said.code() == SqlState::UNIQUE_VIOLATION && matches!(said.table(), Some("account_trees" | "account_links"));
-    // Two batches, each under its own locks, made the same tree or took the same name: the other one was first, and
-    // this one is decided anew on what it left.
-    Some(matches!(class, "22" | "23") && !is_taken)
+    // Another batch, under its own locks, made the same tree or took the same name first: this one is decided anew on
+    // what it left. Where two accounts of this batch want one name, that would not help.
+    let is_late = *said.code() == SqlState::UNIQUE_VIOLATION
+        && match said.table() {
+            Some("account_trees") => true,
+            Some("account_links") => !has_one_name_twice(&commit.writes),
+            _ => false,
+        };
+    Some(matches!(class, "22" | "23") && !is_late)
+}
+
+fn has_one_name_twice(writes: &[Write]) -> bool {
+    let mut named: BTreeMap<AccountId, &str> = BTreeMap::new();
+    for write in writes {
+        let Write::Account(account) = write else { continue };
+        match &account.external_id {
+            Some(name) => drop(named.insert(account.id, name)),
+            None => drop(named.remove(&account.id)),
+        }
+    }
+    let names: std::collections::BTreeSet<&str> = named.values().copied().collect();
+    names.len() < named.len()
 }
 
 /// Whether COMMIT itself says that it did not happen.
