@@ -62,7 +62,7 @@ impl Bench {
         let mut server = self.command(&["serve", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).spawn()?;
         let made = accounts_over_http(&mut server);
         // Whether the accounts were made says more than how the server ended.
-        drop(Command::new("kill").args(["-TERM", &server.id().to_string()]).status());
+        drop(Command::new("sh").args(["-c", "kill -TERM \"$1\"", "sh", &server.id().to_string()]).status());
         server.wait()?;
         made
     }

@@ -7,8 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use mec_kernel::{
-    AccountId, Amount, Catalogue, Check, Code, Decision, DecisionId, IdSource, Lease, Leased, Limit, Quantity, Standing, Time,
-    Total,
+    AccountId, Amount, Catalogue, Check, Code, Decision, DecisionId, IdSource, Lease, Leased, Limit, Quantity, Reason, Standing,
+    Time, Total,
 };
 use mec_store::{DecisionRow, Operation};
 use tokio::sync::Notify;
@@ -203,29 +203,23 @@ impl Entry {
     pub(crate) fn row(self, standing: &Standing, limits: Vec<Limit>, id: DecisionId, decided_at: Time) -> DecisionRow {
         let figures = standing.figures.as_ref();
         DecisionRow {
-            id,
-            account: self.account,
-            resource: self.resource,
-            scope: self.scope,
-            operation: self.operation,
-            requested: self.requested,
-            decision: standing.decision,
-            reason: standing.reason.to_string(),
-            reason_code: standing.reason.code(),
             entitlement: standing.entitlement,
             rule: standing.rule,
             allowed: figures.and_then(|figures| figures.allowed),
             used: figures.and_then(|figures| figures.used),
-            limits,
-            request_id: self.request_id,
-            decided_at,
+            ..self.bare_row(standing.decision, &standing.reason, limits, id, decided_at)
         }
     }
 
     pub(crate) fn lease_row(self, leased: &Leased, limits: Vec<Limit>, id: DecisionId, decided_at: Time) -> DecisionRow {
-        if let Some(standing) = &leased.standing {
-            return self.row(standing, limits, id, decided_at);
+        match &leased.standing {
+            Some(standing) => self.row(standing, limits, id, decided_at),
+            None => self.bare_row(leased.decision, &leased.reason, limits, id, decided_at),
         }
+    }
+
+    /// A row of a decision that no pool was bound by.
+    fn bare_row(self, decision: Decision, reason: &Reason, limits: Vec<Limit>, id: DecisionId, decided_at: Time) -> DecisionRow {
         DecisionRow {
             id,
             account: self.account,
@@ -233,9 +227,9 @@ impl Entry {
             scope: self.scope,
             operation: self.operation,
             requested: self.requested,
-            decision: leased.decision,
-            reason: leased.reason.to_string(),
-            reason_code: leased.reason.code(),
+            decision,
+            reason: reason.to_string(),
+            reason_code: reason.code(),
             entitlement: None,
             rule: None,
             allowed: None,

@@ -263,18 +263,13 @@ impl Lane {
     }
 
     async fn decide(&mut self, jobs: VecDeque<Box<dyn Job>>, catalogue: &Catalogue) -> Batch {
-        let trees = jobs.iter().map(|job| job.tree()).collect();
-        let mut batch = match self.lock(trees).await {
+        let mut batch = match self.begin(&jobs, catalogue).await {
             Ok(batch) => batch,
             Err(error) => {
                 let done = jobs.into_iter().map(|job| (job, Err(error.clone()))).collect();
                 return Batch { done, ..Batch::of(BTreeMap::new()) };
             }
         };
-        if let Err(error) = self.foresee(&jobs, &mut batch, catalogue).await {
-            let done = jobs.into_iter().map(|job| (job, Err(error.clone()))).collect();
-            return Batch { done, ..Batch::of(BTreeMap::new()) };
-        }
         for mut job in jobs {
             let Some(work) = batch.trees.get_mut(&job.tree()) else { continue };
             if work.waits {
@@ -328,27 +323,25 @@ impl Lane {
         Ok(Batch::of(trees))
     }
 
-    /// Looks up at once what the batch's commands will certainly ask for.
-    async fn foresee(&mut self, jobs: &VecDeque<Box<dyn Job>>, batch: &mut Batch, catalogue: &Catalogue) -> Result<(), MecError> {
+    /// Locks, and looks up at once what the batch's commands will certainly ask for.
+    async fn begin(&mut self, jobs: &VecDeque<Box<dyn Job>>, catalogue: &Catalogue) -> Result<Batch, MecError> {
+        let mut batch = self.lock(jobs.iter().map(|job| job.tree()).collect()).await?;
         let mut needs = BTreeSet::new();
         for job in jobs {
             let Some(work) = batch.trees.get(&job.tree()) else { continue };
-            let is_open = |need: &&Need| match need {
-                Need::Account(id) => work.tree.get(*id).is_none(),
-                Need::Key(key) => !work.facts.keys.contains_key(key),
-                _ => true,
-            };
+            // Accounts are all that a tree brings along from the batches before.
+            let is_open = |need: &&Need| !matches!(need, Need::Account(id) if work.tree.get(*id).is_some());
             needs.extend(job.foresees().iter().filter(is_open).map(|need| (job.tree(), need.clone())));
         }
         let needs: Vec<(TreeId, Need)> = needs.into_iter().collect();
         // The earliest, so that nothing is left out that counts at a tree's own instant.
-        let Some(now) = batch.trees.values().map(|work| work.now).min() else { return Ok(()) };
+        let Some(now) = batch.trees.values().map(|work| work.now).min() else { return Ok(batch) };
         for (tree, fact) in self.writer.look_up_many(&needs, catalogue, now).await? {
             if let Some(work) = batch.trees.get_mut(&tree) {
                 fact.learn(&mut work.tree, &mut work.facts, work.now);
             }
         }
-        Ok(())
+        Ok(batch)
     }
 
     /// `None`: it needs a fact that this batch's own writes may have changed.

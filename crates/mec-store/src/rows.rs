@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mec_kernel::{
-    Account, AccountId, AccountPlan, AccountStatus, Amount, Catalogue, Code, Decision, Effect, Entitlement, EntitlementStatus,
-    EventId, Lease, LedgerEvent, LimitAction, LimitKind, Percent, Quantity, RecordedRuling, Reservation, ReservationStatus, Rule,
-    Source, Time, Window, WindowKey, WindowKind, WindowRule, WindowTotal,
+    Account, AccountId, AccountPlan, AccountStatus, Amount, Catalogue, Code, Decision, Effect, Entitlement, EntitlementId,
+    EntitlementStatus, EventId, Head, HourSum, Lease, LedgerEvent, LimitAction, LimitKind, Percent, Quantity, RecordedRuling,
+    Reservation, ReservationStatus, Rule, Source, Time, TreeId, Window, WindowKey, WindowKind, WindowRule, WindowTotal,
 };
+
+use crate::verify::HourKey;
 
 /// One row's columns by their place. Text is also what JSON columns hold.
 pub(crate) trait Cells {
@@ -37,6 +39,10 @@ pub(crate) trait Cells {
 
     fn id(&self, column: usize) -> Result<u128, Self::Error> {
         self.there(column, self.optional_id(column)?)
+    }
+
+    fn tree(&self, column: usize) -> Result<TreeId, Self::Error> {
+        u32::try_from(self.integer(column)?).map(TreeId).map_err(|_| self.damaged(column, "no number of a tree"))
     }
 
     fn text(&self, column: usize) -> Result<&str, Self::Error> {
@@ -130,7 +136,7 @@ pub(crate) fn entitlement<C: Cells>(row: &C) -> Result<Entitlement, C::Error> {
         None => WindowKind::Lifetime,
     };
     Ok(Entitlement {
-        id: mec_kernel::EntitlementId(row.id(0)?),
+        id: EntitlementId(row.id(0)?),
         account: AccountId(row.id(1)?),
         resource: row.code(2)?,
         scope: row.optional_code(3)?,
@@ -244,6 +250,33 @@ pub(crate) fn event<C: Cells>(row: &C, catalogue: &Catalogue) -> Result<LedgerEv
         details: row.optional_text(22)?.map(Arc::from),
         resource,
     })
+}
+
+pub(crate) const HEAD: &str = "tree, version, stamp, last_at, next_seq, next_token, chain";
+
+pub(crate) fn head<C: Cells>(row: &C) -> Result<Head, C::Error> {
+    Ok(Head {
+        tree: row.tree(0)?,
+        version: row.integer(1)?,
+        stamp: row.integer(2)?,
+        last_at: row.time(3)?,
+        next_seq: row.integer(4)?,
+        next_token: row.integer(5)?,
+        chain: row.hash(6)?,
+    })
+}
+
+pub(crate) const HOUR: &str = "account_id, resource_type_code, resource_scope, unit_code, hour, own, subtree, overage, events";
+
+pub(crate) fn hour<C: Cells>(row: &C) -> Result<(HourKey, HourSum), C::Error> {
+    let key = (AccountId(row.id(0)?), row.code(1)?, scope_of(row.text(2)?), row.code(3)?, row.time(4)?);
+    let sum = HourSum { own: row.exact(5)?, subtree: row.exact(6)?, overage: row.exact(7)?, events: row.integer(8)? };
+    Ok((key, sum))
+}
+
+/// The primary key, in the first column, of a row that cannot be read as a whole.
+pub(crate) fn key_of<C: Cells>(row: &C) -> String {
+    row.id(0).map_or_else(|_| "a row".to_owned(), |id| EntitlementId(id).to_string())
 }
 
 pub(crate) const WINDOW: &str = "resource_type_code, resource_scope, rolling_seconds, window_start, window_end, used, own, steps, \

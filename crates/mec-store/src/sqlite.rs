@@ -171,24 +171,10 @@ impl Writer {
             self.abort();
         }
         // One process owns the file and this is its only writer: nothing can change between here and the commit.
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT version, stamp, last_at, next_seq, next_token, chain FROM account_trees WHERE tree = ?1")?;
+        let mut statement = self.connection.prepare_cached(&rows::HEAD_OF)?;
         let mut heads = Vec::with_capacity(trees.len());
         for tree in trees {
-            let head = statement
-                .query_row(params![tree.0], |row| {
-                    Ok(Head {
-                        tree: *tree,
-                        version: row.get(0)?,
-                        stamp: row.get(1)?,
-                        last_at: rows::time(row, 2)?,
-                        next_seq: row.get(3)?,
-                        next_token: row.get(4)?,
-                        chain: row.get(5)?,
-                    })
-                })
-                .optional()?;
+            let head = statement.query_row(params![tree.0], rows::head).optional()?;
             heads.push((head.unwrap_or(Head::new(*tree)), head.is_some()));
         }
         Ok(heads)

@@ -8,11 +8,10 @@ use tokio_postgres::Row;
 use super::Writer;
 use super::cells::Found;
 use super::versions::{MOMENT, moment};
-use crate::rows::Cells as _;
+use crate::rows::{self, sql};
 use crate::{Moment, StoreError};
 
-const LOCK: &str = "SELECT tree, version, stamp, last_at, next_seq, next_token, chain FROM account_trees \
-     WHERE tree = ANY($1) ORDER BY tree FOR UPDATE";
+sql!(LOCK = "SELECT ", rows::HEAD, " FROM account_trees WHERE tree = ANY($1) ORDER BY tree FOR UPDATE");
 
 /// Said in BEGIN, because a connection keeps nothing: another client may have had it in between. The plans are those
 /// that stay right while tables grow: every statement of a batch finds its rows by key.
@@ -72,7 +71,7 @@ impl Writer {
         let numbers = numbers(trees.iter().copied());
         self.session().await?;
         self.is_begun = true;
-        let (heads, clock) = self.session().await?.begin_and_query(BEGIN, (LOCK, &[&numbers]), MOMENT).await?;
+        let (heads, clock) = self.session().await?.begin_and_query(BEGIN, (&LOCK, &[&numbers]), MOMENT).await?;
         self.moment = moment(&clock)?;
         Ok(heads)
     }
@@ -88,15 +87,5 @@ impl Writer {
 }
 
 pub(super) fn head(row: &Row) -> Result<Head, StoreError> {
-    let row = Found { row, table: "account_trees" };
-    let tree = u32::try_from(row.integer(0)?).map_err(|_| row.damaged(0, "a number below 0"))?;
-    Ok(Head {
-        tree: TreeId(tree),
-        version: row.integer(1)?,
-        stamp: row.integer(2)?,
-        last_at: row.time(3)?,
-        next_seq: row.integer(4)?,
-        next_token: row.integer(5)?,
-        chain: row.hash(6)?,
-    })
+    rows::head(&Found { row, table: "account_trees" })
 }

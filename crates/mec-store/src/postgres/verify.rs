@@ -24,10 +24,9 @@ const NEXT_TREE: &str = "SELECT min(tree) FROM (SELECT min(tree) AS tree FROM ac
      UNION ALL SELECT min(tree) FROM consumption_ledger WHERE tree > $1 \
      UNION ALL SELECT min(tree) FROM usage_hours WHERE tree > $1 \
      UNION ALL SELECT min(tree) FROM usage_windows WHERE tree > $1) AS trees";
-const HEAD: &str = "SELECT tree, version, stamp, last_at, next_seq, next_token, chain FROM account_trees WHERE tree = $1";
+sql!(HEAD = "SELECT ", rows::HEAD, " FROM account_trees WHERE tree = $1");
 const PARENTS: &str = "SELECT account_id, parent_account_id FROM accounts WHERE tree = $1";
-const HOURS: &str = "SELECT account_id, resource_type_code, resource_scope, unit_code, hour, own, subtree, overage, events \
-     FROM usage_hours WHERE tree = $1";
+sql!(HOURS = "SELECT ", rows::HOUR, " FROM usage_hours WHERE tree = $1");
 sql!(
     WINDOWS = "SELECT ",
     rows::WINDOW,
@@ -135,7 +134,7 @@ impl Evidence for Verified<'_> {
     }
 
     fn head(&self, tree: TreeId) -> Result<Reading<Option<Head>>, StoreError> {
-        reading(self.query(HEAD, of_tree(tree))?.first().map(head).transpose())
+        reading(self.query(&HEAD, of_tree(tree))?.first().map(head).transpose())
     }
 
     fn parents(&self, tree: TreeId) -> Result<Vec<(AccountId, Option<AccountId>)>, StoreError> {
@@ -158,7 +157,7 @@ impl Evidence for Verified<'_> {
     }
 
     fn hours(&self, tree: TreeId, each: Each<'_, Reading<(HourKey, HourSum)>>) -> Result<(), StoreError> {
-        self.snapshot.each_row(HOURS, of_tree(tree), |row| each(reading(hour(row))?))
+        self.snapshot.each_row(&HOURS, of_tree(tree), |row| each(reading(rows::hour(&Found { row, table: "usage_hours" }))?))
     }
 
     fn events(&self, tree: TreeId, each: Each<'_, Vec<EventRow>>) -> Result<(), StoreError> {
@@ -193,28 +192,28 @@ impl Evidence for Verified<'_> {
     fn all_keys(&self, each: Each<'_, (i64, TreeId, KeyRow)>) -> Result<(), StoreError> {
         self.snapshot.each_row(ALL_KEYS, vec![], |row| {
             let found = Found { row, table: "ledger_keys" };
-            each((found.integer(0)?, tree_of(&found, 4)?, key_row(row)?))
+            each((found.integer(0)?, found.tree(4)?, key_row(row)?))
         })
     }
 
     fn details_of_no_event(&self, each: Each<'_, (TreeId, EventId)>) -> Result<(), StoreError> {
         self.snapshot.each_row(LOST_DETAILS, vec![], |row| {
             let found = Found { row, table: "consumption_event_details" };
-            each((tree_of(&found, 1)?, EventId(found.id(0)?)))
+            each((found.tree(1)?, EventId(found.id(0)?)))
         })
     }
 
     fn reservations(&self, each: Each<'_, Result<Reservation, (String, String)>>) -> Result<(), StoreError> {
         self.snapshot.each_row(&RESERVATIONS, vec![], |row| {
             let found = Found { row, table: "reservations" };
-            each(reading(rows::reservation(&found))?.map_err(|problem| (key_of(&found), problem)))
+            each(reading(rows::reservation(&found))?.map_err(|problem| (rows::key_of(&found), problem)))
         })
     }
 
     fn leases(&self, each: Each<'_, Result<Lease, (String, String)>>) -> Result<(), StoreError> {
         self.snapshot.each_row(&LEASES, vec![], |row| {
             let found = Found { row, table: "concurrency_leases" };
-            each(reading(rows::lease(&found))?.map_err(|problem| (key_of(&found), problem)))
+            each(reading(rows::lease(&found))?.map_err(|problem| (rows::key_of(&found), problem)))
         })
     }
 
@@ -239,21 +238,10 @@ impl Evidence for Verified<'_> {
     }
 }
 
-fn tree_of(found: &Found<'_>, column: usize) -> Result<TreeId, StoreError> {
-    u32::try_from(found.integer(column)?).map(TreeId).map_err(|_| found.damaged(column, "a number below 0"))
-}
-
 fn key_row(row: &Row) -> Result<KeyRow, StoreError> {
     let found = Found { row, table: "ledger_keys" };
     let place = found.optional_integer(2)?.zip(found.optional_text(3)?.map(str::to_owned));
     Ok(KeyRow { event: EventId(found.id(1)?), found: place })
-}
-
-fn hour(row: &Row) -> Result<(HourKey, HourSum), StoreError> {
-    let found = Found { row, table: "usage_hours" };
-    let key = (AccountId(found.id(0)?), found.code(1)?, rows::scope_of(found.text(2)?), found.code(3)?, found.time(4)?);
-    let sum = HourSum { own: found.exact(5)?, subtree: found.exact(6)?, overage: found.exact(7)?, events: found.integer(8)? };
-    Ok((key, sum))
 }
 
 /// What is to be said of a row that does not hold what this program writes; any other error ends the verification.
@@ -263,9 +251,4 @@ fn reading<T>(read: Result<T, StoreError>) -> Result<Reading<T>, StoreError> {
         Err(StoreError::Damaged { problem, .. }) => Ok(Err(format!("cannot be read: {problem}"))),
         Err(error) => Err(error),
     }
-}
-
-/// The primary key of a row that cannot be read as a whole.
-fn key_of(found: &Found<'_>) -> String {
-    found.id(0).map_or_else(|_| "a row".to_owned(), |id| EntitlementId(id).to_string())
 }

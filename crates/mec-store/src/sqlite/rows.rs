@@ -1,8 +1,8 @@
 //! How the kernel's values look in SQLite's rows, both ways.
 
 use mec_kernel::{
-    Account, AccountPlan, Amount, Catalogue, Code, Entitlement, Lease, LedgerEvent, Quantity, Reservation, Rule, Time, WindowKey,
-    WindowTotal,
+    Account, AccountPlan, Amount, Catalogue, Code, Entitlement, Head, Lease, LedgerEvent, Quantity, Reservation, Rule, Time,
+    WindowKey, WindowTotal,
 };
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Value, ValueRef};
@@ -12,8 +12,10 @@ use crate::StoreError;
 use crate::rows::Cells;
 pub(super) use crate::rows::{
     ACCOUNT, ACCOUNT_PLAN, ENTITLEMENT, EVENT, EVENT_FROM, LEASE, RESERVATION, RULE, WINDOW, WINDOW_COLUMNS, effects_of,
-    effects_text, scope_of, scope_text, sql, steps_text, window_columns,
+    effects_text, scope_text, sql, steps_text, window_columns,
 };
+
+sql!(pub HEAD_OF = "SELECT ", crate::rows::HEAD, " FROM account_trees WHERE tree = ?1");
 
 /// An id as 16 bytes.
 pub(super) struct Id(pub(super) u128);
@@ -166,6 +168,10 @@ pub(super) fn event(row: &Row<'_>, catalogue: &Catalogue) -> rusqlite::Result<Le
 
 pub(super) fn window(row: &Row<'_>) -> rusqlite::Result<(WindowKey, WindowTotal)> {
     crate::rows::window(row)
+}
+
+pub(super) fn head(row: &Row<'_>) -> rusqlite::Result<Head> {
+    crate::rows::head(row)
 }
 
 pub(super) fn lease(row: &Row<'_>) -> rusqlite::Result<Lease> {

@@ -20,9 +20,7 @@ const NEXT_TREE: &str = "SELECT min(tree) FROM (SELECT min(tree) AS tree FROM ac
      UNION ALL SELECT min(tree) FROM consumption_ledger INDEXED BY consumption_ledger_seq WHERE tree > ?1 \
      UNION ALL SELECT min(tree) FROM usage_hours WHERE tree > ?1 \
      UNION ALL SELECT min(tree) FROM usage_windows WHERE tree > ?1)";
-const HEAD: &str = "SELECT version, stamp, last_at, next_seq, next_token, chain FROM account_trees WHERE tree = ?1";
-const HOURS: &str = "SELECT account_id, resource_type_code, resource_scope, unit_code, hour, own, subtree, overage, events \
-     FROM usage_hours WHERE tree = ?1";
+sql!(HOURS = "SELECT ", crate::rows::HOUR, " FROM usage_hours WHERE tree = ?1");
 sql!(
     WINDOWS = "SELECT ",
     rows::WINDOW,
@@ -106,18 +104,7 @@ impl Evidence for Snapshot<'_> {
     }
 
     fn head(&self, tree: TreeId) -> Result<Reading<Option<Head>>, StoreError> {
-        let read = |row: &Row<'_>| {
-            Ok(Head {
-                tree,
-                version: row.get(0)?,
-                stamp: row.get(1)?,
-                last_at: row.time(2)?,
-                next_seq: row.get(3)?,
-                next_token: row.get(4)?,
-                chain: row.get(5)?,
-            })
-        };
-        reading(self.connection.prepare_cached(HEAD)?.query_row(params![tree.0], read).optional())
+        reading(self.connection.prepare_cached(&rows::HEAD_OF)?.query_row(params![tree.0], rows::head).optional())
     }
 
     fn parents(&self, tree: TreeId) -> Result<Vec<(AccountId, Option<AccountId>)>, StoreError> {
@@ -144,7 +131,7 @@ impl Evidence for Snapshot<'_> {
     }
 
     fn hours(&self, tree: TreeId, each: Each<'_, Reading<(HourKey, HourSum)>>) -> Result<(), StoreError> {
-        self.each(HOURS, params![tree.0], |row| reading(hour(row)), each)
+        self.each(&HOURS, params![tree.0], |row| reading(crate::rows::hour(row)), each)
     }
 
     fn events(&self, tree: TreeId, each: Each<'_, Vec<EventRow>>) -> Result<(), StoreError> {
@@ -179,11 +166,16 @@ impl Evidence for Snapshot<'_> {
     }
 
     fn reservations(&self, each: Each<'_, Result<Reservation, (String, String)>>) -> Result<(), StoreError> {
-        self.each(&RESERVATIONS, [], |row| Ok(reading(rows::reservation(row))?.map_err(|problem| (key_of(row), problem))), each)
+        self.each(
+            &RESERVATIONS,
+            [],
+            |row| Ok(reading(rows::reservation(row))?.map_err(|problem| (crate::rows::key_of(row), problem))),
+            each,
+        )
     }
 
     fn leases(&self, each: Each<'_, Result<Lease, (String, String)>>) -> Result<(), StoreError> {
-        self.each(&LEASES, [], |row| Ok(reading(rows::lease(row))?.map_err(|problem| (key_of(row), problem))), each)
+        self.each(&LEASES, [], |row| Ok(reading(rows::lease(row))?.map_err(|problem| (crate::rows::key_of(row), problem))), each)
     }
 
     fn event(&self, id: EventId) -> Result<Reading<Option<LedgerEvent>>, StoreError> {
@@ -206,12 +198,6 @@ fn key_row(row: &Row<'_>) -> rusqlite::Result<KeyRow> {
     Ok(KeyRow { event: EventId(row.id(0)?), found })
 }
 
-fn hour(row: &Row<'_>) -> rusqlite::Result<(HourKey, HourSum)> {
-    let key = (AccountId(row.id(0)?), row.code(1)?, rows::scope_of(row.text(2)?), row.code(3)?, row.time(4)?);
-    let sum = HourSum { own: row.exact(5)?, subtree: row.exact(6)?, overage: row.exact(7)?, events: row.get(8)? };
-    Ok((key, sum))
-}
-
 /// What is to be said of a row that does not hold what this program writes; any other error ends the verification.
 fn reading<T>(read: rusqlite::Result<T>) -> Result<Reading<T>, StoreError> {
     use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
@@ -222,9 +208,4 @@ fn reading<T>(read: rusqlite::Result<T>) -> Result<Reading<T>, StoreError> {
         }
         Err(error) => Err(error.into()),
     }
-}
-
-/// The primary key of a row that cannot be read as a whole.
-fn key_of(row: &Row<'_>) -> String {
-    row.id(0).map_or_else(|_| "a row".to_owned(), |id| EntitlementId(id).to_string())
 }

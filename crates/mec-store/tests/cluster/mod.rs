@@ -92,7 +92,7 @@ impl Cluster {
     /// Stops the server as `signal` says: `INT` ends its connections, `QUIT` ends it at once.
     pub(crate) fn stop(&self, signal: &str) {
         if let Some(mut server) = self.server.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            let told = Command::new("kill").args([&format!("-{signal}"), &server.id().to_string()]).status();
+            let told = signalled(&server, signal);
             assert!(told.is_ok_and(|status| status.success()));
             server.wait().expect("the server ends");
         }
@@ -176,7 +176,7 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         if let Some(mut server) = self.server.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            let told = Command::new("kill").args(["-QUIT", &server.id().to_string()]).status();
+            let told = signalled(&server, "QUIT");
             if !told.is_ok_and(|status| status.success()) {
                 drop(server.kill());
             }
@@ -224,4 +224,9 @@ fn own(dir: &Path) {
 fn is_root() -> bool {
     let id = Command::new("id").arg("-u").output();
     id.is_ok_and(|id| id.stdout.trim_ascii() == b"0")
+}
+
+/// By the shell's own `kill`: not every machine has the program.
+fn signalled(server: &Child, signal: &str) -> std::io::Result<std::process::ExitStatus> {
+    Command::new("sh").args(["-c", "kill \"-$1\" \"$2\"", "sh", signal, &server.id().to_string()]).status()
 }

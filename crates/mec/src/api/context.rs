@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, Method};
+use axum::http::{HeaderMap, HeaderName, Method};
 use mec_engine::{Caller, Mec};
 use mec_kernel::Actor;
-use mec_query::{Catalogue, QueryError};
+use mec_query::{Catalogue, Preferences, QueryError};
 
 use super::functions::functions;
 use crate::http::request_id::RequestId;
@@ -40,6 +40,21 @@ impl AppState {
     pub(crate) fn caller(&self, id: &RequestId) -> Caller {
         Caller { actor: self.anonymous.clone(), request_id: Some(id.as_str().into()) }
     }
+}
+
+/// A header's text; one that is not text is as good as none.
+pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// What the request prefers.
+///
+/// # Errors
+/// PGRST122 for an unknown preference under `handling=strict`.
+pub(crate) fn preferences(headers: &HeaderMap) -> Result<Preferences, QueryError> {
+    let preferences = Preferences::parse(headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok()));
+    preferences.check()?;
+    Ok(preferences)
 }
 
 /// Whether the request named its schema (`Accept-Profile` of a read, `Content-Profile` of anything else), in which

@@ -17,16 +17,16 @@ use std::borrow::Cow;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{Path, RawQuery, State};
-use axum::http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderName, RANGE};
+use axum::http::header::{ACCEPT, ALLOW, CONTENT_TYPE, RANGE};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use mec_engine::Caller;
-use mec_query::{Call, GivenArguments, Media, Page, Preferences, Produces, Query, QueryError, Returns, Target};
+use mec_query::{Call, GivenArguments, Media, Page, Produces, Query, QueryError, Returns, Target};
 
 use self::response::{Rows, Wanted};
 use super::answers::Answer;
 use super::arguments::Arguments;
-use super::context::{AppState, names_schema};
+use super::context::{self, AppState, names_schema};
 use super::functions::Verb;
 use super::refusal::{self, Failure, Repeat};
 use crate::http::errors::ApiError;
@@ -69,7 +69,7 @@ impl Request {
             _ => return Err(QueryError::rpc_method(self.method.as_str()).into()),
         };
         let query = Query::parse(&self.query, if reads { Target::Call } else { Target::Rows })?;
-        let range = if self.method == Method::GET { self.header(&RANGE) } else { None };
+        let range = if self.method == Method::GET { context::header(&self.headers, &RANGE) } else { None };
         let page = Page::of_request(&query, range)?;
         let is_plain = self.is_plain() && page == Page::ALL;
         let given = if reads { GivenArguments::of_query(&query) } else { self.given()? };
@@ -86,9 +86,8 @@ impl Request {
             _ if query.logic.is_empty() => None,
             _ => return Err(response::filtered_value(function.name).into()),
         };
-        let media = Media::negotiate(self.header(&ACCEPT), Produces::Rows)?;
-        let preferences = Preferences::parse(self.headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok()));
-        preferences.check()?;
+        let media = Media::negotiate(context::header(&self.headers, &ACCEPT), Produces::Rows)?;
+        let preferences = context::preferences(&self.headers)?;
         if reads && !function.read_only {
             return Err(QueryError::read_only_call().into());
         }
@@ -115,17 +114,13 @@ impl Request {
     /// Whether all columns of all rows are wanted as JSON: the usual call, which is answered without asking the query
     /// language about each column.
     fn is_plain(&self) -> bool {
-        self.query.is_empty() && matches!(self.header(&ACCEPT), None | Some("*/*" | "application/json"))
+        self.query.is_empty() && matches!(context::header(&self.headers, &ACCEPT), None | Some("*/*" | "application/json"))
     }
 
     fn given(&self) -> Result<GivenArguments, ApiError> {
         // Too large or too slow a body is answered by the listener in place of this.
         let body = self.body.as_ref().map_err(|_| refusal::unreadable_body())?;
-        Ok(GivenArguments::of_body(self.header(&CONTENT_TYPE), body)?)
-    }
-
-    fn header(&self, name: &HeaderName) -> Option<&str> {
-        self.headers.get(name).and_then(|value| value.to_str().ok())
+        Ok(GivenArguments::of_body(context::header(&self.headers, &CONTENT_TYPE), body)?)
     }
 
     fn options(&self, state: &AppState) -> Result<Response, ApiError> {

@@ -13,13 +13,13 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{OriginalUri, Path, State};
-use axum::http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderName, RANGE};
+use axum::http::header::{ACCEPT, ALLOW, CONTENT_TYPE, RANGE};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use mec_engine::{Caller, MecError, check_verb};
 use mec_query::{Media, Page, Preferences, Produces, Query, QueryError, Scope, Table, Target, Verb};
 
-use super::context::{AppState, names_schema};
+use super::context::{self, AppState, names_schema};
 use super::refusal::{self, Repeat};
 use crate::http::errors::ApiError;
 use crate::http::request_id::RequestId;
@@ -84,7 +84,7 @@ impl Request {
             _ => return Err(QueryError::unsupported_method(self.method.as_str()).into()),
         };
         let query = Query::parse(self.uri.query().unwrap_or_default(), Target::Rows)?;
-        let range = if self.method == Method::GET { self.header(&RANGE) } else { None };
+        let range = if self.method == Method::GET { context::header(&self.headers, &RANGE) } else { None };
         let page = Page::of_request(&query, range)?;
         let body = match verb {
             Verb::Post | Verb::Patch | Verb::Put => Some(self.body(&query)?),
@@ -98,9 +98,8 @@ impl Request {
             Some(body) => Some(body.against(table)?),
             None => None,
         };
-        let media = Media::negotiate(self.header(&ACCEPT), Produces::Rows)?;
-        let preferences = Preferences::parse(self.headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok()));
-        preferences.check()?;
+        let media = Media::negotiate(context::header(&self.headers, &ACCEPT), Produces::Rows)?;
+        let preferences = context::preferences(&self.headers)?;
         takes_it?;
         let asked = Asked {
             state,
@@ -127,11 +126,7 @@ impl Request {
     fn body(&self, query: &Query) -> Result<mec_query::Body, ApiError> {
         // Too large or too slow a body is answered by the listener in place of this.
         let bytes = self.body.as_ref().map_err(|_| refusal::unreadable_body())?;
-        Ok(mec_query::Body::parse(self.header(&CONTENT_TYPE), bytes, query.columns.as_deref())?)
-    }
-
-    fn header(&self, name: &HeaderName) -> Option<&str> {
-        self.headers.get(name).and_then(|value| value.to_str().ok())
+        Ok(mec_query::Body::parse(context::header(&self.headers, &CONTENT_TYPE), bytes, query.columns.as_deref())?)
     }
 
     fn allowing(&self, state: &AppState, mut response: Response) -> Response {

@@ -1,7 +1,7 @@
 //! `mec catalog`: plans, resources, units and rules as a file: applied, written, compared.
 
 use std::fs;
-use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use axum::http::Method;
@@ -127,7 +127,7 @@ struct How {
 }
 
 async fn apply(target: &Target, text: String, how: How, print: Print) -> Result<(), Failure> {
-    let asks = !how.yes && !how.dry_run && print == Print::Table && io::stdin().is_terminal();
+    let asks = output::asks(how.yes, how.dry_run, print);
     if how.dry_run || asks {
         let answer = post(target, text.clone(), how.prune, true).await?;
         show(&answer, print)?;

@@ -66,6 +66,11 @@ pub(crate) fn table<'a>(head: &[&str], rows: impl IntoIterator<Item = Vec<String
     Ok(out.flush()?)
 }
 
+/// Whether a change is asked about first: by people at a terminal who have not agreed yet.
+pub(crate) fn asks(yes: bool, dry_run: bool, print: Print) -> bool {
+    !yes && !dry_run && print == Print::Table && io::stdin().is_terminal()
+}
+
 /// Asks on the terminal, and takes nothing but a yes for one.
 pub(crate) fn agreed(question: &str) -> Result<bool, Failure> {
     let mut out = stdout();

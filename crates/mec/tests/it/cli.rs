@@ -12,7 +12,7 @@ use mec_kernel::{AccountId, Provision};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::server::Server;
+use crate::server::{Server, ask_to_stop};
 
 /// A directory of its own to run `mec` in, where nothing of the surroundings is set.
 pub(crate) struct Shell {
@@ -388,9 +388,8 @@ fn a_second_signal_ends_a_server_that_still_answers() {
     slow.read_exact(&mut asked_for).unwrap();
     assert_eq!(&asked_for, b"HTTP/1.1 100");
     let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
-    let pid = child.id().to_string();
     for heard in ["stopping: requests in flight are answered", "ended at once"] {
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        ask_to_stop(&child);
         assert!(log.any(|line| line.unwrap().contains(heard)), "{heard}");
     }
     assert_eq!(child.wait().unwrap().code(), Some(128 + 15));

@@ -13,57 +13,62 @@ const INDEX: &str = "README.md";
 /// What every page tells, as the headings below its title.
 const SECTIONS: [&str; 4] = ["Rules", "What it never does", "Example", "Pitfalls"];
 
-#[test]
-fn limit_kinds_run_as_written() {
-    on_a_server_of_its_own("limit-kinds.md");
-}
+/// By this name the check's command leaves them out where `curl` or `jq` is missing, as it does the guides.
+mod guide_runs_as_written {
+    use super::*;
 
-#[test]
-fn windows_run_as_written() {
-    on_a_server_of_its_own("windows.md");
-}
+    #[test]
+    fn limit_kinds_run_as_written() {
+        on_a_server_of_its_own("limit-kinds.md");
+    }
 
-#[test]
-fn pools_and_hierarchy_run_as_written() {
-    on_a_server_of_its_own("pools-and-hierarchy.md");
-}
+    #[test]
+    fn windows_run_as_written() {
+        on_a_server_of_its_own("windows.md");
+    }
 
-#[test]
-fn decisions_run_as_written() {
-    on_a_server_of_its_own("decisions.md");
-}
+    #[test]
+    fn pools_and_hierarchy_run_as_written() {
+        on_a_server_of_its_own("pools-and-hierarchy.md");
+    }
 
-#[test]
-fn ledger_and_corrections_run_as_written() {
-    on_a_server_of_its_own("ledger-and-corrections.md");
-}
+    #[test]
+    fn decisions_run_as_written() {
+        on_a_server_of_its_own("decisions.md");
+    }
 
-#[test]
-fn reservations_run_as_written() {
-    on_a_server_of_its_own("reservations.md");
-}
+    #[test]
+    fn ledger_and_corrections_run_as_written() {
+        on_a_server_of_its_own("ledger-and-corrections.md");
+    }
 
-#[test]
-fn leases_run_as_written() {
-    on_a_server_of_its_own("leases.md");
-}
+    #[test]
+    fn reservations_run_as_written() {
+        on_a_server_of_its_own("reservations.md");
+    }
 
-#[test]
-fn plans_run_as_written() {
-    on_a_server_of_its_own("plans.md");
-}
+    #[test]
+    fn leases_run_as_written() {
+        on_a_server_of_its_own("leases.md");
+    }
 
-#[test]
-fn a_reader_may_follow_all_pages_on_one_server_and_the_index_names_each() {
-    let index = fs::read_to_string(Path::new(PAGES).join(INDEX)).unwrap();
-    let directory = tempfile::tempdir().unwrap();
-    let server = Server::demo(&directory.path().join("data"));
-    let pages = pages();
-    assert_eq!(pages.len(), 8, "{pages:?}: a page has a test of its own above");
-    for page in pages {
-        let name = page.file_name().unwrap().to_string_lossy().into_owned();
-        assert!(index.contains(&format!("]({name})")), "docs/concepts/{INDEX} does not lead to {name}");
-        follow(&page, &server, directory.path());
+    #[test]
+    fn plans_run_as_written() {
+        on_a_server_of_its_own("plans.md");
+    }
+
+    #[test]
+    fn a_reader_may_follow_all_pages_on_one_server_and_the_index_names_each() {
+        let index = fs::read_to_string(Path::new(PAGES).join(INDEX)).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let server = Server::demo(&directory.path().join("data"));
+        let pages = pages();
+        assert_eq!(pages.len(), 8, "{pages:?}: a page has a test of its own above");
+        for page in pages {
+            let name = page.file_name().unwrap().to_string_lossy().into_owned();
+            assert!(index.contains(&format!("]({name})")), "docs/concepts/{INDEX} does not lead to {name}");
+            follow(&page, &server, directory.path());
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use mec_kernel::{Check, Code, Consume, Decision, LedgerEvent, LimitAction, Provi
 use mec_query::Filter;
 use mec_store::{EventFilter, OpenOptions, Store};
 
-use crate::server::Server;
+use crate::server::{Server, ask_to_stop};
 
 /// A Tuesday in the last third of a month.
 const TUESDAY: &str = "2026-11-24T10:30:00Z";
@@ -364,8 +364,7 @@ impl Demo {
     }
 
     fn stop(mut self) -> ExitStatus {
-        let asked = Command::new("sh").args(["-c", "kill -TERM \"$1\"", "sh", &self.0.id().to_string()]).status().unwrap();
-        assert!(asked.success());
+        ask_to_stop(&self.0);
         self.0.wait().unwrap()
     }
 }

@@ -65,9 +65,7 @@ impl Server {
 
     /// Asks the process to stop, as `systemctl stop` or `docker stop` do, and waits for its end.
     pub(crate) fn stop(mut self) -> ExitStatus {
-        let pid = self.process.child.id().to_string();
-        let asked = Command::new("sh").args(["-c", "kill -TERM \"$1\"", "sh", &pid]).status().unwrap();
-        assert!(asked.success(), "kill -TERM {pid}: {asked}");
+        ask_to_stop(&self.process.child);
         self.process.child.wait().unwrap()
     }
 
@@ -91,6 +89,13 @@ impl Server {
         let (status, body) = request(&self.address(), "POST", path, &body.to_string()).unwrap();
         (status, serde_json::from_str(&body).unwrap_or(serde_json::Value::Null))
     }
+}
+
+/// SIGTERM. By the shell's own `kill`: not every machine has the program.
+pub(crate) fn ask_to_stop(process: &Child) {
+    let pid = process.id().to_string();
+    let asked = Command::new("sh").args(["-c", "kill -TERM \"$1\"", "sh", &pid]).status().unwrap();
+    assert!(asked.success(), "kill -TERM {pid}: {asked}");
 }
 
 /// One request on a connection of its own: status and body, or why there is no whole answer.

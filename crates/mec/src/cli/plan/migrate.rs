@@ -1,7 +1,5 @@
 //! `mec plan migrate`: account by account to the newest version of a plan. Whom something keeps back keeps nobody else.
 
-use std::io::{self, IsTerminal as _};
-
 use axum::http::Method;
 use serde_json::{Value, json};
 
@@ -57,7 +55,7 @@ impl Args {
             Some(account) => self.one(target, account).await?,
             None => holders(target, &self.plan, &format!("&version=lt.{version}")).await?,
         };
-        let asks = !self.yes && !self.dry_run && print == Print::Table && io::stdin().is_terminal();
+        let asks = output::asks(self.yes, self.dry_run, print);
         if asks && !found.is_empty() {
             let question = format!("Move {} to version {version} of {}?", accounts(found.len()), self.plan);
             if !output::agreed(&question)? {
