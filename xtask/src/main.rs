@@ -5,6 +5,8 @@
 
 mod bench_import;
 mod clients;
+#[path = "../../crates/mec-store/tests/cluster/mod.rs"]
+mod cluster;
 mod fuzz;
 mod step;
 mod test;
@@ -25,7 +27,7 @@ usage: cargo xtask COMMAND
                     --install gets what the tests need beyond Rust
   tidy              prove the absences that ARCHITECTURE.md lists
   check             format and lints only
-  clients           PostgREST's clients, unchanged, against a running demo
+  clients           PostgREST's clients, unchanged, against a running server over each store
   fuzz [SECONDS]    arbitrary requests at the query language (60)
   bench-import [N]  import N generated events (1000000), twice, and verify: rate and memory
 ";
@@ -47,7 +49,7 @@ fn main() -> ExitCode {
                 return ExitCode::from(WRONG_USAGE);
             }
         },
-        ["clients"] => clients::run(root()),
+        ["clients"] => clients::run(root(), true),
         ["fuzz"] => fuzz::run(root(), fuzz::SECONDS),
         ["fuzz", seconds] => match seconds.parse() {
             Ok(seconds) => fuzz::run(root(), seconds),

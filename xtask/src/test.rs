@@ -26,7 +26,8 @@ pub(crate) fn run(root: &Path, install: bool) -> Result<()> {
     steps.run("cargo clippy", || unless(no_clippy, || step::lint(root)))?;
     steps.run("cargo test", || step::cargo(root, &test_command(&missing)))?;
     let no_clients = clients::PROGRAMS.iter().any(|program| skipped(program));
-    steps.run("clients", || unless(no_clients, || clients::run(root)))?;
+    let has_postgres = !skipped("postgres");
+    steps.run("clients", || unless(no_clients, || clients::run(root, has_postgres)))?;
     let no_compiler = skipped("c++");
     steps.run("fuzz", || unless(no_compiler, || fuzz::run(root, fuzz::SECONDS)))?;
 

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use mec_kernel::{AccountId, Catalogue, Code, Tree, TreeId};
 
@@ -15,11 +16,14 @@ const LINKS_MAX: usize = 100_000;
 /// What checks read.
 #[derive(Debug)]
 pub(crate) struct Cache {
+    made_at: Instant,
     trees: RwLock<Trees>,
     bytes_max: usize,
     /// Counts looks, so that the trees looked at longest ago go first.
     looks: AtomicU64,
     catalogue: RwLock<Arc<Catalogue>>,
+    /// When the catalogue was last known to be the newest.
+    catalogue_seen: Seen,
     links: RwLock<HashMap<Code, AccountId>>,
 }
 
@@ -34,15 +38,33 @@ struct Entry {
     tree: Arc<Tree>,
     bytes: usize,
     looked_at: AtomicU64,
+    /// When it was last known to be the newest.
+    seen: Seen,
+}
+
+/// An instant that only moves forward: microseconds since the cache was made.
+#[derive(Debug)]
+struct Seen(AtomicU64);
+
+impl Seen {
+    fn confirm(&self, micros: u64) {
+        self.0.fetch_max(micros, Ordering::Relaxed);
+    }
+
+    fn is_within(&self, micros: u64, most: Duration) -> bool {
+        u128::from(micros.saturating_sub(self.0.load(Ordering::Relaxed))) <= most.as_micros()
+    }
 }
 
 impl Cache {
     pub(crate) fn new(catalogue: Catalogue, bytes_max: usize) -> Self {
         Self {
+            made_at: Instant::now(),
             trees: RwLock::default(),
             bytes_max,
             looks: AtomicU64::new(0),
             catalogue: RwLock::new(Arc::new(catalogue)),
+            catalogue_seen: Seen(AtomicU64::new(0)),
             links: RwLock::default(),
         }
     }
@@ -54,7 +76,31 @@ impl Cache {
         Some(entry.tree.clone())
     }
 
-    pub(crate) fn publish(&self, id: TreeId, tree: Tree) {
+    /// The same, where it was known to be the newest no longer ago than `most`, and the catalogue too.
+    pub(crate) fn tree_seen_within(&self, id: TreeId, most: Duration) -> Option<Arc<Tree>> {
+        let now = self.micros(Instant::now());
+        let tree = self.tree(id)?;
+        let trees = self.trees.read().unwrap_or_else(PoisonError::into_inner);
+        let is_fresh = trees.by_id.get(&id).is_some_and(|entry| entry.seen.is_within(now, most));
+        (is_fresh && self.catalogue_seen.is_within(now, most)).then_some(tree)
+    }
+
+    /// At the instant `at` its tree and the catalogue were the newest ones.
+    pub(crate) fn confirm(&self, id: TreeId, at: Instant) {
+        let micros = self.micros(at);
+        self.catalogue_seen.confirm(micros);
+        let trees = self.trees.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = trees.by_id.get(&id) {
+            entry.seen.confirm(micros);
+        }
+    }
+
+    fn micros(&self, at: Instant) -> u64 {
+        u64::try_from(at.saturating_duration_since(self.made_at).as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// A state that was the newest at the instant `seen`. It never takes the place of a newer one.
+    pub(crate) fn publish(&self, id: TreeId, tree: Tree, seen: Instant) {
         let bytes = tree.size_bytes();
         if bytes > self.bytes_max {
             // A tree that does not fit is begun anew with what is asked for next.
@@ -62,8 +108,12 @@ impl Cache {
             return;
         }
         let looked_at = AtomicU64::new(self.looks.fetch_add(1, Ordering::Relaxed));
+        let seen = Seen(AtomicU64::new(self.micros(seen)));
         let mut trees = self.trees.write().unwrap_or_else(PoisonError::into_inner);
-        let before = trees.by_id.insert(id, Entry { tree: Arc::new(tree), bytes, looked_at });
+        if trees.by_id.get(&id).is_some_and(|held| held.tree.head.version > tree.head.version) {
+            return;
+        }
+        let before = trees.by_id.insert(id, Entry { tree: Arc::new(tree), bytes, looked_at, seen });
         trees.bytes = (trees.bytes + bytes).saturating_sub(before.map_or(0, |entry| entry.bytes));
         if trees.bytes > self.bytes_max {
             trees.shrink(self.bytes_max - self.bytes_max / 8, id);
@@ -78,8 +128,12 @@ impl Cache {
         self.catalogue.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// A catalogue that was committed. It never takes the place of a newer one.
     pub(crate) fn set_catalogue(&self, catalogue: Catalogue) {
-        *self.catalogue.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(catalogue);
+        let mut held = self.catalogue.write().unwrap_or_else(PoisonError::into_inner);
+        if held.version <= catalogue.version {
+            *held = Arc::new(catalogue);
+        }
     }
 
     /// The account `external_id` stood for when it was last looked up. It still does where the account's published
@@ -141,14 +195,37 @@ mod tests {
         let one = Tree::new(Head::new(TreeId(1))).size_bytes();
         let cache = Cache::new(Catalogue::default(), one * 8);
         for id in 1..=8 {
-            cache.publish(TreeId(id), Tree::new(Head::new(TreeId(id))));
+            cache.publish(TreeId(id), Tree::new(Head::new(TreeId(id))), Instant::now());
         }
         assert!(cache.tree(TreeId(1)).is_some());
-        cache.publish(TreeId(9), Tree::new(Head::new(TreeId(9))));
+        cache.publish(TreeId(9), Tree::new(Head::new(TreeId(9))), Instant::now());
         let held: Vec<u32> = (1..=9).filter(|id| cache.tree(TreeId(*id)).is_some()).collect();
         assert_eq!(held, [1, 4, 5, 6, 7, 8, 9]);
         assert_eq!(cache.size(), (7, one * 7));
         cache.forget(TreeId(4));
         assert_eq!(cache.size(), (6, one * 6));
+    }
+
+    #[test]
+    fn a_state_never_takes_the_place_of_a_newer_one() {
+        let cache = Cache::new(Catalogue::default(), 1 << 20);
+        let of_version = |version| Tree::new(Head { version, ..Head::new(TreeId(1)) });
+        for (published, held) in [(2, 2), (1, 2), (3, 3)] {
+            cache.publish(TreeId(1), of_version(published), Instant::now());
+            assert_eq!(cache.tree(TreeId(1)).unwrap().head.version, held);
+        }
+    }
+
+    #[test]
+    fn a_state_is_as_old_as_the_last_look_that_found_it_newest() {
+        let cache = Cache::new(Catalogue::default(), 1 << 20);
+        let (start, second) = (cache.made_at, Duration::from_secs(1));
+        cache.publish(TreeId(1), Tree::new(Head::new(TreeId(1))), start);
+        let entry = |most| cache.trees.read().unwrap().by_id[&TreeId(1)].seen.is_within(3_000_000, most);
+        assert!(entry(3 * second) && !entry(2 * second));
+        cache.confirm(TreeId(1), start + 2 * second);
+        cache.confirm(TreeId(1), start + second);
+        assert!(entry(second) && !entry(second / 2));
+        assert!(cache.tree_seen_within(TreeId(1), 60 * second).is_some());
     }
 }

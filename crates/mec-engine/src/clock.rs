@@ -1,13 +1,20 @@
 //! Where `now` comes from. The only clock of MEC; everything below takes the time as an argument.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use mec_kernel::Time;
+use mec_store::Moment;
 
-/// Where `now` comes from: a server's is the machine's clock, a test moves its own.
+/// Where `now` comes from. A server's is the machine's clock; where several processes share a database, what decides is
+/// the database's own clock, so that machines may disagree about the time.
 #[derive(Clone, Debug)]
-pub struct Clock(pub Arc<dyn Now>);
+pub struct Clock {
+    source: Arc<dyn Now>,
+    /// Whether it counts even where a database has its own.
+    rules: bool,
+}
 
 /// An instant on request.
 pub trait Now: Send + Sync + std::fmt::Debug {
@@ -27,34 +34,85 @@ impl Now for MachineClock {
     }
 }
 
-/// A clock that never runs backwards.
-#[derive(Debug)]
-struct Steady {
-    clock: Clock,
-    latest: AtomicI64,
-}
-
-impl Now for Steady {
-    fn now(&self) -> Time {
-        let now = self.clock.now();
-        let before = self.latest.fetch_max(now.micros(), Ordering::Relaxed);
-        now.max(Time::from_micros(before))
-    }
-}
-
 impl Clock {
     /// The machine's clock.
     pub fn machine() -> Self {
-        Self(Arc::new(MachineClock))
+        Self::of(Arc::new(MachineClock))
+    }
+
+    /// A clock in the machine's place.
+    pub fn of(source: Arc<dyn Now>) -> Self {
+        Self { source, rules: false }
+    }
+
+    /// A clock that counts on every store, also where the database has another: a test's, which it moves itself.
+    pub fn ruling(source: Arc<dyn Now>) -> Self {
+        Self { source, rules: true }
     }
 
     /// The present instant.
     pub fn now(&self) -> Time {
-        self.0.now()
+        self.source.now()
+    }
+}
+
+/// The time an installation goes by: its clock's, or its database's as it was last heard, moved on since.
+#[derive(Debug)]
+pub(crate) struct Hands {
+    clock: Clock,
+    heard: Mutex<Option<(Time, Instant)>>,
+    latest: AtomicI64,
+}
+
+impl Hands {
+    pub(crate) fn of(clock: Clock) -> Self {
+        Self { clock, heard: Mutex::default(), latest: AtomicI64::new(i64::MIN) }
     }
 
-    /// The same, standing still where it would run backwards: what an answer has called past stays past.
-    pub(crate) fn steady(self) -> Self {
-        Self(Arc::new(Steady { clock: self, latest: AtomicI64::new(i64::MIN) }))
+    /// The present instant. It stands still where it would run backwards: what an answer has called past stays past.
+    pub(crate) fn now(&self) -> Time {
+        let heard = *self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = match heard {
+            Some((time, at)) => time.plus_micros(i64::try_from(at.elapsed().as_micros()).unwrap_or(i64::MAX)),
+            None => self.clock.now(),
+        };
+        let before = self.latest.fetch_max(now.micros(), Ordering::Relaxed);
+        now.max(Time::from_micros(before))
+    }
+
+    /// The instant to decide by, given what was just read from the store.
+    pub(crate) fn at(&self, moment: Moment) -> Time {
+        match moment.now {
+            Some(time) if !self.clock.rules => {
+                *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some((time, Instant::now()));
+                time
+            }
+            _ => self.now(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Still(Time);
+
+    impl Now for Still {
+        fn now(&self) -> Time {
+            self.0
+        }
+    }
+
+    #[test]
+    fn where_the_database_has_a_clock_the_machines_does_not_count() {
+        let (early, late) = (Time::from_micros(1_000_000), Time::from_micros(700_000_000));
+        let moment = Moment { now: Some(early), ..Moment::default() };
+        let hands = Hands::of(Clock::of(Arc::new(Still(late))));
+        assert_eq!(hands.at(moment), early);
+        assert!(hands.now() >= early && hands.now() < late);
+        assert_eq!(Hands::of(Clock::ruling(Arc::new(Still(late)))).at(moment), late);
+        assert_eq!(Hands::of(Clock::of(Arc::new(Still(late)))).at(Moment::default()), late);
     }
 }

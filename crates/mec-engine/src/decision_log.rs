@@ -79,8 +79,9 @@ pub(crate) struct DecisionLog {
 }
 
 impl DecisionLog {
-    pub(crate) fn new(logged: Logged, traced: Traced, kept: Duration) -> Self {
-        let (dropped, drawn) = (AtomicU64::new(0), AtomicU64::new(0));
+    /// `seed` makes its ids differ from those of other processes on the same store.
+    pub(crate) fn new(logged: Logged, traced: Traced, kept: Duration, seed: u64) -> Self {
+        let (dropped, drawn) = (AtomicU64::new(0), AtomicU64::new(seed));
         let ended = AtomicBool::new(false);
         Self { rows: Mutex::default(), filled: Notify::new(), ended, dropped, drawn, logged, traced, kept }
     }

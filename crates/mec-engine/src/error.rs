@@ -61,6 +61,7 @@ impl From<StoreError> for MecError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::TimedOut => Self::TimedOut,
+            StoreError::Pattern(said) => Self::Query(QueryError::sqlstate("2201B", said)),
             error => Self::NotDone(error.to_string()),
         }
     }

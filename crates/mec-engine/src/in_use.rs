@@ -10,7 +10,7 @@ pub(crate) async fn in_use(writer: &mut Writer, catalogue: &Catalogue, changes: 
 }
 
 /// Whether it removes something, or changes of it what is fixed once it is used.
-fn may_be_fixed(catalogue: &Catalogue, change: &CatalogueChange) -> bool {
+pub(crate) fn may_be_fixed(catalogue: &Catalogue, change: &CatalogueChange) -> bool {
     match change {
         CatalogueChange::PutUnit(unit) => {
             let held = catalogue.units.get(&unit.code);

@@ -10,6 +10,7 @@ use mec_store::{DecisionRow, Writer};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::MecError;
+use crate::operation::draw_tree;
 
 /// Rows one write of the table API may touch.
 pub(crate) const ROWS_MAX: usize = 1_000;
@@ -18,14 +19,27 @@ pub(crate) const ROWS_MAX: usize = 1_000;
 pub(crate) enum Message {
     /// One command.
     One(Box<dyn Job>),
-    /// Several, kept in their order, with the room they take in the queue.
-    Many(Vec<Box<dyn Job>>, OwnedSemaphorePermit),
+    /// Several, kept in their order, with the room they take in the queue; those of one caller may go to several lanes.
+    Many(Vec<Box<dyn Job>>, Arc<OwnedSemaphorePermit>),
     /// A write of rows picked by a filter, or of the catalogue: it gets a batch of its own.
     Table(Box<TableWrite>),
     /// Remove old rows of the decision log.
     Prune(Prune),
     /// Answer everything that waits, then end.
     Close,
+}
+
+impl Message {
+    /// Answers everybody who waits for it.
+    pub(crate) fn refuse(self, error: &MecError) {
+        match self {
+            Self::One(job) => job.finish(Err(error.clone())),
+            Self::Many(jobs, _) => jobs.into_iter().for_each(|job| job.finish(Err(error.clone()))),
+            Self::Table(write) => drop(write.caller.send(Err(error.clone()))),
+            Self::Prune(prune) => drop(prune.caller.send(Err(error.clone()))),
+            Self::Close => {}
+        }
+    }
 }
 
 /// One commit's worth of old rows of the decision log to remove.
@@ -106,9 +120,33 @@ pub(crate) type PlanTableWrite = dyn FnMut(&Catalogue, &mut Committed<'_>) -> Re
 
 /// What is stored while a table write is planned: the newest state, and nobody else writes meanwhile. The lane reads it
 /// itself, so that it never waits for those who read tables.
-pub(crate) struct Committed<'a>(pub(crate) &'a mut Writer);
+pub(crate) struct Committed<'a> {
+    writer: &'a mut Writer,
+    /// Numbers for new trees, the same ones when rows are picked again.
+    drawn: &'a mut Vec<TreeId>,
+    given: usize,
+}
 
-impl Committed<'_> {
+impl<'a> Committed<'a> {
+    pub(crate) const fn of(writer: &'a mut Writer, drawn: &'a mut Vec<TreeId>) -> Self {
+        Self { writer, drawn, given: 0 }
+    }
+
+    /// A number for the next new tree; whether it is free, the lane sees.
+    ///
+    /// # Errors
+    /// The system has no randomness.
+    pub(crate) fn new_tree(&mut self) -> Result<TreeId, MecError> {
+        while self.drawn.len() <= self.given {
+            let tree = draw_tree()?;
+            if !self.drawn.contains(&tree) {
+                self.drawn.push(tree);
+            }
+        }
+        self.given += 1;
+        Ok(self.drawn[self.given - 1])
+    }
+
     /// `columns` of the rows of `table` that pass `filter`, in the order of the primary key.
     ///
     /// # Errors
@@ -124,7 +162,7 @@ impl Committed<'_> {
             page: Page { offset: 0, limit: Some(ROWS_MAX as u64 + 1) },
             embeds: vec![],
         };
-        let rows = self.0.fetch(&read)?.rows;
+        let rows = self.writer.fetch(&read)?.rows;
         if rows.len() > ROWS_MAX { Err(too_many_rows()) } else { Ok(rows) }
     }
 
@@ -133,7 +171,7 @@ impl Committed<'_> {
     /// # Errors
     /// A store that cannot be read.
     pub(crate) fn fetch(&mut self, read: &Read) -> Result<Fetched, MecError> {
-        Ok(self.0.fetch(read)?)
+        Ok(self.writer.fetch(read)?)
     }
 }
 

@@ -6,13 +6,16 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Instant;
 
 use mec_kernel::{Catalogue, Facts, Halt, Head, IdSource, Need, Time, Tree, TreeId, View, Write};
-use mec_store::{Commit, CommitError, DecisionRow, Store, Writer};
+use mec_store::{CommitError, DecisionRow, Hold, Store, StoreError, Writer};
 use tokio::sync::mpsc;
 
+use crate::away::Away;
+use crate::batch::{Batch, Trouble, Work};
 use crate::cache::Cache;
-use crate::clock::Clock;
+use crate::clock::Hands;
 use crate::decision_log::DecisionLog;
 use crate::error::MecError;
 use crate::job::{Job, Message, Prune, TableWrite};
@@ -25,15 +28,49 @@ const COMMANDS_MAX: usize = 20_000;
 /// How often a batch that was not done is run again.
 pub(crate) const RUNS_MAX: usize = 3;
 
-/// What the lane works with; [`Lane::run`] ends when it is closed, every sender is gone, or an outcome is unknown.
+/// What a lane is for. One does everything where its process alone has the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Duty {
+    /// Everything.
+    All,
+    /// Commands, of trees that are free.
+    Record,
+    /// Commands of trees that somebody else has, one tree at a time; table writes.
+    Wait,
+    /// Questions that published state cannot answer.
+    Look,
+    /// The decision log.
+    Log,
+}
+
+impl Duty {
+    const fn hold(self) -> Hold {
+        match self {
+            Self::All | Self::Record | Self::Log => Hold::Free,
+            Self::Wait => Hold::Waited,
+            Self::Look => Hold::Snapshot,
+        }
+    }
+
+    pub(crate) const fn keeps_log(self) -> bool {
+        matches!(self, Self::All | Self::Log)
+    }
+}
+
+/// What the lane works with; [`Lane::run`] ends when it is closed, every sender is gone, or the store fails in a way that
+/// leaves open what is durable.
 pub(crate) struct Lane {
+    pub(crate) duty: Duty,
     pub(crate) writer: Writer,
     /// Held so that the store stays this process's until the last batch is through.
-    pub(crate) _store: Arc<Store>,
+    pub(crate) store: Arc<Store>,
     pub(crate) cache: Arc<Cache>,
     pub(crate) log: Arc<DecisionLog>,
-    pub(crate) clock: Clock,
+    pub(crate) clock: Arc<Hands>,
     pub(crate) queue: mpsc::Receiver<Message>,
+    /// Where commands wait whose trees are not free; also keeps those lanes, and the log's, from ending before this one.
+    pub(crate) away: Option<Arc<Away>>,
+    pub(crate) _log_lane: Option<mpsc::Sender<Message>>,
     pub(crate) seed: u64,
     pub(crate) state: State,
 }
@@ -45,6 +82,8 @@ pub(crate) struct State {
     /// How many commands the next batches take, the next one last: the store refused one of them, and only the culprit
     /// gets the error.
     parts: Vec<usize>,
+    /// Trees the last batch asked for that somebody else had.
+    missed: BTreeSet<TreeId>,
     /// What of the decision log is to be done when.
     pub(crate) due: Due,
     /// Why the lane ends before it is told to.
@@ -55,27 +94,6 @@ enum Entry {
     Job(Box<dyn Job>),
     Table(Box<TableWrite>),
     Prune(Prune),
-}
-
-pub(crate) struct Batch {
-    pub(crate) trees: BTreeMap<TreeId, Work>,
-    pub(crate) commit: Commit,
-    done: Vec<(Box<dyn Job>, Result<(), MecError>)>,
-    later: Vec<Box<dyn Job>>,
-    /// Decisions without an effect: logged apart.
-    decisions: Vec<DecisionRow>,
-    moved: BTreeSet<(mec_kernel::AccountId, mec_kernel::WindowKey)>,
-}
-
-/// One tree of a batch.
-pub(crate) struct Work {
-    pub(crate) tree: Tree,
-    pub(crate) facts: Facts,
-    pub(crate) ids: IdSource,
-    pub(crate) now: Time,
-    pub(crate) is_new: bool,
-    pub(crate) has_writes: bool,
-    waits: bool,
 }
 
 impl Lane {
@@ -91,14 +109,18 @@ impl Lane {
                 }
                 None => {}
             }
-            self.tend_log().await;
+            if self.duty.keeps_log() {
+                self.tend_log().await;
+            }
             if let Some(failure) = self.state.failure.take() {
                 self.refuse_the_rest().await;
                 self.log.count_lost(self.log.end());
                 return Err(failure);
             }
         }
-        self.end_log().await;
+        if self.duty.keeps_log() {
+            self.end_log().await;
+        }
         if let Some(failure) = self.state.failure.take() {
             return Err(failure);
         }
@@ -114,7 +136,7 @@ impl Lane {
             let message = tokio::select! {
                 biased;
                 message = self.queue.recv() => message,
-                () = self.state.due.wait(&self.log) => return true,
+                () = self.state.due.wait(&self.log), if self.duty.keeps_log() => return true,
             };
             match message {
                 Some(message) => self.take(message),
@@ -141,14 +163,31 @@ impl Lane {
         }
     }
 
-    /// The commands up to the next table write, as many as fit a batch.
+    /// The commands up to the next table write, as many as fit a batch; where trees are waited for, those of one tree.
     fn next_jobs(&mut self, first: Box<dyn Job>) -> VecDeque<Box<dyn Job>> {
+        let tree = first.tree();
         let mut jobs = VecDeque::from([first]);
+        if self.duty == Duty::Wait {
+            for entry in std::mem::take(&mut self.state.waiting) {
+                match entry {
+                    Entry::Job(job) if job.tree() == tree => jobs.push_back(job),
+                    other => self.state.waiting.push_back(other),
+                }
+            }
+            return jobs;
+        }
         let most = self.state.parts.pop().unwrap_or(COMMANDS_MAX);
         while jobs.len() < most
             && let Some(Entry::Job(job)) = self.state.waiting.pop_front_if(|entry| matches!(entry, Entry::Job(_)))
         {
             jobs.push_back(job);
+        }
+        if self.duty == Duty::Record
+            && let Some(away) = &self.away
+        {
+            let (waited, free): (VecDeque<_>, VecDeque<_>) = jobs.into_iter().partition(|job| away.has(job.tree()));
+            waited.into_iter().for_each(|job| away.send(job));
+            jobs = free;
         }
         jobs
     }
@@ -159,22 +198,35 @@ impl Lane {
             self.take(message);
         }
         for entry in std::mem::take(&mut self.state.waiting) {
-            match entry {
-                Entry::Job(job) => job.finish(Err(MecError::Stopped)),
-                Entry::Table(write) => drop(write.caller.send(Err(MecError::Stopped))),
-                Entry::Prune(prune) => drop(prune.caller.send(Err(MecError::Stopped))),
-            }
+            let message = match entry {
+                Entry::Job(job) => Message::One(job),
+                Entry::Table(write) => Message::Table(write),
+                Entry::Prune(prune) => Message::Prune(prune),
+            };
+            message.refuse(&MecError::Stopped);
         }
     }
 
     /// Decides and commits; what has to wait goes back to the front of the queue.
     async fn batch(&mut self, mut jobs: VecDeque<Box<dyn Job>>) {
         for run in 1.. {
-            let catalogue = self.cache.catalogue();
-            let mut batch = self.decide(std::mem::take(&mut jobs), &catalogue).await;
+            let mut batch = match self.begin(&jobs).await {
+                Ok(batch) => batch,
+                Err(error) if error.is_passing() && run < RUNS_MAX => {
+                    tracing::warn!(%error, run, "a batch was not begun and is tried again");
+                    continue;
+                }
+                Err(error) => {
+                    self.writer.abort().await;
+                    let error = MecError::from(error);
+                    jobs.into_iter().for_each(|job| job.finish(Err(error.clone())));
+                    return;
+                }
+            };
+            self.decide(std::mem::take(&mut jobs), &mut batch).await;
             match self.commit(&mut batch).await {
                 Ok(()) => {
-                    self.publish(batch.trees);
+                    self.publish(batch.trees, batch.seen);
                     for row in batch.decisions {
                         self.log.push(row);
                     }
@@ -186,13 +238,13 @@ impl Lane {
                 }
                 Err(CommitError::NotDone(error)) if run < RUNS_MAX => {
                     tracing::warn!(%error, run, "a batch was not done and is run again");
-                    jobs = batch.done.into_iter().map(|(job, _)| job).chain(batch.later).collect();
+                    jobs = batch.into_jobs().collect();
                 }
                 Err(CommitError::Refused(error)) if batch.done.len() > 1 => {
                     tracing::warn!(%error, "a row of a batch was refused; its commands are run in two halves");
                     let half = batch.done.len() / 2;
                     self.state.parts.extend([batch.done.len() - half, half]);
-                    self.wait(batch.done.into_iter().map(|(job, _)| job).chain(batch.later).collect());
+                    self.wait(batch.into_jobs().collect());
                     return;
                 }
                 Err(error) => {
@@ -213,25 +265,29 @@ impl Lane {
         }
     }
 
-    /// What was touched leaves the cache. Where the outcome is unknown the lane ends: whoever opens the store again
-    /// reads what is durable.
+    /// What was touched leaves the cache. Where the outcome is unknown and this process alone has the store, the lane
+    /// ends: whoever opens it again reads what is durable. A database tells itself, to the next who locks the trees.
     pub(crate) fn failed<'a>(&mut self, error: &CommitError, trees: impl Iterator<Item = &'a TreeId>) {
         tracing::error!(%error, "a batch failed");
         trees.for_each(|id| self.cache.forget(*id));
-        if matches!(error, CommitError::Unknown(_)) {
+        if matches!(error, CommitError::Unknown(_)) && !self.store.is_shared() {
             self.state.failure = Some(error.to_string());
         }
     }
 
-    pub(crate) fn publish(&self, trees: BTreeMap<TreeId, Work>) {
+    pub(crate) fn publish(&self, trees: BTreeMap<TreeId, Work>, seen: Instant) {
         for (id, work) in trees {
             if work.tree.nodes().next().is_some() {
-                self.cache.publish(id, work.tree);
+                self.cache.publish(id, work.tree, seen);
             }
         }
     }
 
     pub(crate) async fn commit(&mut self, batch: &mut Batch) -> Result<(), CommitError> {
+        if let Some(lost) = batch.lost.take() {
+            self.writer.abort().await;
+            return Err(CommitError::NotDone(lost));
+        }
         self.seal(batch);
         if batch.commit.is_empty() {
             self.writer.abort().await;
@@ -248,13 +304,8 @@ impl Lane {
             work.tree.head.stamp = i64::from_be_bytes(self.random().to_be_bytes());
             batch.commit.heads.push(work.tree.head);
         }
-        for (account, key) in std::mem::take(&mut batch.moved) {
-            let node = batch.trees.get(&account.tree()).and_then(|work| work.tree.get(account));
-            if let Some(total) = node.and_then(|node| node.windows.get(&key)) {
-                batch.commit.windows.push((account, key, total.clone()));
-            }
-        }
-        batch.commit.now = batch.trees.values().map(|work| work.now).max().or(Some(self.clock.now()));
+        batch.take_windows();
+        batch.commit.now = batch.trees.values().map(|work| work.now).max().or(Some(batch.now));
     }
 
     pub(crate) fn random(&mut self) -> u64 {
@@ -262,21 +313,18 @@ impl Lane {
         self.seed
     }
 
-    async fn decide(&mut self, jobs: VecDeque<Box<dyn Job>>, catalogue: &Catalogue) -> Batch {
-        let mut batch = match self.begin(&jobs, catalogue).await {
-            Ok(batch) => batch,
-            Err(error) => {
-                let done = jobs.into_iter().map(|job| (job, Err(error.clone()))).collect();
-                return Batch { done, ..Batch::of(BTreeMap::new()) };
-            }
-        };
-        for mut job in jobs {
-            let Some(work) = batch.trees.get_mut(&job.tree()) else { continue };
+    async fn decide(&mut self, mut jobs: VecDeque<Box<dyn Job>>, batch: &mut Batch) {
+        let catalogue = self.cache.catalogue();
+        while let Some(mut job) = jobs.pop_front() {
+            let Some(work) = batch.trees.get_mut(&job.tree()) else {
+                self.miss(job, batch);
+                continue;
+            };
             if work.waits {
                 batch.later.push(job);
                 continue;
             }
-            match self.decide_one(job.as_mut(), work, catalogue).await {
+            match self.decide_one(job.as_mut(), work, &catalogue).await {
                 Ok(Some(writes)) => {
                     let row = job.log(&mut work.ids, work.now).filter(|row| self.log.wants(row.decision));
                     if writes.is_empty() {
@@ -293,20 +341,40 @@ impl Lane {
                     work.waits = true;
                     batch.later.push(job);
                 }
-                Err(error) => batch.done.push((job, Err(error))),
+                Err(Trouble::Own(error)) => batch.done.push((job, Err(error))),
+                Err(Trouble::Lost(error)) => {
+                    batch.lost = Some(error);
+                    batch.later.push(job);
+                    batch.later.extend(jobs);
+                    return;
+                }
             }
         }
-        batch
     }
 
-    /// Reads what each tree's batch continues from; a cached tree counts only while it is the newest.
-    pub(crate) async fn lock(&mut self, trees: BTreeSet<TreeId>) -> Result<Batch, MecError> {
+    /// Somebody else has the tree: the command is tried once more, then it waits where it delays no other.
+    fn miss(&self, job: Box<dyn Job>, batch: &mut Batch) {
+        match &self.away {
+            Some(away) if batch.missed_again.contains(&job.tree()) => away.send(job),
+            _ => batch.later.push(job),
+        }
+    }
+
+    /// Takes the trees and reads what each one's batch continues from; a cached tree counts only while it is the newest.
+    /// The catalogue is read again where another process has changed it.
+    pub(crate) async fn lock(&mut self, trees: BTreeSet<TreeId>, hold: Hold) -> Result<Batch, StoreError> {
         let ids: Vec<TreeId> = trees.into_iter().collect();
-        let heads = self.writer.heads(&ids).await?;
+        let seen = Instant::now();
+        let heads = self.writer.heads(&ids, hold).await?;
+        let moment = self.writer.moment();
+        let now = self.clock.at(moment);
+        if moment.catalogue_version.is_some_and(|version| version > self.cache.catalogue().version) {
+            self.cache.set_catalogue(self.store.catalogue()?);
+        }
         let mut trees = BTreeMap::new();
         for (head, exists) in heads {
             let cached = self.cache.tree(head.tree).filter(|tree| tree.head == head);
-            let now = at(&self.clock, &head);
+            let now = later_than(now, &head);
             // The top bit of 15 is clear: ids of checks, which no lane makes, have it set.
             let seed = u16::try_from(self.random() >> 50).unwrap_or_default();
             let work = Work {
@@ -320,12 +388,15 @@ impl Lane {
             };
             trees.insert(head.tree, work);
         }
-        Ok(Batch::of(trees))
+        Ok(Batch::of(trees, now, seen))
     }
 
     /// Locks, and looks up at once what the batch's commands will certainly ask for.
-    async fn begin(&mut self, jobs: &VecDeque<Box<dyn Job>>, catalogue: &Catalogue) -> Result<Batch, MecError> {
-        let mut batch = self.lock(jobs.iter().map(|job| job.tree()).collect()).await?;
+    async fn begin(&mut self, jobs: &VecDeque<Box<dyn Job>>) -> Result<Batch, StoreError> {
+        let mut batch = self.lock(jobs.iter().map(|job| job.tree()).collect(), self.duty.hold()).await?;
+        let missed = jobs.iter().map(|job| job.tree()).filter(|tree| !batch.trees.contains_key(tree)).collect();
+        batch.missed_again = self.state.missed.intersection(&missed).copied().collect();
+        self.state.missed = missed;
         let mut needs = BTreeSet::new();
         for job in jobs {
             let Some(work) = batch.trees.get(&job.tree()) else { continue };
@@ -336,7 +407,7 @@ impl Lane {
         let needs: Vec<(TreeId, Need)> = needs.into_iter().collect();
         // The earliest, so that nothing is left out that counts at a tree's own instant.
         let Some(now) = batch.trees.values().map(|work| work.now).min() else { return Ok(batch) };
-        for (tree, fact) in self.writer.look_up_many(&needs, catalogue, now).await? {
+        for (tree, fact) in self.writer.look_up_many(&needs, &self.cache.catalogue(), now).await? {
             if let Some(work) = batch.trees.get_mut(&tree) {
                 fact.learn(&mut work.tree, &mut work.facts, work.now);
             }
@@ -350,7 +421,7 @@ impl Lane {
         job: &mut dyn Job,
         work: &mut Work,
         catalogue: &Catalogue,
-    ) -> Result<Option<Vec<Write>>, MecError> {
+    ) -> Result<Option<Vec<Write>>, Trouble> {
         loop {
             let view = View { tree: &work.tree, facts: &work.facts, catalogue, now: work.now };
             let need = match caught(|| job.decide(&view, &mut work.ids))? {
@@ -369,10 +440,10 @@ impl Lane {
     }
 }
 
-/// The instant of a tree that stands at `head`: it never runs backwards within the tree, and a batch is later than the
-/// one before.
-pub(crate) fn at(clock: &Clock, head: &Head) -> Time {
-    clock.now().max(head.last_at.plus_micros(1))
+/// The instant of a tree that stands at `head`, at `now`: it never runs backwards within the tree, and a batch is later
+/// than the one before.
+pub(crate) fn later_than(now: Time, head: &Head) -> Time {
+    now.max(head.last_at.plus_micros(1))
 }
 
 /// A decision that panics has changed nothing: states change only when its writes are applied. The error is its
@@ -382,22 +453,4 @@ pub(crate) fn caught<T>(decide: impl FnOnce() -> T) -> Result<T, MecError> {
         let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
         MecError::Rejected(format!("the decision panicked: {}", said.unwrap_or("without a word")))
     })
-}
-
-impl Batch {
-    fn of(trees: BTreeMap<TreeId, Work>) -> Self {
-        Self { trees, commit: Commit::default(), done: vec![], later: vec![], decisions: vec![], moved: BTreeSet::new() }
-    }
-
-    /// The state after `writes` of `tree`, which will be committed.
-    pub(crate) fn apply(&mut self, tree: TreeId, writes: Vec<Write>) {
-        let Some(work) = self.trees.get_mut(&tree) else { return };
-        for write in &writes {
-            work.tree.apply(write, work.now);
-            work.facts.apply(write);
-            self.moved.extend(work.tree.moved_by(write).into_iter().map(|(account, key, _)| (account, key.clone())));
-        }
-        work.has_writes |= !writes.is_empty();
-        self.commit.writes.extend(writes);
-    }
 }

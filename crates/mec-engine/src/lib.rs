@@ -29,6 +29,8 @@
 //! # }
 //! ```
 
+mod away;
+mod batch;
 mod cache;
 pub mod catalog_file;
 mod clock;
@@ -37,9 +39,11 @@ mod error;
 mod in_use;
 mod job;
 mod lane;
+mod lanes;
 mod log_writing;
 mod mec;
 mod migrate_plan;
+mod newest;
 mod operation;
 mod prune;
 pub mod simulate;

@@ -12,6 +12,7 @@ use crate::lane::{Lane, RUNS_MAX};
 
 /// How often rows that are too old are removed.
 const PRUNED_EVERY: Duration = Duration::from_secs(3_600);
+const DAY_MICROS: i64 = 86_400_000_000;
 
 /// When which part of it is to be done.
 #[derive(Default)]
@@ -107,9 +108,11 @@ impl Lane {
         self.state.due.written_at = Some(Instant::now());
     }
 
-    /// A part at a time, so that commands wait for no more than that.
+    /// A part at a time, so that commands wait for no more than that, and only whole UTC days: a store that keeps the
+    /// log by days drops one without touching its rows.
     async fn prune(&mut self) {
-        let before = self.clock.now().plus_seconds(self.log.kept_seconds().saturating_neg());
+        let oldest = self.clock.now().plus_seconds(self.log.kept_seconds().saturating_neg());
+        let before = oldest.plus_micros(oldest.micros().rem_euclid(DAY_MICROS).saturating_neg());
         let again_in = match self.writer.prune_decisions(before, WRITTEN_MAX).await {
             Ok(WRITTEN_MAX..) => WAIT,
             Ok(_) => PRUNED_EVERY,

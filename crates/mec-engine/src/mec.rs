@@ -1,25 +1,25 @@
-//! An open installation: its lane, what it publishes, how it ends.
+//! An open installation: its lanes, what it publishes, how it ends.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use mec_kernel::{
-    AccountId, Actor, Catalogue, CatalogueChange, Code, Facts, Halt, IdSource, Making, Need, Refusal, Ruling, Time, TreeId, View,
-    change_catalogue,
+    AccountId, Actor, Catalogue, CatalogueChange, Code, Facts, Halt, IdSource, Making, Need, Refusal, Ruling, Time, Tree, TreeId,
+    View, change_catalogue,
 };
-use mec_store::{Commit, DecisionRow, Faults, OpenOptions, Store, Writer};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use mec_store::{Commit, CommitError, DecisionRow, Faults, Hold, OpenOptions, Store, Writer};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::cache::Cache;
-use crate::clock::Clock;
+use crate::clock::{Clock, Hands};
 use crate::decision_log::{DecisionLog, Logged, Traced};
 use crate::error::{MecError, OpenError};
-use crate::in_use::in_use;
+use crate::in_use::{in_use, may_be_fixed};
 use crate::job::{Command, Job, Message};
-use crate::lane::{Lane, State, at};
+use crate::lane::{RUNS_MAX, later_than};
+use crate::lanes::{Lanes, Shared};
+use crate::newest::Newest;
 
-/// Messages that may wait for the lane.
-const QUEUE_MAX: usize = 8_192;
 /// Commands that may wait in messages that carry many: a few whole batches.
 const MANY_MAX: usize = 40_000;
 
@@ -30,18 +30,27 @@ pub struct Caller {
     pub actor: Actor,
     /// The request it belongs to.
     pub request_id: Option<Code>,
+    /// How old an answer may be that changes nothing, where several processes write to the store; `None`: as the
+    /// installation's options say.
+    pub staleness_max: Option<Duration>,
 }
 
 impl Caller {
     /// Somebody by name (`signup`) through a door (`api`, `import`, `demo`).
     pub fn new(name: &str, source: &str) -> Self {
-        Self { actor: Actor { name: name.into(), source: source.into() }, request_id: None }
+        Self { actor: Actor { name: name.into(), source: source.into() }, request_id: None, staleness_max: None }
     }
 
     /// The same, with the id of the request.
     #[must_use]
     pub fn with_request_id(self, id: &str) -> Self {
         Self { request_id: Some(id.into()), ..self }
+    }
+
+    /// The same, content with answers that were right so long ago.
+    #[must_use]
+    pub fn with_staleness(self, most: Duration) -> Self {
+        Self { staleness_max: Some(most), ..self }
     }
 }
 
@@ -56,6 +65,11 @@ pub struct Options {
     pub create: bool,
     /// What a second process is told that finds the store owned (the address this one listens on).
     pub note: String,
+    /// How old the state may be that a check is answered from, where several processes write to the store; zero (the
+    /// default): every check asks the store whether there is a newer one.
+    pub staleness_max: Duration,
+    /// Connections that record at once, where the store is a database (2). A file has one writer.
+    pub lanes: usize,
     /// Published state kept in memory, in bytes (256 MB).
     pub cache_bytes_max: usize,
     /// Which decisions are logged.
@@ -67,7 +81,7 @@ pub struct Options {
     /// The longest a read of tables may take.
     pub read_timeout: Duration,
     /// Tables of other schemas, beside MEC's own and without their rules; none by default.
-    pub plain_tables: Vec<mec_store::sqlite::PlainTable>,
+    pub plain_tables: Vec<mec_store::plain::PlainTable>,
     /// What a test lets go wrong in the store; nothing by default.
     pub faults: Faults,
 }
@@ -79,6 +93,8 @@ impl Default for Options {
             clock: Clock::machine(),
             create: true,
             note: String::new(),
+            staleness_max: Duration::ZERO,
+            lanes: 2,
             cache_bytes_max: 256 << 20,
             logged: Logged::All,
             traced: Traced::Notable,
@@ -93,7 +109,7 @@ impl Default for Options {
 /// How an installation is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// Commands that wait for the lane; a batch of events counts as one.
+    /// Commands that wait for a lane; a batch of events counts as one.
     pub queued: usize,
     /// The room that batches of events take which wait for the lane: an event is one, a KiB of its details one more.
     pub queued_in_batches: usize,
@@ -109,24 +125,26 @@ pub struct Status {
     pub catalogue_version: i64,
 }
 
-/// An open installation. Dropping it ends its lane once everything queued is answered; [`Mec::close`] waits for that.
+/// An open installation. Dropping it ends its lanes once everything queued is answered; [`Mec::close`] waits for that.
 #[derive(Debug)]
 pub struct Mec {
-    queue: mpsc::Sender<Message>,
+    lanes: Lanes,
     pub(crate) store: Arc<Store>,
     pub(crate) cache: Arc<Cache>,
     pub(crate) log: Arc<DecisionLog>,
-    pub(crate) clock: Clock,
+    clock: Arc<Hands>,
+    /// Asked whether published state is the newest, where others write too.
+    newest: Option<Arc<Newest>>,
+    staleness_max: Duration,
     /// For those who read tables, and for commands sent many at once.
     readers: Arc<Semaphore>,
     room: Arc<Semaphore>,
     /// The tables without rules, where there are some.
-    pub(crate) plain: Option<Arc<mec_store::sqlite::PlainTables>>,
-    ended: watch::Receiver<Option<Result<(), String>>>,
+    pub(crate) plain: Option<Arc<mec_store::plain::PlainTables>>,
 }
 
 impl Mec {
-    /// Opens `url` (`sqlite:PATH`), makes or migrates it where it may and must, and starts its lane.
+    /// Opens `url` (`sqlite:PATH` or `postgres://…`), makes or migrates it where it may and must, and starts its lanes.
     ///
     /// # Errors
     /// A store that cannot be used, with a sentence that says what to do; a change the catalogue refuses.
@@ -140,30 +158,24 @@ impl Mec {
         };
         let readers = Arc::new(Semaphore::new(open.readers));
         let (store, mut writer) = Store::open(url, &open)?;
-        let clock = options.clock.steady();
-        let catalogue = apply(&mut writer, &options.catalogue, clock.now()).await?;
+        let clock = Arc::new(Hands::of(options.clock));
+        if store.is_shared() {
+            clock.at(store.versions(&[]).await?.moment);
+        }
+        let catalogue = apply(&mut writer, &store, &options.catalogue, &clock).await?;
         let plain = match options.plain_tables {
             none if none.is_empty() => None,
-            tables => Some(Arc::new(mec_store::sqlite::PlainTables::open(&store, tables)?)),
+            tables => Some(Arc::new(mec_store::plain::PlainTables::open(&store, tables)?)),
         };
         let store = Arc::new(store);
         let cache = Arc::new(Cache::new(catalogue, options.cache_bytes_max));
-        let log = Arc::new(DecisionLog::new(options.logged, options.traced, options.decisions_kept));
-        let (sender, queue) = mpsc::channel(QUEUE_MAX);
         let seed = getrandom::u64().map_err(|error| OpenError::Randomness(error.to_string()))?;
-        let lane = Lane {
-            writer,
-            _store: store.clone(),
-            cache: cache.clone(),
-            log: log.clone(),
-            clock: clock.clone(),
-            queue,
-            seed,
-            state: State::default(),
-        };
-        let ended = start(lane)?;
+        let log = Arc::new(DecisionLog::new(options.logged, options.traced, options.decisions_kept, seed));
+        let shared = Shared { store: store.clone(), cache: cache.clone(), log: log.clone(), clock: clock.clone() };
+        let lanes = Lanes::start(writer, &shared, options.lanes)?;
+        let newest = store.is_shared().then(|| Newest::of(store.clone()));
         let room = Arc::new(Semaphore::new(MANY_MAX));
-        Ok(Self { queue: sender, store, cache, log, clock, readers, room, plain, ended })
+        Ok(Self { lanes, store, cache, log, clock, newest, staleness_max: options.staleness_max, readers, room, plain })
     }
 
     /// The catalogue decisions are made with now.
@@ -180,7 +192,7 @@ impl Mec {
     pub fn status(&self) -> Status {
         let (trees_cached, cache_bytes) = self.cache.size();
         Status {
-            queued: QUEUE_MAX.saturating_sub(self.queue.capacity()),
+            queued: self.lanes.queued(),
             queued_in_batches: MANY_MAX.saturating_sub(self.room.available_permits()),
             trees_cached,
             cache_bytes,
@@ -190,12 +202,12 @@ impl Mec {
         }
     }
 
-    /// Whether the store answers and the lane runs.
+    /// Whether the store answers and the lanes run.
     ///
     /// # Errors
     /// Why not.
     pub async fn ping(&self) -> Result<(), MecError> {
-        if self.ended.borrow().is_some() {
+        if self.lanes.have_ended() {
             return Err(MecError::Stopped);
         }
         self.read_store(Store::ping).await
@@ -207,23 +219,17 @@ impl Mec {
     /// # Errors
     /// Why it had ended before it was told to.
     pub async fn close(&self) -> Result<(), String> {
-        // A lane that is not there any more has nothing to close.
-        drop(self.queue.send(Message::Close).await);
+        self.lanes.close().await;
         self.ended().await
     }
 
-    /// Waits until the lane has ended: because it was closed, or because the store failed in a way that leaves open
+    /// Waits until the lanes have ended: because it was closed, or because the store failed in a way that leaves open
     /// what is durable. Then the process should end too; the next one reads what is.
     ///
     /// # Errors
-    /// Why it ended before it was told to.
+    /// Why one ended before it was told to.
     pub async fn ended(&self) -> Result<(), String> {
-        let mut ended = self.ended.clone();
-        let outcome = match ended.wait_for(Option::is_some).await {
-            Ok(outcome) => outcome.clone(),
-            Err(_) => None,
-        };
-        outcome.unwrap_or_else(|| Err("the lane's thread has died".to_owned()))
+        self.lanes.ended().await
     }
 
     /// Runs a command of `account`'s tree; the answer comes once what it changed is durable. `decide` may be called
@@ -240,19 +246,20 @@ impl Mec {
         self.send(tree, caller, vec![Need::Account(account)], decide, |_, _, _| None).await
     }
 
-    /// Answers a question about `account` from published state; where something of it has not been read yet, through
-    /// the lane. `at` is the instant it was decided at.
+    /// Answers a question about `account` from published state; where something of it has not been read yet, or another
+    /// process has written since, through a lane. The instant is the one it was decided at.
     pub(crate) async fn look<A, F>(&self, account: AccountId, caller: &Caller, mut answer: F) -> Result<(A, Time), MecError>
     where
         A: Send + 'static,
         F: FnMut(&View<'_>) -> Result<A, Halt> + Send + 'static,
     {
         let tree = tree_of(account)?;
-        if self.queue.is_closed() {
+        if self.lanes.is_closed() {
             return Err(MecError::Stopped);
         }
-        if let Some(tree) = self.cache.tree(tree) {
-            let (catalogue, now) = (self.cache.catalogue(), at(&self.clock, &tree.head));
+        let staleness = caller.staleness_max.unwrap_or(self.staleness_max);
+        if let Some((tree, now)) = self.published(tree, staleness).await? {
+            let (catalogue, now) = (self.cache.catalogue(), later_than(now, &tree.head));
             match answer(&View { tree: &tree, facts: &Facts::default(), catalogue: &catalogue, now }) {
                 Ok(answer) => return Ok((answer, now)),
                 Err(Halt::Refuse(refusal)) => return Err(refusal.into()),
@@ -263,7 +270,42 @@ impl Mec {
             let answer = answer(view)?;
             Ok(Ruling::unchanged((answer, view.now)))
         };
-        self.send(tree, caller, vec![Need::Account(account)], decide, |_, _, _| None).await
+        let lane = if self.newest.is_some() { self.lanes.looking() } else { self.lanes.recording(tree) };
+        let (command, answer) = command_of(tree, caller, vec![Need::Account(account)], decide, |_, _, _| None);
+        put(lane, Message::One(command))?;
+        answer.await.map_err(|_| died())?
+    }
+
+    /// The tree as it is published, where that is new enough, and the instant that decides.
+    async fn published(&self, tree: TreeId, staleness: Duration) -> Result<Option<(Arc<Tree>, Time)>, MecError> {
+        let Some(newest) = &self.newest else {
+            return Ok(self.cache.tree(tree).map(|tree| (tree, self.clock.now())));
+        };
+        if !staleness.is_zero()
+            && let Some(tree) = self.cache.tree_seen_within(tree, staleness)
+        {
+            return Ok(Some((tree, self.clock.now())));
+        }
+        let seen = newest.ask(tree).await?;
+        let now = self.clock.at(seen.versions.moment);
+        let is_newest = |held: &Arc<Tree>| seen.of(tree) == Some((held.head.version, held.head.stamp));
+        let held = self.cache.tree(tree).filter(is_newest);
+        // A catalogue newer than the one that was seen is the newest too: it was read from the store.
+        let catalogue = self.cache.catalogue().version;
+        if held.is_none() || seen.versions.moment.catalogue_version.is_some_and(|version| version > catalogue) {
+            return Ok(None);
+        }
+        self.cache.confirm(tree, seen.at);
+        Ok(held.map(|tree| (tree, now)))
+    }
+
+    /// The account published state knows by another system's name, where that is the newest state.
+    pub(crate) async fn account_published(&self, external_id: &str) -> Result<Option<AccountId>, MecError> {
+        let Some(id) = self.cache.link(external_id) else { return Ok(None) };
+        if self.newest.is_some() && self.published(id.tree(), self.staleness_max).await?.is_none() {
+            return Ok(None);
+        }
+        Ok(self.cache.link(external_id).filter(|found| *found == id))
     }
 
     pub(crate) async fn send<A, F, L>(
@@ -279,12 +321,8 @@ impl Mec {
         F: FnMut(&View<'_>, &mut Making<'_>) -> Result<Ruling<A>, Halt> + Send + 'static,
         L: Fn(&A, &mut IdSource, Time) -> Option<DecisionRow> + Send + 'static,
     {
-        let (sender, answer) = oneshot::channel();
-        let command = Command { tree, actor: caller.actor.clone(), foresees, decide, log, answer: None, caller: sender };
-        self.queue.try_send(Message::One(Box::new(command))).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => MecError::Busy,
-            mpsc::error::TrySendError::Closed(_) => MecError::Stopped,
-        })?;
+        let (command, answer) = command_of(tree, caller, foresees, decide, log);
+        put(self.lanes.recording(tree), Message::One(command))?;
         answer.await.map_err(|_| died())?
     }
 
@@ -294,16 +332,17 @@ impl Mec {
         self.room.clone().acquire_many_owned(commands).await.map_err(|_| MecError::Stopped)
     }
 
-    /// Many commands in their order.
-    pub(crate) async fn send_many(&self, jobs: Vec<Box<dyn Job>>, room: OwnedSemaphorePermit) -> Result<(), MecError> {
-        self.queue.send(Message::Many(jobs, room)).await.map_err(|_| MecError::Stopped)
+    /// Many commands, those of a tree in their order.
+    pub(crate) async fn send_many(&self, jobs: Vec<Box<dyn Job>>, room: OwnedSemaphorePermit) {
+        self.lanes.send_many(jobs, room).await;
     }
 
-    pub(crate) async fn send_message(&self, message: Message) -> Result<(), MecError> {
-        self.queue.try_send(message).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => MecError::Busy,
-            mpsc::error::TrySendError::Closed(_) => MecError::Stopped,
-        })
+    pub(crate) fn send_table_write(&self, write: crate::job::TableWrite) -> Result<(), MecError> {
+        put(self.lanes.tables(), Message::Table(Box::new(write)))
+    }
+
+    pub(crate) fn send_prune(&self, prune: crate::job::Prune) -> Result<(), MecError> {
+        put(self.lanes.logging(), Message::Prune(prune))
     }
 
     /// Reads the store off the runtime's threads, as many at once as it has readers.
@@ -338,32 +377,64 @@ pub(crate) fn tree_of(account: AccountId) -> Result<TreeId, MecError> {
     Ok(tree)
 }
 
-fn start(lane: Lane) -> Result<watch::Receiver<Option<Result<(), String>>>, OpenError> {
-    let (end, ended) = watch::channel(None);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(OpenError::Thread)?;
-    std::thread::Builder::new()
-        .name("mec-lane".to_owned())
-        .spawn(move || {
-            let outcome = runtime.block_on(lane.run());
-            // Nobody may be waiting for it.
-            drop(end.send(Some(outcome)));
-        })
-        .map_err(OpenError::Thread)?;
-    Ok(ended)
+/// A command, and where its answer comes.
+fn command_of<A, F, L>(
+    tree: TreeId,
+    caller: &Caller,
+    foresees: Vec<Need>,
+    decide: F,
+    log: L,
+) -> (Box<dyn Job>, oneshot::Receiver<Result<A, MecError>>)
+where
+    A: Send + 'static,
+    F: FnMut(&View<'_>, &mut Making<'_>) -> Result<Ruling<A>, Halt> + Send + 'static,
+    L: Fn(&A, &mut IdSource, Time) -> Option<DecisionRow> + Send + 'static,
+{
+    let (sender, answer) = oneshot::channel();
+    let command = Command { tree, actor: caller.actor.clone(), foresees, decide, log, answer: None, caller: sender };
+    (Box::new(command), answer)
 }
 
-async fn apply(writer: &mut Writer, changes: &[CatalogueChange], now: Time) -> Result<Catalogue, OpenError> {
-    let current = writer.catalogue().await?;
-    if changes.is_empty() {
-        return Ok(current);
-    }
-    let in_use = in_use(writer, &current, changes).await?;
-    let mut ids = IdSource::new(TreeId::CATALOGUE, now, 0);
-    let ruling = change_catalogue(&current, changes, &in_use, now, &mut ids).map_err(OpenError::Refused)?;
-    if !ruling.changes.is_empty() {
+fn put(lane: &mpsc::Sender<Message>, message: Message) -> Result<(), MecError> {
+    lane.try_send(message).map_err(|error| match error {
+        mpsc::error::TrySendError::Full(_) => MecError::Busy,
+        mpsc::error::TrySendError::Closed(_) => MecError::Stopped,
+    })
+}
+
+/// Brings the catalogue to what it shall be before anything else; another process may be doing the same.
+async fn apply(writer: &mut Writer, store: &Store, changes: &[CatalogueChange], clock: &Hands) -> Result<Catalogue, OpenError> {
+    let mut run = 0;
+    loop {
+        run += 1;
+        let known = writer.catalogue().await?;
+        if changes.is_empty() {
+            return Ok(known);
+        }
+        let is_used = changes.iter().any(|change| may_be_fixed(&known, change));
+        let taken = if store.is_shared() { vec![TreeId::CATALOGUE] } else { vec![] };
+        writer.heads(&taken, if is_used { Hold::Alone } else { Hold::Waited }).await?;
+        // Once nobody else changes it.
+        let current = writer.catalogue().await?;
+        let in_use = in_use(writer, &current, changes).await?;
+        let now = clock.at(writer.moment());
+        let mut ids = IdSource::new(TreeId::CATALOGUE, now, 0);
+        let ruled = change_catalogue(&current, changes, &in_use, now, &mut ids);
+        let ruling = match ruled {
+            Ok(ruling) if !ruling.changes.is_empty() => ruling,
+            other => {
+                writer.abort().await;
+                return other.map(|ruling| ruling.catalogue).map_err(OpenError::Refused);
+            }
+        };
         let catalogue_version = Some(ruling.catalogue.version);
         let commit = Commit { now: Some(now), catalogue: ruling.changes, catalogue_version, ..Commit::default() };
-        writer.commit(&commit).await?;
+        match writer.commit(&commit).await {
+            Ok(()) => return Ok(ruling.catalogue),
+            Err(CommitError::NotDone(error)) if run < RUNS_MAX => {
+                tracing::warn!(%error, run, "the catalogue was not changed, it is tried again");
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
-    Ok(ruling.catalogue)
 }

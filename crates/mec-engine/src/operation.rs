@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 
 use crate::decision_log::{DecisionLog, Entry, slots};
 use crate::error::MecError;
-use crate::job::{Command, Committed, Job, Message, Steps, TableWrite, Written};
+use crate::job::{Command, Committed, Job, Steps, TableWrite, Written};
 use crate::mec::{Caller, Mec, died, tree_of};
 
 /// A new account, with the defaults of the API.
@@ -165,13 +165,12 @@ impl Mec {
                 caller: sender,
             }));
         }
-        let sent = self.send_many(jobs, room).await;
+        self.send_many(jobs, room).await;
         let mut outcomes = Vec::with_capacity(answers.len());
         for answer in answers {
-            outcomes.push(match (answer, &sent) {
-                (Err(error), _) => Err(error),
-                (Ok(_), Err(error)) => Err(error.clone()),
-                (Ok(answer), Ok(())) => answer.await.unwrap_or_else(|_| Err(died())),
+            outcomes.push(match answer {
+                Err(error) => Err(error),
+                Ok(answer) => answer.await.unwrap_or_else(|_| Err(died())),
             });
         }
         outcomes
@@ -216,7 +215,7 @@ impl Mec {
         let not_found = || Refusal::ReservationNotFound { reservation: id.to_string() }.into();
         let tree = known_tree(id.tree(), not_found)?;
         let foresees = vec![Need::Reservation(id)];
-        self.send(tree, caller, foresees, move |view, making| settle(view, making, command), |_, _, _| None).await
+        self.send(tree, caller, foresees, move |view, making| settle(view, making, &command), |_, _, _| None).await
     }
 
     /// Gives a hold back: `true` once.
@@ -262,7 +261,7 @@ impl Mec {
         };
         let decide = move |view: &View<'_>, _: &mut Making<'_>| {
             let held = view.facts.lease(id)?.cloned();
-            let Ruling { answer, writes } = renew(view, command)?;
+            let Ruling { answer, writes } = renew(view, &command)?;
             Ok(Ruling { answer: (answer, held), writes })
         };
         // An id no tree can have is looked for like any other, and is no lease.
@@ -376,7 +375,7 @@ impl Mec {
     ) -> Result<Written, MecError> {
         let (sender, answer) = oneshot::channel();
         let write = TableWrite { actor: caller.actor.clone(), plan: Box::new(plan), caller: sender };
-        self.send_message(Message::Table(Box::new(write))).await?;
+        self.send_table_write(write)?;
         answer.await.map_err(|_| died())?
     }
 
@@ -385,7 +384,7 @@ impl Mec {
     /// # Errors
     /// There is none.
     pub async fn account_of(&self, external_id: &str) -> Result<AccountId, MecError> {
-        if let Some(id) = self.cache.link(external_id) {
+        if let Some(id) = self.account_published(external_id).await? {
             return Ok(id);
         }
         let name = external_id.to_owned();

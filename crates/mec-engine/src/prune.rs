@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::decision_log::WRITTEN_MAX;
 use crate::error::MecError;
-use crate::job::{Message, Prune};
+use crate::job::Prune;
 use crate::mec::{Mec, died};
 
 /// What a part of a pruning removed.
@@ -33,7 +33,7 @@ impl Mec {
     /// [`MecError`] says whether any were removed.
     pub async fn prune_decisions(&self, before: Time) -> Result<Pruned, MecError> {
         let (sender, answer) = oneshot::channel();
-        self.send_message(Message::Prune(Prune { before, caller: sender })).await?;
+        self.send_prune(Prune { before, caller: sender })?;
         let removed = answer.await.map_err(|_| died())??;
         Ok(Pruned { removed, has_more: removed >= WRITTEN_MAX })
     }

@@ -1,46 +1,62 @@
-//! A table write in the lane: pick the rows, decide each, commit all of it or nothing.
+//! A table write in the lane: pick the rows, take their trees, decide each, commit all of it or nothing. Where other
+//! processes write too, the rows are picked again once the trees are taken.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mec_kernel::{
     Catalogue, CatalogueChange, Fact, Halt, IdSource, Making, Need, Ruling, Template, Tree, TreeId, View, Write, change_catalogue,
 };
 use mec_query::Value;
-use mec_store::CommitError;
+use mec_store::{CommitError, Hold};
 
+use crate::batch::{Batch, Trouble, Work};
 use crate::error::MecError;
-use crate::in_use::in_use;
+use crate::in_use::{in_use, may_be_fixed};
 use crate::job::{Committed, NewTemplate, ROWS_MAX, RowKey, Step, Steps, TableWrite, Written, too_many_rows};
-use crate::lane::{Batch, Lane, RUNS_MAX, caught};
+use crate::lane::{Lane, RUNS_MAX, caught};
+
+/// A table write that was decided.
+struct Decided {
+    written: Written,
+    batch: Batch,
+    /// As it will be, where it changes.
+    catalogue: Option<Catalogue>,
+}
 
 impl Lane {
     pub(crate) async fn table_write(&mut self, mut write: TableWrite) {
         for run in 1.. {
-            let outcome = match self.try_table_write(&mut write).await {
-                Ok((written, batch, catalogue)) => self.commit_table_write(written, batch, catalogue, run).await,
-                Err(error) => {
+            let error = match self.try_table_write(&mut write).await {
+                Ok(Some(decided)) => {
+                    if let Some(outcome) = self.commit_table_write(*decided, run).await {
+                        drop(write.caller.send(outcome));
+                        return;
+                    }
+                    continue;
+                }
+                Ok(None) => MecError::NotDone("other requests write the same rows at the same time".to_owned()),
+                Err(Trouble::Lost(error)) => error.into(),
+                Err(Trouble::Own(error)) => {
                     self.writer.abort().await;
-                    Some(Err(error))
+                    drop(write.caller.send(Err(error)));
+                    return;
                 }
             };
-            if let Some(outcome) = outcome {
-                drop(write.caller.send(outcome));
+            self.writer.abort().await;
+            if run >= RUNS_MAX {
+                drop(write.caller.send(Err(error)));
                 return;
             }
+            tracing::warn!(%error, run, "a table write is run again");
         }
     }
 
     /// `None`: nothing was done, it is run again.
-    async fn commit_table_write(
-        &mut self,
-        written: Written,
-        mut batch: Batch,
-        catalogue: Option<Catalogue>,
-        run: usize,
-    ) -> Option<Result<Written, MecError>> {
+    async fn commit_table_write(&mut self, decided: Decided, run: usize) -> Option<Result<Written, MecError>> {
+        let Decided { written, mut batch, catalogue } = decided;
         match self.commit(&mut batch).await {
             Ok(()) => {
-                self.publish(batch.trees);
+                self.publish(batch.trees, batch.seen);
                 if let Some(catalogue) = catalogue {
                     self.cache.set_catalogue(catalogue);
                 }
@@ -57,17 +73,31 @@ impl Lane {
         }
     }
 
-    async fn try_table_write(&mut self, write: &mut TableWrite) -> Result<(Written, Batch, Option<Catalogue>), MecError> {
-        let mut catalogue = self.cache.catalogue();
-        let steps = caught(|| (write.plan)(&catalogue, &mut Committed(&mut self.writer)))??;
-        if steps.trees.len() > ROWS_MAX {
-            return Err(too_many_rows());
+    fn plan(&mut self, write: &mut TableWrite, drawn: &mut Vec<TreeId>) -> Result<Steps, MecError> {
+        let catalogue = self.cache.catalogue();
+        let steps = caught(|| (write.plan)(&catalogue, &mut Committed::of(&mut self.writer, drawn)))??;
+        if steps.trees.len() > ROWS_MAX { Err(too_many_rows()) } else { Ok(steps) }
+    }
+
+    /// `None`: other rows pass than those whose trees were taken.
+    async fn try_table_write(&mut self, write: &mut TableWrite) -> Result<Option<Box<Decided>>, Trouble> {
+        let mut drawn = vec![];
+        let mut steps = self.plan(write, &mut drawn)?;
+        let hold = steps.hold(&self.cache.catalogue());
+        let mut batch = self.lock(steps.takes(self.store.is_shared()), hold).await?;
+        if self.store.is_shared() {
+            steps = self.plan(write, &mut drawn)?;
+            let is_taken = |tree| batch.trees.contains_key(&tree);
+            if steps.hold(&self.cache.catalogue()) != hold || !steps.takes(true).into_iter().all(is_taken) {
+                return Ok(None);
+            }
         }
+        let mut catalogue = self.cache.catalogue();
         let mut written = Written { inserted: steps.inserted, shown: steps.shown, ..Written::default() };
-        let mut batch = self.lock(steps.trees.iter().map(|step| step.tree).collect()).await?;
         if steps.trees.iter().any(|step| step.is_new_tree && batch.trees.get(&step.tree).is_none_or(|work| !work.is_new)) {
             written.tree_taken = true;
-            return Ok((written, self.lock([].into()).await?, None));
+            let batch = self.lock([].into(), hold).await?;
+            return Ok(Some(Box::new(Decided { written, batch, catalogue: None })));
         }
         let changed = self.change_catalogue(&catalogue, &steps.catalogue, &mut batch).await?;
         if let Some(after) = &changed {
@@ -76,7 +106,7 @@ impl Lane {
         }
         let answers = self.decide_steps(steps.trees, &write.actor, &catalogue, &mut batch).await?;
         written.keys = row_keys(steps.rows, answers, &written.catalogue);
-        Ok((written, batch, changed))
+        Ok(Some(Box::new(Decided { written, batch, catalogue: changed })))
     }
 
     async fn change_catalogue(
@@ -84,12 +114,12 @@ impl Lane {
         catalogue: &Catalogue,
         changes: &[CatalogueChange],
         batch: &mut Batch,
-    ) -> Result<Option<Catalogue>, MecError> {
+    ) -> Result<Option<Catalogue>, Trouble> {
         if changes.is_empty() {
             return Ok(None);
         }
         let in_use = in_use(&mut self.writer, catalogue, changes).await?;
-        let now = self.clock.now();
+        let now = batch.now;
         let seed = u16::try_from(self.random() >> 50).unwrap_or_default();
         let ruling = change_catalogue(catalogue, changes, &in_use, now, &mut IdSource::new(TreeId::CATALOGUE, now, seed))?;
         if ruling.changes.is_empty() {
@@ -107,7 +137,7 @@ impl Lane {
         actor: &mec_kernel::Actor,
         catalogue: &Catalogue,
         batch: &mut Batch,
-    ) -> Result<Vec<Vec<Value>>, MecError> {
+    ) -> Result<Vec<Vec<Value>>, Trouble> {
         let mut keys = Vec::with_capacity(steps.len());
         let mut written: BTreeMap<TreeId, Vec<Write>> = BTreeMap::new();
         for mut step in steps {
@@ -128,8 +158,8 @@ impl Lane {
         catalogue: &Catalogue,
         batch: &mut Batch,
         earlier: &[Write],
-    ) -> Result<Ruling<Vec<Value>>, MecError> {
-        let Some(work) = batch.trees.get_mut(&step.tree) else { return Err(MecError::Stopped) };
+    ) -> Result<Ruling<Vec<Value>>, Trouble> {
+        let Some(work) = batch.trees.get_mut(&step.tree) else { return Err(MecError::Stopped.into()) };
         loop {
             let view = View { tree: &work.tree, facts: &work.facts, catalogue, now: work.now };
             let need = match caught(|| (step.decide)(&view, &mut Making { ids: &mut work.ids, actor }))? {
@@ -146,7 +176,7 @@ impl Lane {
 
 /// Table writes record no use, so a window counted from the ledger is right as it is; accounts and links are what
 /// they may have changed.
-fn learn(fact: Fact, need: &Need, work: &mut crate::lane::Work, earlier: &[Write]) {
+fn learn(fact: Fact, need: &Need, work: &mut Work, earlier: &[Write]) {
     if matches!(need, Need::Account(_)) {
         let mut loaded = Tree::new(work.tree.head);
         fact.learn(&mut loaded, &mut work.facts, work.now);
@@ -192,5 +222,17 @@ impl Steps {
     /// Only changes of the catalogue.
     pub(crate) fn of_catalogue(catalogue: Vec<CatalogueChange>) -> Self {
         Self { catalogue, ..Self::default() }
+    }
+
+    /// The trees it takes. The catalogue is one more where several processes change it.
+    fn takes(&self, is_shared: bool) -> BTreeSet<TreeId> {
+        let catalogue = (is_shared && !self.catalogue.is_empty()).then_some(TreeId::CATALOGUE);
+        self.trees.iter().map(|step| step.tree).chain(catalogue).collect()
+    }
+
+    /// Whether nobody uses what it removes can only be said while no other batch is open: it might.
+    fn hold(&self, catalogue: &Catalogue) -> Hold {
+        let is_used = self.catalogue.iter().any(|change| may_be_fixed(catalogue, change));
+        if is_used { Hold::Alone } else { Hold::Waited }
     }
 }

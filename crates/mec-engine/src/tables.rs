@@ -19,7 +19,7 @@ use std::sync::{Arc, LazyLock};
 
 use mec_kernel::Catalogue;
 use mec_query::{Delete, Fetched, Filter, Insert, QueryError, Read, Table, Update, Value, Verb};
-use mec_store::sqlite::RowWrite;
+use mec_store::plain::RowWrite;
 
 pub use read_only::check_verb;
 

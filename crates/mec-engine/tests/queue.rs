@@ -145,8 +145,8 @@ async fn ids_of_impossible_trees_stand_for_nothing() {
     let mec = open(&dir).await;
     let account = account(&mec, "concurrent_users", 10).await;
     for id in [0, u128::MAX, account.0 & !0xffff_ffff, account.0 | 0x8000_0000, account.0 ^ 1] {
-        let renew = Renew { lease: LeaseId(id), ttl_seconds: 60 };
-        let renewed = mec.renew(renew, &caller()).await.unwrap();
+        let renew = Renew { lease: LeaseId(id), ttl_seconds: 60, attributes: Default::default() };
+        let renewed = mec.renew(renew.clone(), &caller()).await.unwrap();
         assert_eq!((renewed.lease, renewed.decision), (None, Decision::Deny));
         assert!(matches!(mec.renew(Renew { ttl_seconds: 0, ..renew }, &caller()).await, Err(MecError::Refused(_))));
         assert!(!mec.release_lease(LeaseId(id), &caller()).await.unwrap());

@@ -155,7 +155,9 @@ async fn reserve_against_consume() {
             let (mec, settled) = (mec.clone(), dice.upto(u64::try_from(was_held).unwrap()));
             racing.spawn(async move {
                 let quantity = Quantity::whole(i32::try_from(settled).unwrap());
-                mec.settle(Settle { reservation: reservation.id, quantity }, &caller()).await.unwrap();
+                mec.settle(Settle { reservation: reservation.id, quantity, attributes: Default::default() }, &caller())
+                    .await
+                    .unwrap();
                 (reservation.account, settled, -was_held, None)
             });
         }
@@ -199,7 +201,8 @@ async fn acquire_against_expiry() {
         for lease in leases.keys().copied() {
             let (mec, ttl_seconds) = (mec.clone(), 1 + dice.upto(1));
             if dice.roll(3) == 0 {
-                racing.spawn(async move { mec.renew(Renew { lease, ttl_seconds }, &caller()).await.unwrap().lease });
+                let renew = Renew { lease, ttl_seconds, attributes: Default::default() };
+                racing.spawn(async move { mec.renew(renew, &caller()).await.unwrap().lease });
             }
         }
         let steps: Vec<i64> = (0..3).map(|_| dice.upto(1)).collect();

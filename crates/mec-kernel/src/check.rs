@@ -153,7 +153,7 @@ pub struct Check {
     pub account: AccountId,
     /// What.
     pub resource: Code,
-    /// Which part of it.
+    /// Which part of it; empty is none.
     pub scope: Option<Code>,
     /// How much; `None` or zero asks where the account stands.
     pub quantity: Option<Quantity>,
@@ -250,7 +250,7 @@ pub fn check(view: &View<'_>, check: &Check) -> Result<Standing, Halt> {
     }
     let request = Request {
         resource,
-        scope: check.scope.as_ref(),
+        scope: scope_of(check.scope.as_ref()),
         amount: quantity.map(|quantity| Amount::of(quantity, unit)),
         attributes: &check.attributes,
         extends: None,
@@ -270,6 +270,11 @@ pub(crate) fn unit_of<'a>(view: &View<'a>, resource: &'a Resource, unit: Option<
         return Err(Refusal::UnitNotAllowed { unit: code.to_string(), resource: resource.code.to_string(), allowed }.into());
     }
     Ok((&unit.code, unit.factor))
+}
+
+/// The scope a caller named. An empty one is none: whatever the door, there is one way to mean the whole resource.
+pub(crate) fn scope_of(scope: Option<&Code>) -> Option<&Code> {
+    scope.filter(|scope| !scope.is_empty())
 }
 
 /// A request as the rules see it.
@@ -530,7 +535,7 @@ impl Judged<'_> {
     /// How much of `amount`, added now, lies beyond the limit.
     pub(crate) fn beyond(&self, amount: Amount) -> Amount {
         let Some(limit) = self.pool.limit else { return Amount::ZERO };
-        self.used.plus(self.reserved).plus(amount).minus(limit).or_zero().min(amount)
+        beyond(self.used.plus(self.reserved), amount, limit)
     }
 
     fn overage(&self, request: &Request<'_>, canonical: Factor) -> (Total, Option<Total>) {
@@ -573,6 +578,11 @@ impl Judged<'_> {
             reason: self.reason.clone(),
         }
     }
+}
+
+/// How much of `amount`, added to what is `taken`, lies beyond `limit`.
+pub(crate) fn beyond(taken: Amount, amount: Amount, limit: Amount) -> Amount {
+    taken.plus(amount).minus(limit).or_zero().min(amount)
 }
 
 /// `amount` at `price` per canonical unit, rounded half away from zero to a millionth.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::catalogue::LimitKind;
-use crate::check::{Check, Effect, Request, Standing, judge, unit_of};
+use crate::check::{Check, Effect, Request, Standing, judge, scope_of, unit_of};
 use crate::code::Code;
 use crate::command::{Halt, Making, Ruling, View};
 use crate::id::EventId;
@@ -51,11 +51,11 @@ pub fn consume(view: &View<'_>, making: &mut Making<'_>, consume: &Consume) -> R
     if quantity.is_zero() || (quantity.is_negative() && !is_return) {
         return Err(Refusal::QuantityNotPositive { argument: "quantity" }.into());
     }
-    let amount = Amount::of(quantity, factor);
+    let (amount, scope) = (Amount::of(quantity, factor), scope_of(check.scope.as_ref()));
     let content = Content {
         account: check.account,
         resource: &check.resource,
-        scope: check.scope.as_deref(),
+        scope: scope.map(Code::as_str),
         quantity,
         unit,
         occurred_at: None,
@@ -65,8 +65,7 @@ pub fn consume(view: &View<'_>, making: &mut Making<'_>, consume: &Consume) -> R
     };
     let fingerprint = content.fingerprint();
     let earlier = replayed(view, &consume.key, &content, &fingerprint)?;
-    let request =
-        Request { resource, scope: check.scope.as_ref(), amount: Some(amount), attributes: &check.attributes, extends: None };
+    let request = Request { resource, scope, amount: Some(amount), attributes: &check.attributes, extends: None };
     let judgement = judge(view, &request, &path)?;
     if let Some(event) = earlier {
         let standing = judgement.standing(view, &request, Effect::None, check.explain);
@@ -77,7 +76,7 @@ pub fn consume(view: &View<'_>, making: &mut Making<'_>, consume: &Consume) -> R
         return Ok(Ruling::unchanged(Consumed { standing, event: None, replayed: None }));
     }
     if is_return {
-        check_not_below_zero(view, &path, resource, check.scope.as_ref(), view.now, amount)?;
+        check_not_below_zero(view, &path, resource, scope, view.now, amount)?;
     }
     let standing = judgement.standing(view, &request, Effect::Used(amount), check.explain);
     let ruling = RecordedRuling {

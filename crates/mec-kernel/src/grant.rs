@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::catalogue::{LimitKind, Rule};
+use crate::catalogue::{LimitKind, Resource, Rule};
 use crate::catalogue_check::check_rule_in;
+use crate::check::scope_of;
 use crate::code::Code;
 use crate::command::{Halt, Making, Ruling, View};
 use crate::entitlement::{Condition, Entitlement, EntitlementStatus, Source};
@@ -78,16 +79,17 @@ pub fn grant(view: &View<'_>, making: &mut Making<'_>, grant: &Grant) -> Result<
         }
         .into());
     }
+    let scope = scope_of(grant.scope.as_ref());
     let window = match (resource.limit_kind, grant.window) {
         (LimitKind::Cumulative, Some(window)) => check_window(window)?,
-        (LimitKind::Cumulative, None) => inherited_window(view, &path, grant),
+        (LimitKind::Cumulative, None) => inherited_window(view, &path, resource, scope),
         _ => WindowRule::LIFETIME,
     };
     let row = Entitlement {
         id: EntitlementId(making.ids.draw()),
         account: grant.account,
         resource: resource.code.clone(),
-        scope: grant.scope.clone(),
+        scope: scope.cloned(),
         quantity: check_limit(grant.quantity)?.filter(|_| resource.limit_kind != LimitKind::TimeAccess),
         window,
         status: EntitlementStatus::Active,
@@ -196,9 +198,9 @@ pub fn check_rule(view: &View<'_>, rule: &Rule) -> Result<(), Halt> {
 }
 
 /// The window of the account's other rows for the same resource and scope: a grant adds to them.
-fn inherited_window(view: &View<'_>, path: &[&Arc<crate::tree::Node>], grant: &Grant) -> WindowRule {
+fn inherited_window(view: &View<'_>, path: &[&Arc<crate::tree::Node>], resource: &Resource, scope: Option<&Code>) -> WindowRule {
     let rows = path.first().map(|node| node.entitlements.as_slice()).unwrap_or_default();
-    let same = rows.iter().rfind(|row| row.resource == grant.resource && row.scope == grant.scope && row.is_standing(view.now));
+    let same = rows.iter().rfind(|row| row.resource == resource.code && row.scope.as_ref() == scope && row.is_standing(view.now));
     same.map_or(WindowRule::LIFETIME, |row| row.window)
 }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::catalogue::LimitKind;
-use crate::check::{Decision, Effect, Judgement, Reason, Request, Standing, judge, pools};
+use crate::check::{Decision, Effect, Judgement, Reason, Request, Standing, judge, pools, scope_of};
 use crate::code::Code;
 use crate::command::{Halt, Making, Ruling, Session, View};
 use crate::entitlement::Attributes;
@@ -79,12 +79,14 @@ pub struct Acquire {
 }
 
 /// Keep a slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Renew {
     /// Which.
     pub lease: LeaseId,
     /// For how long from now, in seconds: 1 … 86,400. A lease never gets shorter.
     pub ttl_seconds: i64,
+    /// What conditions look at; those the lease was taken with are not remembered.
+    pub attributes: Attributes,
 }
 
 /// What came of it.
@@ -116,20 +118,16 @@ pub fn acquire(view: &View<'_>, making: &mut Making<'_>, acquire: &Acquire) -> R
         return Err(Refusal::QuantityNotPositive { argument: "quantity" }.into());
     }
     let amount = Amount::of(acquire.quantity, view.catalogue.canonical(resource));
+    let scope = scope_of(acquire.scope.as_ref());
     let session = acquire.token.clone().map(|token| Session {
         account: acquire.account,
         resource: acquire.resource.clone(),
-        scope: acquire.scope.clone(),
+        scope: scope.cloned(),
         token,
     });
     let held = session.map(|session| view.facts.session(&session)).transpose()?.flatten().filter(|lease| lease.is_live(view.now));
-    let request = Request {
-        resource,
-        scope: acquire.scope.as_ref(),
-        amount: Some(amount),
-        attributes: &acquire.attributes,
-        extends: held.map(Arc::as_ref),
-    };
+    let request =
+        Request { resource, scope, amount: Some(amount), attributes: &acquire.attributes, extends: held.map(Arc::as_ref) };
     let judgement = judge(view, &request, &path)?;
     if !judgement.decision.allowed() {
         return Ok(Ruling::unchanged(no_slot(view, &request, &judgement)));
@@ -142,7 +140,7 @@ pub fn acquire(view: &View<'_>, making: &mut Making<'_>, acquire: &Acquire) -> R
             id: LeaseId(making.ids.draw()),
             account: acquire.account,
             resource: resource.code.clone(),
-            scope: acquire.scope.clone(),
+            scope: scope.cloned(),
             token: acquire.token.clone(),
             quantity: acquire.quantity,
             amount,
@@ -156,7 +154,7 @@ pub fn acquire(view: &View<'_>, making: &mut Making<'_>, acquire: &Acquire) -> R
 }
 
 /// Extends a live lease; never revives a dead one, and decides again as if its own slot were free.
-pub fn renew(view: &View<'_>, renew: Renew) -> Result<Ruling<Leased>, Halt> {
+pub fn renew(view: &View<'_>, renew: &Renew) -> Result<Ruling<Leased>, Halt> {
     let expires_at = expiry(view.now, renew.ttl_seconds)?;
     let Some(held) = view.facts.lease(renew.lease)?.filter(|lease| lease.is_live(view.now)) else {
         let (decision, reason) = (Decision::Deny, Reason::LeaseOver);
@@ -165,9 +163,8 @@ pub fn renew(view: &View<'_>, renew: Renew) -> Result<Ruling<Leased>, Halt> {
     };
     let path = view.path(held.account)?;
     let resource = view.resource(&held.resource)?;
-    let attributes = Attributes::new();
-    let request =
-        Request { resource, scope: held.scope.as_ref(), amount: Some(held.amount), attributes: &attributes, extends: Some(held) };
+    let (scope, attributes) = (held.scope.as_ref(), &renew.attributes);
+    let request = Request { resource, scope, amount: Some(held.amount), attributes, extends: Some(held) };
     let judgement = judge(view, &request, &path)?;
     if !judgement.decision.allowed() {
         return Ok(Ruling::unchanged(no_slot(view, &request, &judgement)));

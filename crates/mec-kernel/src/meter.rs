@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::catalogue::LimitKind;
-use crate::check::{Request, pools, unit_of};
+use crate::check::{Request, pools, scope_of, unit_of};
 use crate::code::Code;
 use crate::command::{Halt, Making, Ruling, View};
 use crate::entitlement::Attributes;
@@ -38,6 +38,8 @@ pub struct Meter {
     pub is_correction: bool,
     /// Which one.
     pub corrects: Option<EventId>,
+    /// What conditions look at: in which pools the use may accrue overage. No part of what the key stands for.
+    pub attributes: Attributes,
 }
 
 /// A new total for an event that was recorded wrongly.
@@ -68,10 +70,11 @@ pub fn meter(view: &View<'_>, making: &mut Making<'_>, meter: &Meter) -> Result<
     let path = view.path(meter.account)?;
     let resource = view.resource(&meter.resource)?;
     let (unit, factor) = unit_of(view, resource, meter.unit.as_ref())?;
+    let scope = scope_of(meter.scope.as_ref());
     let content = Content {
         account: meter.account,
         resource: &meter.resource,
-        scope: meter.scope.as_deref(),
+        scope: scope.map(Code::as_str),
         quantity: meter.quantity,
         unit,
         occurred_at: meter.occurred_at,
@@ -108,10 +111,9 @@ pub fn meter(view: &View<'_>, making: &mut Making<'_>, meter: &Meter) -> Result<
         }
     }
     if amount.0 < 0 {
-        check_not_below_zero(view, &path, resource, meter.scope.as_ref(), occurred_at, amount)?;
+        check_not_below_zero(view, &path, resource, scope, occurred_at, amount)?;
     }
-    let attributes = Attributes::new();
-    let request = Request { resource, scope: meter.scope.as_ref(), amount: Some(amount), attributes: &attributes, extends: None };
+    let request = Request { resource, scope, amount: Some(amount), attributes: &meter.attributes, extends: None };
     let pools = pools(view, &request, &path)?;
     let recording = Recording {
         key: meter.key.clone(),
@@ -144,6 +146,7 @@ pub fn correct(view: &View<'_>, making: &mut Making<'_>, correct: &Correct) -> R
         details: Some(correct.details.clone()),
         is_correction: true,
         corrects: Some(original.id),
+        attributes: Attributes::new(),
     };
     // The same key again means the same correction, although the difference to the new total is gone by then.
     if let Some(event) = view.facts.key(&correct.key)? {
@@ -177,7 +180,7 @@ fn original<'a>(view: &View<'a>, meter: &Meter, unit: &Code, id: EventId) -> Res
         "account_id"
     } else if event.resource != meter.resource {
         "resource_type"
-    } else if event.scope != meter.scope {
+    } else if event.scope.as_ref() != scope_of(meter.scope.as_ref()) {
         "resource_scope"
     } else if event.unit != *unit {
         "unit_code"

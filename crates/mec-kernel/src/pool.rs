@@ -10,8 +10,8 @@ use crate::entitlement::{Attributes, Entitlement, EntitlementStatus, Source};
 use crate::id::{EntitlementId, RuleId};
 use crate::quantity::{Amount, Percent, Quantity};
 use crate::time::Time;
-use crate::tree::{Node, WindowKey};
-use crate::window::{Window, WindowKind, WindowRule, window_at};
+use crate::tree::{AccountPlan, Node, WindowKey};
+use crate::window::{Window, WindowKind, Zone, window_at};
 
 /// What one level says to a request.
 #[derive(Debug)]
@@ -62,6 +62,20 @@ pub(crate) struct Enforcement<'a> {
 impl<'a> Pool<'a> {
     pub(crate) fn entitlement(&self) -> Option<EntitlementId> {
         self.entitlements.first().map(|row| row.id)
+    }
+
+    /// The window in which use at `at` counts; `None` where it has none.
+    pub(crate) fn window_of(&self, view: &View<'_>, path: &[&Arc<Node>], at: Time) -> Option<Window> {
+        let zone = view.zone(path.get(self.level..).unwrap_or_default());
+        let window = row_window(self.entitlements.first()?, self.node.current_plan(view.now), &zone, at);
+        Some(window).filter(|window| window.holds(at))
+    }
+
+    /// Whether both pools count in one counter, and this one, being the tighter, keeps its note. They have one rule, so where
+    /// the looser is exceeded the tighter is, and its time is up first.
+    pub(crate) fn keeps_note_of(&self, other: &Self) -> bool {
+        let rank = |pool: &Self| (pool.limit.is_none(), pool.limit, pool.entitlement());
+        self.level == other.level && self.key == other.key && rank(self) < rank(other)
     }
 
     pub(crate) fn rule_id(&self) -> Option<RuleId> {
@@ -149,9 +163,13 @@ pub(crate) fn level<'a>(
         resource: resource.code.clone(),
         scope: row.scope.clone(),
         window: match resource.limit_kind {
-            LimitKind::Cumulative => window_at(row.window, &zone, plan.map_or(row.valid_from, |plan| plan.anchor), now),
+            LimitKind::Cumulative => row_window(row, plan, &zone, now),
             _ => Window::LIFETIME,
         },
+    };
+    let window_of = |row: &Entitlement| match resource.limit_kind {
+        LimitKind::Cumulative => (row.window.kind, key_of(row)),
+        _ => (WindowKind::Lifetime, key_of(row)),
     };
     let rule = enforcement(view.catalogue, node, plan.map(|plan| &plan.plan), resource);
     let factor = view.catalogue.canonical(resource);
@@ -177,38 +195,43 @@ pub(crate) fn level<'a>(
             pools.push(pool(vec![row], key_of(row), true, false));
             continue;
         }
-        let mut groups: Vec<(WindowKey, WindowRule, Vec<&'a Arc<Entitlement>>)> = Vec::new();
+        let mut groups: Vec<Group<'_>> = Vec::new();
         for row in rows().filter(|row| row.source != Source::Addon) {
-            join(&mut groups, key_of(row), row);
+            join(&mut groups, window_of(row), row);
         }
         let is_addon_only = groups.is_empty();
         for row in rows().filter(|row| row.source == Source::Addon) {
-            let key = key_of(row);
-            let place = groups.iter().position(|(other, ..)| *other == key).or_else(|| longest(&groups));
+            let window = window_of(row);
+            let place = groups.iter().position(|(other, _)| *other == window).or_else(|| longest(&groups));
             match place.filter(|_| !is_addon_only).and_then(|place| groups.get_mut(place)) {
-                Some((.., members)) => members.push(row),
-                None => join(&mut groups, key, row),
+                Some((_, members)) => members.push(row),
+                None => join(&mut groups, window, row),
             }
         }
-        pools.extend(groups.into_iter().map(|(key, _, rows)| pool(rows, key, false, is_addon_only)));
+        pools.extend(groups.into_iter().map(|((_, key), rows)| pool(rows, key, false, is_addon_only)));
     }
     Level::Pools(pools)
 }
 
-fn join<'a>(groups: &mut Vec<(WindowKey, WindowRule, Vec<&'a Arc<Entitlement>>)>, key: WindowKey, row: &'a Arc<Entitlement>) {
-    match groups.iter_mut().find(|(other, ..)| *other == key) {
-        Some((.., members)) => members.push(row),
-        None => groups.push((key, row.window, vec![row])),
+/// Rows that add up: those of one counter, in windows of one kind. A month and a billing month remain two limits where
+/// they coincide.
+type Group<'a> = ((WindowKind, WindowKey), Vec<&'a Arc<Entitlement>>);
+
+fn join<'a>(groups: &mut Vec<Group<'a>>, window: (WindowKind, WindowKey), row: &'a Arc<Entitlement>) {
+    match groups.iter_mut().find(|(other, _)| *other == window) {
+        Some((_, members)) => members.push(row),
+        None => groups.push((window, vec![row])),
     }
 }
 
 /// The pool an add-on joins when none has its window: the one with the longest.
-fn longest<T>(groups: &[(WindowKey, WindowRule, T)]) -> Option<usize> {
-    let length = |key: &WindowKey| match key.window {
-        Window::Fixed { start, end } => end.micros().saturating_sub(start.micros()),
-        Window::Rolling { seconds } => seconds.saturating_mul(crate::time::SECOND),
-    };
-    groups.iter().enumerate().max_by_key(|(_, (key, ..))| length(key)).map(|(place, _)| place)
+fn longest(groups: &[Group<'_>]) -> Option<usize> {
+    groups.iter().enumerate().max_by_key(|(_, ((_, key), _))| key.window.length_micros()).map(|(place, _)| place)
+}
+
+/// The window of `row` that holds `at`, in its owner's zone; a billing window is counted from the owner's plan.
+pub(crate) fn row_window(row: &Entitlement, plan: Option<&AccountPlan>, zone: &Zone, at: Time) -> Window {
+    window_at(row.window, zone, plan.map_or(row.valid_from, |plan| plan.anchor), at)
 }
 
 /// The most specific active rule: the account's, the plan's, the resource's; then priority, then the newest.

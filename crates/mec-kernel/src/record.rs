@@ -4,16 +4,17 @@
 use std::sync::Arc;
 
 use crate::catalogue::{LimitAction, LimitKind, Resource};
-use crate::check::Judged;
+use crate::check::{Judged, beyond};
 use crate::code::Code;
 use crate::command::{Halt, Making, Need, View};
-use crate::id::EventId;
+use crate::id::{AccountId, EventId};
 use crate::ledger::{Chain, Content, Effect, Fingerprint, LedgerEvent, RecordedRuling, details_hash};
+use crate::pool::row_window;
 use crate::quantity::Amount;
 use crate::refusal::Refusal;
 use crate::time::Time;
 use crate::tree::{Node, WindowKey, WindowTotal};
-use crate::window::{Window, window_at};
+use crate::window::Window;
 use crate::write::Write;
 
 /// An event that is to be recorded; everything about it has been checked.
@@ -58,7 +59,8 @@ pub(crate) fn record(
     pools: &[Judged<'_>],
     recording: Recording<'_>,
 ) -> Result<(EventId, Vec<Write>), Halt> {
-    let effects = if recording.amount.0 < 0 { taken_back(view, path, &recording)? } else { accrued(pools, &recording, view.now) };
+    let effects =
+        if recording.amount.0 < 0 { taken_back(view, path, &recording)? } else { accrued(view, path, pools, &recording)? };
     let mut event = LedgerEvent {
         id: EventId(making.ids.draw()),
         tree_seq: view.tree.head.next_seq,
@@ -91,49 +93,102 @@ pub(crate) fn record(
     Ok((id, writes))
 }
 
-/// Overage this event takes back: first of all, from every counter it lowers. A closed window's counter is looked up
-/// like any other, so what is taken back never depends on what happens to be loaded.
+/// Overage this event takes back: first of all, per account as much as it lowers use by, first from the counters in which
+/// the event it corrects was billed, then from the others it lowers. A closed window's counter is looked up like any other,
+/// so what is taken back never depends on what happens to be loaded.
 fn taken_back(view: &View<'_>, path: &[&Arc<Node>], recording: &Recording<'_>) -> Result<Vec<Effect>, Halt> {
     let resource = recording.resource;
+    let accrued = recording.original.map(|event| event.effects.as_slice()).unwrap_or_default();
+    let billed_it =
+        |account: AccountId, key: &WindowKey| accrued.iter().any(|effect| effect.account == account && effect.key == *key);
     let mut counters = counters(view, path, resource, recording.content.scope, recording.occurred_at);
-    for effect in recording.original.map(|event| event.effects.as_slice()).unwrap_or_default() {
+    for effect in accrued {
         if !counters.iter().any(|(node, key)| node.account.id == effect.account && *key == effect.key)
             && let Some(node) = path.iter().find(|node| node.account.id == effect.account)
         {
             counters.push((node, effect.key.clone()));
         }
     }
+    counters.sort_by(|(one, of_one), (other, of_other)| {
+        let is_later = |node: &Node, key: &WindowKey| !billed_it(node.account.id, key);
+        is_later(one, of_one).cmp(&is_later(other, of_other)).then(billing_order(of_one).cmp(&billing_order(of_other)))
+    });
     let mut effects = Vec::new();
     for (node, key) in counters {
-        let overage = total(node, &key)?.overage.min(recording.amount.negated());
+        let account = node.account.id;
+        let overage = total(node, &key)?.overage.min(billed(&effects, account).minus(recording.amount));
         if overage.0 > 0 {
-            effects.push(Effect { account: node.account.id, key, overage: overage.negated(), price: None });
+            effects.push(Effect { account, key, overage: overage.negated(), price: None });
         }
     }
     Ok(effects)
 }
 
-/// Overage this event accrues in pools that bill it.
-fn accrued(pools: &[Judged<'_>], recording: &Recording<'_>, now: Time) -> Vec<Effect> {
-    let mut effects = Vec::new();
-    for judged in pools {
-        let pool = &judged.pool;
-        if pool.rule.action == LimitAction::Overage && pool.key.window.counts(recording.occurred_at, now) {
-            let overage = judged.beyond(recording.amount);
-            if overage.0 > 0 {
-                let price = pool.rule.overage_price();
-                effects.push(Effect { account: pool.node.account.id, key: pool.key.clone(), overage, price });
-            }
+/// Overage this event accrues in pools that bill it, each in its window that holds the event's instant. An account is
+/// billed once for a unit, however many of its pools the unit is beyond.
+fn accrued(view: &View<'_>, path: &[&Arc<Node>], pools: &[Judged<'_>], recording: &Recording<'_>) -> Result<Vec<Effect>, Halt> {
+    let mut beyond = Vec::new();
+    for judged in pools.iter().filter(|judged| judged.pool.rule.action == LimitAction::Overage) {
+        if let Some((key, overage)) = beyond_at(view, path, judged, recording)? {
+            beyond.push((key, overage, &judged.pool));
         }
     }
-    effects
+    // Of pools that share a counter the one that bills most comes first.
+    beyond.sort_by(|(one, most, _), (other, more, _)| billing_order(one).cmp(&billing_order(other)).then(more.cmp(most)));
+    let mut effects = Vec::new();
+    for (key, overage, pool) in beyond {
+        let account = pool.node.account.id;
+        let overage = overage.minus(billed(&effects, account));
+        if overage.0 > 0 {
+            effects.push(Effect { account, key, overage, price: pool.rule.overage_price() });
+        }
+    }
+    Ok(effects)
+}
+
+/// What of the event is beyond the pool's limit in its window that holds the event's instant: mostly the present one, for
+/// late use one that is over, which is counted for it. `None` where it is not beyond, or the pool has no such window: what a
+/// rolling window has forgotten is in none.
+fn beyond_at(
+    view: &View<'_>,
+    path: &[&Arc<Node>],
+    judged: &Judged<'_>,
+    recording: &Recording<'_>,
+) -> Result<Option<(WindowKey, Amount)>, Halt> {
+    let (pool, at) = (&judged.pool, recording.occurred_at);
+    if pool.key.window.counts(at, view.now) {
+        let overage = judged.beyond(recording.amount);
+        return Ok((overage.0 > 0).then(|| (pool.key.clone(), overage)));
+    }
+    let Some(limit) = pool.limit else { return Ok(None) };
+    let Some(window) = pool.window_of(view, path, at).filter(|window| window.counts(at, view.now)) else { return Ok(None) };
+    let key = WindowKey { window, ..pool.key.clone() };
+    let then = total(pool.node, &key)?;
+    let taken = then.used.plus(then.held.live(view.now));
+    Ok(Some((key, beyond(taken, recording.amount, limit))))
+}
+
+/// What `effects` have billed `account` so far; below zero: what they took back.
+fn billed(effects: &[Effect], account: AccountId) -> Amount {
+    let of_account = effects.iter().filter(|effect| effect.account == account);
+    of_account.fold(Amount::ZERO, |sum, effect| sum.plus(effect.overage))
+}
+
+/// In which order an account's counters bill a unit, and give it back: the shortest window first, the part of a resource
+/// before the whole.
+fn billing_order(key: &WindowKey) -> (i64, bool, &WindowKey) {
+    (key.window.length_micros(), key.scope.is_none(), key)
 }
 
 /// Notes of pools that are above their limit once `amount` is added at `at`, or no longer: where grace periods run from.
+/// Pools that share a counter share its note: the tightest of them keeps it.
 pub(crate) fn marks(pools: &[Judged<'_>], amount: Amount, at: Time, now: Time) -> Vec<Write> {
     let mut writes = Vec::new();
     for judged in pools {
         let pool = &judged.pool;
+        if pools.iter().any(|other| other.pool.keeps_note_of(pool)) {
+            continue;
+        }
         let amount = if pool.key.window.counts(at, now) { amount } else { Amount::ZERO };
         let is_over = pool.limit.is_some_and(|limit| judged.used.plus(amount) > limit);
         let over_since = if is_over { pool.over_since(judged.used).or(Some(now)) } else { None };
@@ -196,7 +251,7 @@ fn counters<'a>(
         let rows = node.entitlements.iter().filter(|row| row.resource == resource.code && row.is_standing(view.now));
         for row in rows.filter(|row| row.scope.is_none() || row.scope.as_deref() == scope) {
             let window = match resource.limit_kind {
-                LimitKind::Cumulative => window_at(row.window, &zone, plan.map_or(row.valid_from, |plan| plan.anchor), at),
+                LimitKind::Cumulative => row_window(row, plan, &zone, at),
                 _ => Window::LIFETIME,
             };
             let key = WindowKey { resource: resource.code.clone(), scope: row.scope.clone(), window };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::catalogue::LimitKind;
-use crate::check::{Check, Effect, Request, Standing, judge, pools, unit_of};
+use crate::check::{Check, Effect, Request, Standing, judge, pools, scope_of, unit_of};
 use crate::code::Code;
 use crate::command::{Facts, Halt, Making, Ruling, View};
 use crate::entitlement::Attributes;
@@ -29,12 +29,14 @@ pub struct Reserve {
 }
 
 /// Record what was truly used of a hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settle {
     /// Which hold.
     pub reservation: ReservationId,
     /// How much was used, in the reservation's unit; more or less than was held. Zero releases.
     pub quantity: Quantity,
+    /// What conditions look at; those of the `reserve` are not remembered.
+    pub attributes: Attributes,
 }
 
 /// What came of a `reserve`.
@@ -73,16 +75,15 @@ pub fn reserve(view: &View<'_>, making: &mut Making<'_>, reserve: &Reserve) -> R
         return Err(Refusal::QuantityNotPositive { argument: "quantity" }.into());
     }
     let expires_at = expiry(view.now, reserve.ttl_seconds)?;
-    let amount = Amount::of(quantity, factor);
-    let request =
-        Request { resource, scope: check.scope.as_ref(), amount: Some(amount), attributes: &check.attributes, extends: None };
+    let (amount, scope) = (Amount::of(quantity, factor), scope_of(check.scope.as_ref()));
+    let request = Request { resource, scope, amount: Some(amount), attributes: &check.attributes, extends: None };
     let earlier = view.facts.hold(&reserve.key)?;
     if let Some(held) = earlier {
         let argument = if held.account != check.account {
             Some("account_id")
         } else if held.resource != check.resource {
             Some("resource_type")
-        } else if held.scope != check.scope {
+        } else if held.scope.as_ref() != scope {
             Some("resource_scope")
         } else if held.quantity != quantity {
             Some("quantity")
@@ -110,7 +111,7 @@ pub fn reserve(view: &View<'_>, making: &mut Making<'_>, reserve: &Reserve) -> R
         key: reserve.key.clone(),
         account: check.account,
         resource: resource.code.clone(),
-        scope: check.scope.clone(),
+        scope: scope.cloned(),
         quantity,
         unit: unit.clone(),
         amount,
@@ -124,7 +125,7 @@ pub fn reserve(view: &View<'_>, making: &mut Making<'_>, reserve: &Reserve) -> R
 }
 
 /// Records what was truly used, in the windows that hold the instant of the hold; also after its expiry.
-pub fn settle(view: &View<'_>, making: &mut Making<'_>, settle: Settle) -> Result<Ruling<Settled>, Halt> {
+pub fn settle(view: &View<'_>, making: &mut Making<'_>, settle: &Settle) -> Result<Ruling<Settled>, Halt> {
     let not_found = || Refusal::ReservationNotFound { reservation: settle.reservation.to_string() };
     let held = view.facts.reservation(settle.reservation)?.ok_or_else(not_found)?;
     if settle.quantity.is_negative() {
@@ -159,8 +160,8 @@ pub fn settle(view: &View<'_>, making: &mut Making<'_>, settle: Settle) -> Resul
     let mut tree = view.tree.clone();
     tree.apply(&write(&path, Some(held.clone()), Arc::new(freed)), view.now);
     let without = View { tree: &tree, facts: &Facts::default(), catalogue: view.catalogue, now: view.now };
-    let attributes = Attributes::new();
-    let request = Request { resource, scope: held.scope.as_ref(), amount: Some(amount), attributes: &attributes, extends: None };
+    let (scope, attributes) = (held.scope.as_ref(), &settle.attributes);
+    let request = Request { resource, scope, amount: Some(amount), attributes, extends: None };
     let path_without = without.path(held.account)?;
     let pools = pools(&without, &request, &path_without)?;
     let content = Content {

@@ -423,7 +423,11 @@ impl Tree {
         self.head.chain = event.chain;
         for id in path {
             self.change(*id, |node| {
-                node.windows.retain(|key, _| !key.window.is_over(now) || key.window.holds(event.occurred_at));
+                // Where late use was counted in a window that is over, more of it may follow; else they are not kept.
+                let mut over = node.windows.keys().filter(|key| key.window.is_over(now)).peekable();
+                if over.peek().is_some() && !over.any(|key| key.window.holds(event.occurred_at)) {
+                    node.windows.retain(|key, _| !key.window.is_over(now));
+                }
                 for (key, total) in windows_of(&mut node.windows, &event.resource, event.scope.as_ref()) {
                     if key.window.holds(event.occurred_at) {
                         total.add(key.window, event.occurred_at, now, event.amount, *id == event.account);

@@ -106,6 +106,14 @@ impl Window {
         matches!(self, Self::Fixed { end, .. } if end <= now)
     }
 
+    /// How long it is, in microseconds.
+    pub(crate) fn length_micros(self) -> i64 {
+        match self {
+            Self::Fixed { start, end } => end.micros().saturating_sub(start.micros()),
+            Self::Rolling { seconds } => seconds.saturating_mul(SECOND),
+        }
+    }
+
     /// Start and end as answers show them; an end of time is `None`.
     pub fn shown(self, now: Time) -> (Option<Time>, Option<Time>) {
         match self {

@@ -96,4 +96,4 @@ pub use resolve::{
     Source, Update,
 };
 pub use rows::{Fetched, FetchedEmbed, Record, Rows, Shape, Shown};
-pub use value::{Cast, Decimal, Value, compare_json, follow_path};
+pub use value::{Cast, Decimal, Value, compare_json, follow_path, json_key};

@@ -26,20 +26,16 @@ const REGEX_BYTES: usize = 1 << 20;
 
 impl Pattern {
     /// SQL's LIKE over the whole text: `%` is any text, `_` any character, a backslash makes the next one literal.
-    /// Without regard to case every character counts as its lower-case form, beyond ASCII too.
+    /// Without regard to case text and pattern count as their lower-case forms, beyond ASCII too.
     ///
     /// # Errors
     /// 22025 for a pattern that ends with a single backslash.
     pub fn like(pattern: &str, ignore_case: bool) -> Result<Self, QueryError> {
+        // As a whole: a sigma's lower-case form depends on what stands around it.
+        let lowered = if ignore_case { Some(pattern.to_lowercase()) } else { None };
+        let pattern = lowered.as_deref().unwrap_or(pattern);
         let mut tokens = Vec::with_capacity(pattern.len());
         let mut characters = pattern.chars();
-        let literal = |tokens: &mut Vec<Token>, character: char| {
-            if ignore_case {
-                tokens.extend(character.to_lowercase().map(Token::Literal));
-            } else {
-                tokens.push(Token::Literal(character));
-            }
-        };
         while let Some(character) = characters.next() {
             match character {
                 '%' => {
@@ -49,24 +45,26 @@ impl Pattern {
                 }
                 '_' => tokens.push(Token::AnyCharacter),
                 '\\' => match characters.next() {
-                    Some(escaped) => literal(&mut tokens, escaped),
+                    Some(escaped) => tokens.push(Token::Literal(escaped)),
                     None => {
                         return Err(QueryError::sqlstate("22025", "LIKE pattern must not end with escape character"));
                     }
                 },
-                other => literal(&mut tokens, other),
+                other => tokens.push(Token::Literal(other)),
             }
         }
         Ok(Self(Kind::Like { tokens, ignore_case }))
     }
 
-    /// A regular expression found anywhere in the text, in time linear in the text.
+    /// A regular expression found anywhere in the text, in time linear in the text. A dot is any character, as PostgreSQL
+    /// has it.
     ///
     /// # Errors
     /// 2201B for an expression that is none, needs look-around or back references, or is too large.
     pub fn regex(pattern: &str, ignore_case: bool) -> Result<Self, QueryError> {
         RegexBuilder::new(pattern)
             .case_insensitive(ignore_case)
+            .dot_matches_new_line(true)
             .size_limit(REGEX_BYTES)
             .dfa_size_limit(REGEX_BYTES)
             .build()
@@ -80,7 +78,7 @@ impl Pattern {
             Kind::Regex(regex) => regex.is_match(text),
             Kind::Like { tokens, ignore_case: false } => like(tokens, &text.chars().collect::<Vec<_>>()),
             Kind::Like { tokens, ignore_case: true } => {
-                like(tokens, &text.chars().flat_map(char::to_lowercase).collect::<Vec<_>>())
+                like(tokens, &text.to_lowercase().chars().collect::<Vec<_>>())
             }
         }
     }
@@ -136,6 +134,10 @@ mod tests {
             ("A%", false, "abc", false),
             ("A%", true, "abc", true),
             ("%ÄÖ%", true, "xäöy", true),
+            ("%ς", true, "ΑΣ", true),
+            ("%σ", true, "ΑΣ", false),
+            ("i%", true, "İ", true),
+            ("_", true, "İ", false),
             ("100\\%", false, "100%", true),
             ("100\\%", false, "1000", false),
             ("a\\_b", false, "axb", false),
@@ -154,6 +156,8 @@ mod tests {
             ("^PRO", false, "pro-plan", false),
             ("^PRO", true, "pro-plan", true),
             ("\\d+", false, "plan 14", true),
+            ("a.b", false, "a\nb", true),
+            ("a$", false, "a\n", false),
         ] {
             assert_eq!(Pattern::regex(pattern, ignore_case).expect("one").is_match(text), wanted, "{pattern}");
         }

@@ -1,8 +1,10 @@
 //! Where the two databases' SQL differs in what one renderer writes for both.
 
+mod regex;
+
 use std::fmt::Write as _;
 
-use mec_query::{JsonKey, JsonStep};
+use mec_query::{JsonKey, JsonStep, Type, json_key};
 
 use crate::stored::{Parameter, Stored};
 
@@ -11,7 +13,8 @@ use crate::stored::{Parameter, Stored};
 pub(crate) enum Dialect {
     /// SQLite, with functions of this program's own for JSON and patterns.
     Sqlite,
-    /// PostgreSQL, with its own operators; JSON is ordered by a function of the schema.
+    /// PostgreSQL, with its own operators; JSON is ordered by a function of the schema, because `jsonb`'s own order is that
+    /// of the database's collation.
     Postgres {
         /// The collation that knows which letters are the same but for their case.
         letters: &'static str,
@@ -20,8 +23,8 @@ pub(crate) enum Dialect {
 
 /// `json_at(document, path)`: what a path (as [`path_text`] writes it) leads to, null where it leads nowhere.
 pub(crate) const JSON_AT: &str = "json_at";
-/// `json_order(one, other)`: -1, 0 or 1; null where either is null.
-pub(crate) const JSON_ORDER: &str = "json_order";
+/// `json_key(document)`: [`mec_query::json_key`]; null where it is null.
+pub(crate) const JSON_KEY: &str = "json_key";
 /// `text_like(text, pattern, ignore case)`: 1 or 0; null where the text is null.
 pub(crate) const TEXT_LIKE: &str = "text_like";
 /// `text_matches(text, regular expression, ignore case)`: 1 or 0; null where the text is null.
@@ -43,17 +46,47 @@ impl Dialect {
         }
     }
 
+    /// The type a column of the table catalogue is declared with.
+    pub(crate) fn declared(self, ty: Type) -> String {
+        if self == Self::Sqlite {
+            return Stored::of(ty).declared().to_owned();
+        }
+        match ty {
+            Type::Text { max: None } => "text COLLATE \"C\"".to_owned(),
+            Type::Text { max: Some(max) } => format!("varchar({max}) COLLATE \"C\""),
+            Type::Int2 => "smallint".to_owned(),
+            Type::Int4 => "integer".to_owned(),
+            Type::Numeric { precision, scale } => format!("numeric({precision},{scale})"),
+            Type::Uuid | Type::Int8 | Type::Bool | Type::Timestamp | Type::Json | Type::TextArray => {
+                type_name(Stored::of(ty)).to_owned()
+            }
+        }
+    }
+
     /// Whether several values go into one parameter.
     pub(crate) fn has_arrays(self) -> bool {
         matches!(self, Self::Postgres { .. })
     }
 
-    /// The order of a column's own values where its type has none, or another one.
+    /// What is compared and ordered of a column's value: its own order where its type has the right one.
     pub(crate) fn ordered(self, expr: &str, stored: Stored, is_inside_json: bool) -> String {
         match (self, stored) {
-            (Self::Postgres { .. }, Stored::Json) => format!("{expr}::text COLLATE \"C\""),
+            (Self::Sqlite, Stored::Json) => format!("{JSON_KEY}({expr})"),
+            (Self::Postgres { .. }, Stored::Json) => format!("mec_json_key({expr}::jsonb) COLLATE \"C\""),
             (Self::Postgres { .. }, Stored::Text) if is_inside_json => format!("{expr} COLLATE \"C\""),
             _ => expr.to_owned(),
+        }
+    }
+
+    /// What is equal of two JSON values that are equal: `expr` of a row, and the place of one that is given.
+    pub(crate) fn equal_json(self, expr: &str, given: &str, bind: impl FnOnce(Parameter, Stored) -> String) -> (String, String) {
+        match self {
+            Self::Sqlite => (self.ordered(expr, Stored::Json, false), bind(Parameter::Text(json_key(given)), Stored::Text)),
+            // Without making a key of every row.
+            Self::Postgres { .. } => {
+                let place = bind(Parameter::Json(given.to_owned()), Stored::Json);
+                (format!("{expr}::jsonb"), format!("{place}::jsonb"))
+            }
         }
     }
 
@@ -80,23 +113,10 @@ impl Dialect {
         expr
     }
 
-    /// The function that orders two JSON values.
-    pub(crate) fn json_order(self) -> &'static str {
-        match self {
-            Self::Sqlite => JSON_ORDER,
-            Self::Postgres { .. } => "mec_json_order",
-        }
-    }
-
     /// The pattern as the database takes it.
-    pub(crate) fn pattern_text(self, kind: PatternKind, pattern: &str) -> String {
-        let has_options = pattern.strip_prefix("(?").is_some_and(|rest| {
-            let end = rest.find(|letter: char| !letter.is_ascii_lowercase());
-            end.is_some_and(|end| end > 0 && rest[end..].starts_with(')'))
-        });
+    pub(crate) fn pattern_text(self, kind: PatternKind, pattern: &str, ignore_case: bool) -> String {
         match (self, kind) {
-            // A dot is any character of a line, not its end.
-            (Self::Postgres { .. }, PatternKind::Regex) if !has_options => format!("(?p){pattern}"),
+            (Self::Postgres { .. }, PatternKind::Regex) => regex::translated(pattern, ignore_case),
             _ => pattern.to_owned(),
         }
     }
@@ -108,15 +128,12 @@ impl Dialect {
                 let function = if kind == PatternKind::Like { TEXT_LIKE } else { TEXT_MATCHES };
                 format!("{function}({expr}, {place}, {})", u8::from(ignore_case))
             }
-            Self::Postgres { letters } => {
-                let operator = match (kind, ignore_case) {
-                    (PatternKind::Like, false) => "LIKE",
-                    (PatternKind::Like, true) => "ILIKE",
-                    (PatternKind::Regex, false) => "~",
-                    (PatternKind::Regex, true) => "~*",
-                };
-                format!("{expr} {operator} ({place} COLLATE \"{letters}\")")
-            }
+            Self::Postgres { letters } => match (kind, ignore_case) {
+                (PatternKind::Like, false) => format!("{expr} LIKE {place}"),
+                (PatternKind::Like, true) => format!("{expr} ILIKE ({place} COLLATE \"{letters}\")"),
+                // Which letters are the same but for their case is part of the expression itself.
+                (PatternKind::Regex, _) => format!("{expr} ~ ({place} COLLATE \"C\")"),
+            },
         }
     }
 

@@ -11,6 +11,9 @@ pub enum StoreError {
     /// A statement took longer than it may.
     #[error("the statement took longer than it may; narrow the filter or raise the limit")]
     TimedOut,
+    /// The database does not take a pattern as a regular expression; its own words.
+    #[error("{0}")]
+    Pattern(String),
     /// A statement would be larger than the database takes.
     #[error("the request needs {size} {what}, more than the {max} that one statement may have; ask for fewer at a time")]
     TooLarge {
@@ -43,6 +46,9 @@ pub enum StoreError {
         /// Why not.
         problem: String,
     },
+    /// The connection was lost in the middle of a batch, of which nothing is durable.
+    #[error("the connection to the database was lost in the middle of a batch")]
+    Lost,
     /// The server took longer to answer than it allows itself.
     #[error("the database server does not answer")]
     Silent,
@@ -61,9 +67,27 @@ pub enum StoreError {
 
 impl From<tokio_postgres::Error> for StoreError {
     fn from(error: tokio_postgres::Error) -> Self {
-        match error.code() {
-            Some(&SqlState::QUERY_CANCELED) => Self::TimedOut,
+        match (error.code(), error.as_db_error()) {
+            (Some(&SqlState::QUERY_CANCELED), _) => Self::TimedOut,
+            (Some(&SqlState::INVALID_REGULAR_EXPRESSION), Some(said)) => Self::Pattern(said.message().to_owned()),
             _ => Self::Postgres(Box::new(error)),
+        }
+    }
+}
+
+impl StoreError {
+    /// Whether the same batch may well go through when it is run again at once: it stood in another's way, or lost its
+    /// connection.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Lost => true,
+            Self::Postgres(error) => match error.code() {
+                Some(code) => {
+                    matches!(code.code(), "55P03" | "57P01" | "57P02" | "25P03") || matches!(&code.code()[..2], "40" | "08")
+                }
+                None => error.is_closed() || std::error::Error::source(error).is_some_and(|cause| cause.is::<std::io::Error>()),
+            },
+            _ => false,
         }
     }
 }

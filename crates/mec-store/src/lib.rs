@@ -13,6 +13,7 @@ mod error;
 mod fault;
 mod json;
 mod moment;
+pub mod plain;
 pub mod postgres;
 mod read;
 mod render;
@@ -29,7 +30,7 @@ pub use condition::ConditionRow;
 pub use error::{CommitError, StoreError};
 pub use fault::{Fault, Faults};
 pub use json::limits_json;
-pub use moment::{Moment, Versions};
+pub use moment::{Hold, Moment, Versions};
 pub use scan::{EventCursor, EventFilter};
 pub use usage::{UsageBucket, UsageQuery};
 pub use verify::{Finding, Progress, Report};
@@ -116,6 +117,30 @@ impl Store {
                 Ok((Self::Postgres(store), catalogue))
             }
             _ => Err(not_a_store(url)),
+        }
+    }
+
+    /// Whether other processes may write to it beside this one: then nothing is known that was not just asked.
+    pub const fn is_shared(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+
+    /// One more writer beside the one it was opened with, connected when it is first used; a file has only one.
+    pub fn writer(&self) -> Option<Writer> {
+        match self {
+            Self::Sqlite(_) => None,
+            Self::Postgres(store) => Some(Writer::Postgres(store.writer())),
+        }
+    }
+
+    /// The whole catalogue as it is committed.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn catalogue(&self) -> Result<Catalogue, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.catalogue(),
+            Self::Postgres(store) => store.catalogue(),
         }
     }
 
@@ -269,15 +294,15 @@ fn not_a_store(url: &str) -> StoreError {
 }
 
 impl Writer {
-    /// Locks `trees` until the next commit or abort and reads what their batches continue from. A tree that has no
-    /// row yet is answered as new.
+    /// Takes `trees` as `hold` says until the next commit or abort, and reads what their batches continue from; those
+    /// that were not free are left out. A tree that has no row yet is answered as new (`false`).
     ///
     /// # Errors
     /// Nothing was changed.
-    pub async fn heads(&mut self, trees: &[TreeId]) -> Result<Vec<(Head, bool)>, StoreError> {
+    pub async fn heads(&mut self, trees: &[TreeId], hold: Hold) -> Result<Vec<(Head, bool)>, StoreError> {
         match self {
             Self::Sqlite(writer) => writer.heads(trees),
-            Self::Postgres(writer) => writer.heads(trees).await,
+            Self::Postgres(writer) => writer.heads(trees, hold).await,
         }
     }
 

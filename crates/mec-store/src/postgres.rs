@@ -11,13 +11,16 @@ mod cells;
 mod codec;
 mod commit;
 mod decisions;
+mod distribution;
 mod entitlement;
 mod heads;
 mod io;
 mod ledger;
 mod look_up;
 mod migrate;
+mod plain;
 mod read;
+mod roles;
 mod scan;
 mod session;
 mod settle;
@@ -25,6 +28,9 @@ mod tls;
 mod usage;
 mod verify;
 mod versions;
+
+pub use migrate::{MigrateOptions, Migrated};
+pub(crate) use plain::PlainConnection;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -68,6 +74,7 @@ pub struct Postgres {
     readers: Readers,
     watch: Watch,
     read_timeout: Duration,
+    faults: Faults,
 }
 
 /// A connection that writes: one batch at a time.
@@ -77,8 +84,8 @@ pub struct Writer {
     session: Option<Session>,
     /// What it reads tables with.
     reader: Option<Arc<Session>>,
-    /// Whether a transaction is open.
-    is_begun: bool,
+    /// Where the batch stands.
+    stage: Stage,
     /// Of the trees the open batch asked for, those that have no row yet.
     new_trees: BTreeSet<TreeId>,
     /// What was read after the open batch's locks.
@@ -86,61 +93,99 @@ pub struct Writer {
     faults: Faults,
 }
 
+/// Where a writer's batch stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// There is none.
+    Idle,
+    /// Its transaction is open.
+    Begun,
+    /// Its connection was lost, and its locks with it: nothing of it may be read or written any more.
+    Lost,
+}
+
 impl Postgres {
-    /// Connects, refuses what must not be written to, and migrates where it may and must.
+    /// Connects, refuses what must not be written to, and migrates where it may and must. A role that owns nothing is
+    /// enough where the schema is this program's.
     pub(crate) fn open(url: &str, options: &OpenOptions) -> Result<(Self, Writer), StoreError> {
         let may_migrate = options.create;
         let (link, session) = connect(url, move |session, shown| async move {
             migrate::check_server(&session, &shown).await?;
             migrate::check_version(&session, &shown, may_migrate).await?;
             if may_migrate {
-                migrate::run(&session, &shown).await?;
+                migrate::run(&session, &shown, false).await?;
             }
+            decisions::make_days(&session).await;
             Ok(session)
         })?;
-        let writer = Writer {
-            link: link.clone(),
-            session: Some(session),
+        let store = Self::of(link, options);
+        let writer = Writer { session: Some(session), ..store.writer() };
+        Ok((store, writer))
+    }
+
+    fn of(link: Arc<Link>, options: &OpenOptions) -> Self {
+        let (readers, watch) = (Readers::of(options.readers), Watch::default());
+        Self { link, readers, watch, read_timeout: options.read_timeout, faults: options.faults.clone() }
+    }
+
+    /// The same database with a reader that nobody else uses.
+    fn with_one_reader(link: Arc<Link>, read_timeout: Duration) -> Self {
+        Self::of(link, &OpenOptions { readers: 1, read_timeout, ..OpenOptions::default() })
+    }
+
+    /// One more writer, which connects when it is first used.
+    pub(crate) fn writer(&self) -> Writer {
+        Writer {
+            link: self.link.clone(),
+            session: None,
             reader: None,
-            is_begun: false,
+            stage: Stage::Idle,
             new_trees: BTreeSet::new(),
             moment: Moment::default(),
-            faults: options.faults.clone(),
-        };
-        Ok((
-            Self { link, readers: Readers::of(options.readers), watch: Watch::default(), read_timeout: options.read_timeout },
-            writer,
-        ))
+            faults: self.faults.clone(),
+        }
     }
 
     /// Connects to read, and reads the catalogue; nothing is made or migrated.
     pub(crate) fn open_read_only(url: &str, options: &OpenOptions) -> Result<(Self, Catalogue), StoreError> {
-        let (link, _) = connect(url, |session, shown| async move {
-            migrate::check_version(&session, &shown, false).await?;
-            Ok(session)
-        })?;
-        let store =
-            Self { link, readers: Readers::of(options.readers), watch: Watch::default(), read_timeout: options.read_timeout };
+        let (link, ()) = connect(url, |session, shown| async move { migrate::check_version(&session, &shown, false).await })?;
+        let store = Self::of(link, options);
         let catalogue = store.catalogue()?;
         Ok((store, catalogue))
     }
 }
 
-/// Connects, and shows the connection to `look`, with the address as it may be shown.
-fn connect<F>(url: &str, look: impl FnOnce(Session, String) -> F + Send + 'static) -> Result<(Arc<Link>, Session), StoreError>
+/// Brings the database at `url` to this program's schema, as the role that owns it, and gives another role what nodes need.
+///
+/// # Errors
+/// [`StoreError::Unusable`] with a sentence that says what to do; a database that refuses a step, of which then nothing is
+/// done.
+pub fn migrate(url: &str, options: &MigrateOptions) -> Result<Migrated, StoreError> {
+    let options = options.clone();
+    let (_, migrated) = connect(url, move |session, shown| async move {
+        migrate::check_server(&session, &shown).await?;
+        migrate::check_version(&session, &shown, true).await?;
+        migrate::migrate(&session, &shown, &options).await
+    })?;
+    Ok(migrated)
+}
+
+/// Connects, and answers what `look` makes of the connection and of the address as it may be shown.
+fn connect<F, T>(url: &str, look: impl FnOnce(Session, String) -> F + Send + 'static) -> Result<(Arc<Link>, T), StoreError>
 where
-    F: Future<Output = Result<Session, StoreError>> + Send + 'static,
+    F: Future<Output = Result<T, StoreError>> + Send + 'static,
+    T: Send + 'static,
 {
     let address = Address::read(url)?;
     let tls = Tls::of(&address)?;
     let io = Io::new()?;
     let (of_task, tls_of_task, runtime) = (address.clone(), tls.clone(), io.handle().clone());
-    let (session, letters) = io.wait(async move {
+    let (seen, letters) = io.wait(async move {
         let session = Session::connect(&of_task, &tls_of_task, &runtime).await?;
         let letters = letters(&session).await?;
         Ok((look(session, of_task.shown.clone()).await?, letters))
     })?;
-    Ok((Arc::new(Link { address, tls, io, dialect: Dialect::Postgres { letters } }), session))
+    Ok((Arc::new(Link { address, tls, io, dialect: Dialect::Postgres { letters } }), seen))
 }
 
 /// The collation that knows which letters are the same but for their case, wherever the server has it.
@@ -154,14 +199,17 @@ impl Writer {
     async fn session(&mut self) -> Result<&Session, StoreError> {
         if self.session.as_ref().is_none_or(Session::is_closed) {
             self.session = None;
-            if self.is_begun {
-                // What it had locked is locked no more.
-                self.is_begun = false;
-                return Err(StoreError::Stopped("the connection was lost in the middle of a batch".to_owned()));
+            if self.stage == Stage::Begun {
+                self.stage = Stage::Lost;
             }
-            self.session = Some(self.link.connect().await?);
         }
-        self.session.as_ref().ok_or_else(|| StoreError::Stopped("there is no connection".to_owned()))
+        if self.stage == Stage::Lost {
+            return Err(StoreError::Lost);
+        }
+        match &mut self.session {
+            Some(session) => Ok(session),
+            none => Ok(none.insert(self.link.connect().await?)),
+        }
     }
 
     pub(crate) fn moment(&self) -> Moment {
@@ -169,10 +217,9 @@ impl Writer {
     }
 
     pub(crate) async fn abort(&mut self) {
-        if !self.is_begun {
+        if std::mem::replace(&mut self.stage, Stage::Idle) != Stage::Begun {
             return;
         }
-        self.is_begun = false;
         let Some(session) = &self.session else { return };
         if session.is_closed() || session.run("ROLLBACK").await.is_err() {
             // The server rolls back what a lost connection leaves open.

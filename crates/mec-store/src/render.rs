@@ -2,15 +2,17 @@
 //!
 //! The meaning is that of the query crate's evaluation in memory, unknowns included. Nothing here runs a statement.
 
+mod filter;
+pub(crate) mod plain;
 #[cfg(test)]
 mod tests;
 
 use std::fmt::Write as _;
 
-use mec_query::{Comparison, Decimal, Embed, Expr, Filter, Link, OrderBy, OrderTerm, Page, Read, Relation, Table, Truth, Value};
+use mec_query::{Embed, Expr, Filter, Link, OrderBy, OrderTerm, Page, Read, Relation, Table, Value};
 
-use crate::dialect::{Dialect, PatternKind, type_name};
-use crate::stored::{Parameter, Place, Stored, place};
+use crate::dialect::{Dialect, type_name};
+use crate::stored::{Parameter, Stored};
 
 /// A statement and the values of its parameters.
 #[derive(Debug)]
@@ -121,7 +123,7 @@ pub(crate) fn embed(dialect: Dialect, embed: &Embed, parents: &[&[Value]]) -> St
 
 impl<'a> From<'a> {
     fn column(self, column: usize) -> String {
-        format!("t{}.\"{}\"", self.name, self.table.columns[column].name)
+        format!("t{}.{}", self.name, quoted(self.table.columns[column].name))
     }
 
     fn stored(self, column: usize) -> Stored {
@@ -173,7 +175,7 @@ impl Statement {
     }
 
     fn table(&mut self, from: From<'_>) {
-        self.format(format_args!("\"{}\" AS t{}", from.table.name, from.name));
+        self.format(format_args!("{} AS t{}", quoted(from.table.name), from.name));
     }
 
     fn columns(&mut self, from: From<'_>, columns: &[usize]) {
@@ -373,178 +375,8 @@ impl Statement {
         let text = self.dialect.ordered(&text, Stored::of(expr.ty), !expr.path.is_empty());
         self.push(&text);
     }
-
-    fn filter(&mut self, from: From<'_>, filter: &Filter) {
-        match filter {
-            Filter::All(parts) => self.join(from, parts, " AND ", "TRUE"),
-            Filter::Any(parts) => self.join(from, parts, " OR ", "FALSE"),
-            Filter::Not(inner) => {
-                self.push("NOT (");
-                self.filter(from, inner);
-                self.push(")");
-            }
-            Filter::Compare { left, comparison, right } => self.compare(from, left, *comparison, right),
-            Filter::In { values, .. } if values.is_empty() => self.push("FALSE"),
-            Filter::In { left, values } => self.in_list(from, left, values),
-            Filter::Distinct { left, right } => self.distinct(from, left, right),
-            Filter::Is { left, truth } => self.is(from, left, *truth),
-            Filter::Like { left, pattern, ignore_case } => self.pattern(PatternKind::Like, from, left, pattern, *ignore_case),
-            Filter::Matches { left, pattern, ignore_case } => self.pattern(PatternKind::Regex, from, left, pattern, *ignore_case),
-            Filter::Exists { relation, filter } => {
-                let target = self.from(&relation.target);
-                self.push("EXISTS (SELECT 1");
-                self.related(relation, from, target, filter);
-                self.push(")");
-            }
-        }
-    }
-
-    /// Halved again and again: SQLite bounds how deep an expression may be, not how long.
-    fn join(&mut self, from: From<'_>, parts: &[Filter], word: &str, nothing: &str) {
-        match parts {
-            [] => self.push(nothing),
-            [one] => self.filter(from, one),
-            several => {
-                let (left, right) = several.split_at(several.len() / 2);
-                self.push("(");
-                self.join(from, left, word, nothing);
-                self.push(word);
-                self.join(from, right, word, nothing);
-                self.push(")");
-            }
-        }
-    }
-
-    fn compare(&mut self, from: From<'_>, left: &Expr, comparison: Comparison, right: &Value) {
-        match (Stored::of(left.ty), right) {
-            (Stored::Units(scale), Value::Numeric(number)) => self.compare_number(from, left, comparison, *number, scale),
-            (Stored::Json, Value::Json(json)) => {
-                self.json_order(from, left, json);
-                self.push(sign(comparison));
-                self.push("0");
-            }
-            (stored, right) => match stored.parameter(right) {
-                Some(value) => {
-                    self.ordered(from, left);
-                    self.push(sign(comparison));
-                    self.value(value, stored);
-                }
-                // Null, or a value of another type: neither true nor false.
-                None => self.push("NULL"),
-            },
-        }
-    }
-
-    /// Compares among the numbers the column can hold so that the answer is that of the number given.
-    fn compare_number(&mut self, from: From<'_>, left: &Expr, comparison: Comparison, right: Decimal, scale: u8) {
-        use Comparison::{Eq, Gt, Gte, Lt, Lte, NotEq};
-        let (comparison, units) = match (place(right, scale), comparison) {
-            (Place::At(units), comparison) => (comparison, units),
-            (Place::After(units), Gt | Gte) => (Gt, units),
-            (Place::After(units), Lt | Lte) => (Lte, units),
-            (Place::After(_) | Place::Below | Place::Above, Eq) | (Place::Below, Lt | Lte) | (Place::Above, Gt | Gte) => {
-                return self.for_all(from, left, false);
-            }
-            (Place::After(_) | Place::Below | Place::Above, NotEq) | (Place::Below, Gt | Gte) | (Place::Above, Lt | Lte) => {
-                return self.for_all(from, left, true);
-            }
-        };
-        self.expr(from, left);
-        self.push(sign(comparison));
-        self.value(Parameter::Units(units, scale), Stored::Units(scale));
-    }
-
-    /// The same answer for every value, unknown for null.
-    fn for_all(&mut self, from: From<'_>, left: &Expr, answer: bool) {
-        self.push("(");
-        self.expr(from, left);
-        self.push(if answer { " IS NOT NULL OR NULL)" } else { " IS NULL AND NULL)" });
-    }
-
-    fn json_order(&mut self, from: From<'_>, left: &Expr, right: &str) {
-        self.format(format_args!("{}(", self.dialect.json_order()));
-        self.expr(from, left);
-        self.push(", ");
-        self.value(Parameter::Json(right.to_owned()), Stored::Json);
-        self.push(")");
-    }
-
-    fn in_list(&mut self, from: From<'_>, left: &Expr, values: &[Value]) {
-        let stored = Stored::of(left.ty);
-        if stored == Stored::Json {
-            let equal = |value: &Value| match value {
-                Value::Json(_) => Some(Filter::Compare { left: left.clone(), comparison: Comparison::Eq, right: value.clone() }),
-                _ => None,
-            };
-            let parts: Vec<Filter> = values.iter().filter_map(equal).collect();
-            return if parts.is_empty() { self.for_all(from, left, false) } else { self.join(from, &parts, " OR ", "FALSE") };
-        }
-        // What the column cannot hold is left out: as a null it would make the answer unknown where it is false.
-        let values: Vec<Parameter> = values.iter().filter_map(|value| stored.parameter(value)).collect();
-        if values.is_empty() {
-            return self.for_all(from, left, false);
-        }
-        self.ordered(from, left);
-        if self.dialect.has_arrays() {
-            let array = self.array(stored, values.into_iter().map(Some).collect());
-            return self.format(format_args!(" = ANY({array})"));
-        }
-        self.push(" IN (");
-        for (at, value) in values.into_iter().enumerate() {
-            self.separator(at, ", ");
-            self.value(value, stored);
-        }
-        self.push(")");
-    }
-
-    fn distinct(&mut self, from: From<'_>, left: &Expr, right: &Value) {
-        match (Stored::of(left.ty), right) {
-            (Stored::Json, Value::Json(json)) => {
-                self.json_order(from, left, json);
-                self.push(" IS DISTINCT FROM 0");
-            }
-            (stored, right) => match stored.parameter(right) {
-                Some(value) => {
-                    self.ordered(from, left);
-                    self.push(" IS DISTINCT FROM ");
-                    self.value(value, stored);
-                }
-                None => self.push("TRUE"),
-            },
-        }
-    }
-
-    fn is(&mut self, from: From<'_>, left: &Expr, truth: Truth) {
-        let test = match truth {
-            Truth::Null | Truth::Unknown => " IS NULL",
-            Truth::NotNull => " IS NOT NULL",
-            _ if Stored::of(left.ty) != Stored::Flag => return self.push("FALSE"),
-            Truth::True => " IS TRUE",
-            Truth::False => " IS FALSE",
-        };
-        self.expr(from, left);
-        self.push(test);
-    }
-
-    fn pattern(&mut self, kind: PatternKind, from: From<'_>, left: &Expr, pattern: &str, ignore_case: bool) {
-        if Stored::of(left.ty) != Stored::Text {
-            return self.push("NULL");
-        }
-        let expr = self.expr_text(from, left);
-        let pattern = self.dialect.pattern_text(kind, pattern);
-        let place = self.bound(Parameter::Text(pattern), Stored::Text);
-        let test = self.dialect.matches(kind, &expr, &place, ignore_case);
-        self.push(&test);
-    }
 }
 
-fn sign(comparison: Comparison) -> &'static str {
-    match comparison {
-        Comparison::Eq => " = ",
-        Comparison::NotEq => " <> ",
-        Comparison::Gt => " > ",
-        Comparison::Gte => " >= ",
-        Comparison::Lt => " < ",
-        Comparison::Lte => " <= ",
-    }
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
 }

@@ -20,7 +20,7 @@ mod usage;
 mod verify;
 mod versions;
 
-pub use plain::{PlainTable, PlainTables, RowWrite, RowWriteError, RowsWritten};
+pub(crate) use plain::PlainConnection;
 
 use std::fs::File;
 use std::io::{Read, Seek, Write as _};
@@ -133,6 +133,10 @@ impl Sqlite {
         let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| read_within(self.read_timeout, &mut connection, read)));
         self.readers.give_back(connection);
         outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+
+    pub(crate) fn catalogue(&self) -> Result<Catalogue, StoreError> {
+        self.read(catalogue::catalogue)
     }
 
     pub(crate) fn account_linked(&self, source: &str, external_id: &str) -> Result<Option<AccountId>, StoreError> {

@@ -51,7 +51,7 @@ struct Lane {
 
 impl Lane {
     fn new(mut writer: Writer) -> Self {
-        let (head, _) = wait(writer.heads(&[TREE])).unwrap()[0];
+        let (head, _) = wait(writer.heads(&[TREE], mec_store::Hold::Waited)).unwrap()[0];
         let catalogue = wait(writer.catalogue()).unwrap();
         let seed = u16::try_from(head.version).unwrap();
         Self { writer, catalogue, tree: Tree::new(head), facts: Facts::default(), ids: IdSource::new(TREE, now(), seed) }

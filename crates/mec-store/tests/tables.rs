@@ -1,6 +1,9 @@
 //! What either database answers to a read is what the query crate answers in memory over the same rows.
 
 mod tables {
+    pub(crate) use crate::NOW;
+    pub(crate) use crate::home::Home;
+
     pub(crate) mod queries;
     pub(crate) mod rows;
     pub(crate) mod seeded;
@@ -13,6 +16,7 @@ use std::sync::{Arc, LazyLock};
 use home::{Home, on_both};
 use mec_query::{
     Catalogue, Comparison, Decimal, Expr, Filter, Page, Query, QueryError, Read, Scope, Table, Tables, Target, Type, Value, Verb,
+    compare_json, json_key,
 };
 use mec_store::{OpenOptions, Store, StoreError};
 use tables::{queries, rows::Rows, seeded};
@@ -112,7 +116,7 @@ fn drawn_queries_are_answered_as_in_memory(home: fn() -> Home) {
         let filled = Filled::new(home(), seed);
         let mut draw = seeded::Draw::new(seed);
         for number in 0..150 {
-            let path = seeded::path(&mut draw, &CATALOGUE, &filled.rows);
+            let path = seeded::path(&mut draw, &CATALOGUE, &filled.of_memory());
             // A few are refused, such as two embeds of one name; they never reach a store.
             let Ok(read) = query(&path) else { continue };
             filled.agrees(&read, &format!("seed {seed}, query {number}: {path}"));
@@ -221,6 +225,81 @@ fn long_chains_of_conditions_are_no_deep_expressions(home: fn() -> Home) {
     for filter in [Filter::Any((0..5_000).map(one).collect()), Filter::All((0..5_000).map(one).collect())] {
         filled.agrees(&Read { filter, ..query("account_plans").unwrap() }, "5000 conditions");
     }
+}
+
+/// JSON of every kind, at several depths.
+fn documents(seed: u64) -> Vec<String> {
+    fn value(draw: &mut seeded::Draw, depth: usize) -> String {
+        let scalars = [
+            "null",
+            "true",
+            "false",
+            "0",
+            "-0.0",
+            "1",
+            "-1",
+            "1.0",
+            "0.05",
+            "-2.05",
+            "1e2",
+            "1e400",
+            "-1e-400",
+            "123456789012345678901",
+            "\"\"",
+            "\"a\"",
+            "\"A\"",
+            "\"b\"",
+            "\"é\"",
+            "\"\\u0001\"",
+            "\"\\u0002\"",
+            "\"a\\u0001\"",
+            "\"ab\"",
+            "\"Z\"",
+        ];
+        match draw.below(if depth == 0 { 3 } else { 6 }) {
+            0..=2 => (*draw.pick(&scalars)).to_owned(),
+            3 | 4 => {
+                let items: Vec<String> = (0..draw.below(3)).map(|_| value(draw, depth - 1)).collect();
+                format!("[{}]", items.join(","))
+            }
+            _ => {
+                let keys = ["a", "b", "aa", "B", "", "é", "\\u0001"];
+                let at = draw.below(keys.len());
+                let entries: Vec<String> = (0..draw.below(3))
+                    .map(|more| format!("\"{}\":{}", keys[(at + more) % keys.len()], value(draw, depth - 1)))
+                    .collect();
+                format!("{{{}}}", entries.join(","))
+            }
+        }
+    }
+    let mut draw = seeded::Draw::new(seed);
+    (0..250).map(|_| value(&mut draw, 3)).collect()
+}
+
+#[test]
+fn json_is_ordered_as_jsonb_is_by_bytes_on_postgres() {
+    let Home::Postgres(cluster, url) = Home::postgres() else { panic!("no server") };
+    const SEED: u64 = 20_261_124;
+    let documents = documents(SEED);
+    let rows: Vec<String> = (0..).zip(&documents).map(|(at, json)| format!("({at}, '{json}')")).collect();
+    let made = format!("CREATE TABLE documents (at integer, json jsonb); INSERT INTO documents VALUES {}", rows.join(", "));
+    // A database whose own order of text is that of bytes says what the order of JSON is.
+    cluster.sql("postgres", "CREATE DATABASE by_bytes TEMPLATE template0 LOCALE_PROVIDER libc LOCALE 'C'");
+    cluster.sql("by_bytes", &made);
+    let mut ours: Vec<usize> = (0..documents.len()).collect();
+    ours.sort_by(|one, other| compare_json(&documents[*one], &documents[*other]).then(one.cmp(other)));
+    let ours: Vec<String> = ours.iter().map(ToString::to_string).collect();
+    assert_eq!(cluster.sql("by_bytes", "SELECT at FROM documents ORDER BY json, at"), ours, "seed {SEED}");
+    // Another database orders by the same keys.
+    let database = home::cluster::name_of(&url);
+    cluster.sql(database, &made);
+    let keys: Vec<String> = documents.iter().map(|json| hex(&json_key(json))).collect();
+    let sql = "SELECT encode(convert_to(mec_json_key(json), 'UTF8'), 'hex') FROM documents ORDER BY at";
+    assert_eq!(cluster.sql(database, sql), keys, "seed {SEED}");
+}
+
+fn hex(text: &str) -> String {
+    text.bytes().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod lane;
 use mec_kernel::*;
 use mec_store::{EventCursor, EventFilter, Progress, Report, StoreError};
 
-use lane::{Home, Lane, TREE, at, used};
+use lane::{Home, Lane, TREE, at, busy, used};
 
 lane::home::on_both!(
     a_healthy_store_is_clean,
@@ -16,63 +16,6 @@ lane::home::on_both!(
     a_scan_shows_the_ledger_in_order_and_what_the_filter_lets_through,
     a_scan_ends_when_its_caller_says_so,
 );
-
-/// An organization with a team: a monthly limit with overage above, a rolling limit and a lifetime below, use in
-/// several hours and units and scopes, a correction, a settled and an open reservation, a live and a released lease.
-fn busy(home: fn() -> Home) -> (Lane, AccountId, AccountId) {
-    let mut lane = Lane::new(home());
-    let acme = lane.account(None, "Acme Corp");
-    let team = lane.account(Some(acme), "Research");
-    lane.grant(acme, "minutes", 10, Some(WindowRule::of(WindowKind::Month)));
-    lane.grant(acme, "seats", 5, None);
-    lane.bill_overage(acme, "minutes");
-    lane.grant(team, "minutes", 100, Some(WindowRule { seconds: Some(7_200), ..WindowRule::of(WindowKind::Rolling) }));
-    lane.grant(team, "minutes", 1_000, Some(WindowRule::LIFETIME));
-    lane.grant(team, "seats", 5, None);
-    lane.meter(&used("a", team, "4", Some(at("2026-01-30T09:15:00Z"))));
-    lane.meter(&Meter { details: Some("{\"job\":1}".into()), ..used("b", team, "5.5", Some(at("2026-01-30T11:59:59Z"))) });
-    lane.meter(&Meter { unit: Some("second".into()), scope: Some("eu".into()), ..used("c", team, "90", None) });
-    let last = lane.meter(&used("d", acme, "3", None));
-    lane.forget();
-    let correct =
-        Correct { key: "e".into(), event: last, quantity: Some(Quantity::whole(2)), details: "{\"reason\":\"typo\"}".into() };
-    lane.run(|view, making| mec_kernel::correct(view, making, &correct));
-    let check = Check {
-        account: team,
-        resource: "minutes".into(),
-        scope: None,
-        quantity: Some(Quantity::whole(1)),
-        unit: None,
-        attributes: Attributes::new(),
-        explain: false,
-    };
-    let consume = Consume { check: check.clone(), key: "f".into(), details: None };
-    lane.run(|view, making| mec_kernel::consume(view, making, &consume));
-    for key in ["held", "settled"] {
-        let hold = Reserve { check: check.clone(), key: key.into(), ttl_seconds: 3_600 };
-        let held = lane.run(|view, making| reserve(view, making, &hold)).reservation.unwrap().id;
-        if key == "settled" {
-            let true_amount = Settle { reservation: held, quantity: Quantity::whole(2) };
-            lane.run(|view, making| settle(view, making, true_amount));
-        }
-    }
-    for token in ["stays", "goes"] {
-        let slot = Acquire {
-            account: team,
-            resource: "seats".into(),
-            scope: None,
-            token: Some(token.into()),
-            quantity: Quantity::whole(1),
-            ttl_seconds: 600,
-            attributes: Attributes::new(),
-        };
-        let lease = lane.run(|view, making| acquire(view, making, &slot)).lease.unwrap().id;
-        if token == "goes" {
-            lane.run(|view, _| release(view, lease));
-        }
-    }
-    (lane, acme, team)
-}
 
 fn verify(lane: &Lane) -> Report {
     lane.store.verify(&lane.catalogue, lane.now, &mut |_| {}).unwrap()

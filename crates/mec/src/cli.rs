@@ -93,10 +93,7 @@ enum Command {
     /// Serve an example: the demo catalogue, a dozen accounts and 90 days of use
     Demo(DemoArgs),
     /// Make the store, or bring it to this version's schema
-    Migrate {
-        #[command(flatten)]
-        store: StoreArgs,
-    },
+    Migrate(migrate::Args),
     /// Plans, resources, units and rules as a file
     Catalog {
         #[command(subcommand)]
@@ -178,7 +175,10 @@ fn execute(cli: Cli) -> Result<(), Failure> {
             let config = gather(Flags { listen: args.listen.clone(), ..flags.clone() }, serving)?;
             runtime()?.block_on(crate::demo::run(args, &config))
         }
-        Command::Migrate { store } => migrate::run(&gather(of_store(store), asking)?, print),
+        Command::Migrate(args) => {
+            let config = gather(of_store(args.store()), asking)?;
+            args.run(&config, print)
+        }
         Command::Catalog { command } => {
             let config = gather(of_target(command.target()), asking)?;
             runtime()?.block_on(command.run(&config, print))

@@ -118,6 +118,15 @@ struct ConfigFile {
     cache_megabytes: Option<u32>,
 }
 
+/// Where everything is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kept<'a> {
+    /// In a file that one process owns.
+    File(&'a Path),
+    /// In a database of a PostgreSQL server, which nobody owns.
+    Database,
+}
+
 impl Config {
     /// Gathers the settings and checks each.
     ///
@@ -219,15 +228,17 @@ impl Config {
         }
     }
 
-    /// The store's file.
+    /// What kind of store it is.
     ///
     /// # Errors
-    /// A store that is no file.
-    pub(crate) fn store_path(&self) -> Result<&Path, Failure> {
+    /// None that this program knows.
+    pub(crate) fn kept(&self) -> Result<Kept<'_>, Failure> {
         match self.store.split_once(':') {
-            Some(("sqlite", path)) if !path.is_empty() => Ok(Path::new(path.strip_prefix("//").unwrap_or(path))),
-            _ => Err(Failure::new(Exit::Config, format!("\"{}\" is not a store this version of mec knows", masked(&self.store)))
-                .with_hint("use sqlite:PATH, for example --store sqlite:mec.db")),
+            Some(("sqlite", path)) if !path.is_empty() => Ok(Kept::File(Path::new(path.strip_prefix("//").unwrap_or(path)))),
+            Some(("postgres" | "postgresql", _)) => Ok(Kept::Database),
+            _ => Err(Failure::new(Exit::Config, format!("\"{}\" is not a store that mec knows", masked(&self.store))).with_hint(
+                "use sqlite:PATH, for example --store sqlite:mec.db, or postgres://USER@HOST/DATABASE (best in MEC_STORE)",
+            )),
         }
     }
 
@@ -331,7 +342,7 @@ fn number(name: &str, value: &str, origin: &dyn Fn(&str) -> String) -> Result<u6
 }
 
 /// `postgres://user:secret@host` without the secret.
-fn masked(value: &str) -> String {
+pub(crate) fn masked(value: &str) -> String {
     let parts = value.split_once("://").and_then(|(scheme, rest)| {
         let (credentials, host) = rest.rsplit_once('@')?;
         let (user, _) = credentials.split_once(':')?;

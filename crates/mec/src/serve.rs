@@ -27,7 +27,7 @@ const ENDED_BY_SIGNAL: i32 = 128;
 /// # Errors
 /// An address others reach or that is taken, a store that cannot be used, or one that fails while it serves.
 pub(crate) async fn run(config: &Config) -> Result<(), Failure> {
-    config.store_path()?;
+    config.kept()?;
     let signals = Signals::catch()?;
     let listener = bind(config.loopback()?).await?;
     let address = url(&listener)?;

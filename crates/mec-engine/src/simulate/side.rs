@@ -74,6 +74,7 @@ impl Side {
             details: None,
             is_correction: false,
             corrects: None,
+            attributes: Attributes::new(),
         };
         let mut ids = IdSource::new(event.account.tree(), event.occurred_at, 0);
         let actor = self.actor.clone();

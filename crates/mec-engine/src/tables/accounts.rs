@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mec_kernel::{
-    AccountId, AccountPatch, AccountStatus, Code, CreateAccount, Making, Refusal, Ruling, TreeId, View, create_account,
-    patch_account,
+    AccountId, AccountPatch, AccountStatus, Code, CreateAccount, Making, Refusal, Ruling, View, create_account, patch_account,
 };
 use mec_query::{Delete, Expr, Filter, Insert, QueryError, Resolution, Update, Value};
 
@@ -13,7 +12,6 @@ use super::upsert;
 use crate::error::MecError;
 use crate::job::{Committed, RowKey, Step, Steps};
 use crate::mec::tree_of;
-use crate::operation::draw_tree;
 
 /// The account an insert of one row makes.
 pub(super) fn new_account(given: &Given) -> CreateAccount {
@@ -39,7 +37,6 @@ pub(super) fn insert(committed: &mut Committed<'_>, insert: &Insert) -> Result<S
     };
     let merges = Given::of_merge(insert);
     let mut names = BTreeSet::new();
-    let mut drawn = BTreeSet::new();
     let mut steps = Steps::default();
     for (given, merge) in rows.iter().zip(merges) {
         if let Some(name) = given.optional_text("external_id").flatten()
@@ -59,7 +56,7 @@ pub(super) fn insert(committed: &mut Committed<'_>, insert: &Insert) -> Result<S
                 steps.trees.push(patch_step(*id, patch_of(&merge))?);
             }
             (None, _) => {
-                steps.trees.push(create_step(new_account(given), &mut drawn)?);
+                steps.trees.push(create_step(new_account(given), committed)?);
                 steps.inserted += 1;
             }
         }
@@ -87,16 +84,11 @@ fn linked(
     Ok(found.into_iter().filter_map(account).collect())
 }
 
-fn create_step(create: CreateAccount, drawn: &mut BTreeSet<TreeId>) -> Result<Step, MecError> {
+fn create_step(create: CreateAccount, committed: &mut Committed<'_>) -> Result<Step, MecError> {
     let is_new_tree = create.parent.is_none();
     let tree = match create.parent {
         Some(parent) => tree_of(parent).map_err(|_| Refusal::ParentNotFound { account: parent.to_string() })?,
-        None => loop {
-            let tree = draw_tree()?;
-            if drawn.insert(tree) {
-                break tree;
-            }
-        },
+        None => committed.new_tree()?,
     };
     let decide = move |view: &View<'_>, making: &mut Making<'_>| {
         let ruling = create_account(view, making.ids, &create)?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mec_query::Table;
-use mec_store::sqlite::{PlainTables, RowWrite, RowWriteError};
+use mec_store::plain::{PlainTables, RowWrite, RowWriteError};
 
 use super::{Expected, Touched};
 use crate::error::MecError;

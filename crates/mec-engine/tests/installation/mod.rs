@@ -24,7 +24,7 @@ impl Hands {
     }
 
     pub(crate) fn clock(&self) -> Clock {
-        Clock(Arc::new(self.clone()))
+        Clock::ruling(Arc::new(self.clone()))
     }
 }
 
@@ -121,6 +121,7 @@ pub(crate) fn event_of(account: AccountId, resource: &str, key: &str) -> Meter {
         details: None,
         is_correction: false,
         corrects: None,
+        attributes: Attributes::new(),
     }
 }
 

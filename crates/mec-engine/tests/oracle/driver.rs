@@ -35,7 +35,7 @@ impl Driver {
     pub(crate) async fn open(place: Box<dyn Place>) -> Self {
         let clock = Arc::new(Shown(AtomicI64::new(1)));
         let catalogue = translate::changes(&Shop::new());
-        let options = Options { catalogue, clock: Clock(clock.clone()), ..Options::default() };
+        let options = Options { catalogue, clock: Clock::ruling(clock.clone()), ..Options::default() };
         let mec = Mec::open(&place.url(), options).await.expect("a new store");
         Self { place, clock, mec, names: Names::new(), caller: Caller::new("oracle", "api") }
     }
@@ -45,7 +45,7 @@ impl Driver {
         self.mec.close().await.expect("it ends in order");
         let Self { place, clock, mec, names, caller } = self;
         drop(mec);
-        let options = Options { create: false, clock: Clock(clock.clone()), ..Options::default() };
+        let options = Options { create: false, clock: Clock::ruling(clock.clone()), ..Options::default() };
         let mec = Mec::open(&place.url(), options).await.expect("the store of before");
         Self { place, clock, mec, names, caller }
     }
@@ -164,7 +164,12 @@ impl Driver {
             }
             Command::Settle { reservation, quantity } => {
                 let reservation = self.names.hold(*reservation);
-                let settled = mec.settle(k::Settle { reservation, quantity: translate::quantity(*quantity) }, caller).await?;
+                let settled = mec
+                    .settle(
+                        k::Settle { reservation, quantity: translate::quantity(*quantity), attributes: Default::default() },
+                        caller,
+                    )
+                    .await?;
                 self.names.settled(settled, serial)
             }
             Command::ReleaseReservation { reservation } => {
@@ -185,7 +190,8 @@ impl Driver {
                 self.names.leased(&leased, serial)
             }
             Command::Renew { lease, ttl_seconds } => {
-                let renew = k::Renew { lease: self.names.lease(*lease), ttl_seconds: *ttl_seconds };
+                let renew =
+                    k::Renew { lease: self.names.lease(*lease), ttl_seconds: *ttl_seconds, attributes: Default::default() };
                 let leased = mec.renew(renew, caller).await?;
                 self.names.leased(&leased, serial)
             }

@@ -187,8 +187,8 @@ fn take(world: &mut World, accounts: &[AccountId], step: &Step) -> String {
         }
         Step::Settle { reservation, amount } => {
             let Some(reservation) = pick(world.written.reservations.keys(), *reservation) else { return String::new() };
-            let asked = Settle { reservation, quantity: thousandths(*amount) };
-            format!("{:?}", world.run(|view, making| settle(view, making, asked)))
+            let asked = Settle { reservation, quantity: thousandths(*amount), attributes: Attributes::new() };
+            format!("{:?}", world.run(|view, making| settle(view, making, &asked)))
         }
         Step::GiveBack { reservation } => {
             let Some(reservation) = pick(world.written.reservations.keys(), *reservation) else { return String::new() };
@@ -223,6 +223,16 @@ fn pick<'a, T: Copy + 'a>(mut items: impl ExactSizeIterator<Item = &'a T>, place
 
 /// What holds of every account at any time.
 fn check_laws(world: &mut World, accounts: &[AccountId]) -> Result<(), TestCaseError> {
+    // A unit is billed once to an account, and taken back once.
+    for resource in METERED {
+        let events = || world.written.events.iter().filter(|event| &*event.resource == *resource);
+        let used: i128 = events().map(|event| event.amount.0).sum();
+        for account in accounts {
+            let effects = events().flat_map(|event| &event.effects).filter(|effect| effect.account == *account);
+            let billed: i128 = effects.map(|effect| effect.overage.0).sum();
+            prop_assert!((0..=used).contains(&billed), "{} of {} {} billed to {}", billed, used, resource, account);
+        }
+    }
     for account in accounts {
         for resource in METERED.iter().chain(&["concurrent_users"]) {
             let standing = world.ask(*account, resource, None);

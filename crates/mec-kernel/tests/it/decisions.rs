@@ -3,7 +3,7 @@
 
 use mec_kernel::*;
 
-use crate::world::{World, check_of, consume_of, grant_of, meter_of, quantity, time, total};
+use crate::world::{World, acquire_of, check_of, consume_of, grant_of, meter_of, quantity, time, total};
 
 fn window(kind: WindowKind) -> Option<WindowRule> {
     Some(WindowRule::of(kind))
@@ -191,4 +191,41 @@ fn a_period_stays_open_until_the_next_is_known() {
     let window = period("2026-02-15T00:00:00Z", "2026-03-15T00:00:00Z");
     world.patch(row, &EntitlementPatch { window, ..EntitlementPatch::default() }).unwrap();
     assert_eq!(world.ask(account, "benchmark_runs", Some("11")).figures.unwrap().used, total("0"));
+}
+
+#[test]
+fn an_empty_scope_is_no_scope_in_every_command() {
+    let (mut world, account) = World::with("starter");
+    let empty = || Some(Code::from(""));
+    // The grant adds to the plan's rows, and takes their window.
+    let grant = Grant { scope: empty(), ..grant_of(account, "benchmark_runs", Some("20")) };
+    let granted = world.grant(&grant);
+    let row = world.written.entitlements[&granted].clone();
+    assert_eq!((row.scope.clone(), row.window), (None, WindowRule::of(WindowKind::Month)));
+    let check = Check { scope: empty(), ..check_of(account, "benchmark_runs", Some("1")) };
+    let figures = world.check(&check).unwrap().figures.unwrap();
+    assert_eq!(figures.allowed, total("120"));
+
+    // Under one key they are the same, with an empty scope and without one.
+    let consume = |scope| Consume { check: Check { scope, ..check.clone() }, ..consume_of(account, "benchmark_runs", "1", "c") };
+    let event = world.try_consume(&consume(empty())).unwrap().event.unwrap();
+    assert_eq!(world.written.event(event).unwrap().scope, None);
+    assert!(world.try_consume(&consume(None)).unwrap().replayed.is_some());
+    let meter = |scope| Meter { scope, ..meter_of(account, "benchmark_runs", "2", "m") };
+    let event = world.try_meter(&meter(empty())).unwrap().event;
+    assert_eq!(world.written.event(event).unwrap().scope, None);
+    assert!(world.try_meter(&meter(None)).unwrap().replayed);
+    let correction = Meter { is_correction: true, corrects: Some(event), quantity: quantity("-1"), ..meter(empty()) };
+    world.try_meter(&Meter { key: "less".into(), ..correction }).unwrap();
+    let hold = |scope| Reserve { check: Check { scope, ..check.clone() }, key: "r".into(), ttl_seconds: 60 };
+    let held = world.run(|view, making| reserve(view, making, &hold(empty()))).unwrap();
+    assert_eq!(held.reservation.unwrap().scope, None);
+    assert!(world.run(|view, making| reserve(view, making, &hold(None))).unwrap().replayed);
+    let figures = world.ask(account, "benchmark_runs", None).figures.unwrap();
+    assert_eq!((figures.used, figures.reserved), (total("2"), total("1")));
+
+    // A session is the same session.
+    let lease = world.acquire(&Acquire { scope: empty(), ..acquire_of(account, Some("ann"), 60) }).lease.unwrap();
+    assert_eq!(lease.scope, None);
+    assert_eq!(world.acquire(&acquire_of(account, Some("ann"), 60)).lease.unwrap().id, lease.id);
 }

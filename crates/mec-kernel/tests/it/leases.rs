@@ -249,7 +249,8 @@ fn a_time_to_live_is_a_second_to_a_day() {
     for (ttl_seconds, is_good) in [(-1, false), (0, false), (1, true), (86_400, true), (86_401, false), (i64::MAX, false)] {
         let acquired = world.run(|view, making| acquire(view, making, &acquire_of(account, Some("ann"), ttl_seconds)));
         assert_eq!(acquired.is_ok(), is_good, "{ttl_seconds}");
-        let renewed = world.run(|view, _| renew(view, Renew { lease: held, ttl_seconds }));
+        let asked = Renew { lease: held, ttl_seconds, attributes: Attributes::new() };
+        let renewed = world.run(|view, _| renew(view, &asked));
         assert_eq!(renewed.is_ok(), is_good, "{ttl_seconds}");
     }
 }

@@ -8,6 +8,7 @@ mod decision_tables;
 mod decisions;
 mod entitlement_rows;
 mod leases;
+mod overage;
 mod plans;
 mod quantities;
 mod recording;

@@ -84,15 +84,16 @@ const REFUSALS: [(&str, Provoke); 30] = [
         refused(world.run(|view, making| acquire(view, making, &asked)))
     }),
     ("MEC_RESERVATION_NOT_FOUND", |world, _| {
-        let settled = Settle { reservation: ReservationId(NOWHERE), quantity: quantity("1") };
-        refused(world.run(|view, making| settle(view, making, settled)))
+        let (reservation, attributes) = (ReservationId(NOWHERE), Attributes::new());
+        let settled = Settle { reservation, quantity: quantity("1"), attributes };
+        refused(world.run(|view, making| settle(view, making, &settled)))
     }),
     ("MEC_RESERVATION_CLOSED", |world, account| {
         let hold = Reserve { check: check_of(account, "gpu_hours", Some("2")), key: "k".into(), ttl_seconds: 60 };
         let reservation = world.run(|view, making| reserve(view, making, &hold)).unwrap().reservation.unwrap().id;
         let mut settle_with = |amount| {
-            let settled = Settle { reservation, quantity: quantity(amount) };
-            world.run(|view, making| settle(view, making, settled))
+            let settled = Settle { reservation, quantity: quantity(amount), attributes: Attributes::new() };
+            world.run(|view, making| settle(view, making, &settled))
         };
         settle_with("1").unwrap();
         refused(settle_with("2"))

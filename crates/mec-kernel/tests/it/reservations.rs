@@ -18,8 +18,8 @@ fn hold(world: &mut World, account: AccountId, amount: &str, key: &str) -> Reser
 }
 
 fn try_settle(world: &mut World, reservation: ReservationId, amount: &str) -> Result<Settled, Refusal> {
-    let asked = Settle { reservation, quantity: quantity(amount) };
-    world.run(|view, making| settle(view, making, asked))
+    let asked = Settle { reservation, quantity: quantity(amount), attributes: Attributes::new() };
+    world.run(|view, making| settle(view, making, &asked))
 }
 
 fn release(world: &mut World, reservation: ReservationId) -> bool {

@@ -266,7 +266,8 @@ impl World {
     }
 
     pub(crate) fn renew(&mut self, lease: LeaseId, ttl_seconds: i64) -> Leased {
-        self.run(|view, _| renew(view, Renew { lease, ttl_seconds })).unwrap()
+        let asked = Renew { lease, ttl_seconds, attributes: Attributes::new() };
+        self.run(|view, _| renew(view, &asked)).unwrap()
     }
 
     pub(crate) fn release(&mut self, lease: LeaseId) -> bool {
@@ -366,6 +367,7 @@ pub(crate) fn meter_of(account: AccountId, resource: &str, amount: &str, key: &s
         details: None,
         is_correction: false,
         corrects: None,
+        attributes: Attributes::new(),
     }
 }
 

@@ -162,8 +162,8 @@ impl Driver {
             }
             Command::Settle { reservation, quantity } => {
                 let reservation = self.names.hold(*reservation);
-                let settle = k::Settle { reservation, quantity: translate::quantity(*quantity) };
-                let settled = self.decide(reservation.tree(), |view, making| k::settle(view, making, settle))?;
+                let settle = k::Settle { reservation, quantity: translate::quantity(*quantity), attributes: Default::default() };
+                let settled = self.decide(reservation.tree(), |view, making| k::settle(view, making, &settle))?;
                 self.names.settled(settled, serial)
             }
             Command::ReleaseReservation { reservation } => {
@@ -185,8 +185,9 @@ impl Driver {
                 self.names.leased(&leased, serial)
             }
             Command::Renew { lease, ttl_seconds } => {
-                let renew = k::Renew { lease: self.names.lease(*lease), ttl_seconds: *ttl_seconds };
-                let leased = self.decide(renew.lease.tree(), |view, _| k::renew(view, renew))?;
+                let renew =
+                    k::Renew { lease: self.names.lease(*lease), ttl_seconds: *ttl_seconds, attributes: Default::default() };
+                let leased = self.decide(renew.lease.tree(), |view, _| k::renew(view, &renew))?;
                 self.names.leased(&leased, serial)
             }
             Command::ReleaseLease { lease } => {

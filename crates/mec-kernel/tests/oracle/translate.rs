@@ -135,6 +135,7 @@ impl Names {
             details: of.details.map(Arc::from),
             is_correction: of.is_correction,
             corrects: of.corrects.map(|id| self.event(id)),
+            attributes: Default::default(),
         }
     }
 

@@ -235,7 +235,6 @@ fn term(node: &Node, item: &OrderItem, now: i64) -> Result<OrderTerm, QueryError
 fn orderable(table: &Table, item: &OrderItem) -> Result<Expr, QueryError> {
     let expr = Expr::resolve(table, &item.field)?;
     match expr.ty {
-        Type::Json => Err(QueryError::not_implemented("JSON is not ordered by; \"->>\" orders by its text.")),
         Type::TextArray => Err(QueryError::not_implemented("Arrays are not ordered by.")),
         _ => Ok(expr),
     }

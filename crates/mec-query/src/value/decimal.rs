@@ -178,19 +178,15 @@ impl Digits {
         self.negative
     }
 
-    /// The order of the two numbers, whatever their size.
-    pub(crate) fn compare(&self, other: &Self) -> Ordering {
-        let sign = |number: &Self| match (number.digits.is_empty(), number.negative) {
-            (true, _) => 0,
-            (false, true) => -1,
-            (false, false) => 1,
+    /// Where it stands to zero, where its point stands counted from the first digit, and its digits without zeros before
+    /// the first and after the last.
+    pub(crate) fn parts(&self) -> (Ordering, i64, &str) {
+        let sign = match (self.digits.is_empty(), self.negative) {
+            (true, _) => Ordering::Equal,
+            (false, true) => Ordering::Less,
+            (false, false) => Ordering::Greater,
         };
-        let magnitudes = self.point.cmp(&other.point).then_with(|| self.digits.cmp(&other.digits));
-        sign(self).cmp(&sign(other)).then(match sign(self) {
-            0 => Ordering::Equal,
-            1 => magnitudes,
-            _ => magnitudes.reverse(),
-        })
+        (sign, self.point, &self.digits)
     }
 }
 

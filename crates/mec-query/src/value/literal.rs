@@ -113,16 +113,37 @@ fn scalar_text(json: &Json) -> String {
     }
 }
 
+/// Digits of a number inside JSON, and how far its point may be from them; PostgreSQL's `jsonb` refuses more.
+const JSON_DIGITS_MAX: usize = 6_000;
+const JSON_POINT_MAX: u64 = 10_000;
+
 /// The compact text of a JSON value.
 ///
 /// # Errors
-/// 22P05 when a string in it holds a NUL character, which PostgreSQL's `jsonb` refuses.
+/// 22P05 when a string in it holds a NUL character, 22003 when a number has too many digits: PostgreSQL's `jsonb` takes
+/// neither.
 pub(crate) fn json_text(json: &Json) -> Result<String, QueryError> {
     if has_nul(json) {
         return Err(QueryError::sqlstate("22P05", "unsupported Unicode escape sequence")
             .with_details("\\u0000 cannot be converted to text."));
     }
+    if has_overflow(json) {
+        return Err(QueryError::sqlstate("22003", "value overflows numeric format"));
+    }
     Ok(json.to_string())
+}
+
+fn has_overflow(json: &Json) -> bool {
+    match json {
+        Json::Number(number) => {
+            let text = number.to_string();
+            let point = Digits::read(&text).map(|digits| digits.parts().1.unsigned_abs());
+            text.len() > JSON_DIGITS_MAX || point.is_none_or(|point| point > JSON_POINT_MAX)
+        }
+        Json::Array(items) => items.iter().any(has_overflow),
+        Json::Object(entries) => entries.values().any(has_overflow),
+        Json::Null | Json::Bool(_) | Json::String(_) => false,
+    }
 }
 
 fn has_nul(json: &Json) -> bool {
@@ -319,6 +340,10 @@ mod tests {
         assert_eq!(read(Type::Json, "\"x\""), Ok(Value::Json("\"x\"".into())));
         assert_eq!(read(Type::TextArray, "[\"a\",1]"), Ok(Value::TextArray(vec!["a".into(), "1".into()])));
         assert_eq!(read(Type::Json, "{\"a\":\"\\u0000\"}").map_err(|error| error.code.into_owned()), Err("22P05".to_owned()));
+        for (json, is_kept) in [("1e9000", true), ("[-1.5E-9000]", true), ("{\"a\":[1e20000]}", false), ("1e9999999", false)] {
+            let code = read(Type::Json, json).map(|_| ()).map_err(|error| error.code.into_owned());
+            assert_eq!(code, if is_kept { Ok(()) } else { Err("22003".to_owned()) }, "{json}");
+        }
     }
 
     #[test]

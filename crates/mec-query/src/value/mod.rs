@@ -5,6 +5,7 @@
 
 mod cast;
 mod decimal;
+mod json_order;
 mod json_path;
 mod literal;
 mod timestamp;
@@ -12,7 +13,8 @@ mod timestamp;
 pub use cast::Cast;
 pub use decimal::Decimal;
 pub(crate) use decimal::Digits;
-pub use json_path::{compare_json, follow_path};
+pub use json_order::{compare_json, json_key};
+pub use json_path::follow_path;
 pub(crate) use literal::{largest, read_array};
 
 use uuid::Uuid;

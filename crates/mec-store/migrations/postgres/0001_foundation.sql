@@ -5,6 +5,8 @@
 -- are NUMERIC without bounds; the ends of time are -infinity and infinity.
 -- `tree` is part of every physical key of a tenant table: last where rows are looked up by their id or key, first
 -- where a tree is read whole. Hot tables have no foreign keys: the relations are checked before a row is written.
+-- Only tables and their indexes are here: what hangs on them is in 0001_foundation_guards.sql, because a database of
+-- several shards takes it only once the tables are spread over them.
 
 -- Layer 0: foundation ---------------------------------------------------------------------------------------------
 
@@ -159,20 +161,6 @@ CREATE INDEX consumption_ledger_account ON consumption_ledger (account_id, resou
 CREATE INDEX consumption_ledger_effects ON consumption_ledger (tree, resource_type_code, occurred_at) WHERE effects IS NOT NULL;
 CREATE INDEX consumption_ledger_corrects ON consumption_ledger (corrects_event_id) WHERE corrects_event_id IS NOT NULL;
 
--- Ours: what the triggers of append-only tables say.
-CREATE FUNCTION mec_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    RAISE EXCEPTION '%', TG_ARGV[0];
-END;
-$$;
-
-CREATE TRIGGER consumption_ledger_no_update BEFORE UPDATE ON consumption_ledger
-    FOR EACH ROW EXECUTE FUNCTION mec_refuse('Consumption ledger is append-only. Cannot update.');
-CREATE TRIGGER consumption_ledger_no_delete BEFORE DELETE ON consumption_ledger
-    FOR EACH ROW EXECUTE FUNCTION mec_refuse('Consumption ledger is append-only. Cannot delete.');
-CREATE TRIGGER consumption_ledger_no_truncate BEFORE TRUNCATE ON consumption_ledger
-    FOR EACH STATEMENT EXECUTE FUNCTION mec_refuse('Consumption ledger is append-only. Cannot delete.');
-
 CREATE TABLE consumption_event_details (
     event_id             UUID                     NOT NULL,
     tree                 INTEGER                  NOT NULL,
@@ -280,13 +268,6 @@ CREATE TABLE entitlements_audit (
 CREATE INDEX entitlements_audit_entitlement ON entitlements_audit (entitlement_id);
 CREATE INDEX entitlements_audit_account ON entitlements_audit (account_id);
 
-CREATE TRIGGER entitlements_audit_no_update BEFORE UPDATE ON entitlements_audit
-    FOR EACH ROW EXECUTE FUNCTION mec_refuse('Entitlements audit is append-only. Cannot update.');
-CREATE TRIGGER entitlements_audit_no_delete BEFORE DELETE ON entitlements_audit
-    FOR EACH ROW EXECUTE FUNCTION mec_refuse('Entitlements audit is append-only. Cannot delete.');
-CREATE TRIGGER entitlements_audit_no_truncate BEFORE TRUNCATE ON entitlements_audit
-    FOR EACH STATEMENT EXECUTE FUNCTION mec_refuse('Entitlements audit is append-only. Cannot delete.');
-
 -- Layer 3: controls -----------------------------------------------------------------------------------------------
 
 CREATE TABLE control_rules (
@@ -329,6 +310,8 @@ CREATE TABLE concurrency_leases (
 CREATE INDEX concurrency_leases_live ON concurrency_leases (account_id, expires_at) WHERE released_at IS NULL;
 CREATE INDEX concurrency_leases_account ON concurrency_leases (account_id, session_token);
 
+-- A part for every UTC day, named by it (control_decisions_log_20260131): old days go whole, without touching a row.
+-- Ids grow with time, so the days are ranges of ids and the key needs no second instant in it.
 CREATE TABLE control_decisions_log (
     decision_id          UUID                     NOT NULL,
     tree                 INTEGER                  NOT NULL,
@@ -348,8 +331,10 @@ CREATE TABLE control_decisions_log (
     request_id           VARCHAR(255) COLLATE "C",
     decided_at           TIMESTAMPTZ              NOT NULL,
     PRIMARY KEY (decision_id, tree)
-);
+) PARTITION BY RANGE (decision_id);
 CREATE INDEX control_decisions_log_account ON control_decisions_log (account_id, decided_at);
+-- What is of no day that has a part: no row is ever refused for want of one.
+CREATE TABLE control_decisions_log_rest PARTITION OF control_decisions_log DEFAULT;
 
 -- Ours ------------------------------------------------------------------------------------------------------------
 
@@ -447,20 +432,3 @@ CREATE TABLE account_trees (
     next_token           BIGINT                   NOT NULL,
     chain                BYTEA                    NOT NULL
 ) WITH (fillfactor = 50);
-
--- Ours: the schema's steps, and which programs may run beside each.
-CREATE TABLE schema_migrations (
-    version              INTEGER                  NOT NULL PRIMARY KEY,
-    oldest_beside        INTEGER                  NOT NULL,
-    migrated_at          TIMESTAMPTZ              NOT NULL DEFAULT now()
-);
-
--- Ours: the order of two JSON values: that of JSONB, but for text, which is ordered by its bytes.
-CREATE FUNCTION mec_json_order(one json, other json) RETURNS integer LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
-    SELECT CASE
-        WHEN json_typeof(one) = 'string' AND json_typeof(other) = 'string' THEN
-            ((one #>> '{}') COLLATE "C" > (other #>> '{}') COLLATE "C")::integer
-            - ((one #>> '{}') COLLATE "C" < (other #>> '{}') COLLATE "C")::integer
-        ELSE (one::jsonb > other::jsonb)::integer - (one::jsonb < other::jsonb)::integer
-    END
-$$;

@@ -1,6 +1,9 @@
 //! Rows written by the thousand: one array a column, one statement a table.
 
+use mec_kernel::TreeId;
+
 use super::codec::Held;
+use super::heads::numbers;
 use super::session::{Change, Parameter};
 
 /// Rows of one table, column by column.
@@ -54,6 +57,15 @@ impl<'a> Bulk<'a> {
     pub(super) fn with(self, sql: &str) -> Option<Change<'a>> {
         let rows = format!("unnest({}) AS x({})", self.places(), self.names.join(", "));
         (self.rows > 0).then(|| Change::new(sql.replace("{rows}", &rows), self.arrays))
+    }
+
+    /// The same, and `{trees}` stands for the rows' trees: said beside the join of each row's own, it tells a database
+    /// of several shards which of them are meant.
+    pub(super) fn with_trees(mut self, sql: &str, trees: impl Iterator<Item = TreeId>) -> Option<Change<'a>> {
+        let (rows, at) = (format!("unnest({}) AS x({})", self.places(), self.names.join(", ")), self.arrays.len() + 1);
+        self.arrays.push(Box::new(numbers(trees)));
+        let sql = sql.replace("{rows}", &rows).replace("{trees}", &format!("ANY(${at})"));
+        (self.rows > 0).then(|| Change::new(sql, self.arrays))
     }
 
     fn change(self, end: &str) -> Option<Change<'a>> {

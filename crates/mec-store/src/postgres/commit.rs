@@ -12,7 +12,7 @@ use super::bulk::Bulk;
 use super::codec::{Exact, Hash, Id, Instant, Json, Units};
 use super::heads::number;
 use super::session::Change;
-use super::{Writer, catalogue, decisions, entitlement};
+use super::{Stage, Writer, catalogue, decisions, entitlement};
 use crate::rows;
 use crate::verify::HourKey;
 use crate::{Commit, CommitError, Fault, StoreError};
@@ -52,7 +52,7 @@ impl Writer {
         let end = if fault == Some(Fault::CommitLost) { "ROLLBACK" } else { "COMMIT" };
         let (changed, ended) = session.send(&statements, &changes, end).await;
         let warning = session.take_warning();
-        self.is_begun = false;
+        self.stage = Stage::Idle;
         if let Err(error) = changed {
             return Err(match refusal(&error, commit) {
                 // The server said no to a statement, and so the COMMIT behind it was a ROLLBACK.
@@ -237,7 +237,10 @@ impl<'a> Kept<'a> {
         Bulk::of("control_rules")
             .column("rule_id", removed.iter().map(|(rule, _)| Id(rule.0)))
             .column("tree", removed.iter().map(|(_, tree)| number(*tree)))
-            .with("DELETE FROM control_rules r USING {rows} WHERE r.rule_id = x.rule_id AND r.tree = x.tree")
+            .with_trees(
+                "DELETE FROM control_rules r USING {rows} WHERE r.rule_id = x.rule_id AND r.tree = x.tree AND r.tree = {trees}",
+                removed.iter().map(|(_, tree)| *tree),
+            )
     }
 
     fn events(&self) -> Vec<Change<'a>> {
@@ -408,10 +411,11 @@ fn windows<'a>(moved: &'a [(AccountId, WindowKey, WindowTotal)], now: Time) -> V
             .column("window_start", each().map(|(_, key)| Instant(columns(key).1)))
             .column("window_end", each().map(|(_, key)| Instant(columns(key).2)))
     };
-    let dropped = of(&closed).with(
-        "DELETE FROM usage_windows w USING {rows} WHERE w.tree = x.tree AND w.account_id = x.account_id \
+    let dropped = of(&closed).with_trees(
+        "DELETE FROM usage_windows w USING {rows} WHERE w.tree = x.tree AND w.tree = {trees} AND w.account_id = x.account_id \
          AND w.resource_type_code = x.resource_type_code AND w.resource_scope = x.resource_scope \
          AND w.rolling_seconds = x.rolling_seconds AND w.window_start = x.window_start AND w.window_end = x.window_end",
+        closed.iter().map(|((account, _), _)| account.tree()),
     );
     let totals = || open.iter().map(|(_, total)| *total);
     let put = of(&open)

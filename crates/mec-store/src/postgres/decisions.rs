@@ -2,26 +2,37 @@
 
 use mec_kernel::{IdSource, Time, Total, TreeId};
 
-use super::Writer;
 use super::bulk::Bulk;
+use super::cells::Found;
 use super::codec::{Id, Instant, Json, Units};
 use super::heads::number;
-use super::session::Change;
+use super::session::{Change, Session};
+use super::{Stage, Writer};
+use crate::rows::Cells as _;
 use crate::{CommitError, DecisionRow, limits_json};
 
-const PRUNE: &str = "DELETE FROM control_decisions_log WHERE (decision_id, tree) IN \
-     (SELECT decision_id, tree FROM control_decisions_log WHERE decision_id < $1 ORDER BY decision_id LIMIT $2)";
+const PRUNE: &str = "SELECT mec_prune_decisions($1, $2)";
+const MAKE_DAYS: &str = "SELECT mec_make_decision_days()";
+
+/// Makes the parts of the log that the coming days go to. Without one its rows go to the rest, so a failure only makes
+/// removing them dearer.
+pub(super) async fn make_days(session: &Session) {
+    if let Err(error) = session.query(MAKE_DAYS, &[]).await {
+        tracing::warn!(%error, "the decision log has no part for the coming days; it is tried again");
+    }
+}
 
 impl Writer {
-    /// Ids sort by when they were made, so the oldest rows are the first of the primary key and no row that stays is
-    /// looked at.
+    /// Ids sort by when they were made, so days that are wholly too old are dropped unread, and of the others the oldest
+    /// rows are the first of the primary key.
     pub(crate) async fn prune_decisions(&mut self, before: Time, rows_max: usize) -> Result<usize, CommitError> {
         self.abort().await;
+        make_days(self.session().await.map_err(CommitError::NotDone)?).await;
         self.begin().await.map_err(CommitError::NotDone)?;
         let first_kept = Id(IdSource::new(TreeId::CATALOGUE, before, 0).draw());
         let most = i64::try_from(rows_max).unwrap_or(i64::MAX);
         let session = self.session().await.map_err(CommitError::NotDone)?;
-        let pruned = match session.execute(PRUNE, &[&first_kept, &most]).await {
+        let pruned = match session.query(PRUNE, &[&first_kept, &most]).await {
             Ok(pruned) => pruned,
             Err(error) => {
                 self.abort().await;
@@ -29,10 +40,12 @@ impl Writer {
             }
         };
         let ended = session.run("COMMIT").await;
-        self.is_begun = false;
+        self.stage = Stage::Idle;
         // Rows that are too old may be removed again, so that nobody knows whether they are is no harm.
         ended.map_err(CommitError::NotDone)?;
-        Ok(usize::try_from(pruned).unwrap_or(usize::MAX))
+        let Some(row) = pruned.first() else { return Ok(0) };
+        let removed = Found { row, table: "control_decisions_log" }.integer(0).map_err(CommitError::NotDone)?;
+        Ok(usize::try_from(removed).unwrap_or(usize::MAX))
     }
 }
 

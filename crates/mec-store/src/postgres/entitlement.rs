@@ -234,7 +234,11 @@ fn put_conditions(changed: &[&Stored]) -> Vec<Change<'static>> {
     let cleared = Bulk::of("entitlement_conditions")
         .column("entitlement_id", ids().map(|id| Id(id.0)))
         .column("tree", ids().map(|id| number(id.tree())))
-        .with("DELETE FROM entitlement_conditions c USING {rows} WHERE c.entitlement_id = x.entitlement_id AND c.tree = x.tree");
+        .with_trees(
+            "DELETE FROM entitlement_conditions c USING {rows} WHERE c.entitlement_id = x.entitlement_id AND c.tree = x.tree \
+             AND c.tree = {trees}",
+            ids().map(|id| id.tree()),
+        );
     let of = |stored: &&Stored| {
         let id = stored.row.id;
         let conditions = stored.row.conditions.iter();

@@ -1,27 +1,50 @@
-//! Locking trees: the first statement of a batch, and nothing but that.
+//! Taking trees: the first statement of a batch locks, and does nothing but that.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use mec_kernel::{Head, TreeId};
 use tokio_postgres::Row;
 
-use super::Writer;
 use super::cells::Found;
 use super::versions::{MOMENT, moment};
+use super::{Stage, Writer};
 use crate::rows::{self, sql};
-use crate::{Moment, StoreError};
+use crate::{Hold, Moment, StoreError};
 
+sql!(LOOK = "SELECT ", rows::HEAD, " FROM account_trees WHERE tree = ANY($1) ORDER BY tree");
 sql!(LOCK = "SELECT ", rows::HEAD, " FROM account_trees WHERE tree = ANY($1) ORDER BY tree FOR UPDATE");
+sql!(LOCK_FREE = "SELECT ", rows::HEAD, " FROM account_trees WHERE tree = ANY($1) ORDER BY tree FOR UPDATE SKIP LOCKED");
 
 /// Said in BEGIN, because a connection keeps nothing: another client may have had it in between. The plans are those
 /// that stay right while tables grow: every statement of a batch finds its rows by key.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
-     SELECT set_config('synchronous_commit', 'on', true) \
-         WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply'); \
-     SET LOCAL lock_timeout = '10s'; SET LOCAL statement_timeout = '30s'; \
-     SET LOCAL idle_in_transaction_session_timeout = '60s'; SET LOCAL plan_cache_mode = force_generic_plan; \
-     SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; \
-     SET LOCAL enable_bitmapscan = off; SET LOCAL jit = off";
+macro_rules! plans {
+    () => {
+        "SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; \
+         SET LOCAL enable_mergejoin = off; SET LOCAL enable_bitmapscan = off; SET LOCAL jit = off"
+    };
+}
+/// A process that stops in the middle of a batch holds its trees for five seconds, and whoever waits for them waits longer
+/// than that.
+macro_rules! begin {
+    () => {
+        concat!(
+            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
+             SELECT set_config('synchronous_commit', 'on', true) \
+                 WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply'); \
+             SET LOCAL lock_timeout = '10s'; SET LOCAL statement_timeout = '20s'; \
+             SET LOCAL idle_in_transaction_session_timeout = '5s'; ",
+            plans!()
+        )
+    };
+}
+const BEGIN: &str = begin!();
+/// Every batch begins by locking rows of the table, also where it finds none, and so waits for whoever has locked it whole.
+const BEGIN_ALONE: &str = concat!(begin!(), "; LOCK TABLE account_trees IN EXCLUSIVE MODE");
+const BEGIN_SNAPSHOT: &str = concat!(
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '20s'; \
+     SET LOCAL idle_in_transaction_session_timeout = '5s'; ",
+    plans!()
+);
 
 /// A tree's number as its columns hold it.
 pub(super) fn number(tree: TreeId) -> i32 {
@@ -35,52 +58,61 @@ pub(super) fn numbers(trees: impl Iterator<Item = TreeId>) -> Vec<i32> {
 
 impl Writer {
     /// A tree without a row is not locked: that it is made only once is what its primary key sees to.
-    pub(crate) async fn heads(&mut self, trees: &[TreeId]) -> Result<Vec<(Head, bool)>, StoreError> {
+    pub(crate) async fn heads(&mut self, trees: &[TreeId], hold: Hold) -> Result<Vec<(Head, bool)>, StoreError> {
         self.abort().await;
         self.new_trees.clear();
         self.moment = Moment::default();
         if trees.is_empty() {
             return Ok(vec![]);
         }
-        let locked = self.lock(trees).await;
-        let found = match locked {
-            Ok(rows) => rows.iter().map(head).collect::<Result<Vec<_>, _>>(),
+        let taken = match self.lock(trees, hold).await {
+            Ok((rows, there)) => rows.iter().map(head).collect::<Result<Vec<_>, _>>().map(|heads| (heads, there)),
             Err(error) => Err(error),
         };
-        let found = match found {
-            Ok(found) => found,
+        let (heads, there) = match taken {
+            Ok(taken) => taken,
             Err(error) => {
                 self.abort().await;
                 return Err(error);
             }
         };
-        let mut found: BTreeMap<TreeId, Head> = found.into_iter().map(|head| (head.tree, head)).collect();
+        let mut taken: BTreeMap<TreeId, Head> = heads.into_iter().map(|head| (head.tree, head)).collect();
         let heads: Vec<(Head, bool)> = trees
             .iter()
-            .map(|tree| {
-                let head = found.remove(tree);
-                (head.unwrap_or(Head::new(*tree)), head.is_some())
+            .filter_map(|tree| match taken.remove(tree) {
+                Some(head) => Some((head, true)),
+                // It has a row, but not for this batch.
+                None if there.contains(tree) => None,
+                None => Some((Head::new(*tree), false)),
             })
             .collect();
         self.new_trees = heads.iter().filter(|(_, exists)| !exists).map(|(head, _)| head.tree).collect();
         Ok(heads)
     }
 
-    /// Begins a transaction with the locks of these trees.
-    pub(super) async fn lock(&mut self, trees: &[TreeId]) -> Result<Vec<Row>, StoreError> {
+    /// Begins a transaction with these trees: the rows it has got, and the trees that have one.
+    pub(super) async fn lock(&mut self, trees: &[TreeId], hold: Hold) -> Result<(Vec<Row>, BTreeSet<TreeId>), StoreError> {
         let numbers = numbers(trees.iter().copied());
+        let (begin, take): (_, &str) = match hold {
+            Hold::Free => (BEGIN, &LOCK_FREE),
+            Hold::Waited => (BEGIN, &LOCK),
+            Hold::Alone => (BEGIN_ALONE, &LOCK),
+            Hold::Snapshot => (BEGIN_SNAPSHOT, &LOOK),
+        };
         self.session().await?;
-        self.is_begun = true;
-        let (heads, clock) = self.session().await?.begin_and_query(BEGIN, (&LOCK, &[&numbers]), MOMENT).await?;
-        self.moment = moment(&clock)?;
-        Ok(heads)
+        self.stage = Stage::Begun;
+        let (heads, found) = self.session().await?.begin_and_query(begin, (take, &[&numbers]), (MOMENT, &[&numbers])).await?;
+        let there;
+        (self.moment, there) = moment(&found)?;
+        Ok((heads, there))
     }
 
-    /// Begins a batch that locks no tree.
+    /// Begins a batch that takes no tree.
     pub(super) async fn begin(&mut self) -> Result<(), StoreError> {
-        if !self.is_begun {
+        self.session().await?;
+        if self.stage == Stage::Idle {
             self.session().await?.run(BEGIN).await?;
-            self.is_begun = true;
+            self.stage = Stage::Begun;
         }
         Ok(())
     }

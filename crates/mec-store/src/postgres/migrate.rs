@@ -1,28 +1,60 @@
 //! Migrations of the PostgreSQL schema, and the servers that are refused.
 //!
 //! They run in order, each once, each in one transaction, under a lock that a second program waits for; none is ever
-//! edited.
+//! edited. Only a role that owns the schema runs them: a node needs no such role.
 
 use mec_kernel::{LimitAction, LimitKind, WindowKind};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
 use super::session::Session;
+use super::{distribution, roles};
 use crate::StoreError;
 
 /// One step of the schema.
 struct Migration {
-    sql: &'static str,
+    /// Tables and their indexes.
+    tables: &'static str,
+    /// What hangs on tables, which a database of several shards takes once these are spread over them.
+    guards: &'static str,
     /// The oldest schema version whose programs may run beside this one.
     oldest_beside: i32,
 }
 
-const MIGRATIONS: &[Migration] =
-    &[Migration { sql: include_str!("../../migrations/postgres/0001_foundation.sql"), oldest_beside: 1 }];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        tables: include_str!("../../migrations/postgres/0001_foundation.sql"),
+        guards: include_str!("../../migrations/postgres/0001_foundation_guards.sql"),
+        oldest_beside: 1,
+    },
+    Migration { tables: "", guards: include_str!("../../migrations/postgres/0002_json_order.sql"), oldest_beside: 1 },
+];
 
-/// Whoever migrates holds it until its transaction ends: "MEC1".
-const LOCK: &str = "SELECT pg_advisory_xact_lock(1296385841)";
+/// The schema's steps, and which programs may run beside each. Whoever migrates locks it until the end of the step: a
+/// lock of the transaction, which a pooler may pass to any of its connections.
+const STEPS: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (version INTEGER NOT NULL PRIMARY KEY, \
+     oldest_beside INTEGER NOT NULL, migrated_at TIMESTAMPTZ NOT NULL DEFAULT now())";
+const LOCK: &str = "LOCK TABLE schema_migrations IN EXCLUSIVE MODE";
 /// Older servers lack what the statements use.
 const SERVER_VERSION_MIN: i32 = 140_000;
+
+/// How a database is brought to this program's schema.
+#[derive(Clone, Debug, Default)]
+pub struct MigrateOptions {
+    /// The role that nodes are given: it may do what they do, and nothing else.
+    pub app_role: Option<String>,
+    /// Whether tables are spread over the nodes of a Citus database. Once they are, later migrations follow.
+    pub is_distributed: bool,
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Migrated {
+    /// The schema's version before; 0: there was none.
+    pub from: i32,
+    /// And now.
+    pub to: i32,
+}
 
 /// The schema this program writes.
 pub(super) fn newest() -> i32 {
@@ -32,10 +64,12 @@ pub(super) fn newest() -> i32 {
 /// Refuses a server that could lose what it said was durable, or cannot write.
 pub(super) async fn check_server(session: &Session, shown: &str) -> Result<(), StoreError> {
     let sql = "SELECT current_setting('server_version_num')::integer, current_setting('server_version'), \
-               current_setting('fsync'), pg_is_in_recovery(), current_setting('server_encoding')";
+               current_setting('fsync'), pg_is_in_recovery(), current_setting('server_encoding'), \
+               current_setting('synchronous_commit')";
     let row = one(session.query_once(sql, &[]).await?)?;
     let (number, version, fsync, is_standby, encoding): (i32, &str, &str, bool, &str) =
         (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?, row.try_get(4)?);
+    let synchronous_commit: &str = row.try_get(5)?;
     let refuse = |why: String| Err(StoreError::Unusable(format!("{shown}: {why}")));
     if number < SERVER_VERSION_MIN {
         return refuse(format!("PostgreSQL {version} is too old; use PostgreSQL 14 or newer"));
@@ -51,6 +85,12 @@ pub(super) async fn check_server(session: &Session, shown: &str) -> Result<(), S
     }
     if encoding != "UTF8" {
         return refuse(format!("the database's encoding is {encoding}; make one with CREATE DATABASE … ENCODING 'UTF8'"));
+    }
+    if !matches!(synchronous_commit, "on" | "remote_apply") {
+        tracing::warn!(
+            store = shown,
+            "synchronous_commit is {synchronous_commit} here; it is on for every commit of this program, which answers only what is durable"
+        );
     }
     Ok(())
 }
@@ -89,24 +129,89 @@ pub(super) async fn check_version(session: &Session, shown: &str, may_migrate: b
     Ok(())
 }
 
+/// Brings the database to the newest schema, and gives the role of nodes what they need.
+pub(super) async fn migrate(session: &Session, shown: &str, options: &MigrateOptions) -> Result<Migrated, StoreError> {
+    let from = version(session).await?;
+    if options.is_distributed {
+        distribution::check(session, shown).await?;
+        distribution::check_coordinator(session, shown).await?;
+    }
+    run(session, shown, options.is_distributed).await?;
+    if options.is_distributed || options.app_role.is_some() {
+        owned(session, shown).await?;
+        within(session, async {
+            session.run(LOCK).await?;
+            if options.is_distributed {
+                distribution::spread(session).await?;
+            }
+            match &options.app_role {
+                Some(role) => roles::grant(session, shown, role).await,
+                None => Ok(()),
+            }
+        })
+        .await?;
+    }
+    Ok(Migrated { from, to: version(session).await? })
+}
+
 /// Brings the database to the newest schema.
-pub(super) async fn run(session: &Session, shown: &str) -> Result<(), StoreError> {
+pub(super) async fn run(session: &Session, shown: &str, distribute: bool) -> Result<(), StoreError> {
+    if version(session).await? >= newest() {
+        return Ok(());
+    }
+    distribution::check_coordinator(session, shown).await?;
+    owned(session, shown).await?;
+    match session.run(STEPS).await {
+        // Another program makes it just now.
+        Err(StoreError::Postgres(error)) if is_taken(&error) => {}
+        made => made?,
+    }
     while version(session).await? < newest() {
-        session.run("BEGIN").await?;
-        let outcome = step(session, shown).await;
-        session.run(if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;
-        outcome?;
+        within(session, step(session, shown, distribute)).await?;
     }
     Ok(())
 }
 
-async fn step(session: &Session, shown: &str) -> Result<(), StoreError> {
+fn is_taken(error: &tokio_postgres::Error) -> bool {
+    matches!(error.code(), Some(&SqlState::UNIQUE_VIOLATION | &SqlState::DUPLICATE_TABLE | &SqlState::DUPLICATE_OBJECT))
+}
+
+/// Refuses to begin what the role may not do.
+async fn owned(session: &Session, shown: &str) -> Result<(), StoreError> {
+    let sql = "SELECT current_user::text, coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) \
+               AND coalesce((SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass('schema_migrations')), true)";
+    let row = one(session.query_once(sql, &[]).await?)?;
+    let (role, is_owner): (&str, bool) = (row.try_get(0)?, row.try_get(1)?);
+    if is_owner {
+        return Ok(());
+    }
+    Err(StoreError::Unusable(format!(
+        "{shown} has schema {}, this program needs {}, and the role {role} may not change it; \
+         run `mec migrate` with a --store that names the role that owns the schema",
+        version(session).await?,
+        newest()
+    )))
+}
+
+/// All of `work`, or nothing.
+async fn within(session: &Session, work: impl Future<Output = Result<(), StoreError>>) -> Result<(), StoreError> {
+    session.run("BEGIN").await?;
+    let outcome = work.await;
+    let ended = session.run(if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" }).await;
+    outcome.and(ended)
+}
+
+async fn step(session: &Session, shown: &str, distribute: bool) -> Result<(), StoreError> {
     session.run(LOCK).await?;
     // Another program may have done it while this one waited.
     let from = version(session).await?;
     let next = usize::try_from(from).ok().and_then(|from| MIGRATIONS.get(from));
     let Some(migration) = next else { return Ok(()) };
-    session.run(migration.sql).await?;
+    session.run(migration.tables).await?;
+    if distribute || distribution::is_spread(session).await? {
+        distribution::spread(session).await?;
+    }
+    session.run(migration.guards).await?;
     if from == 0 {
         fill(session).await?;
     }
@@ -136,6 +241,6 @@ async fn fill(session: &Session) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn one(rows: Vec<tokio_postgres::Row>) -> Result<tokio_postgres::Row, StoreError> {
+pub(super) fn one(rows: Vec<tokio_postgres::Row>) -> Result<tokio_postgres::Row, StoreError> {
     rows.into_iter().next().ok_or_else(|| StoreError::Stopped("the server answered a question with no row".to_owned()))
 }

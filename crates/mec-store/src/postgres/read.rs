@@ -10,7 +10,6 @@ use tokio_postgres::types::{FromSql, ToSql, Type};
 use super::cells::{Found, Whole};
 use super::codec::{Id, Instant, Json, Numeric};
 use super::session::{Parameter as Boxed, Session};
-use super::versions::Watch;
 use super::{Link, Postgres, Writer, catalogue, look_up};
 use crate::StoreError;
 use crate::dialect::Dialect;
@@ -51,12 +50,17 @@ impl Readers {
 }
 
 /// A reading transaction: everything it answers is of one instant.
-pub(super) struct Snapshot {
+pub(crate) struct Snapshot {
     link: Arc<Link>,
     session: Arc<Session>,
 }
 
 impl Snapshot {
+    /// One that has begun.
+    pub(super) fn of(link: Arc<Link>, session: Arc<Session>) -> Self {
+        Self { link, session }
+    }
+
     /// Begins one that ends when nothing happens in it any more for as long as it may take.
     async fn begin(session: &Session, most: Option<Duration>) -> Result<(), StoreError> {
         let limit = most.map_or(0, |most| u64::try_from(most.as_millis()).unwrap_or(u64::MAX).clamp(1, 2_147_483_647));
@@ -201,7 +205,7 @@ impl Postgres {
     }
 
     /// The whole catalogue, as it is in one instant.
-    pub(super) fn catalogue(&self) -> Result<mec_kernel::Catalogue, StoreError> {
+    pub(crate) fn catalogue(&self) -> Result<mec_kernel::Catalogue, StoreError> {
         self.read_within(None, |snapshot| snapshot.wait(|session| async move { catalogue::catalogue(&session).await }))
     }
 }
@@ -209,12 +213,7 @@ impl Postgres {
 impl Writer {
     /// Reads on a connection of its own, so that it waits for no other reader.
     pub(crate) fn fetch(&mut self, read: &Read) -> Result<Fetched, StoreError> {
-        let store = Postgres {
-            link: self.link.clone(),
-            readers: Readers::of(1),
-            watch: Watch::default(),
-            read_timeout: WRITER_READ_TIMEOUT,
-        };
+        let store = Postgres::with_one_reader(self.link.clone(), WRITER_READ_TIMEOUT);
         store.readers.give_back(self.reader.take());
         let outcome = store.fetch(read);
         self.reader = store.readers.borrow();

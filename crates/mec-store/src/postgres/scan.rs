@@ -8,9 +8,8 @@ use tokio_postgres::types::Type;
 
 use super::codec::{Id, Instant};
 use super::heads::number;
-use super::read::{Readers, Snapshot};
+use super::read::Snapshot;
 use super::session::Parameter;
-use super::versions::Watch;
 use super::{Postgres, look_up};
 use crate::rows::{self, sql};
 use crate::{EventFilter, StoreError};
@@ -29,9 +28,7 @@ impl Postgres {
     /// Lends a connection of its own to `read`, on one instant's state, for as long as it needs: the readers that
     /// requests share stay free.
     pub(super) fn read_apart<T>(&self, read: impl FnOnce(&mut Snapshot) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let apart =
-            Self { link: self.link.clone(), readers: Readers::of(1), watch: Watch::default(), read_timeout: self.read_timeout };
-        apart.read_within(None, read)
+        Self::with_one_reader(self.link.clone(), self.read_timeout).read_within(None, read)
     }
 
     pub(crate) fn each_event(

@@ -15,7 +15,7 @@ use super::tls::Tls;
 use crate::StoreError;
 
 /// The longest that anything may be waited for: longer than the server itself takes before it gives up.
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(25);
 
 /// A parameter of a statement.
 pub(super) type Parameter<'a> = Box<dyn ToSql + Sync + Send + 'a>;
@@ -110,15 +110,15 @@ impl Session {
     pub(super) async fn begin_and_query(
         &self,
         begin: &str,
-        (first, parameters): (&str, &[&(dyn ToSql + Sync)]),
-        second: &str,
+        (first, of_first): (&str, &[&(dyn ToSql + Sync)]),
+        (second, of_second): (&str, &[&(dyn ToSql + Sync)]),
     ) -> Result<(Vec<Row>, Vec<Row>), StoreError> {
         let (first, second) = (self.prepared(first).await?, self.prepared(second).await?);
         // Requests are sent when they are first polled, which is in this order.
         let (begun, first, second) = futures_util::future::join3(
             self.run(begin),
-            self.wait(self.client.query(&first, parameters)),
-            self.wait(self.client.query(&second, &[])),
+            self.wait(self.client.query(&first, of_first)),
+            self.wait(self.client.query(&second, of_second)),
         )
         .await;
         begun?;

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use mec_kernel::{Head, TreeId};
 
-use super::Writer;
 use super::heads::head;
-use crate::{Commit, CommitError, StoreError};
+use super::{Stage, Writer};
+use crate::{Commit, CommitError, Hold, StoreError};
 
 /// Before each look. A server that is restarted is back by then, or the caller is told that nobody knows.
 const PAUSES: [Duration; 5] = [
@@ -50,12 +50,12 @@ impl Writer {
     async fn look(&mut self, commit: &Commit) -> Result<Option<bool>, StoreError> {
         let catalogue = commit.catalogue_version.map(|_| TreeId::CATALOGUE);
         let trees: Vec<TreeId> = commit.heads.iter().map(|head| head.tree).chain(catalogue).collect();
-        let found = self.lock(&trees).await?.iter().map(head).collect::<Result<Vec<_>, _>>()?;
+        let found = self.lock(&trees, Hold::Waited).await?.0.iter().map(head).collect::<Result<Vec<_>, _>>()?;
         let session = self.session().await?;
         session.take_warning();
         session.run("COMMIT").await?;
         let warning = session.take_warning();
-        self.is_begun = false;
+        self.stage = Stage::Idle;
         if let Some(warning) = warning {
             return Err(StoreError::Stopped(format!("the server warned at COMMIT: {warning}")));
         }

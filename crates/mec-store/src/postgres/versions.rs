@@ -1,5 +1,6 @@
 //! Which states are the newest: one statement on a connection that answers many askers at once.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use mec_kernel::{Time, TreeId};
@@ -15,7 +16,8 @@ use crate::{Moment, StoreError, Versions};
 const VERSIONS: &str = "SELECT clock_timestamp(), t.tree, t.version, t.stamp FROM (SELECT 1) AS one \
      LEFT JOIN account_trees t ON t.tree = ANY($1) ORDER BY t.tree";
 /// The clock is read once the locks are held.
-pub(super) const MOMENT: &str = "SELECT clock_timestamp(), coalesce((SELECT version FROM account_trees WHERE tree = 0), 0)";
+pub(super) const MOMENT: &str = "SELECT clock_timestamp(), coalesce((SELECT version FROM account_trees WHERE tree = 0), 0), \
+     ARRAY(SELECT tree FROM account_trees WHERE tree = ANY($1))";
 
 /// The connection that is asked for versions; requests on it are sent without waiting for earlier answers.
 #[derive(Debug, Default)]
@@ -74,10 +76,12 @@ impl Postgres {
     }
 }
 
-/// The row of [`MOMENT`].
-pub(super) fn moment(rows: &[tokio_postgres::Row]) -> Result<Moment, StoreError> {
-    let Some(row) = rows.first() else { return Ok(Moment::default()) };
+/// The row of [`MOMENT`]: with it, which of the trees have a row.
+pub(super) fn moment(rows: &[tokio_postgres::Row]) -> Result<(Moment, BTreeSet<TreeId>), StoreError> {
+    let row = rows.first().ok_or_else(|| StoreError::Stopped("the server answered a question with no row".to_owned()))?;
     let found = Found { row, table: "account_trees" };
     let now: Time = found.time(0)?;
-    Ok(Moment { now: Some(now), catalogue_version: Some(found.integer(1)?) })
+    let there: Vec<i32> = row.try_get(2)?;
+    let there = there.into_iter().filter_map(|tree| u32::try_from(tree).ok()).map(TreeId).collect();
+    Ok((Moment { now: Some(now), catalogue_version: Some(found.integer(1)?) }, there))
 }

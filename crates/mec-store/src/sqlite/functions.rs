@@ -4,22 +4,19 @@
 
 use std::sync::Arc;
 
-use mec_query::{JsonKey, JsonStep, Pattern, Value, compare_json, follow_path};
+use mec_query::{JsonKey, JsonStep, Pattern, Value, follow_path, json_key};
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Error};
 
 use crate::StoreError;
-use crate::dialect::{JSON_AT, JSON_ORDER, TEXT_LIKE, TEXT_MATCHES};
+use crate::dialect::{JSON_AT, JSON_KEY, TEXT_LIKE, TEXT_MATCHES};
 
 /// Makes the functions known to a connection.
 pub(super) fn add_to(connection: &Connection) -> Result<(), StoreError> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_DIRECTONLY;
     connection.create_scalar_function(JSON_AT, 2, flags, |context| json_at(context))?;
-    connection.create_scalar_function(JSON_ORDER, 2, flags, |context| {
-        let (one, other) = (text(context, 0)?, text(context, 1)?);
-        Ok(one.zip(other).map(|(one, other)| compare_json(one, other) as i8))
-    })?;
+    connection.create_scalar_function(JSON_KEY, 1, flags, |context| Ok(text(context, 0)?.map(json_key)))?;
     connection.create_scalar_function(TEXT_LIKE, 3, flags, |context| is_match(context, Pattern::like))?;
     connection.create_scalar_function(TEXT_MATCHES, 3, flags, |context| is_match(context, Pattern::regex))?;
     Ok(())

@@ -8,8 +8,7 @@ use super::stored::{Stored, bound};
 use super::{Sqlite, WRITER_READ_TIMEOUT, Writer, read_within};
 use crate::StoreError;
 use crate::dialect::Dialect;
-pub(super) use crate::read::Column;
-use crate::read::{self, Rows};
+use crate::read::{self, Column, Rows};
 use crate::render::{self, Statement};
 
 /// Longer statements are seldom sent twice, and would only fill the cache.
@@ -51,12 +50,12 @@ impl Writer {
     }
 }
 
-pub(super) fn fetch(connection: &Connection, read: &Read) -> Result<Fetched, StoreError> {
+fn fetch(connection: &Connection, read: &Read) -> Result<Fetched, StoreError> {
     read::fetch(&mut Reader(connection), read)
 }
 
 /// A connection that runs the statements of a read.
-struct Reader<'a>(&'a Connection);
+pub(crate) struct Reader<'a>(pub(super) &'a Connection);
 
 impl Rows for Reader<'_> {
     fn dialect(&self) -> Dialect {
@@ -74,7 +73,7 @@ impl Rows for Reader<'_> {
 }
 
 /// All rows of a statement whose first columns are these.
-pub(super) fn all(connection: &Connection, statement: &Statement, columns: &[Column<'_>]) -> Result<Vec<Vec<Value>>, StoreError> {
+fn all(connection: &Connection, statement: &Statement, columns: &[Column<'_>]) -> Result<Vec<Vec<Value>>, StoreError> {
     let mut rows = Vec::new();
     each_row(connection, statement, |row| {
         let value = |(at, (table, column)): (usize, &Column<'_>)| {

@@ -8,7 +8,7 @@ pub(super) use crate::stored::Stored;
 
 impl Stored {
     /// The type such a column is declared with.
-    pub(super) fn declared(self) -> &'static str {
+    pub(crate) fn declared(self) -> &'static str {
         match self {
             Self::Id => "BLOB",
             Self::Text | Self::Json | Self::List => "TEXT",
@@ -41,9 +41,17 @@ pub(super) fn bound(parameter: &Parameter) -> Sql {
         Parameter::Text(text) | Parameter::Json(text) => Sql::Text(text.clone()),
         Parameter::Integer(number) | Parameter::Units(number, _) | Parameter::Micros(number) => Sql::Integer(*number),
         Parameter::Flag(flag) => Sql::Integer(i64::from(*flag)),
-        // Statements in this dialect have a parameter for every value.
-        Parameter::Many(..) => Sql::Null,
+        Parameter::Many(_, items) => Sql::Text(list_text(items)),
     }
+}
+
+/// A list of texts as JSON: statements in this dialect have a parameter of its own for every other value.
+fn list_text(items: &[Option<Parameter>]) -> String {
+    let text = |item: &Option<Parameter>| match item {
+        Some(Parameter::Text(text)) => serde_json::Value::String(text.clone()),
+        _ => serde_json::Value::Null,
+    };
+    serde_json::Value::Array(items.iter().map(text).collect()).to_string()
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! A PostgreSQL server of a test's own: made from the server's programs in a new directory, reached by a socket in it,
-//! and gone with the test. No server that is already there is ever touched.
+//! and gone with the test's process, however that ends. No server that is already there is ever touched.
 
 #![allow(dead_code, reason = "every test binary uses a part of it")]
 
@@ -7,20 +7,29 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Where Debian keeps the programs of each version.
 const DEBIAN: &str = "/usr/lib/postgresql";
 /// The port is only a part of the socket's name.
 const PORT: &str = "5432";
 const USER: &str = "mec";
+/// A role without any right of its own.
+pub(crate) const APP_ROLE: &str = "mec_app";
 /// How a null is shown.
 pub(crate) const NULL: &str = "(null)";
+/// Runs the server of $1, the rest being its command, until it is told the name of a signal to end it with. Told
+/// nothing, its test was killed: then the directory goes too, which nobody else would tidy.
+const KEEPER: &str = "dir=$1; shift; \"$@\" & server=$!; exec 2>/dev/null; read -r signal || signal=; \
+     kill -\"${signal:-QUIT}\" \"$server\"; wait \"$server\"; [ \"$signal\" ] || rm -rf \"$dir\"";
 
 /// A running server.
 #[derive(Debug)]
 pub(crate) struct Cluster {
-    server: Mutex<Option<Child>>,
+    /// What runs it and ends it.
+    keeper: Mutex<Option<Child>>,
+    /// Everything it has said.
+    log: Arc<Mutex<String>>,
     programs: PathBuf,
     databases: AtomicU32,
     /// The name of a database that others are copied from.
@@ -29,15 +38,10 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// The server that the tests of this process share, started by the first.
-    pub(crate) fn shared() -> std::sync::Arc<Self> {
-        static SHARED: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
-        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        shared.upgrade().unwrap_or_else(|| {
-            let cluster = std::sync::Arc::new(Self::start(&[]));
-            *shared = std::sync::Arc::downgrade(&cluster);
-            cluster
-        })
+    /// The server that the tests of this process share, started by the first and ended with the process.
+    pub(crate) fn shared() -> Arc<Self> {
+        static SHARED: OnceLock<Arc<Cluster>> = OnceLock::new();
+        SHARED.get_or_init(|| Arc::new(Self::start(&[]))).clone()
     }
 
     /// A server of its own with these settings.
@@ -55,16 +59,19 @@ impl Cluster {
         make.args(["--locale-provider=icu", "--icu-locale=en-US", "--locale=C.UTF-8"]).arg("-D").arg(&data);
         let made = make.current_dir("/").output().expect("initdb runs");
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
-        let cluster = Self { server: Mutex::default(), programs, databases: AtomicU32::new(0), made: Mutex::default(), dir };
+        let (keeper, log, made) = (Mutex::default(), Arc::default(), Mutex::default());
+        let cluster = Self { keeper, log, programs, databases: AtomicU32::new(0), made, dir };
         cluster.run(settings);
+        cluster.sql("postgres", &format!("CREATE ROLE {APP_ROLE} LOGIN"));
         cluster
     }
 
     /// Starts the server, which is not running.
     pub(crate) fn run(&self, settings: &[&str]) {
-        let mut command = as_nobody(&self.programs.join("postgres"));
+        let mut command = as_nobody(Path::new("sh"));
+        command.args(["-c", KEEPER, "sh"]).arg(self.dir.path()).arg(self.programs.join("postgres"));
         command.arg("-D").arg(self.dir.path().join("data")).arg("-k").arg(self.dir.path()).args(["-p", PORT]);
-        command.args(["-c", "listen_addresses=", "-c", "max_connections=200"]);
+        command.args(["-c", "listen_addresses=", "-c", "max_connections=200", "-c", "log_line_prefix=%a: "]);
         // Nobody follows it and nobody needs it tomorrow, so it writes no more than it must.
         for setting in ["wal_level=minimal", "max_wal_senders=0", "full_page_writes=off", "checkpoint_timeout=1h"] {
             command.args(["-c", setting]);
@@ -72,16 +79,34 @@ impl Cluster {
         for setting in settings {
             command.args(["-c", setting]);
         }
-        let mut server = command.current_dir("/").stderr(Stdio::piped()).spawn().expect("postgres runs");
-        let mut log = BufReader::new(server.stderr.take().expect("it is piped"));
+        command.current_dir("/").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut keeper = command.spawn().expect("a shell runs");
+        let mut said = BufReader::new(keeper.stderr.take().expect("it is piped"));
         let mut told = String::new();
         while !told.contains("database system is ready to accept ") {
-            let read = log.read_line(&mut told).expect("the server's log is read");
+            let read = said.read_line(&mut told).expect("the server's log is read");
             assert!(read > 0, "the server has ended: {told}");
         }
         // It must not wait for a reader of its log.
-        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-        *self.server.lock().unwrap_or_else(PoisonError::into_inner) = Some(server);
+        let log = self.log.clone();
+        std::thread::spawn(move || {
+            let mut line = vec![];
+            while said.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+                log.lock().unwrap_or_else(PoisonError::into_inner).push_str(&String::from_utf8_lossy(&line));
+                line.clear();
+            }
+        });
+        *self.keeper.lock().unwrap_or_else(PoisonError::into_inner) = Some(keeper);
+    }
+
+    /// What the server has said between two of its log's lines that hold these words.
+    pub(crate) fn logged(&self, from: &str, to: &str) -> String {
+        wait_until(&format!("the log tells of {to}"), || {
+            let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+            let start = log.find(from)?;
+            let end = log[start..].find(to)?;
+            Some(log[start..start + end].to_owned())
+        })
     }
 
     /// Makes the stopped server one that only follows another from its next start on.
@@ -91,10 +116,8 @@ impl Cluster {
 
     /// Stops the server as `signal` says: `INT` ends its connections, `QUIT` ends it at once.
     pub(crate) fn stop(&self, signal: &str) {
-        if let Some(mut server) = self.server.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            let told = signalled(&server, signal);
-            assert!(told.is_ok_and(|status| status.success()));
-            server.wait().expect("the server ends");
+        if let Some(keeper) = self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            end(keeper, signal).expect("the server ends");
         }
     }
 
@@ -125,63 +148,116 @@ impl Cluster {
 
     /// Asks until the answer is `wanted`.
     pub(crate) fn wait_for(&self, database: &str, sql: &str, wanted: &str) {
-        let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
-        loop {
-            let answer = self.sql(database, sql);
-            if answer == [wanted] {
-                return;
-            }
-            assert!(std::time::Instant::now() < end, "{sql}: still {answer:?}");
-        }
+        wait_until(&format!("{sql}: {wanted}"), || (self.sql(database, sql) == [wanted]).then_some(()));
     }
 
+    /// A database's address for the role that owns it.
     pub(crate) fn url(&self, database: &str) -> String {
+        self.url_of(USER, database)
+    }
+
+    /// The same for the role of a serving node.
+    pub(crate) fn app_url(&self, database: &str) -> String {
+        self.url_of(APP_ROLE, database)
+    }
+
+    fn url_of(&self, role: &str, database: &str) -> String {
         let socket = self.dir.path().display().to_string().replace('/', "%2F");
-        format!("postgres://{USER}@{socket}:{PORT}/{database}")
+        format!("postgres://{role}@{socket}:{PORT}/{database}")
     }
 
     /// Runs statements outside of what is tested and answers what they show, a line a row.
     pub(crate) fn sql(&self, database: &str, sql: &str) -> Vec<String> {
-        self.psql(&["-q"], database, sql)
+        self.psql(USER, &["-q"], database, sql)
     }
 
-    /// The same, and what the server says it did.
+    /// The same as this role.
+    pub(crate) fn sql_of(&self, role: &str, database: &str, sql: &str) -> Vec<String> {
+        self.psql(role, &["-q"], database, sql)
+    }
+
+    /// The same as the owner, and what the server says it did.
     pub(crate) fn sql_told(&self, database: &str, sql: &str) -> Vec<String> {
-        self.psql(&[], database, sql)
+        self.psql(USER, &[], database, sql)
     }
 
     /// What the server says to a statement it refuses.
     pub(crate) fn refused(&self, database: &str, sql: &str) -> String {
-        let done = self.run_psql(&[], database, sql);
+        self.refused_to(USER, database, sql)
+    }
+
+    /// What the server says to a statement it refuses this role.
+    pub(crate) fn refused_to(&self, role: &str, database: &str, sql: &str) -> String {
+        let done = self.run_psql(role, &[], database, sql);
         assert!(!done.status.success(), "{sql} is not refused");
         String::from_utf8(done.stderr).unwrap()
     }
 
-    fn psql(&self, how: &[&str], database: &str, sql: &str) -> Vec<String> {
-        let done = self.run_psql(how, database, sql);
+    /// Runs a statement in a transaction that stays open.
+    pub(crate) fn hold(&self, database: &str, sql: &str) -> Held {
+        let mut psql = self.start_psql(USER, &["-q"], database);
+        let told = psql.stdin.as_mut().expect("it is piped");
+        told.write_all(format!("BEGIN; {sql};\n\\echo held\n").as_bytes()).expect("psql reads");
+        let mut said = BufReader::new(psql.stdout.take().expect("it is piped")).lines();
+        assert!(said.any(|line| line.is_ok_and(|line| line == "held")), "{sql}: psql has ended");
+        Held(psql)
+    }
+
+    fn psql(&self, role: &str, how: &[&str], database: &str, sql: &str) -> Vec<String> {
+        let done = self.run_psql(role, how, database, sql);
         assert!(done.status.success(), "{sql}: {}", String::from_utf8_lossy(&done.stderr));
         String::from_utf8(done.stdout).unwrap().lines().map(str::to_owned).collect()
     }
 
-    fn run_psql(&self, how: &[&str], database: &str, sql: &str) -> std::process::Output {
-        let mut psql = Command::new(self.programs.join("psql"));
-        psql.args(["-X", "-A", "-t", "-P", &format!("null={NULL}"), "-v", "ON_ERROR_STOP=1", "-p", PORT, "-U", USER]);
-        psql.args(how).args(["-d", database, "-h"]).arg(self.dir.path()).args(["-f", "-"]);
-        let mut psql = psql.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("psql runs");
+    fn run_psql(&self, role: &str, how: &[&str], database: &str, sql: &str) -> std::process::Output {
+        let mut psql = self.start_psql(role, how, database);
         psql.stdin.take().expect("it is piped").write_all(sql.as_bytes()).expect("psql reads");
         psql.wait_with_output().expect("psql ends")
+    }
+
+    fn start_psql(&self, role: &str, how: &[&str], database: &str) -> Child {
+        let mut psql = Command::new(self.programs.join("psql"));
+        psql.args(["-X", "-A", "-t", "-P", &format!("null={NULL}"), "-v", "ON_ERROR_STOP=1", "-p", PORT, "-U", role]);
+        psql.args(how).args(["-d", database, "-h"]).arg(self.dir.path()).args(["-f", "-"]);
+        psql.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("psql runs")
     }
 }
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        if let Some(mut server) = self.server.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            let told = signalled(&server, "QUIT");
-            if !told.is_ok_and(|status| status.success()) {
-                drop(server.kill());
-            }
-            drop(server.wait());
+        if let Some(keeper) = self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            drop(end(keeper, "QUIT"));
         }
+    }
+}
+
+/// Tells a server's keeper to end it, and waits until it has.
+fn end(mut keeper: Child, signal: &str) -> std::io::Result<()> {
+    if let Some(mut told) = keeper.stdin.take() {
+        told.write_all(format!("{signal}\n").as_bytes())?;
+    }
+    keeper.wait().map(drop)
+}
+
+/// Looks until there is an answer, for no longer than anything here may take.
+fn wait_until<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    loop {
+        if let Some(answer) = look() {
+            return answer;
+        }
+        assert!(std::time::Instant::now() < end, "not within 30 s: {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// A transaction outside of what is tested, open until this is dropped.
+pub(crate) struct Held(Child);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        drop(self.0.wait());
     }
 }
 
@@ -224,9 +300,4 @@ fn own(dir: &Path) {
 fn is_root() -> bool {
     let id = Command::new("id").arg("-u").output();
     id.is_ok_and(|id| id.stdout.trim_ascii() == b"0")
-}
-
-/// By the shell's own `kill`: not every machine has the program.
-fn signalled(server: &Child, signal: &str) -> std::io::Result<std::process::ExitStatus> {
-    Command::new("sh").args(["-c", "kill \"-$1\" \"$2\"", "sh", signal, &server.id().to_string()]).status()
 }

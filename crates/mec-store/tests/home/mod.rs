@@ -8,7 +8,7 @@ use std::sync::Arc;
 #[path = "../cluster/mod.rs"]
 pub(crate) mod cluster;
 
-use cluster::{Cluster, name_of};
+use cluster::{APP_ROLE, Cluster, name_of};
 
 /// A place for one store.
 pub(crate) enum Home {
@@ -39,12 +39,14 @@ impl Home {
         Self::Sqlite(tempfile::tempdir().unwrap())
     }
 
+    /// It is opened by a role that may do what a node does, and nothing else.
     pub(crate) fn postgres() -> Self {
         let cluster = Cluster::shared();
         let migrated = cluster.made_once(|url| {
-            drop(mec_store::Store::open(url, &mec_store::OpenOptions::default()).unwrap());
+            let options = mec_store::postgres::MigrateOptions { app_role: Some(APP_ROLE.to_owned()), ..Default::default() };
+            mec_store::postgres::migrate(url, &options).unwrap();
         });
-        let url = cluster.copy(&migrated);
+        let url = cluster.app_url(name_of(&cluster.copy(&migrated)));
         Self::Postgres(cluster, url)
     }
 

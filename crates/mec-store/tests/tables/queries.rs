@@ -68,6 +68,12 @@ pub(crate) const ALL: &[&str] = &[
     "accounts?metadata->tier->n=isdistinct.2",
     "entitlement_conditions?value=eq.17",
     "accounts?select=display_name,metadata->tier->n,metadata->>name&order=metadata->>name.desc.nullslast",
+    "accounts?select=display_name,metadata->tier->n&order=metadata->tier->n.desc",
+    "accounts?order=metadata",
+    "accounts?order=metadata->tags.nullsfirst&limit=5",
+    "accounts?metadata->tier=gt.{\"n\":2}",
+    "accounts?metadata->tags=lte.[\"x\",\"y\"]",
+    "entitlements?select=entitlement_id,accounts(metadata)&order=accounts(metadata->tier).desc.nullslast",
     // Orders and pages.
     "plans",
     "plans?order=trial_days",

@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use mec_query::{Catalogue, Column, Decimal, Table, Tables, Type, Value};
 
 use super::seeded::Draw;
-use crate::NOW;
-use crate::home::Home;
+use super::{Home, NOW};
 
 const ROWS_PER_TABLE: usize = 24;
 
@@ -36,6 +35,17 @@ const TEXTS: &[&str] = &[
     "a.b",
     "{a}",
     "line\nbreak",
+    "İstanbul",
+    "ΑΣ",
+    "ας",
+    "ſ",
+    "\u{212a}",
+    "e\u{301}",
+    "\u{1}",
+    "\u{2}x",
+    "😀",
+    " a ",
+    "00",
 ];
 const DOCUMENTS: &[&str] = &[
     "{}",
@@ -50,6 +60,16 @@ const DOCUMENTS: &[&str] = &[
     r#"{"tier":3,"tags":["y"],"name":null}"#,
     r#"{"name":17,"tier":{"n":"2"}}"#,
     r#"{"name":"it's 100%","tier":{"n":1e2}}"#,
+    r#"{"name":"acme\u0001","tier":{"n":1e400},"tags":["X",null]}"#,
+    r#"{"name":"İ","tier":{"n":-0.05},"tags":[[]],"on":[]}"#,
+    r#"{"name":["a"],"tier":{"n":{"aa":1,"b":2}},"on":{}}"#,
+    r#"{"name":{"b":1},"tier":{"n":{"b":2,"aa":1.0}},"on":"true"}"#,
+    r#"{"name":"B","tier":{"n":12345678901234567890.123456789},"on":0}"#,
+    r#"{"":{"":1},"ä b":2,"name":"b","tier":[{"n":1}]}"#,
+    "-0.0",
+    "\"\"",
+    "[[1],{\"z\":\"Z\"},\"a\"]",
+    "[[1],{\"z\":\"a\"},\"a\"]",
 ];
 const NUMBERS: &[i128] = &[
     0,
@@ -65,6 +85,9 @@ const NUMBERS: &[i128] = &[
     999_999_999_999_999_999,
     -999_999_999_999_999_999,
 ];
+
+/// The ends of time, of the years that are written with four digits, and before and after 1970.
+const MOMENTS: &[i64] = &[i64::MIN, i64::MAX, -62_135_596_800_000_000, 253_402_300_799_999_999, -1, 0, 1];
 
 /// The rows of every table by its name.
 pub(crate) struct Rows {
@@ -149,6 +172,8 @@ fn literal(home: &Home, value: &Value) -> String {
     if home.is_postgres() {
         return match value {
             Value::Null => "NULL".to_owned(),
+            Value::Timestamp(i64::MAX) => "'infinity'".to_owned(),
+            Value::Timestamp(i64::MIN) => "'-infinity'".to_owned(),
             Value::Timestamp(micros) => format!("'epoch'::timestamptz + interval '{micros} microseconds'"),
             value => quoted(&value.to_text().unwrap()),
         };
@@ -184,10 +209,12 @@ fn value(draw: &mut Draw, table: &Table, column: &Column, at: usize) -> Value {
         }
         Type::Uuid => Value::Uuid(0x0198_0000_0000_7000_8000_0000_0000_0000 + key_number as u128),
         Type::Int2 | Type::Int4 | Type::Int8 if column.name == "tree_seq" || column.name == "factor" => Value::Int(at as i64 + 1),
+        Type::Int8 if draw.one_in(8) => Value::Int(*draw.pick(&[i64::MIN, i64::MAX, 1 << 53, (1 << 53) + 1])),
         Type::Int2 | Type::Int4 | Type::Int8 => Value::Int(draw.below(9) as i64 - 2),
         Type::Numeric { scale: 2, .. } => Value::Numeric(Decimal::new(*draw.pick(&[0, 8_000, 8_050, 10_000]), 2)),
         Type::Numeric { scale, .. } => Value::Numeric(Decimal::new(*draw.pick(NUMBERS), scale)),
         Type::Bool => Value::Bool(draw.one_in(2)),
+        Type::Timestamp if draw.one_in(8) => Value::Timestamp(*draw.pick(MOMENTS)),
         Type::Timestamp => Value::Timestamp(NOW + (draw.below(5) as i64 - 2) * 86_400_000_000 + draw.below(2) as i64),
         Type::Json => Value::Json((*draw.pick(DOCUMENTS)).to_owned()),
         Type::TextArray => Value::TextArray((0..draw.below(3)).map(|_| (*draw.pick(TEXTS)).to_owned()).collect()),

@@ -1,8 +1,9 @@
 //! Queries drawn from a seed: the same seed draws the same queries.
 
-use mec_query::{Catalogue, Column, Table, Type, Value};
+use mec_query::{Catalogue, Column, Table, Tables, Type, Value};
 
-use super::rows::Rows;
+const JSON_PATHS: &[&str] =
+    &["->tier->n", "->>name", "->name", "->tier->>n", "->tags->0", "->tags->>-1", "->on", "->tags", "->0", "->1->z", ""];
 
 /// A small generator of numbers (xorshift64*), so that a failure is found again by its seed.
 pub(crate) struct Draw(u64);
@@ -29,22 +30,32 @@ impl Draw {
     }
 }
 
+fn is_plain(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// A name as a request writes it.
+pub(crate) fn name(name: &str) -> String {
+    if is_plain(name) { name.to_owned() } else { quoted(name) }
+}
+
 /// A table with a query string.
-pub(crate) fn path(draw: &mut Draw, catalogue: &Catalogue, rows: &Rows) -> String {
+pub(crate) fn path(draw: &mut Draw, catalogue: &Catalogue, rows: &Tables<'_>) -> String {
     let table = draw.pick(catalogue.tables());
     let mut parameters = Vec::new();
     let select = select(draw, catalogue, rows, table, "", &mut parameters, 2);
     parameters.push(format!("select={select}"));
     conditions(draw, rows, table, "", &mut parameters);
     page(draw, table, "", &mut parameters);
-    format!("{}?{}", table.name, parameters.join("&"))
+    let name = if is_plain(table.name) { table.name.to_owned() } else { percent(table.name) };
+    format!("{name}?{}", parameters.join("&"))
 }
 
 /// The items of a `select`; embeds add their conditions, addressed by `prefix`, to the parameters.
-fn select(
+pub(crate) fn select(
     draw: &mut Draw,
     catalogue: &Catalogue,
-    rows: &Rows,
+    rows: &Tables<'_>,
     table: &Table,
     prefix: &str,
     parameters: &mut Vec<String>,
@@ -55,7 +66,7 @@ fn select(
         items.push("*".to_owned());
     } else {
         for _ in 0..=draw.below(3) {
-            items.push(draw.pick(&table.columns).name.to_owned());
+            items.push(shown(draw, table));
         }
     }
     let ways = ways(catalogue, table);
@@ -87,18 +98,32 @@ fn select(
     items.join(",")
 }
 
+/// A column of a `select`, some with a cast, some with what is inside its JSON.
+fn shown(draw: &mut Draw, table: &Table) -> String {
+    let column = draw.pick(&table.columns);
+    let path = match column.ty {
+        Type::Json if draw.one_in(2) => *draw.pick(JSON_PATHS),
+        _ => "",
+    };
+    let cast = if draw.one_in(6) { "::text" } else { "" };
+    format!("{}{path}{cast}", name(column.name))
+}
+
 /// How a table leads to others: as written in an embed, the target, and whether to one row.
 fn ways(catalogue: &Catalogue, table: &Table) -> Vec<(String, &'static str, bool)> {
     let mut ways: Vec<(String, &'static str, bool)> =
-        table.foreign_keys.iter().map(|key| (key.name.to_owned(), key.target, true)).collect();
+        table.foreign_keys.iter().map(|key| (name(key.name), key.target, true)).collect();
     for other in catalogue.tables() {
         for key in other.foreign_keys.iter().filter(|key| key.target == table.name) {
-            ways.push((format!("{}!{}", other.name, key.name), other.name, false));
+            ways.push((format!("{}!{}", name(other.name), name(key.name)), other.name, false));
         }
     }
     match table.name {
+        "accounts" if catalogue.find_table("account_plans").is_none() => {}
         "accounts" => ways.push(("plans!account_plans".to_owned(), "plans", false)),
-        "plans" => ways.push(("accounts!account_plans".to_owned(), "accounts", false)),
+        "plans" if catalogue.find_table("account_plans").is_some() => {
+            ways.push(("accounts!account_plans".to_owned(), "accounts", false))
+        }
         _ => {}
     }
     ways
@@ -120,9 +145,9 @@ fn page(draw: &mut Draw, table: &Table, prefix: &str, parameters: &mut Vec<Strin
 fn orderable(draw: &mut Draw, table: &Table) -> String {
     let column = draw.pick(&table.columns);
     match column.ty {
-        Type::Json => format!("{}{}", column.name, draw.pick(&["->>name", "->tier->>n", "->tags->>0"])),
-        Type::TextArray => table.columns[0].name.to_owned(),
-        _ => column.name.to_owned(),
+        Type::Json => format!("{}{}", name(column.name), draw.pick(JSON_PATHS)),
+        Type::TextArray => name(table.columns[0].name),
+        _ => name(column.name),
     }
 }
 
@@ -132,7 +157,7 @@ fn direction(draw: &mut Draw) -> &'static str {
     ALL[draw.below(ALL.len())]
 }
 
-fn conditions(draw: &mut Draw, rows: &Rows, table: &Table, prefix: &str, parameters: &mut Vec<String>) {
+pub(crate) fn conditions(draw: &mut Draw, rows: &Tables<'_>, table: &Table, prefix: &str, parameters: &mut Vec<String>) {
     for _ in 0..draw.below(3) {
         if draw.one_in(3) {
             let parts: Vec<String> = (0..=draw.below(3)).map(|_| logic(draw, rows, table, 2)).collect();
@@ -145,7 +170,7 @@ fn conditions(draw: &mut Draw, rows: &Rows, table: &Table, prefix: &str, paramet
     }
 }
 
-fn logic(draw: &mut Draw, rows: &Rows, table: &Table, depth: usize) -> String {
+fn logic(draw: &mut Draw, rows: &Tables<'_>, table: &Table, depth: usize) -> String {
     if depth > 0 && draw.one_in(3) {
         let parts: Vec<String> = (0..=draw.below(2)).map(|_| logic(draw, rows, table, depth - 1)).collect();
         return format!("{}({})", draw.pick(&["or", "and", "not.or", "not.and"]), parts.join(","));
@@ -155,16 +180,16 @@ fn logic(draw: &mut Draw, rows: &Rows, table: &Table, depth: usize) -> String {
 }
 
 /// A field and what is asked of it, a value alone as `written` writes it.
-fn condition(draw: &mut Draw, rows: &Rows, table: &Table, written: fn(&str) -> String) -> (String, String) {
+fn condition(draw: &mut Draw, rows: &Tables<'_>, table: &Table, written: fn(&str) -> String) -> (String, String) {
     let at = draw.below(table.columns.len());
     let column = &table.columns[at];
     let not = if draw.one_in(4) { "not." } else { "" };
     let (field, is_text) = match column.ty {
         Type::Json => {
-            let path = draw.pick(&["->tier->n", "->>name", "->tier->>n", "->tags->0", "->tags->>-1", "->on", "->0", ""]);
-            (format!("{}{path}", column.name), path.contains("->>"))
+            let path = draw.pick(JSON_PATHS);
+            (format!("{}{path}", name(column.name)), path.contains("->>"))
         }
-        _ => (column.name.to_owned(), column.ty.is_text()),
+        _ => (name(column.name), column.ty.is_text()),
     };
     if draw.one_in(5) {
         let word = if column.ty == Type::Bool { *draw.pick(&["null", "true", "false", "unknown"]) } else { "null" };
@@ -190,11 +215,35 @@ fn condition(draw: &mut Draw, rows: &Rows, table: &Table, written: fn(&str) -> S
             format!("{operator}({}).{}", draw.pick(&["any", "all"]), format_args!("{{{}}}", items.join(",")))
         }
         6 | 7 => {
-            let pattern = draw.pick(&["*", "a*", "*B", "A%", "_", "%ä%", "a\\_b", "*i*", "Acme", "*100\\%*"]);
+            let pattern = draw.pick(&[
+                "*", "a*", "*B", "A%", "_", "%ä%", "a\\_b", "*i*", "Acme", "*100\\%*", "*σ", "*ς", "İ*", "k", "S", "__", "É", "",
+            ]);
             format!("{}.{}", draw.pick(&["like", "ilike"]), written(pattern))
         }
         _ => {
-            let pattern = draw.pick(&["^a", "b$", "^$", "[äÄ]", "\\d", "a.b", "^(a|b)"]);
+            let pattern = draw.pick(&[
+                "^a",
+                "b$",
+                "^$",
+                "[äÄ]",
+                "\\d",
+                "a.b",
+                "^(a|b)",
+                "k",
+                "s",
+                "Σ",
+                "\\ba\\b",
+                "[^a]",
+                "a{2,300}|b",
+                "\\W",
+                "(?m)^b",
+                ".",
+                "i",
+                "\\x{1}",
+                "[[:alpha:]]$",
+                "(?i)Z",
+                "é",
+            ]);
             format!("{}.{}", draw.pick(&["match", "imatch"]), written(pattern))
         }
     };
@@ -202,12 +251,30 @@ fn condition(draw: &mut Draw, rows: &Rows, table: &Table, written: fn(&str) -> S
 }
 
 /// A value of the column as a literal: mostly one that some row has.
-fn literal(draw: &mut Draw, rows: &Rows, table: &Table, column: &Column, at: usize, is_text: bool) -> String {
-    let known = rows.of(table.name);
+fn literal(draw: &mut Draw, rows: &Tables<'_>, table: &Table, column: &Column, at: usize, is_text: bool) -> String {
+    let known = rows.0.get(table.name).copied().unwrap_or_default();
     let held = if known.is_empty() { &Value::Null } else { &draw.pick(known)[at] };
     match column.ty {
         Type::Json if is_text => (*draw.pick(&["Acme", "acme", "2", "10", "x", "17", ""])).to_owned(),
-        Type::Json => (*draw.pick(&["2", "2.5", "\"2\"", "\"x\"", "true", "null", "100", "17"])).to_owned(),
+        Type::Json => {
+            let known = [
+                "2",
+                "2.5",
+                "\"2\"",
+                "\"x\"",
+                "true",
+                "null",
+                "100",
+                "17",
+                "[]",
+                "{}",
+                "1e400",
+                "[1]",
+                "{\"aa\":1,\"b\":2}",
+                "\"B\"",
+            ];
+            (*draw.pick(&known)).to_owned()
+        }
         Type::Numeric { .. } if draw.one_in(3) => {
             (*draw.pick(&["0.5", "0.5000005", "-0.0000001", "1e30", "-1e30", "1.5", "999999999999.999999", "80.505"])).to_owned()
         }
@@ -231,7 +298,7 @@ fn array_item(text: &str) -> String {
     percent(&format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")))
 }
 
-fn percent(text: &str) -> String {
+pub(crate) fn percent(text: &str) -> String {
     let mut out = String::new();
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() { out.push(char::from(byte)) } else { out.push_str(&format!("%{byte:02X}")) }

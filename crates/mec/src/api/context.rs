@@ -38,7 +38,7 @@ impl AppState {
 
     /// Who asks: nobody in particular, through the API.
     pub(crate) fn caller(&self, id: &RequestId) -> Caller {
-        Caller { actor: self.anonymous.clone(), request_id: Some(id.as_str().into()) }
+        Caller { actor: self.anonymous.clone(), request_id: Some(id.as_str().into()), staleness_max: None }
     }
 }
 

@@ -206,6 +206,7 @@ fn meter_consumption() -> Function {
         DETAILS,
         Param::optional("p_is_correction", Type::Bool).described("Whether it corrects an earlier event."),
         Param::optional("p_corrects_event_id", Type::Uuid).described("The event it corrects."),
+        ATTRIBUTES,
     ]));
     scalar(Verb::MeterConsumption, params, Type::Uuid)
         .described("Records what was used, whatever the limits say, and answers the id of the ledger event.")
@@ -270,6 +271,7 @@ fn settle_reservation() -> Function {
     let params = vec![
         RESERVATION,
         Param::required("p_quantity", QUANTITY).described("How much was truly used, in the reservation's unit; 0 releases it."),
+        ATTRIBUTES,
     ];
     scalar(Verb::SettleReservation, params, Type::Uuid)
         .described("Records what was used of a hold; answers the id of the event, null where nothing was used.")
@@ -296,7 +298,7 @@ fn acquire_lease() -> Function {
 }
 
 fn renew_lease() -> Function {
-    rows(Verb::RenewLease, vec![LEASE, TTL_MINUTES, TTL_SECONDS], answers::renew_columns())
+    rows(Verb::RenewLease, vec![LEASE, TTL_MINUTES, TTL_SECONDS, ATTRIBUTES], answers::renew_columns())
         .described("Extends a lease that lives; never revives one that is over.")
 }
 

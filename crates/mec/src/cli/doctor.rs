@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use mec_engine::Clock;
 use mec_kernel::Time;
-use mec_store::sqlite;
+use mec_store::{Store, sqlite};
 use serde_json::json;
 
 use super::failure::{Exit, Failure};
 use super::output::{self, Print};
 use super::store::{Owner, owner};
-use crate::config::{Config, Flags};
+use crate::config::{Config, Flags, Kept, masked};
 
 /// Less free space than this is worth a warning, in bytes.
 const FREE_BYTES_MIN: u64 = 1 << 30;
@@ -72,8 +72,12 @@ pub(super) fn run(flags: Flags, print: Print) -> Result<(), Failure> {
 
 fn examine(config: &Config) -> Vec<Line> {
     let mut lines = vec![Line::ok("configuration", "is understood")];
-    let owned = match (config.store_path(), owner(config)) {
-        (Ok(path), Ok(owned)) => {
+    let owned = match (config.kept(), owner(config)) {
+        (Ok(Kept::Database), _) => {
+            lines.push(database(config));
+            None
+        }
+        (Ok(Kept::File(path)), Ok(owned)) => {
             lines.push(store(path, owned.as_ref()));
             lines.extend(schema(path));
             let directory = directory_of(path);
@@ -90,6 +94,18 @@ fn examine(config: &Config) -> Vec<Line> {
     lines.push(Line::ok("SQLite", sqlite::library_version()));
     lines.push(listen(config, owned.as_ref()));
     lines
+}
+
+/// Whether the server answers, may be written to, and has the schema this program writes.
+fn database(config: &Config) -> Line {
+    let began = Instant::now();
+    match Store::open_read_only(&config.store) {
+        Ok(_) => Line::ok(
+            "store",
+            format!("{} answers, with this program's schema ({} ms)", masked(&config.store), began.elapsed().as_millis()),
+        ),
+        Err(error) => Line::of("store", error.into()),
+    }
 }
 
 fn store(path: &Path, owned: Option<&Owner>) -> Line {

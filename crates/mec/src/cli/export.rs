@@ -13,7 +13,7 @@ use super::StoreArgs;
 use super::failure::{Exit, Failure};
 use super::output::{self, Out};
 use super::store::{account_of, read_only};
-use crate::config::Config;
+use crate::config::{Config, Kept};
 use crate::import::Format;
 
 /// External ids remembered; when there are more, remembering starts anew.
@@ -71,11 +71,9 @@ impl Args {
         let format = self.format.or(named).unwrap_or(Format::Ndjson);
         let account = self.account.as_deref().map(|text| account_of(&store, text)).transpose()?;
         let filter = EventFilter { account, from: self.from, to: self.to, after: None };
-        if let Some(path) = &self.output
-            && path
-                .canonicalize()
-                .ok()
-                .is_some_and(|path| config.store_path().is_ok_and(|store| store.canonicalize().is_ok_and(|store| store == path)))
+        if let (Some(path), Kept::File(store)) = (&self.output, config.kept()?)
+            && let (Ok(path), Ok(store)) = (path.canonicalize(), store.canonicalize())
+            && path == store
         {
             return Err(Failure::new(Exit::BadInput, format!("{} is the store itself", path.display()))
                 .with_hint("name another file for --output"));

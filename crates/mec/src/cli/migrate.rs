@@ -1,21 +1,59 @@
 //! `mec migrate`: makes the store, or brings it to this version's schema.
 
+use mec_store::postgres::{self, MigrateOptions, Migrated};
 use mec_store::{OpenOptions, Store, sqlite};
 use serde_json::json;
 
-use super::failure::Failure;
+use super::StoreArgs;
+use super::failure::{Exit, Failure};
 use super::output::{self, Print};
-use crate::config::Config;
+use crate::config::{self, Config, Kept};
 
-pub(super) fn run(config: &Config, print: Print) -> Result<(), Failure> {
-    let path = config.store_path()?;
-    let before = if path.exists() { sqlite::inspect(path)?.schema_version } else { 0 };
-    let options = OpenOptions { note: "mec migrate".to_owned(), ..OpenOptions::default() };
-    drop(Store::open(&config.store, &options)?);
-    let after = sqlite::inspect(path)?.schema_version;
-    match print {
-        Print::Json => output::json(&json!({ "store": config.store, "from": before, "to": after })),
-        Print::Table if before == after => output::line(format_args!("{} has schema {after} already", config.store)),
-        Print::Table => output::line(format_args!("{} migrated from schema {before} to {after}", config.store)),
+/// What is made of the store.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+On PostgreSQL the store's role has to own the schema. Nodes need no such role: --app-role gives another one what they
+need, so that it can neither change the schema nor a row of the ledger, the audit and the decision log:
+
+  CREATE ROLE mec_app LOGIN PASSWORD '…';
+  mec migrate --store postgres://owner@host/mec --app-role mec_app
+  mec serve --store postgres://mec_app@host/mec")]
+pub(super) struct Args {
+    #[command(flatten)]
+    store: StoreArgs,
+    /// Give the PostgreSQL role NAME, which must be there, what `mec serve` needs and nothing else
+    #[arg(long, value_name = "NAME")]
+    app_role: Option<String>,
+    /// Spread the tables over the nodes of a Citus database
+    #[arg(long)]
+    distributed: bool,
+}
+
+impl Args {
+    pub(super) fn store(&self) -> StoreArgs {
+        self.store.clone()
     }
+
+    pub(super) fn run(self, config: &Config, print: Print) -> Result<(), Failure> {
+        let options = MigrateOptions { app_role: self.app_role, is_distributed: self.distributed };
+        let Migrated { from, to } = migrate(config, &options)?;
+        let store = config::masked(&config.store);
+        match print {
+            Print::Json => output::json(&json!({ "store": store, "from": from, "to": to })),
+            Print::Table if from == to => output::line(format_args!("{store} has schema {to} already")),
+            Print::Table => output::line(format_args!("{store} migrated from schema {from} to {to}")),
+        }
+    }
+}
+
+fn migrate(config: &Config, options: &MigrateOptions) -> Result<Migrated, Failure> {
+    let Kept::File(path) = config.kept()? else { return Ok(postgres::migrate(&config.store, options)?) };
+    if options.app_role.is_some() || options.is_distributed {
+        return Err(Failure::new(Exit::Config, "--app-role and --distributed are for a PostgreSQL store")
+            .with_hint("name one with --store postgres://USER@HOST/DATABASE"));
+    }
+    let from = if path.exists() { sqlite::inspect(path)?.schema_version } else { 0 };
+    let opening = OpenOptions { note: "mec migrate".to_owned(), ..OpenOptions::default() };
+    drop(Store::open(&config.store, &opening)?);
+    Ok(Migrated { from, to: sqlite::inspect(path)?.schema_version })
 }

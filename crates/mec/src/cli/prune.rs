@@ -17,8 +17,8 @@ use crate::import::progress::Progress;
 /// What is removed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The server does this by itself, an hour apart, with what is older than decisions_kept_days. Only control_decisions_log is
-pruned: the ledger, the audit and everything else stay.")]
+The server does this by itself, by whole UTC days, with what is older than decisions_kept_days. Only control_decisions_log
+is pruned: the ledger, the audit and everything else stay.")]
 pub(super) struct Args {
     /// Remove what was decided longer ago than this: 30d, 12h, 90m [default: decisions_kept_days of the server, or here]
     #[arg(long, value_name = "AGE", value_parser = age)]

@@ -4,7 +4,7 @@ use mec_kernel::{AccountId, Catalogue};
 use mec_store::{Store, sqlite};
 
 use super::failure::{Exit, Failure};
-use crate::config::Config;
+use crate::config::{Config, Kept};
 
 /// The process that owns a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,12 +15,13 @@ pub(super) struct Owner {
     pub(super) url: Option<String>,
 }
 
-/// Who owns the store now.
+/// Who owns the store now; a database is nobody's.
 ///
 /// # Errors
 /// The lock file cannot be read.
 pub(super) fn owner(config: &Config) -> Result<Option<Owner>, Failure> {
-    let note = sqlite::owner(config.store_path()?)?;
+    let Kept::File(path) = config.kept()? else { return Ok(None) };
+    let note = sqlite::owner(path)?;
     Ok(note.map(|note| Owner { url: url_in(&note), note }))
 }
 
@@ -29,8 +30,9 @@ pub(super) fn owner(config: &Config) -> Result<Option<Owner>, Failure> {
 /// # Errors
 /// It is not there, or its schema is not this program's.
 pub(super) fn read_only(config: &Config) -> Result<(Store, Catalogue), Failure> {
-    let path = config.store_path()?;
-    if !path.exists() {
+    if let Kept::File(path) = config.kept()?
+        && !path.exists()
+    {
         return Err(Failure::new(Exit::NoInput, format!("{} does not exist", path.display()))
             .with_hint("name the store with --store sqlite:PATH or MEC_STORE; `mec migrate` makes a new one"));
     }

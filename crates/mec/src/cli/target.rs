@@ -19,7 +19,7 @@ use tower_service::Service as _;
 
 use super::failure::{Exit, Failure};
 use super::store;
-use crate::config::Config;
+use crate::config::{Config, Kept, masked};
 use crate::http::errors::ApiError;
 use crate::http::operator::{Peer, X_MEC_ADMIN};
 
@@ -77,8 +77,10 @@ impl Target {
         if let Some(server) = &config.server {
             return Self::remote(server.trim_end_matches('/').to_owned());
         }
-        let path = config.store_path()?;
-        if !create && !path.exists() {
+        if !create
+            && let Kept::File(path) = config.kept()?
+            && !path.exists()
+        {
             return Err(Failure::new(Exit::Unavailable, format!("{} does not exist", path.display())).with_hint(
                 "name the store with --store sqlite:PATH, or ask a running server with --server http://127.0.0.1:8000; \
                  `mec migrate` makes a new store",
@@ -90,7 +92,7 @@ impl Target {
                     Some(url) => return Self::remote(url),
                     None if attempt < OPEN_ATTEMPTS => tokio::time::sleep(OPEN_PAUSE).await,
                     None => {
-                        let message = format!("{} is in use by another process ({})", config.store, owner.note);
+                        let message = format!("{} is in use by another process ({})", masked(&config.store), owner.note);
                         return Err(Failure::new(Exit::Unavailable, message).with_hint("wait until it has ended, or stop it"));
                     }
                 }
@@ -107,7 +109,7 @@ impl Target {
                 Err(_) => {}
             }
         }
-        Err(Failure::new(Exit::Unavailable, format!("{} could not be opened", config.store)))
+        Err(Failure::new(Exit::Unavailable, format!("{} could not be opened", masked(&config.store))))
     }
 
     fn remote(url: String) -> Result<Self, Failure> {

@@ -3,7 +3,7 @@
 
 use std::iter;
 
-use mec_kernel::{AccountId, HOUR, Meter, Quantity, Time, Window, WindowKind, WindowRule, Zone, window_at};
+use mec_kernel::{AccountId, Attributes, HOUR, Meter, Quantity, Time, Window, WindowKind, WindowRule, Zone, window_at};
 
 use super::cast::{Habit, Player};
 
@@ -83,6 +83,7 @@ impl Events<'_> {
             details: None,
             is_correction: false,
             corrects: None,
+            attributes: Attributes::new(),
         };
         complete(&mut event);
         self.events.push(event);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mec_kernel::{AccountId, EventId, Meter, Quantity, Time};
+use mec_kernel::{AccountId, Attributes, EventId, Meter, Quantity, Time};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -151,6 +151,7 @@ impl Event {
             details: self.details.as_deref().map(Arc::from),
             is_correction: self.is_correction,
             corrects: self.corrects,
+            attributes: Attributes::new(),
         }
     }
 

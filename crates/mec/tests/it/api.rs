@@ -94,7 +94,7 @@ impl Api {
         let hands = Arc::new(Hands(AtomicI64::new(START.parse::<Time>().expect("an instant").micros())));
         let file = catalog_file::parse(catalog_file::DEMO).expect("the demo's catalogue");
         let catalogue = file.changes(&Catalogue::default(), false);
-        let options = Options { catalogue, clock: Clock(hands.clone()), ..Options::default() };
+        let options = Options { catalogue, clock: Clock::ruling(hands.clone()), ..Options::default() };
         let url = format!("sqlite:{}", directory.path().join("mec.db").display());
         let mec = Arc::new(Mec::open(&url, options).await.expect("a store"));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");

@@ -40,7 +40,7 @@ fn url(directory: &Path) -> String {
 }
 
 async fn open(directory: &Path, now: &str) -> Mec {
-    let clock = Clock(Arc::new(SetClock(Mutex::new(at(now)))));
+    let clock = Clock::ruling(Arc::new(SetClock(Mutex::new(at(now)))));
     Mec::open(&url(directory), Options { clock, ..Options::default() }).await.unwrap()
 }
 

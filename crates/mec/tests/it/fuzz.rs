@@ -3,7 +3,7 @@
 //!
 //! The same seed sends the same requests. `MEC_FUZZ_SEED` and `MEC_FUZZ_REQUESTS` try others.
 
-mod grammar;
+pub(crate) mod grammar;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

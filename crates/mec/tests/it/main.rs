@@ -10,9 +10,12 @@ mod concepts;
 mod cors;
 mod decision_log;
 mod demo;
+mod differential;
 mod doors;
 mod fuzz;
 mod guide;
+#[path = "../../../mec-store/tests/home/mod.rs"]
+mod home;
 mod import;
 mod listen;
 mod plan;

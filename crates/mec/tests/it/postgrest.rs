@@ -1,11 +1,12 @@
 //! Requests and answers of PostgREST's own behaviour, asked of this program over tables it was not made for.
 //!
 //! `tests/postgrest/cases` holds facts: a request, and the status, headers and body PostgREST gives it on the tables of
-//! `fixture.json`. Each is asked of the API over SQLite; a read is also answered by the query language in memory.
+//! `fixture.json`. Each is asked of the API over SQLite and over PostgreSQL; a read is also answered by the query language
+//! in memory.
 //! `not_ours.txt` lists what is known to be answered otherwise here, each with its reason.
 
 mod case;
-mod fixture;
+pub(crate) mod fixture;
 mod memory;
 
 use std::fs;
@@ -18,7 +19,8 @@ use http_body_util::BodyExt as _;
 use tower_service::Service as _;
 
 use self::case::{Case, Reply};
-use self::fixture::Fixture;
+use self::fixture::{Fixture, Kept};
+use crate::home::cluster::Cluster;
 
 /// Fewer cases than these are too few to say that clients cannot tell.
 const CASES_MIN: usize = 300;
@@ -53,9 +55,19 @@ async fn ask(router: &Router, case: &Case) -> Reply {
 }
 
 #[tokio::test]
-async fn every_case_is_answered_as_postgrest_answers_it() {
+async fn every_case_is_answered_as_postgrest_answers_it_on_sqlite() {
     let fixture = Fixture::read();
-    let mut store = fixture.load().await;
+    every_case_is_answered(&fixture, &Kept::Sqlite).await;
+}
+
+#[tokio::test]
+async fn every_case_is_answered_as_postgrest_answers_it_on_postgres() {
+    let fixture = Fixture::read();
+    every_case_is_answered(&fixture, &Kept::Postgres(Cluster::shared())).await;
+}
+
+async fn every_case_is_answered(fixture: &Fixture, kept: &Kept) {
+    let mut store = fixture.load(kept).await;
     let (mut failed, mut written) = (vec![], 0);
     let cases = cases();
     for (place, case) in &cases {
@@ -65,11 +77,11 @@ async fn every_case_is_answered_as_postgrest_answers_it() {
         }
         if case.writes() && reply.status < 300 {
             // Each case finds the rows as they were.
-            store = fixture.load().await;
+            store = fixture.restored(store, kept, &case.table()).await;
             written += 1;
         }
     }
-    println!("{} cases of PostgREST over SQLite, {written} of them written", cases.len());
+    println!("{} cases of PostgREST, {written} of them written", cases.len());
     assert!(failed.is_empty(), "{} of {} differ:\n{}", failed.len(), cases.len(), failed.join("\n"));
     assert!(cases.len() >= CASES_MIN, "only {} cases", cases.len());
 }

@@ -138,6 +138,15 @@ impl Story {
         found.map(|(_, id)| *id).ok_or(format!("no account is called {name:?} here"))
     }
 
+    /// What the account that asks is billed beyond its limits, of the resource, by all that was recorded.
+    pub(super) fn billed(&self) -> Option<Total> {
+        let resource = self.world.catalogue.resources.get(self.resource.as_str())?;
+        let effects = self.world.written.events.iter().flat_map(|event| &event.effects);
+        let of_account = effects.filter(|effect| effect.account == self.who && effect.key.resource == resource.code);
+        let overage = of_account.fold(Amount::ZERO, |sum, effect| sum.plus(effect.overage));
+        Some(overage.rounded(self.world.catalogue.factor(&resource.unit)))
+    }
+
     pub(super) fn name_of(&self, account: AccountId) -> &str {
         self.accounts.iter().find(|(_, id)| *id == account).map_or("?", |(name, _)| name)
     }
@@ -321,6 +330,8 @@ impl Story {
         let mut event = meter_of(account, &self.resource, &amount, &format!("used {}", self.made));
         event.scope.clone_from(&used.scope);
         event.unit.clone_from(&used.unit);
+        event.attributes.clone_from(&used.attributes);
+        event.occurred_at = used.at;
         self.event = Some(self.world.try_meter(&event)?.event);
         Ok(())
     }
@@ -372,7 +383,9 @@ impl Story {
             }
             Verb::Renew => {
                 let lease = self.lease.ok_or("no lease was taken".to_owned())?;
-                Ok(of_lease(self.world.run(|view, _| renew(view, Renew { lease, ttl_seconds: 3_600 }))?))
+                let attributes = used.map(|used| used.attributes).unwrap_or_default();
+                let asked = Renew { lease, ttl_seconds: 3_600, attributes };
+                Ok(of_lease(self.world.run(|view, _| renew(view, &asked))?))
             }
         }
     }

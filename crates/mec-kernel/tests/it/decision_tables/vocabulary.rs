@@ -66,6 +66,8 @@ pub(super) struct Use {
     pub(super) attributes: Attributes,
     /// For how long a lease or a hold is taken.
     pub(super) seconds: i64,
+    /// When it happened; `None`: when it is told.
+    pub(super) at: Option<Time>,
 }
 
 /// Something that happens before the question.
@@ -266,11 +268,12 @@ fn used(text: &str) -> Result<Use, String> {
         _ => return Err(format!("{text:?} is no amount")),
     };
     let quantity = quantity(amount)?;
-    let mut used = Use { who, quantity, unit, scope: None, attributes: Attributes::new(), seconds: AN_HOUR_SECONDS };
+    let mut used = Use { who, quantity, unit, scope: None, attributes: Attributes::new(), seconds: AN_HOUR_SECONDS, at: None };
     for modifier in modifiers {
         match modifier.split_once(' ') {
             Some(("scope", scope)) => used.scope = Some(scope.into()),
             Some(("for", length)) => used.seconds = seconds(length)?,
+            Some(("at", instant)) => used.at = Some(time(instant)?),
             Some((name, said)) if said.starts_with("= ") => {
                 used.attributes.insert(name.to_owned(), value(said.trim_start_matches("= ")));
             }
@@ -309,14 +312,14 @@ fn step(text: &str) -> Result<Step, String> {
     }
 }
 
-/// `1`, `90 minute`, `consume 5 (scope eu)`, `renew`, or nothing.
+/// `1`, `90 minute`, `consume 5 (scope eu)`, `renew`, `renew (tier = gold)`, or nothing.
 pub(super) fn question(cell: &str) -> Result<Question, String> {
     let (verb, rest) = match cell.split_once(' ').unwrap_or((cell, "")) {
-        ("consume", rest) => (Verb::Consume, rest),
-        ("reserve", rest) => (Verb::Reserve, rest),
-        ("lease", rest) => (Verb::Lease, rest),
-        ("renew", "") => (Verb::Renew, NOTHING),
-        _ => (Verb::Check, cell),
+        ("consume", rest) => (Verb::Consume, rest.to_owned()),
+        ("reserve", rest) => (Verb::Reserve, rest.to_owned()),
+        ("lease", rest) => (Verb::Lease, rest.to_owned()),
+        ("renew", rest) => (Verb::Renew, format!("{NOTHING} {rest}").trim_end().to_owned()),
+        _ => (Verb::Check, cell.to_owned()),
     };
     let is_nothing = rest == NOTHING || rest.starts_with("— (");
     let mut asked = if rest == NOTHING { None } else { Some(used(&rest.replacen(NOTHING, "0", 1))?) };

@@ -26,9 +26,10 @@ pub(super) async fn acquire_lease(mec: &Mec, caller: &Caller, mut arguments: Arg
     Ok(Answer::rows(vec![answers::acquire_row(&leased)]))
 }
 
-pub(super) async fn renew_lease(mec: &Mec, caller: &Caller, arguments: Arguments) -> Result<Answer, Failure> {
+pub(super) async fn renew_lease(mec: &Mec, caller: &Caller, mut arguments: Arguments) -> Result<Answer, Failure> {
     let lease = LeaseId(arguments.required_id("lease_id")?);
-    let leased = mec.renew(Renew { lease, ttl_seconds: arguments.ttl_seconds()? }, caller).await?;
+    let command = Renew { lease, ttl_seconds: arguments.ttl_seconds()?, attributes: arguments.attributes()? };
+    let leased = mec.renew(command, caller).await?;
     Ok(Answer::rows(vec![answers::renew_row(&leased)]))
 }
 

@@ -54,6 +54,7 @@ fn event(account: AccountId, mut arguments: Arguments) -> Result<Meter, ApiError
         details: arguments.json("details").map(Into::into),
         is_correction: arguments.flag("is_correction"),
         corrects: arguments.id("corrects_event_id").map(EventId),
+        attributes: arguments.attributes()?,
     })
 }
 

@@ -21,10 +21,10 @@ pub(super) async fn reserve(mec: &Mec, caller: &Caller, mut arguments: Arguments
     Ok(Answer::rows(vec![answers::reserve_row(&reserved)]).replayed(reserved.replayed))
 }
 
-pub(super) async fn settle_reservation(mec: &Mec, caller: &Caller, arguments: Arguments) -> Result<Answer, Failure> {
+pub(super) async fn settle_reservation(mec: &Mec, caller: &Caller, mut arguments: Arguments) -> Result<Answer, Failure> {
     let reservation = ReservationId(arguments.required_id("reservation_id")?);
     let quantity = arguments.required_quantity("quantity")?;
-    let settled = mec.settle(Settle { reservation, quantity }, caller).await?;
+    let settled = mec.settle(Settle { reservation, quantity, attributes: arguments.attributes()? }, caller).await?;
     let event = settled.event.map_or(Value::Null, |id| Value::Uuid(id.0));
     Ok(Answer::scalar(event).replayed(settled.replayed))
 }

@@ -4,10 +4,10 @@ use mec::api::functions::functions;
 use mec_query::{Function, Returns, Table, Type};
 
 /// Numbers that follow from a seed alone (splitmix64).
-pub(super) struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    pub(super) fn of(seed: u64) -> Self {
+    pub(crate) fn of(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -23,7 +23,7 @@ impl Dice {
     }
 
     /// Once in so many times.
-    pub(super) fn one_in(&mut self, times: usize) -> bool {
+    pub(crate) fn one_in(&mut self, times: usize) -> bool {
         self.below(times) == 0
     }
 
@@ -33,15 +33,15 @@ impl Dice {
 }
 
 /// A request as it goes over the wire.
-pub(super) struct Request {
-    pub(super) method: &'static str,
-    pub(super) target: String,
-    pub(super) headers: Vec<(&'static str, Vec<u8>)>,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Request {
+    pub(crate) method: &'static str,
+    pub(crate) target: String,
+    pub(crate) headers: Vec<(&'static str, Vec<u8>)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Request {
-    pub(super) fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut bytes = format!("{} {} HTTP/1.1\r\n", self.method, self.target).into_bytes();
         for (name, value) in &self.headers {
             bytes.extend_from_slice(name.as_bytes());
@@ -56,7 +56,7 @@ impl Request {
 }
 
 /// What requests are made of.
-pub(super) struct Grammar {
+pub(crate) struct Grammar {
     dice: Dice,
     tables: Vec<Table>,
     functions: Vec<Function>,
@@ -273,12 +273,12 @@ const PATHS: [&str; 18] = [
 ];
 
 impl Grammar {
-    pub(super) fn of(seed: u64, ids: Vec<String>) -> Self {
+    pub(crate) fn of(seed: u64, ids: Vec<String>) -> Self {
         let tables = mec_store::tables::tables();
         Self { dice: Dice::of(seed), tables, functions: functions(), ids, count: 0 }
     }
 
-    pub(super) fn learn(&mut self, id: String) {
+    pub(crate) fn learn(&mut self, id: String) {
         const KNOWN_MAX: usize = 500;
         if self.ids.len() < KNOWN_MAX {
             self.ids.push(id);
@@ -288,7 +288,7 @@ impl Grammar {
         }
     }
 
-    pub(super) fn request(&mut self) -> Request {
+    pub(crate) fn request(&mut self) -> Request {
         self.count += 1;
         let mut request = match self.dice.below(20) {
             0 => self.any_path(),
@@ -300,6 +300,19 @@ impl Grammar {
             self.bend(&mut request);
         }
         // HTTP allows neither in a target.
+        request.target = request.target.replace('>', "%3E").replace('"', "%22");
+        request
+    }
+
+    /// One that reads a table, without the headers of a connection.
+    pub(crate) fn read(&mut self) -> Request {
+        self.count += 1;
+        let mut request = self.of_table();
+        request.method = if self.dice.one_in(10) { "HEAD" } else { "GET" };
+        request.body.clear();
+        if self.dice.one_in(8) {
+            self.bend(&mut request);
+        }
         request.target = request.target.replace('>', "%3E").replace('"', "%22");
         request
     }

@@ -15,6 +15,7 @@
 //! where PostgREST gives them a value, the details of PGRST100 (which are those of a parser library) never.
 
 use axum::http::HeaderMap;
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
 /// Where the API is found; PostgREST's paths begin behind it.
@@ -105,6 +106,12 @@ impl Case {
             }
         }
         uri
+    }
+
+    /// The table it is about.
+    pub(super) fn table(&self) -> String {
+        let path = self.path.split('?').next().unwrap_or_default().trim_start_matches('/');
+        percent_decode_str(path).decode_utf8_lossy().into_owned()
     }
 
     /// The request as `not_ours.txt` names it: in one line, of which the first [`NAMED_MAX`] characters count.

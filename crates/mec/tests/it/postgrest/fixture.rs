@@ -6,10 +6,13 @@ use std::sync::Arc;
 use axum::Router;
 use mec::api::context::AppState;
 use mec::http::router;
-use mec_engine::{Mec, Options};
+use mec_engine::{Clock, Mec, Now, Options};
+use mec_kernel::Time;
 use mec_query::{Catalogue, Column, ForeignKey, Table, Type, Value, Verb};
-use mec_store::sqlite::PlainTable;
+use mec_store::plain::PlainTable;
 use serde::Deserialize;
+
+use crate::home::cluster::{Cluster, name_of};
 
 const VERBS: &[Verb] = &[Verb::Get, Verb::Post, Verb::Patch, Verb::Put, Verb::Delete];
 
@@ -56,21 +59,56 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<s
 }
 
 /// The catalogue and its rows.
-pub(super) struct Fixture {
-    pub(super) catalogue: Catalogue,
+pub(crate) struct Fixture {
+    pub(crate) catalogue: Catalogue,
     plain: Vec<PlainTable>,
     /// The rows by table, with the values of all columns.
-    pub(super) rows: HashMap<&'static str, Vec<Vec<Value>>>,
+    pub(crate) rows: HashMap<&'static str, Vec<Vec<Value>>>,
+}
+
+/// Where the fixture's rows are kept.
+pub(crate) enum Kept {
+    /// In a file of its own.
+    Sqlite,
+    /// In a database of this server.
+    Postgres(Arc<Cluster>),
 }
 
 /// A store of the fixture's rows. Dropping it removes it.
-pub(super) struct Loaded {
-    pub(super) router: Router,
-    _directory: tempfile::TempDir,
+pub(crate) struct Loaded {
+    pub(crate) router: Router,
+    place: Place,
+}
+
+enum Place {
+    Directory(#[allow(dead_code, reason = "held until it is dropped")] tempfile::TempDir),
+    Database(Arc<Cluster>, String),
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Self::Database(cluster, name) = self {
+            cluster.sql("postgres", &format!("DROP DATABASE {name} WITH (FORCE)"));
+        }
+    }
+}
+
+/// A clock that stands still.
+pub(crate) fn still() -> Clock {
+    Clock::ruling(Arc::new(Still("2026-11-24T11:59:59.5Z".parse().expect("an instant"))))
+}
+
+#[derive(Debug)]
+struct Still(Time);
+
+impl Now for Still {
+    fn now(&self) -> Time {
+        self.0
+    }
 }
 
 impl Fixture {
-    pub(super) fn read() -> Self {
+    pub(crate) fn read() -> Self {
         let text = std::fs::read_to_string(super::data("fixture.json")).expect("the fixture");
         let texts: Vec<TableText> = serde_json::from_str(&text).expect("tables");
         let plain: Vec<PlainTable> = texts.iter().map(plain_table).collect();
@@ -82,14 +120,48 @@ impl Fixture {
     }
 
     /// The rows in a new store, and the API over it.
-    pub(super) async fn load(&self) -> Loaded {
-        let directory = tempfile::tempdir().expect("a directory");
-        let url = format!("sqlite:{}", directory.path().join("mec.db").display());
-        let options = Options { plain_tables: self.plain.clone(), ..Options::default() };
+    pub(crate) async fn load(&self, kept: &Kept) -> Loaded {
+        let (url, place) = match kept {
+            Kept::Sqlite => {
+                let directory = tempfile::tempdir().expect("a directory");
+                (format!("sqlite:{}", directory.path().join("mec.db").display()), Place::Directory(directory))
+            }
+            Kept::Postgres(cluster) => {
+                let url = cluster.database();
+                let name = name_of(&url).to_owned();
+                (url, Place::Database(cluster.clone(), name))
+            }
+        };
+        let options = Options { plain_tables: self.plain.clone(), clock: still(), ..Options::default() };
         let mec = Mec::open(&url, options).await.expect("a store");
+        if let Place::Database(cluster, name) = &place {
+            let aside = |plain: &PlainTable| {
+                let name = quoted(plain.table.name);
+                format!("CREATE TABLE unwritten.{name} AS TABLE public.{name};")
+            };
+            let aside: String = self.plain.iter().map(aside).collect();
+            cluster.sql(name, &format!("CREATE SCHEMA unwritten; {aside}"));
+        }
         let state = AppState::of_catalogue(Arc::new(mec), self.catalogue.clone());
-        Loaded { router: router::router(state), _directory: directory }
+        Loaded { router: router::router(state), place }
     }
+
+    /// The store with its rows as they were before this table was written to.
+    pub(crate) async fn restored(&self, written: Loaded, kept: &Kept, table: &str) -> Loaded {
+        match &written.place {
+            Place::Database(cluster, name) => {
+                let table = quoted(table);
+                let sql = format!("BEGIN; TRUNCATE {table}; INSERT INTO {table} TABLE unwritten.{table}; COMMIT");
+                cluster.sql(name, &sql);
+                written
+            }
+            Place::Directory(_) => self.load(kept).await,
+        }
+    }
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// A row with all its columns.

@@ -1,0 +1,119 @@
+//! One batch in the making: the trees it has, what it will commit, whose commands are in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use mec_kernel::{AccountId, Facts, IdSource, Time, Tree, TreeId, WindowKey, Write};
+use mec_query::QueryError;
+use mec_store::{Commit, DecisionRow, StoreError};
+
+use crate::error::MecError;
+use crate::job::Job;
+
+/// What is decided together and committed at once.
+pub(crate) struct Batch {
+    pub(crate) trees: BTreeMap<TreeId, Work>,
+    pub(crate) commit: Commit,
+    pub(crate) done: Vec<(Box<dyn Job>, Result<(), MecError>)>,
+    /// For the next batch.
+    pub(crate) later: Vec<Box<dyn Job>>,
+    /// Decisions without an effect: logged apart.
+    pub(crate) decisions: Vec<DecisionRow>,
+    pub(crate) moved: BTreeSet<(AccountId, WindowKey)>,
+    /// Trees that somebody else had now and the time before.
+    pub(crate) missed_again: BTreeSet<TreeId>,
+    /// The instant its trees were taken at, by the clock that decides.
+    pub(crate) now: Time,
+    /// An instant before its trees were read.
+    pub(crate) seen: Instant,
+    /// Why nothing more of it can be done.
+    pub(crate) lost: Option<StoreError>,
+}
+
+/// One tree of a batch.
+pub(crate) struct Work {
+    pub(crate) tree: Tree,
+    pub(crate) facts: Facts,
+    pub(crate) ids: IdSource,
+    pub(crate) now: Time,
+    pub(crate) is_new: bool,
+    pub(crate) has_writes: bool,
+    /// Its next command needs a fact that this batch's own writes may have changed.
+    pub(crate) waits: bool,
+}
+
+/// Why a command of a batch has no answer.
+pub(crate) enum Trouble {
+    /// It is the command's own.
+    Own(MecError),
+    /// The store took the batch away; it is run again.
+    Lost(StoreError),
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        if error.is_passing() { Self::Lost(error) } else { Self::Own(error.into()) }
+    }
+}
+
+impl From<MecError> for Trouble {
+    fn from(error: MecError) -> Self {
+        Self::Own(error)
+    }
+}
+
+impl From<QueryError> for Trouble {
+    fn from(error: QueryError) -> Self {
+        Self::Own(error.into())
+    }
+}
+
+impl From<mec_kernel::Refusal> for Trouble {
+    fn from(refusal: mec_kernel::Refusal) -> Self {
+        Self::Own(refusal.into())
+    }
+}
+
+impl Batch {
+    pub(crate) fn of(trees: BTreeMap<TreeId, Work>, now: Time, seen: Instant) -> Self {
+        Self {
+            trees,
+            commit: Commit::default(),
+            done: vec![],
+            later: vec![],
+            decisions: vec![],
+            moved: BTreeSet::new(),
+            missed_again: BTreeSet::new(),
+            now,
+            seen,
+            lost: None,
+        }
+    }
+
+    /// The state after `writes` of `tree`, which will be committed.
+    pub(crate) fn apply(&mut self, tree: TreeId, writes: Vec<Write>) {
+        let Some(work) = self.trees.get_mut(&tree) else { return };
+        for write in &writes {
+            work.tree.apply(write, work.now);
+            work.facts.apply(write);
+            self.moved.extend(work.tree.moved_by(write).into_iter().map(|(account, key, _)| (account, key.clone())));
+        }
+        work.has_writes |= !writes.is_empty();
+        self.commit.writes.extend(writes);
+    }
+
+    /// Its commands, in an order that keeps that of each tree.
+    pub(crate) fn into_jobs(self) -> impl Iterator<Item = Box<dyn Job>> {
+        self.done.into_iter().map(|(job, _)| job).chain(self.later)
+    }
+
+    /// The counters as they are after it.
+    pub(crate) fn take_windows(&mut self) {
+        for (account, key) in std::mem::take(&mut self.moved) {
+            let node = self.trees.get(&account.tree()).and_then(|work| work.tree.get(account));
+            if let Some(total) = node.and_then(|node| node.windows.get(&key)) {
+                self.commit.windows.push((account, key, total.clone()));
+            }
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! The lanes of an installation: how many there are, which of them gets what, and how they end.
+//!
+//! Where one process has the store, one lane does everything. On a shared database a few lanes record, each on its own
+//! connection; others wait for trees that somebody else has, answer what published state cannot, and keep the log.
+
+use std::sync::Arc;
+
+use mec_kernel::TreeId;
+use mec_store::{Store, Writer};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+
+use crate::away::Away;
+use crate::cache::Cache;
+use crate::clock::Hands;
+use crate::decision_log::DecisionLog;
+use crate::error::{MecError, OpenError};
+use crate::job::{Job, Message};
+use crate::lane::{Duty, Lane, State};
+
+/// Messages that may wait for a lane.
+const QUEUE_MAX: usize = 8_192;
+/// Lanes that wait for trees somebody else has: so many trees can be waited for at once.
+const WAITING: usize = 4;
+
+/// What all lanes of an installation share.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) store: Arc<Store>,
+    pub(crate) cache: Arc<Cache>,
+    pub(crate) log: Arc<DecisionLog>,
+    pub(crate) clock: Arc<Hands>,
+}
+
+/// The lanes, as those who send see them.
+#[derive(Debug)]
+pub(crate) struct Lanes {
+    recording: Vec<mpsc::Sender<Message>>,
+    /// What picks rows of many trees goes here.
+    tables: mpsc::Sender<Message>,
+    looking: mpsc::Sender<Message>,
+    logging: mpsc::Sender<Message>,
+    waiting: Vec<mpsc::Sender<Message>>,
+    running: watch::Receiver<Running>,
+}
+
+/// Which lanes have not ended, and what went wrong with those that have.
+#[derive(Debug)]
+struct Running {
+    lanes: usize,
+    failure: Option<String>,
+}
+
+impl Lanes {
+    /// Starts them: on a shared store `recording` lanes that record, and the others.
+    pub(crate) fn start(first: Writer, shared: &Shared, recording: usize) -> Result<Self, OpenError> {
+        let (running, ended) = watch::channel(Running { lanes: 0, failure: None });
+        let running = Arc::new(running);
+        let start = |duty, writer, queue, away: Option<&Arc<Away>>, log_lane: Option<&mpsc::Sender<Message>>| {
+            let seed = getrandom::u64().map_err(|error| OpenError::Randomness(error.to_string()))?;
+            let Shared { store, cache, log, clock } = shared.clone();
+            let (away, _log_lane) = (away.cloned(), log_lane.cloned());
+            run(Lane { duty, writer, store, cache, log, clock, queue, away, _log_lane, seed, state: State::default() }, &running)
+        };
+        let (logging, log_queue) = mpsc::channel(QUEUE_MAX);
+        if !shared.store.is_shared() {
+            start(Duty::All, first, log_queue, None, None)?;
+            let all = || logging.clone();
+            let (recording, tables, looking) = (vec![all()], all(), all());
+            return Ok(Self { recording, tables, looking, logging, waiting: vec![], running: ended });
+        }
+        let writer = || shared.store.writer().ok_or_else(|| OpenError::Thread(std::io::ErrorKind::Unsupported.into()));
+        start(Duty::Log, writer()?, log_queue, None, None)?;
+        let mut waiting = Vec::with_capacity(WAITING);
+        for _ in 0..WAITING {
+            let (sender, queue) = mpsc::channel(QUEUE_MAX);
+            start(Duty::Wait, writer()?, queue, None, Some(&logging))?;
+            waiting.push(sender);
+        }
+        let away = Away::of(waiting.clone());
+        let (looking, queue) = mpsc::channel(QUEUE_MAX);
+        start(Duty::Look, writer()?, queue, None, Some(&logging))?;
+        let mut senders = Vec::with_capacity(recording);
+        let mut first = Some(first);
+        for _ in 0..recording.max(1) {
+            let (sender, queue) = mpsc::channel(QUEUE_MAX);
+            let writer = first.take().map_or_else(writer, Ok)?;
+            start(Duty::Record, writer, queue, Some(&away), Some(&logging))?;
+            senders.push(sender);
+        }
+        let tables = waiting[0].clone();
+        Ok(Self { recording: senders, tables, looking, logging, waiting, running: ended })
+    }
+
+    /// The lane that records what happens in a tree.
+    pub(crate) fn recording(&self, tree: TreeId) -> &mpsc::Sender<Message> {
+        &self.recording[self.lane_of(tree)]
+    }
+
+    /// Numbers of trees are drawn at random, so they spread themselves.
+    fn lane_of(&self, tree: TreeId) -> usize {
+        usize::try_from(tree.0).unwrap_or_default() % self.recording.len()
+    }
+
+    pub(crate) const fn tables(&self) -> &mpsc::Sender<Message> {
+        &self.tables
+    }
+
+    pub(crate) const fn looking(&self) -> &mpsc::Sender<Message> {
+        &self.looking
+    }
+
+    pub(crate) const fn logging(&self) -> &mpsc::Sender<Message> {
+        &self.logging
+    }
+
+    /// Many commands, each to the lane of its tree, in their order.
+    pub(crate) async fn send_many(&self, jobs: Vec<Box<dyn Job>>, room: OwnedSemaphorePermit) {
+        let room = Arc::new(room);
+        let mut parts: Vec<Vec<Box<dyn Job>>> = self.recording.iter().map(|_| vec![]).collect();
+        for job in jobs {
+            parts[self.lane_of(job.tree())].push(job);
+        }
+        for (lane, part) in self.recording.iter().zip(parts) {
+            if !part.is_empty()
+                && let Err(mpsc::error::SendError(message)) = lane.send(Message::Many(part, room.clone())).await
+            {
+                message.refuse(&MecError::Stopped);
+            }
+        }
+    }
+
+    /// Whether it takes nothing any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.recording[0].is_closed()
+    }
+
+    /// Messages that wait for lanes that record.
+    pub(crate) fn queued(&self) -> usize {
+        self.recording.iter().map(|lane| QUEUE_MAX.saturating_sub(lane.capacity())).sum()
+    }
+
+    pub(crate) fn have_ended(&self) -> bool {
+        let running = self.running.borrow();
+        running.lanes == 0 || running.failure.is_some()
+    }
+
+    /// Lets everything that waits be answered, and the log be written, one kind of lane after the other.
+    pub(crate) async fn close(&self) {
+        let all = self.running.borrow().lanes;
+        for lane in self.recording.iter().chain([&self.looking]) {
+            // A lane that is not there any more has nothing to close.
+            drop(lane.send(Message::Close).await);
+        }
+        if !self.waiting.is_empty() {
+            self.ended_down_to(all.saturating_sub(self.recording.len() + 1)).await;
+            for lane in &self.waiting {
+                drop(lane.send(Message::Close).await);
+            }
+            self.ended_down_to(1).await;
+            drop(self.logging.send(Message::Close).await);
+        }
+    }
+
+    /// Waits until no more than so many are left, or one has failed.
+    async fn ended_down_to(&self, left: usize) {
+        let mut running = self.running.clone();
+        // Whoever would say so is gone with the lanes.
+        drop(running.wait_for(|running| running.lanes <= left || running.failure.is_some()).await);
+    }
+
+    /// Waits until all have ended, or one has failed.
+    pub(crate) async fn ended(&self) -> Result<(), String> {
+        self.ended_down_to(0).await;
+        self.running.borrow().failure.clone().map_or(Ok(()), Err)
+    }
+}
+
+/// Says when a lane ends, however it does.
+struct Ending {
+    running: Arc<watch::Sender<Running>>,
+    outcome: Option<Result<(), String>>,
+}
+
+impl Ending {
+    fn with(mut self, outcome: Result<(), String>) {
+        self.outcome = Some(outcome);
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let outcome = self.outcome.take().unwrap_or_else(|| Err("a lane's thread has died".to_owned()));
+        self.running.send_modify(|running| {
+            running.lanes -= 1;
+            if let Err(failure) = outcome {
+                running.failure.get_or_insert(failure);
+            }
+        });
+    }
+}
+
+fn run(lane: Lane, running: &Arc<watch::Sender<Running>>) -> Result<(), OpenError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(OpenError::Thread)?;
+    running.send_modify(|running| running.lanes += 1);
+    let ending = Ending { running: running.clone(), outcome: None };
+    std::thread::Builder::new()
+        .name("mec-lane".to_owned())
+        .spawn(move || ending.with(runtime.block_on(lane.run())))
+        .map_err(OpenError::Thread)?;
+    Ok(())
+}

@@ -1,0 +1,138 @@
+//! What the role of a serving node may do: insert everywhere, change only what changes, and nothing to the schema.
+//!
+//! The ledger, its keys, the audit and the decision log are only ever added to. Old decisions leave by a function of the
+//! owner's.
+
+use super::migrate::one;
+use super::session::Session;
+use crate::StoreError;
+
+/// Added to and never changed.
+const ADDED_TO: &str = "SELECT, INSERT";
+/// Rows change and stay.
+const CHANGED: &str = "SELECT, INSERT, UPDATE";
+/// Rows change and go.
+const REPLACED: &str = "SELECT, INSERT, UPDATE, DELETE";
+/// Rows are made and go, and do not change.
+const MADE_AGAIN: &str = "SELECT, INSERT, DELETE";
+/// Only a migration writes it.
+const READ: &str = "SELECT";
+
+/// Every table of the schema with what a node may do to it.
+const RIGHTS: &[(&str, &[&str])] = &[
+    (
+        ADDED_TO,
+        &["consumption_ledger", "consumption_event_details", "ledger_keys", "entitlements_audit", "control_decisions_log"],
+    ),
+    (
+        CHANGED,
+        &[
+            "accounts",
+            "account_plans",
+            "account_trees",
+            "concurrency_leases",
+            "entitlements",
+            "reservations",
+            "settings",
+            "usage_hours",
+        ],
+    ),
+    (
+        REPLACED,
+        &[
+            "account_types",
+            "api_keys",
+            "control_rules",
+            "plans",
+            "resource_types",
+            "units",
+            "usage_windows",
+            "webhook_deliveries",
+            "webhook_endpoints",
+            "webhook_inbox",
+        ],
+    ),
+    (MADE_AGAIN, &["account_links", "entitlement_conditions", "plan_entitlement_templates"]),
+    (READ, &["limit_actions", "limit_kinds", "schema_migrations", "time_zones", "window_types"]),
+];
+
+/// What runs as the owner on behalf of a node.
+const FUNCTIONS: &[&str] = &["mec_make_decision_days()", "mec_prune_decisions(uuid, bigint)"];
+
+/// Every table of the schema.
+pub(super) fn tables() -> impl Iterator<Item = &'static str> {
+    RIGHTS.iter().flat_map(|(_, tables)| tables.iter().copied())
+}
+
+/// Gives `role` exactly what a node needs, and takes away what else it was given on these tables.
+pub(super) async fn grant(session: &Session, shown: &str, role: &str) -> Result<(), StoreError> {
+    check(session, shown, role).await?;
+    let sql = "SELECT quote_ident($1), quote_ident(current_schema())";
+    let row = one(session.query(sql, &[&role]).await?)?;
+    let (quoted, schema): (&str, &str) = (row.try_get(0)?, row.try_get(1)?);
+    session.run(&statements(quoted, schema).join("; ")).await?;
+    let sql = "SELECT has_schema_privilege($1, current_schema(), 'CREATE')";
+    if one(session.query(sql, &[&role]).await?)?.try_get(0)? {
+        tracing::warn!(
+            store = shown,
+            "the role {role} may still make tables in the schema {schema}: REVOKE CREATE ON SCHEMA {schema} FROM PUBLIC, {quoted}"
+        );
+    }
+    Ok(())
+}
+
+/// The role and the schema as they stand in a statement.
+fn statements(role: &str, schema: &str) -> Vec<String> {
+    let mut statements = vec![format!("GRANT USAGE ON SCHEMA {schema} TO {role}")];
+    for (rights, tables) in RIGHTS {
+        let tables = tables.join(", ");
+        statements.push(format!("REVOKE ALL ON {tables} FROM {role}"));
+        statements.push(format!("GRANT {rights} ON {tables} TO {role}"));
+    }
+    statements.push(format!("GRANT EXECUTE ON FUNCTION {} TO {role}", FUNCTIONS.join(", ")));
+    statements
+}
+
+/// Refuses a role that is not there, and one that no grant could bind.
+async fn check(session: &Session, shown: &str, role: &str) -> Result<(), StoreError> {
+    let sql = "SELECT rolsuper, pg_has_role(oid, current_user, 'MEMBER') FROM pg_roles WHERE rolname = $1";
+    let found = session.query(sql, &[&role]).await?;
+    let Some(row) = found.first() else {
+        return Err(StoreError::Unusable(format!(
+            "{shown} has no role {role}; make it first, for example with CREATE ROLE {role} LOGIN PASSWORD '…'"
+        )));
+    };
+    let (is_superuser, is_owner): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
+    if is_superuser || is_owner {
+        return Err(StoreError::Unusable(format!(
+            "the role {role} {}, so that it may change everything whatever it is granted; name another role",
+            if is_superuser { "is a superuser" } else { "is the owner of the schema, or a member of it" }
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_table_is_granted_twice() {
+        let mut granted: Vec<&str> = tables().collect();
+        granted.sort_unstable();
+        let count = granted.len();
+        granted.dedup();
+        assert_eq!(granted.len(), count);
+    }
+
+    #[test]
+    fn what_is_added_to_is_never_changed() {
+        let statements = statements("mec_app", "public");
+        assert_eq!(statements[0], "GRANT USAGE ON SCHEMA public TO mec_app");
+        for table in ["consumption_ledger", "ledger_keys", "entitlements_audit", "control_decisions_log"] {
+            let of_table: Vec<&str> =
+                statements.iter().filter(|sql| sql.contains(table)).map(|sql| sql.split(" ON ").next().unwrap()).collect();
+            assert_eq!(of_table, ["REVOKE ALL", "GRANT SELECT, INSERT"], "{table}");
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Two stores, the same rows, the same requests: what SQLite answers is what PostgreSQL answers, status, headers and body.
+//!
+//! The requests are drawn from a seed, which is printed; `MEC_DIFFERENTIAL_SEED` and `MEC_DIFFERENTIAL_REQUESTS` try
+//! others. A request that was ever answered differently is kept under a name in `kept`.
+
+mod drawn;
+mod kept;
+mod requests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use http_body_util::BodyExt as _;
+use mec::api::context::AppState;
+use mec::http::router;
+use mec_engine::{Mec, Options};
+use mec_query::{Catalogue, Table, Tables};
+use tower_service::Service as _;
+
+use self::drawn::Home;
+use self::drawn::rows::Rows;
+use self::drawn::seeded::Draw;
+use self::kept::{KEPT, On};
+use self::requests::Request;
+use crate::fuzz::grammar::Grammar;
+use crate::home::cluster::Cluster;
+use crate::postgrest::fixture::{Fixture, Kept, Loaded, still};
+
+const SEED: u64 = 20_261_124;
+/// Of each kind: reads of MEC's tables, nearly right ones, reads and writes of tables without rules.
+const REQUESTS: usize = 1_500;
+/// New rows after so many.
+const REQUESTS_PER_ROWS: usize = 500;
+/// More are more of the same.
+const SHOWN_MAX: usize = 12;
+
+/// A whole answer.
+#[derive(Debug, PartialEq, Eq)]
+struct Answer {
+    status: u16,
+    headers: BTreeMap<String, String>,
+    text: String,
+}
+
+/// The API over either store.
+struct Pair {
+    sqlite: Router,
+    postgres: Router,
+}
+
+/// What was asked, and what was answered differently.
+#[derive(Default)]
+struct Tally {
+    asked: usize,
+    statuses: BTreeMap<u16, usize>,
+    differences: Vec<String>,
+}
+
+impl Pair {
+    /// Over MEC's own tables with these rows.
+    async fn of_rows(rows: &Rows) -> (Self, [Home; 2]) {
+        let homes = [Home::sqlite(), Home::postgres()];
+        let mut routers = Vec::new();
+        for home in &homes {
+            let mec = Mec::open(&home.url(), Options { clock: still(), ..Options::default() }).await.expect("a store");
+            // Rows no rule stands behind, so they come behind the engine's back.
+            rows.insert(home);
+            routers.push(router::router(AppState::new(Arc::new(mec))));
+        }
+        let [sqlite, postgres] = routers.try_into().expect("two stores");
+        (Self { sqlite, postgres }, homes)
+    }
+
+    async fn of_fixture(fixture: &Fixture) -> (Self, [Loaded; 2]) {
+        let sqlite = fixture.load(&Kept::Sqlite).await;
+        let postgres = fixture.load(&Kept::Postgres(Cluster::shared())).await;
+        (Self { sqlite: sqlite.router.clone(), postgres: postgres.router.clone() }, [sqlite, postgres])
+    }
+
+    async fn ask(&self, request: &Request, tally: &mut Tally) {
+        let (one, other) = tokio::join!(answer(&self.sqlite, request), answer(&self.postgres, request));
+        tally.asked += 1;
+        *tally.statuses.entry(one.status).or_default() += 1;
+        if one != other || one.is_fault() {
+            tally.differences.push(format!("{request}\n  SQLite {one:?}\n  PostgreSQL {other:?}"));
+        }
+    }
+}
+
+impl Answer {
+    /// A fault of ours, and not what PostgreSQL calls one of its own.
+    fn is_fault(&self) -> bool {
+        self.status >= 500 && self.headers.get("proxy-status").is_none_or(|status| status != "PostgREST; error=21000")
+    }
+}
+
+impl Tally {
+    fn finish(self, what: &str) {
+        println!("{what}: {} requests, {:?}", self.asked, self.statuses);
+        let shown: Vec<_> = self.differences.iter().take(SHOWN_MAX).map(String::as_str).collect();
+        assert!(shown.is_empty(), "{what}: {} of {} differ:\n{}", self.differences.len(), self.asked, shown.join("\n"));
+    }
+}
+
+async fn answer(router: &Router, request: &Request) -> Answer {
+    let mut asked = axum::http::Request::builder().method(request.method).uri(&request.target);
+    for (name, value) in &request.headers {
+        asked = asked.header(*name, value);
+    }
+    let asked = asked.body(Body::from(request.body.clone())).unwrap_or_else(|error| panic!("{error}: {request}"));
+    let response = router.clone().call(asked).await.expect("an answer");
+    let (parts, body) = response.into_parts();
+    let bytes = body.collect().await.expect("a body").to_bytes();
+    let named = parts.headers.iter().filter(|(name, _)| *name != "x-request-id");
+    let headers = named.map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+    Answer { status: parts.status.as_u16(), headers: headers.collect(), text: String::from_utf8_lossy(&bytes).into_owned() }
+}
+
+fn seed_and_requests() -> (u64, usize) {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let seed = number("MEC_DIFFERENTIAL_SEED").unwrap_or(SEED);
+    let requests = number("MEC_DIFFERENTIAL_REQUESTS").and_then(|count| usize::try_from(count).ok()).unwrap_or(REQUESTS);
+    println!("seed {seed}, {requests} requests of each kind");
+    (seed, requests)
+}
+
+/// The tables that have a key, which ends every order: the rows of others come in whatever order a store finds them.
+fn with_keys(catalogue: &Catalogue) -> Catalogue {
+    let has_key = |name: &str| catalogue.find_table(name).is_some_and(|table| table.primary_key.is_some());
+    let mut tables: Vec<Table> = catalogue.tables().iter().map(|table| (**table).clone()).collect();
+    tables.retain(|table| has_key(table.name));
+    tables.iter_mut().for_each(|table| table.foreign_keys.retain(|reference| has_key(reference.target)));
+    Catalogue::new(tables, vec![]).expect("a sound catalogue")
+}
+
+fn of_mec() -> Catalogue {
+    Catalogue::new(mec_store::tables::tables(), vec![]).expect("a sound catalogue")
+}
+
+#[tokio::test]
+async fn mecs_own_tables_are_read_alike_on_postgres() {
+    let (seed, requests) = seed_and_requests();
+    let catalogue = of_mec();
+    let (mut drawn, mut nearly_right) = (Tally::default(), Tally::default());
+    for (first, seed) in (0..requests).step_by(REQUESTS_PER_ROWS).zip(seed..) {
+        let rows = Rows::drawn(&catalogue, seed);
+        let (pair, _homes) = Pair::of_rows(&rows).await;
+        let mut draw = Draw::new(seed);
+        let ids = (0..8).map(|id| format!("01980000-0000-7000-8000-{id:012x}")).collect();
+        let mut grammar = Grammar::of(seed, ids);
+        for _ in first..requests.min(first + REQUESTS_PER_ROWS) {
+            pair.ask(&requests::read(&mut draw, &catalogue, &rows.tables()), &mut drawn).await;
+            let crate::fuzz::grammar::Request { method, target, headers, .. } = grammar.read();
+            let text = |(name, value): (&'static str, Vec<u8>)| (name, String::from_utf8_lossy(&value).into_owned());
+            let request = Request { method, target, headers: headers.into_iter().map(text).collect(), body: String::new() };
+            if request.target.parse::<axum::http::Uri>().is_ok() {
+                pair.ask(&request, &mut nearly_right).await;
+            }
+        }
+    }
+    drawn.finish("reads of MEC's tables");
+    nearly_right.finish("nearly right reads of MEC's tables");
+}
+
+#[tokio::test]
+async fn tables_without_rules_are_read_and_written_alike_on_postgres() {
+    let (seed, requests) = seed_and_requests();
+    let fixture = Fixture::read();
+    let catalogue = with_keys(&fixture.catalogue);
+    let rows = Tables(fixture.rows.iter().map(|(name, rows)| (*name, rows.as_slice())).collect());
+    let (mut read, mut written) = (Tally::default(), Tally::default());
+    for (first, seed) in (0..requests).step_by(REQUESTS_PER_ROWS).zip(seed..) {
+        let (pair, _stores) = Pair::of_fixture(&fixture).await;
+        let mut draw = Draw::new(seed);
+        for _ in first..requests.min(first + REQUESTS_PER_ROWS) {
+            pair.ask(&requests::read(&mut draw, &catalogue, &rows), &mut read).await;
+            pair.ask(&requests::write(&mut draw, &catalogue, &rows), &mut written).await;
+        }
+    }
+    read.finish("reads of tables without rules");
+    written.finish("writes of tables without rules");
+}
+
+#[tokio::test]
+async fn what_once_differed_is_answered_alike_on_postgres() {
+    let catalogue = of_mec();
+    let (of_mec, _homes) = Pair::of_rows(&Rows::drawn(&catalogue, SEED)).await;
+    let (of_fixture, _stores) = Pair::of_fixture(&Fixture::read()).await;
+    for kept in KEPT {
+        let mut tally = Tally::default();
+        let pair = if kept.on == On::Mec { &of_mec } else { &of_fixture };
+        pair.ask(&kept.request(), &mut tally).await;
+        tally.finish(kept.name);
+    }
+}
