@@ -219,7 +219,7 @@ async fn the_same_session_from_20_callers_at_once_takes_one_seat(place: impl Pla
 async fn a_limit_that_comes_within_a_batch_counts_what_the_batch_recorded_before(place: impl Place) {
     let mec = open(&place).await;
     let account = account(&mec, "benchmark_runs", 100).await;
-    let held = Held::lane_of(&mec).await;
+    let held = Held::lane_with(&mec, account).await;
     let mut runs = tokio::task::JoinSet::new();
     for run in 0..2 {
         let mec = mec.clone();

@@ -59,7 +59,8 @@ mod on_postgres {
             cluster.sql(&name, &format!("CREATE TABLE {part} PARTITION OF control_decisions_log FOR VALUES {bounds}"));
         }
         for (day, rows) in (28..31).zip(rows) {
-            let instants: Vec<Time> = (0..rows).map(|row| at(&format!("2026-01-{day}T00:00:00Z")).plus_seconds(row * 3_600)).collect();
+            let instants: Vec<Time> =
+                (0..rows).map(|row| at(&format!("2026-01-{day}T00:00:00Z")).plus_seconds(row * 3_600)).collect();
             log(&mut lane, acme, &instants);
         }
         (lane, cluster, name)

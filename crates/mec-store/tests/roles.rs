@@ -57,7 +57,10 @@ mod on_postgres {
         let app_url = cluster.app_url(name_of(&url));
         let refused = || Store::open(&app_url, &OpenOptions::default()).unwrap_err().to_string();
         let said = refused();
-        assert!(said.contains("has schema 0") && said.contains("the role mec_app may not change it; run `mec migrate`"), "{said}");
+        assert!(
+            said.contains("has schema 0") && said.contains("the role mec_app may not change it; run `mec migrate`"),
+            "{said}"
+        );
         let Migrated { from, to } = migrate(&url, &for_app()).unwrap();
         assert!(from == 0 && to > 0);
         drop(Store::open(&app_url, &OpenOptions::default()).unwrap());
@@ -88,7 +91,16 @@ mod on_postgres {
             let options = MigrateOptions { app_role: Some(role.to_owned()), ..MigrateOptions::default() };
             let said = migrate(&url, &options).unwrap_err().to_string();
             assert!(said.contains(words), "{role}: {said}");
+            assert_eq!(cluster.sql(name_of(&url), "SELECT to_regclass('schema_migrations') IS NULL"), ["t"]);
         }
+        cluster.sql(name_of(&url), "CREATE ROLE owner_of_it NOLOGIN; CREATE ROLE member LOGIN IN ROLE owner_of_it");
+        migrate(&url, &MigrateOptions::default()).unwrap();
+        cluster.sql(name_of(&url), "ALTER TABLE consumption_ledger OWNER TO owner_of_it");
+        let options = MigrateOptions { app_role: Some("member".to_owned()), ..MigrateOptions::default() };
+        let said = migrate(&url, &options).unwrap_err().to_string();
+        assert!(said.contains("member may change rows of consumption_ledger"), "{said}");
+        let told = cluster.refused_to("member", name_of(&url), "SELECT * FROM accounts");
+        assert!(told.contains("denied for table accounts"), "nothing of it was granted: {told}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod lane;
 use mec_kernel::*;
 use mec_store::{EventCursor, EventFilter, Progress, Report, StoreError};
 
-use lane::{Home, Lane, TREE, at, busy, used};
+use lane::{Home, Lane, TREE, at, busy};
 
 lane::home::on_both!(
     a_healthy_store_is_clean,

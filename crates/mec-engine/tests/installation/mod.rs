@@ -162,7 +162,27 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// Holds the lane of `mec`, which has nothing else to do.
+    /// Holds the lane that records what `account` does, and its tree.
+    pub(crate) async fn lane_with(mec: &Arc<Mec>, account: AccountId) -> Self {
+        let (entered, is_held) = tokio::sync::oneshot::channel();
+        let (resume, resumed) = std::sync::mpsc::channel::<()>();
+        let mut entered = Some(entered);
+        let mec = mec.clone();
+        let holding = tokio::spawn(async move {
+            let hold = move |_: &View<'_>, _: &mut Making<'_>| {
+                if let Some(entered) = entered.take() {
+                    entered.send(()).unwrap();
+                    resumed.recv().unwrap_err();
+                }
+                Ok(Ruling::unchanged(()))
+            };
+            mec.run(account, &caller(), hold).await.unwrap();
+        });
+        is_held.await.unwrap();
+        Self { resume, holding }
+    }
+
+    /// Holds the one lane of `mec`, whose store is a file; it has nothing else to do.
     pub(crate) async fn lane_of(mec: &Arc<Mec>) -> Self {
         let (entered, is_held) = tokio::sync::oneshot::channel();
         let (resume, resumed) = std::sync::mpsc::channel::<()>();

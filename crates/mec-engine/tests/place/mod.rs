@@ -39,6 +39,23 @@ impl Database {
         let url = cluster.database();
         Self { cluster, url }
     }
+
+    /// Runs statements outside of what is tested.
+    pub(crate) fn sql(&self, sql: &str) -> Vec<String> {
+        self.cluster.sql(cluster::name_of(&self.url), sql)
+    }
+
+    /// Ends all connections to it.
+    pub(crate) fn end_connections(&self) {
+        let name = cluster::name_of(&self.url);
+        let end = format!("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '{name}'");
+        self.cluster.sql("postgres", &end);
+    }
+
+    /// Locks a tree as another process would.
+    pub(crate) fn hold_tree(&self, tree: u32) -> cluster::Held {
+        self.cluster.hold(cluster::name_of(&self.url), &format!("SELECT 1 FROM account_trees WHERE tree = {tree} FOR UPDATE"))
+    }
 }
 
 impl Place for Database {

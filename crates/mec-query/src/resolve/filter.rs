@@ -2,7 +2,7 @@
 
 use super::relation::Relation;
 use super::scope::Node;
-use crate::parse::{Condition, Field, JsonStep, Logic, Operator, Quantifier, Test, Truth};
+use crate::parse::{Condition, Field, JsonKey, JsonStep, Logic, Operator, Quantifier, Test, Truth};
 use crate::value::{Digits, largest, read_array};
 use crate::{Decimal, Pattern, QueryError, Table, Type, Value};
 
@@ -147,6 +147,9 @@ impl Expr {
             if ty != Type::Json {
                 let arrow = if step.as_text { "->>" } else { "->" };
                 return Err(QueryError::no_operator(ty.sql_name(), arrow, "unknown"));
+            }
+            if matches!(&step.to, JsonKey::Key(key) if key.contains('\0')) {
+                return Err(QueryError::nul_character());
             }
             if step.as_text {
                 ty = Type::TEXT;

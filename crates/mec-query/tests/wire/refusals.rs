@@ -161,6 +161,8 @@ fn columns_and_values_are_refused_in_postgresqls_words() {
         ("plans?plan_id=like.a\\", "400 22025 LIKE pattern must not end with escape character"),
         ("plans?plan_id=eq(any).x", "400 22P02 malformed array literal: \"x\""),
         ("plans?plan_id=eq.%00", "400 22021 invalid byte sequence for encoding \"UTF8\": 0x00"),
+        ("accounts?metadata->a%00=is.null", "400 22021 invalid byte sequence for encoding \"UTF8\": 0x00"),
+        ("accounts?select=metadata->>a%00", "400 22021 invalid byte sequence for encoding \"UTF8\": 0x00"),
         ("plans?plan_name->x=eq.1", "404 42883 operator does not exist: character varying -> unknown"),
         ("accounts?metadata->>a->b=eq.1", "404 42883 operator does not exist: text -> unknown"),
         ("accounts?metadata->a=eq.x", "400 22P02 invalid input syntax for type json"),

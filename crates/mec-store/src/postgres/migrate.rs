@@ -132,6 +132,9 @@ pub(super) async fn check_version(session: &Session, shown: &str, may_migrate: b
 /// Brings the database to the newest schema, and gives the role of nodes what they need.
 pub(super) async fn migrate(session: &Session, shown: &str, options: &MigrateOptions) -> Result<Migrated, StoreError> {
     let from = version(session).await?;
+    if let Some(role) = &options.app_role {
+        roles::check(session, shown, role).await?;
+    }
     if options.is_distributed {
         distribution::check(session, shown).await?;
         distribution::check_coordinator(session, shown).await?;

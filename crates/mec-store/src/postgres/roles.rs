@@ -64,13 +64,22 @@ pub(super) fn tables() -> impl Iterator<Item = &'static str> {
     RIGHTS.iter().flat_map(|(_, tables)| tables.iter().copied())
 }
 
-/// Gives `role` exactly what a node needs, and takes away what else it was given on these tables.
+/// Gives `role` exactly what a node needs, and takes away what else it was given on these tables. A role that may change
+/// more all the same, because it is another one's member, is refused.
 pub(super) async fn grant(session: &Session, shown: &str, role: &str) -> Result<(), StoreError> {
-    check(session, shown, role).await?;
     let sql = "SELECT quote_ident($1), quote_ident(current_schema())";
     let row = one(session.query(sql, &[&role]).await?)?;
     let (quoted, schema): (&str, &str) = (row.try_get(0)?, row.try_get(1)?);
     session.run(&statements(quoted, schema).join("; ")).await?;
+    let sql = "SELECT t FROM unnest($2::text[]) AS t WHERE has_table_privilege($1, t, 'UPDATE, DELETE, TRUNCATE')";
+    let kept: Vec<&str> =
+        RIGHTS.iter().filter(|(rights, _)| *rights == ADDED_TO).flat_map(|(_, tables)| *tables).copied().collect();
+    if let Some(row) = session.query(sql, &[&role, &kept]).await?.first() {
+        let table: &str = row.try_get(0)?;
+        return Err(StoreError::Unusable(format!(
+            "the role {role} may change rows of {table} whatever it is granted, as a member of another role; name another role"
+        )));
+    }
     let sql = "SELECT has_schema_privilege($1, current_schema(), 'CREATE')";
     if one(session.query(sql, &[&role]).await?)?.try_get(0)? {
         tracing::warn!(
@@ -94,19 +103,17 @@ fn statements(role: &str, schema: &str) -> Vec<String> {
 }
 
 /// Refuses a role that is not there, and one that no grant could bind.
-async fn check(session: &Session, shown: &str, role: &str) -> Result<(), StoreError> {
-    let sql = "SELECT rolsuper, pg_has_role(oid, current_user, 'MEMBER') FROM pg_roles WHERE rolname = $1";
+pub(super) async fn check(session: &Session, shown: &str, role: &str) -> Result<(), StoreError> {
+    let sql = "SELECT rolsuper FROM pg_roles WHERE rolname = $1";
     let found = session.query(sql, &[&role]).await?;
     let Some(row) = found.first() else {
         return Err(StoreError::Unusable(format!(
             "{shown} has no role {role}; make it first, for example with CREATE ROLE {role} LOGIN PASSWORD '…'"
         )));
     };
-    let (is_superuser, is_owner): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
-    if is_superuser || is_owner {
+    if row.try_get(0)? {
         return Err(StoreError::Unusable(format!(
-            "the role {role} {}, so that it may change everything whatever it is granted; name another role",
-            if is_superuser { "is a superuser" } else { "is the owner of the schema, or a member of it" }
+            "the role {role} is a superuser and may change everything whatever it is granted; name another role"
         )));
     }
     Ok(())

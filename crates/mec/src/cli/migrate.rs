@@ -38,10 +38,19 @@ impl Args {
         let options = MigrateOptions { app_role: self.app_role, is_distributed: self.distributed };
         let Migrated { from, to } = migrate(config, &options)?;
         let store = config::masked(&config.store);
-        match print {
-            Print::Json => output::json(&json!({ "store": store, "from": from, "to": to })),
-            Print::Table if from == to => output::line(format_args!("{store} has schema {to} already")),
-            Print::Table => output::line(format_args!("{store} migrated from schema {from} to {to}")),
+        if print == Print::Json {
+            return output::json(&json!({
+                "store": store, "from": from, "to": to, "app_role": options.app_role, "distributed": options.is_distributed,
+            }));
+        }
+        if from == to {
+            output::line(format_args!("{store} has schema {to} already"))?;
+        } else {
+            output::line(format_args!("{store} migrated from schema {from} to {to}"))?;
+        }
+        match &options.app_role {
+            Some(role) => output::line(format_args!("{role} may do what mec serve needs")),
+            None => Ok(()),
         }
     }
 }

@@ -461,6 +461,9 @@ fn migrate_makes_a_store_once() {
     shell.write("other.db", "not a database, but long enough to be looked at as one");
     assert_eq!(shell.run("migrate --store sqlite:other.db").code, Some(74));
     shell.run("migrate --store mysql:x").failed(78, "\"mysql:x\" is not a store", "sqlite:PATH");
+    for flags in ["--distributed", "--app-role mec_app"] {
+        shell.run(&format!("migrate --store sqlite:new.db {flags}")).failed(78, "--app-role and --distributed are for", "postgres://");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod drawn;
 mod kept;
 mod requests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use axum::Router;
@@ -15,8 +15,9 @@ use axum::body::Body;
 use http_body_util::BodyExt as _;
 use mec::api::context::AppState;
 use mec::http::router;
-use mec_engine::{Mec, Options};
-use mec_query::{Catalogue, Table, Tables};
+use mec_engine::{Mec, Options, catalog_file};
+use mec_kernel::CatalogueChange;
+use mec_query::{Catalogue, Column, Table, Tables, Value};
 use tower_service::Service as _;
 
 use self::drawn::Home;
@@ -33,6 +34,8 @@ const SEED: u64 = 20_261_124;
 const REQUESTS: usize = 1_500;
 /// New rows after so many.
 const REQUESTS_PER_ROWS: usize = 500;
+/// The catalogue's tables whose rows the caller names, and what they refer to.
+const CHOSEN_KEYS: [&str; 6] = ["account_types", "units", "limit_kinds", "window_types", "resource_types", "plans"];
 /// More are more of the same.
 const SHOWN_MAX: usize = 12;
 
@@ -61,16 +64,38 @@ struct Tally {
 impl Pair {
     /// Over MEC's own tables with these rows.
     async fn of_rows(rows: &Rows) -> (Self, [Home; 2]) {
+        let (pair, homes) = Self::of_catalogue(vec![]).await;
+        // Rows no rule stands behind, so they come behind the engine's back.
+        homes.iter().for_each(|home| rows.insert(home));
+        (pair, homes)
+    }
+
+    /// Over MEC's own tables, of which these changes fill the catalogue's.
+    async fn of_catalogue(catalogue: Vec<CatalogueChange>) -> (Self, [Home; 2]) {
         let homes = [Home::sqlite(), Home::postgres()];
         let mut routers = Vec::new();
         for home in &homes {
-            let mec = Mec::open(&home.url(), Options { clock: still(), ..Options::default() }).await.expect("a store");
-            // Rows no rule stands behind, so they come behind the engine's back.
-            rows.insert(home);
+            let options = Options { clock: still(), catalogue: catalogue.clone(), ..Options::default() };
+            let mec = Mec::open(&home.url(), options).await.expect("a store");
             routers.push(router::router(AppState::new(Arc::new(mec))));
         }
         let [sqlite, postgres] = routers.try_into().expect("two stores");
         (Self { sqlite, postgres }, homes)
+    }
+
+    /// All rows of these tables.
+    async fn rows(&self, catalogue: &Catalogue) -> HashMap<&'static str, Vec<Vec<Value>>> {
+        let mut all = HashMap::new();
+        for table in catalogue.tables() {
+            let answer = answer(&self.sqlite, &Request::get(format!("/api/{}", table.name))).await;
+            let rows: Vec<serde_json::Map<String, serde_json::Value>> = serde_json::from_str(&answer.text).expect("rows");
+            let value = |row: &serde_json::Map<String, serde_json::Value>, column: &Column| {
+                column.ty.read_json(&row[column.name], 0).expect("a value of the column's type")
+            };
+            let rows = rows.iter().map(|row| table.columns.iter().map(|column| value(row, column)).collect());
+            all.insert(table.name, rows.collect());
+        }
+        all
     }
 
     async fn of_fixture(fixture: &Fixture) -> (Self, [Loaded; 2]) {
@@ -162,6 +187,27 @@ async fn mecs_own_tables_are_read_alike_on_postgres() {
     }
     drawn.finish("reads of MEC's tables");
     nearly_right.finish("nearly right reads of MEC's tables");
+}
+
+#[tokio::test]
+async fn the_catalogues_tables_are_written_alike_on_postgres() {
+    let (seed, requests) = seed_and_requests();
+    let demo = catalog_file::parse(catalog_file::DEMO).expect("the demo's catalogue");
+    let (pair, _homes) = Pair::of_catalogue(demo.changes(&mec_kernel::Catalogue::default(), false)).await;
+    // Those whose keys are the caller's: ids are drawn by chance.
+    let catalogue = Catalogue::new(
+        mec_store::tables::tables().into_iter().filter(|table| CHOSEN_KEYS.contains(&table.name)).collect(),
+        vec![],
+    );
+    let catalogue = catalogue.expect("a sound catalogue");
+    let rows = pair.rows(&catalogue).await;
+    let rows = Tables(rows.iter().map(|(name, rows)| (*name, rows.as_slice())).collect());
+    let (mut draw, mut tally) = (Draw::new(seed), Tally::default());
+    for _ in 0..requests / 2 {
+        pair.ask(&requests::write(&mut draw, &catalogue, &rows), &mut tally).await;
+        pair.ask(&requests::read(&mut draw, &catalogue, &rows), &mut tally).await;
+    }
+    tally.finish("writes and reads of the catalogue's tables");
 }
 
 #[tokio::test]

@@ -17,6 +17,12 @@ pub(crate) struct Request {
     pub(crate) body: String,
 }
 
+impl Request {
+    pub(crate) fn get(target: String) -> Self {
+        Self { method: "GET", target, headers: vec![], body: String::new() }
+    }
+}
+
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.method, self.target)?;
@@ -94,7 +100,7 @@ pub(crate) fn write(draw: &mut Draw, catalogue: &Catalogue, rows: &Tables<'_>) -
             }
         }
         "PUT" => {
-            let mut row = new_row(draw, rows, table, &(0..table.columns.len()).collect::<Vec<_>>());
+            let mut row = new_row(draw, rows, table, &insertable(table));
             for column in table.key_positions() {
                 let column = &table.columns[column];
                 let value = known(draw, rows, table, column).unwrap_or_else(|| json!(draw.below(40)));
@@ -141,11 +147,16 @@ fn new_rows(draw: &mut Draw, rows: &Tables<'_>, table: &Table) -> String {
     serde_json::Value::Array(all).to_string()
 }
 
+fn insertable(table: &Table) -> Vec<usize> {
+    (0..table.columns.len()).filter(|at| table.columns[*at].insertable).collect()
+}
+
 /// All that must be given, and some more.
 fn some_columns(draw: &mut Draw, table: &Table) -> Vec<usize> {
-    let is_wanted = |draw: &mut Draw, column: &Column| match column.nullable || column.has_default {
-        true => draw.one_in(2),
-        false => !draw.one_in(20),
+    let is_wanted = |draw: &mut Draw, column: &Column| match (column.insertable, column.nullable || column.has_default) {
+        (false, _) => draw.one_in(60),
+        (true, true) => draw.one_in(2),
+        (true, false) => !draw.one_in(20),
     };
     (0..table.columns.len()).filter(|at| is_wanted(draw, &table.columns[*at])).collect()
 }
@@ -156,11 +167,12 @@ fn new_row(draw: &mut Draw, rows: &Tables<'_>, table: &Table, columns: &[usize])
 
 fn value(draw: &mut Draw, rows: &Tables<'_>, table: &Table, at: usize) -> serde_json::Value {
     let column = &table.columns[at];
-    if draw.one_in(8) {
+    if draw.one_in(if column.nullable { 8 } else { 30 }) {
         return serde_json::Value::Null;
     }
     let is_key = table.key_positions().contains(&at);
-    if !is_key && draw.one_in(2)
+    if !is_key
+        && !draw.one_in(4)
         && let Some(value) = known(draw, rows, table, column)
     {
         return value;
