@@ -77,9 +77,7 @@ impl Pattern {
         match &self.0 {
             Kind::Regex(regex) => regex.is_match(text),
             Kind::Like { tokens, ignore_case: false } => like(tokens, &text.chars().collect::<Vec<_>>()),
-            Kind::Like { tokens, ignore_case: true } => {
-                like(tokens, &text.to_lowercase().chars().collect::<Vec<_>>())
-            }
+            Kind::Like { tokens, ignore_case: true } => like(tokens, &text.to_lowercase().chars().collect::<Vec<_>>()),
         }
     }
 }

@@ -66,8 +66,20 @@ impl Snapshot {
         parameters: Vec<(Parameter<'static>, Type)>,
         mut each: impl FnMut(&Row) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
+        let few = format!("{sql} LIMIT {}", ROWS_AT_ONCE + 1);
         let declare = format!("DECLARE scan NO SCROLL CURSOR FOR {sql}");
-        self.wait(|session| async move { session.query_once(&declare, &parameters).await })?;
+        // Most trees have few rows: those come in one go, and only of many is a cursor made.
+        let all = self.wait(|session| async move {
+            let rows = session.query_once(&few, &parameters).await?;
+            if rows.len() <= ROWS_AT_ONCE {
+                return Ok(Some(rows));
+            }
+            session.query_once(&declare, &parameters).await?;
+            Ok(None)
+        })?;
+        if let Some(rows) = all {
+            return rows.iter().try_for_each(each);
+        }
         loop {
             let fetch = format!("FETCH {ROWS_AT_ONCE} FROM scan");
             let rows = self.wait(|session| async move { session.query_once(&fetch, &[]).await })?;

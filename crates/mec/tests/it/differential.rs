@@ -9,25 +9,26 @@ mod requests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use axum::Router;
 use axum::body::Body;
 use http_body_util::BodyExt as _;
 use mec::api::context::AppState;
 use mec::http::router;
-use mec_engine::{Mec, Options, catalog_file};
-use mec_kernel::CatalogueChange;
+use mec_engine::{Clock, Mec, Now, Options, catalog_file};
+use mec_kernel::{CatalogueChange, Time};
 use mec_query::{Catalogue, Column, Table, Tables, Value};
 use tower_service::Service as _;
 
-use self::drawn::Home;
 use self::drawn::rows::Rows;
 use self::drawn::seeded::Draw;
+use self::drawn::{Home, NOW};
 use self::kept::{KEPT, On};
 use self::requests::Request;
 use crate::fuzz::grammar::Grammar;
 use crate::home::cluster::Cluster;
-use crate::postgrest::fixture::{Fixture, Kept, Loaded, still};
+use crate::postgrest::fixture::{Fixture, Kept, Loaded};
 
 const SEED: u64 = 20_261_124;
 /// Of each kind: reads of MEC's tables, nearly right ones, reads and writes of tables without rules.
@@ -47,10 +48,21 @@ struct Answer {
     text: String,
 }
 
+/// A clock that both stores read and that goes on between requests.
+#[derive(Debug)]
+struct Hands(AtomicI64);
+
+impl Now for Hands {
+    fn now(&self) -> Time {
+        Time::from_micros(self.0.load(Ordering::Relaxed))
+    }
+}
+
 /// The API over either store.
 struct Pair {
     sqlite: Router,
     postgres: Router,
+    hands: Arc<Hands>,
 }
 
 /// What was asked, and what was answered differently.
@@ -73,14 +85,15 @@ impl Pair {
     /// Over MEC's own tables, of which these changes fill the catalogue's.
     async fn of_catalogue(catalogue: Vec<CatalogueChange>) -> (Self, [Home; 2]) {
         let homes = [Home::sqlite(), Home::postgres()];
+        let hands = Arc::new(Hands(AtomicI64::new(NOW)));
         let mut routers = Vec::new();
         for home in &homes {
-            let options = Options { clock: still(), catalogue: catalogue.clone(), ..Options::default() };
+            let options = Options { clock: Clock(hands.clone()), catalogue: catalogue.clone(), ..Options::default() };
             let mec = Mec::open(&home.url(), options).await.expect("a store");
             routers.push(router::router(AppState::new(Arc::new(mec))));
         }
         let [sqlite, postgres] = routers.try_into().expect("two stores");
-        (Self { sqlite, postgres }, homes)
+        (Self { sqlite, postgres, hands }, homes)
     }
 
     /// All rows of these tables.
@@ -101,10 +114,12 @@ impl Pair {
     async fn of_fixture(fixture: &Fixture) -> (Self, [Loaded; 2]) {
         let sqlite = fixture.load(&Kept::Sqlite).await;
         let postgres = fixture.load(&Kept::Postgres(Cluster::shared())).await;
-        (Self { sqlite: sqlite.router.clone(), postgres: postgres.router.clone() }, [sqlite, postgres])
+        let hands = Arc::new(Hands(AtomicI64::new(NOW)));
+        (Self { sqlite: sqlite.router.clone(), postgres: postgres.router.clone(), hands }, [sqlite, postgres])
     }
 
     async fn ask(&self, request: &Request, tally: &mut Tally) {
+        self.hands.0.fetch_add(1_000_000, Ordering::Relaxed);
         let (one, other) = tokio::join!(answer(&self.sqlite, request), answer(&self.postgres, request));
         tally.asked += 1;
         *tally.statuses.entry(one.status).or_default() += 1;

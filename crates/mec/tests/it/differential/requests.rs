@@ -47,7 +47,8 @@ const BENT: &[&str] = &["%", "(", ")", ".", ",", "&", "=", "%22", "%00", "->", "
 const RETURNS: &[&str] = &["return=representation", "return=representation", "return=minimal", "return=headers-only"];
 const TEXTS: &[&str] = &["", "a", "Ä", "it's", "\"q\"", "a,b", "NULL", "x\\y", "line\nbreak", "😀", "İ", " "];
 const NUMBERS: &[&str] = &["0", "1", "-1", "2.50", "1e3", "99999999999999999999", "9223372036854775807", "\"7\"", "0.0000001"];
-const DOCUMENTS: &[&str] = &["{}", "[]", "null", "{\"a\":{\"b\":[1.50,\"x\"]}}", "\"text\"", "1e400", "{\"bb\":1,\"a\":\"Ä\"}", "17"];
+const DOCUMENTS: &[&str] =
+    &["{}", "[]", "null", "{\"a\":{\"b\":[1.50,\"x\"]}}", "\"text\"", "1e400", "{\"bb\":1,\"a\":\"Ä\"}", "17"];
 const TIMES: &[&str] = &["2026-11-24", "2026-11-24T10:00:00.123456Z", "2026-11-24 12:00:00+02", "infinity", "now", "0001-01-01"];
 
 /// A read of one of the tables.
@@ -95,7 +96,10 @@ pub(crate) fn write(draw: &mut Draw, catalogue: &Catalogue, rows: &Tables<'_>) -
                 if draw.one_in(3) {
                     let keys: Vec<_> = table.uniques.iter().chain(&table.primary_key).collect();
                     let columns = if keys.is_empty() { &["id"][..] } else { &draw.pick(&keys).columns };
-                    parameters.push(format!("on_conflict={}", columns.iter().map(|name| seeded::name(name)).collect::<Vec<_>>().join(",")));
+                    parameters.push(format!(
+                        "on_conflict={}",
+                        columns.iter().map(|name| seeded::name(name)).collect::<Vec<_>>().join(",")
+                    ));
                 }
             }
         }
