@@ -4,12 +4,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mec_kernel::{Halt, IdSource, Need, Time, TreeId, View, Write};
+use mec_kernel::{Halt, IdSource, Time, TreeId, View, Write};
 use mec_store::DecisionRow;
 use tokio::sync::mpsc;
 
 use crate::error::MecError;
-use crate::job::{Job, Message};
+use crate::job::{Foreseen, Job, Message};
 
 /// The lanes that wait, and which trees they wait for.
 #[derive(Debug)]
@@ -94,8 +94,8 @@ impl Job for Waiting {
         self.job.tree()
     }
 
-    fn foresees(&self) -> &[Need] {
-        self.job.foresees()
+    fn foreseen(&self) -> &Foreseen {
+        self.job.foreseen()
     }
 
     fn decide(&mut self, view: &View<'_>, ids: &mut IdSource) -> Result<Vec<Write>, Halt> {

@@ -50,12 +50,33 @@ pub(crate) struct Prune {
     pub(crate) caller: oneshot::Sender<Result<usize, MecError>>,
 }
 
+/// What is known of a command before it is decided.
+pub(crate) struct Foreseen {
+    /// What it will certainly ask for; looked up for the whole batch at once.
+    pub(crate) needs: Vec<Need>,
+    /// What of it has no fixed size, in bytes.
+    pub(crate) bytes: usize,
+}
+
+impl From<Vec<Need>> for Foreseen {
+    fn from(needs: Vec<Need>) -> Self {
+        Self { needs, bytes: 0 }
+    }
+}
+
+impl Foreseen {
+    /// Of a command that records something with details.
+    pub(crate) fn with_details(needs: Vec<Need>, details: Option<&str>) -> Self {
+        Self { needs, bytes: details.map_or(0, str::len) }
+    }
+}
+
 /// A command on its way: decided possibly several times, answered once.
 pub(crate) trait Job: Send {
     /// Whose tree.
     fn tree(&self) -> TreeId;
-    /// What it will certainly ask for; looked up for the whole batch at once.
-    fn foresees(&self) -> &[Need];
+    /// What is known of it before it is decided.
+    fn foreseen(&self) -> &Foreseen;
     /// Decides and keeps the answer.
     fn decide(&mut self, view: &View<'_>, ids: &mut IdSource) -> Result<Vec<Write>, Halt>;
     /// What the decision log keeps of the answer.
@@ -68,7 +89,7 @@ pub(crate) trait Job: Send {
 pub(crate) struct Command<A, F, L> {
     pub(crate) tree: TreeId,
     pub(crate) actor: Actor,
-    pub(crate) foresees: Vec<Need>,
+    pub(crate) foreseen: Foreseen,
     pub(crate) decide: F,
     pub(crate) log: L,
     pub(crate) answer: Option<A>,
@@ -85,8 +106,8 @@ where
         self.tree
     }
 
-    fn foresees(&self) -> &[Need] {
-        &self.foresees
+    fn foreseen(&self) -> &Foreseen {
+        &self.foreseen
     }
 
     fn decide(&mut self, view: &View<'_>, ids: &mut IdSource) -> Result<Vec<Write>, Halt> {

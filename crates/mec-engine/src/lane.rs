@@ -25,6 +25,8 @@ use crate::log_writing::Due;
 const MESSAGES_MAX: usize = 1_024;
 /// Commands of one batch: one message may carry many.
 const COMMANDS_MAX: usize = 20_000;
+/// What they bring along, in bytes. One that is larger alone has a batch of its own.
+const BYTES_MAX: usize = 8 << 20;
 /// How often a batch that was not done is run again.
 pub(crate) const RUNS_MAX: usize = 3;
 
@@ -177,9 +179,14 @@ impl Lane {
             return jobs;
         }
         let most = self.state.parts.pop().unwrap_or(COMMANDS_MAX);
+        let mut bytes = jobs.iter().map(|job| job.foreseen().bytes).sum::<usize>();
         while jobs.len() < most
-            && let Some(Entry::Job(job)) = self.state.waiting.pop_front_if(|entry| matches!(entry, Entry::Job(_)))
+            && let Some(Entry::Job(job)) = self.state.waiting.pop_front_if(|entry| match entry {
+                Entry::Job(job) => bytes.saturating_add(job.foreseen().bytes) <= BYTES_MAX,
+                Entry::Table(_) | Entry::Prune(_) => false,
+            })
         {
+            bytes += job.foreseen().bytes;
             jobs.push_back(job);
         }
         if self.duty == Duty::Record
@@ -402,7 +409,7 @@ impl Lane {
             let Some(work) = batch.trees.get(&job.tree()) else { continue };
             // Accounts are all that a tree brings along from the batches before.
             let is_open = |need: &&Need| !matches!(need, Need::Account(id) if work.tree.get(*id).is_some());
-            needs.extend(job.foresees().iter().filter(is_open).map(|need| (job.tree(), need.clone())));
+            needs.extend(job.foreseen().needs.iter().filter(is_open).map(|need| (job.tree(), need.clone())));
         }
         let needs: Vec<(TreeId, Need)> = needs.into_iter().collect();
         // The earliest, so that nothing is left out that counts at a tree's own instant.

@@ -15,7 +15,7 @@ use crate::clock::{Clock, Hands};
 use crate::decision_log::{DecisionLog, Logged, Traced};
 use crate::error::{MecError, OpenError};
 use crate::in_use::{in_use, may_be_fixed};
-use crate::job::{Command, Job, Message};
+use crate::job::{Command, Foreseen, Job, Message};
 use crate::lane::{RUNS_MAX, later_than};
 use crate::lanes::{Lanes, Shared};
 use crate::newest::Newest;
@@ -271,7 +271,7 @@ impl Mec {
             Ok(Ruling::unchanged((answer, view.now)))
         };
         let lane = if self.newest.is_some() { self.lanes.looking() } else { self.lanes.recording(tree) };
-        let (command, answer) = command_of(tree, caller, vec![Need::Account(account)], decide, |_, _, _| None);
+        let (command, answer) = command_of(tree, caller, vec![Need::Account(account)].into(), decide, |_, _, _| None);
         put(lane, Message::One(command))?;
         answer.await.map_err(|_| died())?
     }
@@ -312,7 +312,7 @@ impl Mec {
         &self,
         tree: TreeId,
         caller: &Caller,
-        foresees: Vec<Need>,
+        foreseen: impl Into<Foreseen>,
         decide: F,
         log: L,
     ) -> Result<A, MecError>
@@ -321,7 +321,7 @@ impl Mec {
         F: FnMut(&View<'_>, &mut Making<'_>) -> Result<Ruling<A>, Halt> + Send + 'static,
         L: Fn(&A, &mut IdSource, Time) -> Option<DecisionRow> + Send + 'static,
     {
-        let (command, answer) = command_of(tree, caller, foresees, decide, log);
+        let (command, answer) = command_of(tree, caller, foreseen.into(), decide, log);
         put(self.lanes.recording(tree), Message::One(command))?;
         answer.await.map_err(|_| died())?
     }
@@ -381,7 +381,7 @@ pub(crate) fn tree_of(account: AccountId) -> Result<TreeId, MecError> {
 fn command_of<A, F, L>(
     tree: TreeId,
     caller: &Caller,
-    foresees: Vec<Need>,
+    foreseen: Foreseen,
     decide: F,
     log: L,
 ) -> (Box<dyn Job>, oneshot::Receiver<Result<A, MecError>>)
@@ -391,7 +391,7 @@ where
     L: Fn(&A, &mut IdSource, Time) -> Option<DecisionRow> + Send + 'static,
 {
     let (sender, answer) = oneshot::channel();
-    let command = Command { tree, actor: caller.actor.clone(), foresees, decide, log, answer: None, caller: sender };
+    let command = Command { tree, actor: caller.actor.clone(), foreseen, decide, log, answer: None, caller: sender };
     (Box::new(command), answer)
 }
 

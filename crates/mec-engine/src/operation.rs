@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 
 use crate::decision_log::{DecisionLog, Entry, slots};
 use crate::error::MecError;
-use crate::job::{Command, Committed, Job, Steps, TableWrite, Written};
+use crate::job::{Command, Committed, Foreseen, Job, Steps, TableWrite, Written};
 use crate::mec::{Caller, Mec, died, tree_of};
 
 /// A new account, with the defaults of the API.
@@ -114,13 +114,14 @@ impl Mec {
         let is_asked = command.check.explain;
         command.check.explain |= self.log.traces_any();
         let decisions = self.log.clone();
-        let foresees = vec![Need::Account(command.check.account), Need::Key(command.key.clone())];
+        let needs = vec![Need::Account(command.check.account), Need::Key(command.key.clone())];
+        let foreseen = Foreseen::with_details(needs, command.details.as_deref());
         let tree = tree_of(command.check.account)?;
         let log = move |consumed: &Consumed, ids: &mut IdSource, now| match consumed.replayed {
             Some(_) => None,
             None => Some(row(entry.clone(), &consumed.standing, &decisions, ids, now)),
         };
-        let mut consumed = self.send(tree, caller, foresees, move |view, making| consume(view, making, &command), log).await?;
+        let mut consumed = self.send(tree, caller, foreseen, move |view, making| consume(view, making, &command), log).await?;
         consumed.standing.limits.truncate(if is_asked { usize::MAX } else { 0 });
         Ok(consumed)
     }
@@ -130,9 +131,10 @@ impl Mec {
     /// # Errors
     /// What was not recorded, and why.
     pub async fn meter(&self, command: Meter, caller: &Caller) -> Result<Recorded, MecError> {
-        let foresees = vec![Need::Account(command.account), Need::Key(command.key.clone())];
+        let needs = vec![Need::Account(command.account), Need::Key(command.key.clone())];
+        let foreseen = Foreseen::with_details(needs, command.details.as_deref());
         let tree = tree_of(command.account)?;
-        self.send(tree, caller, foresees, move |view, making| meter(view, making, &command), |_, _, _| None).await
+        self.send(tree, caller, foreseen, move |view, making| meter(view, making, &command), |_, _, _| None).await
     }
 
     /// Records many events, keeping their order within a tree; each has its own outcome, in their order. Waits while the
@@ -158,7 +160,10 @@ impl Mec {
             jobs.push(Box::new(Command {
                 tree,
                 actor: caller.actor.clone(),
-                foresees: vec![Need::Account(event.account), Need::Key(event.key.clone())],
+                foreseen: Foreseen::with_details(
+                    vec![Need::Account(event.account), Need::Key(event.key.clone())],
+                    event.details.as_deref(),
+                ),
                 decide: move |view: &View<'_>, making: &mut Making<'_>| meter(view, making, &event),
                 log: |_: &Recorded, _: &mut IdSource, _| None,
                 answer: None,
@@ -183,8 +188,8 @@ impl Mec {
     pub async fn correct(&self, command: Correct, caller: &Caller) -> Result<Recorded, MecError> {
         let not_found = || Refusal::EventNotFound { event: command.event.to_string() }.into();
         let tree = known_tree(command.event.tree(), not_found)?;
-        let foresees = vec![Need::Key(command.key.clone())];
-        self.send(tree, caller, foresees, move |view, making| correct(view, making, &command), |_, _, _| None).await
+        let foreseen = vec![Need::Key(command.key.clone())];
+        self.send(tree, caller, foreseen, move |view, making| correct(view, making, &command), |_, _, _| None).await
     }
 
     /// Checks, and holds what is let through.
@@ -196,12 +201,12 @@ impl Mec {
         let is_asked = command.check.explain;
         command.check.explain |= self.log.traces_any();
         let decisions = self.log.clone();
-        let foresees = vec![Need::Account(command.check.account), Need::Hold(command.key.clone())];
+        let foreseen = vec![Need::Account(command.check.account), Need::Hold(command.key.clone())];
         let tree = tree_of(command.check.account)?;
         let log = move |reserved: &Reserved, ids: &mut IdSource, now| {
             (!reserved.replayed).then(|| row(entry.clone(), &reserved.standing, &decisions, ids, now))
         };
-        let mut reserved = self.send(tree, caller, foresees, move |view, making| reserve(view, making, &command), log).await?;
+        let mut reserved = self.send(tree, caller, foreseen, move |view, making| reserve(view, making, &command), log).await?;
         reserved.standing.limits.truncate(if is_asked { usize::MAX } else { 0 });
         Ok(reserved)
     }
@@ -214,8 +219,8 @@ impl Mec {
         let id = command.reservation;
         let not_found = || Refusal::ReservationNotFound { reservation: id.to_string() }.into();
         let tree = known_tree(id.tree(), not_found)?;
-        let foresees = vec![Need::Reservation(id)];
-        self.send(tree, caller, foresees, move |view, making| settle(view, making, &command), |_, _, _| None).await
+        let foreseen = vec![Need::Reservation(id)];
+        self.send(tree, caller, foreseen, move |view, making| settle(view, making, &command), |_, _, _| None).await
     }
 
     /// Gives a hold back: `true` once.
@@ -224,8 +229,8 @@ impl Mec {
     /// Only where the store fails.
     pub async fn release_reservation(&self, id: ReservationId, caller: &Caller) -> Result<bool, MecError> {
         let Ok(tree) = known_tree(id.tree(), || MecError::Stopped) else { return Ok(false) };
-        let foresees = vec![Need::Reservation(id)];
-        self.send(tree, caller, foresees, move |view, _| release_reservation(view, id), |_, _, _| None).await
+        let foreseen = vec![Need::Reservation(id)];
+        self.send(tree, caller, foreseen, move |view, _| release_reservation(view, id), |_, _, _| None).await
     }
 
     /// Takes a slot.
@@ -243,8 +248,8 @@ impl Mec {
         };
         let (tree, decisions) = (tree_of(command.account)?, self.log.clone());
         let log = move |leased: &Leased, ids: &mut IdSource, now| Some(lease_row(entry.clone(), leased, &decisions, ids, now));
-        let foresees = vec![Need::Account(command.account)];
-        self.send(tree, caller, foresees, move |view, making| acquire(view, making, &command), log).await
+        let foreseen = vec![Need::Account(command.account)];
+        self.send(tree, caller, foreseen, move |view, making| acquire(view, making, &command), log).await
     }
 
     /// Keeps a slot.

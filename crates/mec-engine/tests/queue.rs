@@ -92,6 +92,36 @@ async fn a_large_event_takes_more_room_than_a_small_one() {
 }
 
 #[tokio::test]
+async fn a_batch_closes_at_8_mb_of_details() {
+    let dir = tempfile::tempdir().unwrap();
+    let mec = open(&dir).await;
+    let account = account(&mec, "benchmark_runs", 1_000).await;
+    let details = format!("\"{}\"", "x".repeat(50 * 1_024 - 2));
+    let large =
+        |run: usize| Meter { details: Some(details.as_str().into()), ..event_of(account, "benchmark_runs", &run.to_string()) };
+    let recorded = mec.meter_batch((0..400).map(large).collect(), &caller()).await;
+    assert!(recorded.iter().all(Result::is_ok));
+    // Events of one batch are recorded at one instant: 163 of them are 8 MB less a little.
+    let ledger = mec_store::tables::tables().into_iter().find(|table| table.name == "consumption_ledger").unwrap();
+    let at = ledger.position("recorded_at").unwrap();
+    let read = mec_query::Read {
+        table: ledger.into(),
+        fetch: vec![at],
+        outputs: vec![],
+        filter: mec_query::Filter::All(vec![]),
+        order: vec![],
+        page: mec_query::Page { offset: 0, limit: None },
+        embeds: vec![],
+    };
+    let rows = mec.fetch(read).await.unwrap().1.rows;
+    let mut batches: Vec<usize> = vec![];
+    for (place, row) in rows.iter().enumerate() {
+        if place > 0 && rows[place - 1] == *row { *batches.last_mut().unwrap() += 1 } else { batches.push(1) }
+    }
+    assert_eq!(batches, [163, 163, 74]);
+}
+
+#[tokio::test]
 async fn a_full_queue_is_answered_before_the_lane_closes() {
     let dir = tempfile::tempdir().unwrap();
     let mec = open(&dir).await;

@@ -204,9 +204,9 @@ impl Postgres {
         })
     }
 
-    /// The whole catalogue, as it is in one instant.
+    /// The whole catalogue, as it is in one instant. Who asks may hold trees, so no other reader is waited for.
     pub(crate) fn catalogue(&self) -> Result<mec_kernel::Catalogue, StoreError> {
-        self.read_within(None, |snapshot| snapshot.wait(|session| async move { catalogue::catalogue(&session).await }))
+        self.read_apart(|snapshot| snapshot.wait(|session| async move { catalogue::catalogue(&session).await }))
     }
 }
 

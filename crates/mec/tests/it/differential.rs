@@ -88,7 +88,7 @@ impl Pair {
         let hands = Arc::new(Hands(AtomicI64::new(NOW)));
         let mut routers = Vec::new();
         for home in &homes {
-            let options = Options { clock: Clock(hands.clone()), catalogue: catalogue.clone(), ..Options::default() };
+            let options = Options { clock: Clock::ruling(hands.clone()), catalogue: catalogue.clone(), ..Options::default() };
             let mec = Mec::open(&home.url(), options).await.expect("a store");
             routers.push(router::router(AppState::new(Arc::new(mec))));
         }

@@ -124,7 +124,7 @@ pub(crate) fn write(draw: &mut Draw, catalogue: &Catalogue, rows: &Tables<'_>) -
                 seeded::conditions(draw, rows, table, "", &mut parameters);
             }
             if method == "PATCH" {
-                let columns = some_columns(draw, table);
+                let columns = some_columns(draw, table, |column| column.updatable);
                 body = serde_json::Value::Object(new_row(draw, rows, table, &columns)).to_string();
             }
         }
@@ -142,7 +142,7 @@ pub(crate) fn write(draw: &mut Draw, catalogue: &Catalogue, rows: &Tables<'_>) -
 }
 
 fn new_rows(draw: &mut Draw, rows: &Tables<'_>, table: &Table) -> String {
-    let columns = some_columns(draw, table);
+    let columns = some_columns(draw, table, |column| column.insertable);
     let count = draw.below(4);
     if count == 0 {
         return serde_json::Value::Object(new_row(draw, rows, table, &columns)).to_string();
@@ -156,8 +156,8 @@ fn insertable(table: &Table) -> Vec<usize> {
 }
 
 /// All that must be given, and some more.
-fn some_columns(draw: &mut Draw, table: &Table) -> Vec<usize> {
-    let is_wanted = |draw: &mut Draw, column: &Column| match (column.insertable, column.nullable || column.has_default) {
+fn some_columns(draw: &mut Draw, table: &Table, may: fn(&Column) -> bool) -> Vec<usize> {
+    let is_wanted = |draw: &mut Draw, column: &Column| match (may(column), column.nullable || column.has_default) {
         (false, _) => draw.one_in(60),
         (true, true) => draw.one_in(2),
         (true, false) => !draw.one_in(20),
@@ -183,13 +183,14 @@ fn value(draw: &mut Draw, rows: &Tables<'_>, table: &Table, at: usize) -> serde_
     }
     let parsed = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| json!(text));
     match column.ty {
+        Type::Text { .. } if is_key && !draw.one_in(4) => json!(format!("{}{}", draw.pick(&["code", "Code"]), draw.below(12))),
         Type::Text { .. } => json!(*draw.pick(TEXTS)),
         Type::Uuid => json!(format!("00000000-0000-4000-8000-{:012x}", draw.below(30))),
         Type::Int2 | Type::Int4 | Type::Int8 if is_key || draw.one_in(2) => json!(draw.below(60)),
-        Type::Int2 | Type::Int4 | Type::Int8 | Type::Numeric { .. } => parsed(*draw.pick(NUMBERS)),
-        Type::Bool => parsed(*draw.pick(&["true", "false", "\"yes\"", "\"f\"", "1"])),
+        Type::Int2 | Type::Int4 | Type::Int8 | Type::Numeric { .. } => parsed(draw.pick(NUMBERS)),
+        Type::Bool => parsed(draw.pick(&["true", "false", "\"yes\"", "\"f\"", "1"])),
         Type::Timestamp => json!(*draw.pick(TIMES)),
-        Type::Json => parsed(*draw.pick(DOCUMENTS)),
+        Type::Json => parsed(draw.pick(DOCUMENTS)),
         Type::TextArray => json!([*draw.pick(TEXTS), *draw.pick(TEXTS)]),
     }
 }
