@@ -60,20 +60,25 @@ impl Clock {
 #[derive(Debug)]
 pub(crate) struct Hands {
     clock: Clock,
-    heard: Mutex<Option<(Time, Instant)>>,
+    /// What the database's clock said last, and when; `None`: there is none that counts.
+    heard: Option<Mutex<(Time, Instant)>>,
     latest: AtomicI64,
 }
 
 impl Hands {
-    pub(crate) fn of(clock: Clock) -> Self {
-        Self { clock, heard: Mutex::default(), latest: AtomicI64::new(i64::MIN) }
+    /// From what was read when the store was opened.
+    pub(crate) fn of(clock: Clock, opened: Moment) -> Self {
+        let heard = opened.now.filter(|_| !clock.rules).map(|time| Mutex::new((time, Instant::now())));
+        Self { clock, heard, latest: AtomicI64::new(i64::MIN) }
     }
 
     /// The present instant. It stands still where it would run backwards: what an answer has called past stays past.
     pub(crate) fn now(&self) -> Time {
-        let heard = *self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = match heard {
-            Some((time, at)) => time.plus_micros(i64::try_from(at.elapsed().as_micros()).unwrap_or(i64::MAX)),
+        let now = match &self.heard {
+            Some(heard) => {
+                let (time, at) = *heard.lock().unwrap_or_else(PoisonError::into_inner);
+                time.plus_micros(i64::try_from(at.elapsed().as_micros()).unwrap_or(i64::MAX))
+            }
             None => self.clock.now(),
         };
         let before = self.latest.fetch_max(now.micros(), Ordering::Relaxed);
@@ -82,9 +87,9 @@ impl Hands {
 
     /// The instant to decide by, given what was just read from the store.
     pub(crate) fn at(&self, moment: Moment) -> Time {
-        match moment.now {
-            Some(time) if !self.clock.rules => {
-                *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some((time, Instant::now()));
+        match (&self.heard, moment.now) {
+            (Some(heard), Some(time)) => {
+                *heard.lock().unwrap_or_else(PoisonError::into_inner) = (time, Instant::now());
                 time
             }
             _ => self.now(),
@@ -109,10 +114,10 @@ mod tests {
     fn where_the_database_has_a_clock_the_machines_does_not_count() {
         let (early, late) = (Time::from_micros(1_000_000), Time::from_micros(700_000_000));
         let moment = Moment { now: Some(early), ..Moment::default() };
-        let hands = Hands::of(Clock::of(Arc::new(Still(late))));
+        let hands = Hands::of(Clock::of(Arc::new(Still(late))), moment);
         assert_eq!(hands.at(moment), early);
         assert!(hands.now() >= early && hands.now() < late);
-        assert_eq!(Hands::of(Clock::ruling(Arc::new(Still(late)))).at(moment), late);
-        assert_eq!(Hands::of(Clock::of(Arc::new(Still(late)))).at(Moment::default()), late);
+        assert_eq!(Hands::of(Clock::ruling(Arc::new(Still(late))), moment).at(moment), late);
+        assert_eq!(Hands::of(Clock::of(Arc::new(Still(late))), Moment::default()).at(Moment::default()), late);
     }
 }

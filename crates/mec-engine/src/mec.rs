@@ -158,10 +158,7 @@ impl Mec {
         };
         let readers = Arc::new(Semaphore::new(open.readers));
         let (store, mut writer) = Store::open(url, &open)?;
-        let clock = Arc::new(Hands::of(options.clock));
-        if store.is_shared() {
-            clock.at(store.versions(&[]).await?.moment);
-        }
+        let clock = Arc::new(Hands::of(options.clock, store.versions(&[]).await?.moment));
         let catalogue = apply(&mut writer, &store, &options.catalogue, &clock).await?;
         let plain = match options.plain_tables {
             none if none.is_empty() => None,

@@ -27,7 +27,6 @@ const MIGRATIONS: &[Migration] = &[
         guards: include_str!("../../migrations/postgres/0001_foundation_guards.sql"),
         oldest_beside: 1,
     },
-    Migration { tables: "", guards: include_str!("../../migrations/postgres/0002_json_order.sql"), oldest_beside: 1 },
 ];
 
 /// The schema's steps, and which programs may run beside each. Whoever migrates locks it until the end of the step: a

@@ -110,7 +110,7 @@ impl World {
     pub(crate) fn raise_limits(&self, node: &Node) {
         for account in &self.accounts {
             let more = if account.tree == 0 { MORE_IN_HOT } else { MORE_IN_OTHERS }[account.level()];
-            let limit = account.recorded.load(Ordering::SeqCst) + more;
+            let limit = account.limit.load(Ordering::SeqCst).max(account.recorded.load(Ordering::SeqCst) + more);
             let path = format!("/api/entitlements?entitlement_id=eq.{}", account.entitlement);
             let changed = done(node, "PATCH", &path, &json!({"quantity_allowed": limit}));
             assert_eq!(changed.as_array().map(Vec::len), Some(1), "{changed}");

@@ -181,7 +181,7 @@ fn value(draw: &mut Draw, rows: &Tables<'_>, table: &Table, at: usize) -> serde_
     {
         return value;
     }
-    let parsed = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| json!(text));
+    let parsed = |text: &&str| serde_json::from_str(text).unwrap_or_else(|_| json!(text));
     match column.ty {
         Type::Text { .. } if is_key && !draw.one_in(4) => json!(format!("{}{}", draw.pick(&["code", "Code"]), draw.below(12))),
         Type::Text { .. } => json!(*draw.pick(TEXTS)),
