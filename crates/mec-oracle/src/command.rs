@@ -30,6 +30,26 @@ pub struct Step {
     pub command: Command,
 }
 
+impl Command {
+    /// As it is once it has entered: an empty scope is none.
+    #[must_use]
+    pub(crate) fn entered(&self) -> Self {
+        let mut command = self.clone();
+        let clear = |scope: &mut Option<Code>| *scope = scope.filter(|scope| !scope.is_empty());
+        match &mut command {
+            Self::Check(question)
+            | Self::Consume { question, .. }
+            | Self::Reserve { question, .. }
+            | Self::Acquire { question, .. } => clear(&mut question.scope),
+            Self::Meter(meter) => clear(&mut meter.scope),
+            Self::Grant(grant) => clear(&mut grant.scope),
+            Self::PutPlan(plan) => plan.templates.iter_mut().for_each(|template| clear(&mut template.scope)),
+            _ => {}
+        }
+        command
+    }
+}
+
 /// A closed list of names.
 pub type Code = &'static str;
 
@@ -50,10 +70,10 @@ pub enum Command {
     Meter(Meter),
     Correct { event: Id, key: String, quantity: Option<i64> },
     Reserve { question: Question, key: String, ttl_seconds: i64 },
-    Settle { reservation: Id, quantity: i64 },
+    Settle { reservation: Id, quantity: i64, attributes: Attributes },
     ReleaseReservation { reservation: Id },
     Acquire { question: Question, token: Option<Code>, ttl_seconds: i64 },
-    Renew { lease: Id, ttl_seconds: i64 },
+    Renew { lease: Id, ttl_seconds: i64, attributes: Attributes },
     ReleaseLease { lease: Id },
 }
 
@@ -84,8 +104,11 @@ pub struct Question {
     pub scope: Option<Code>,
     pub quantity: Option<i64>,
     pub unit: Option<Code>,
-    pub attributes: BTreeMap<Code, Attribute>,
+    pub attributes: Attributes,
 }
+
+/// Facts stated with a request, by name.
+pub type Attributes = BTreeMap<Code, Attribute>;
 
 /// A fact stated with a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -239,4 +262,5 @@ pub struct Meter {
     pub details: Option<Code>,
     pub is_correction: bool,
     pub corrects: Option<Id>,
+    pub attributes: Attributes,
 }

@@ -109,7 +109,7 @@ impl Oracle {
                 None => {}
             }
         }
-        let pools = match self.found(asked.question, asked.resource, self.now, except) {
+        let pools = match self.found(asked.question, asked.resource, except) {
             Found::Denied(code, reason) if !is_return => return denied(code, reason),
             Found::Denied(..) => vec![],
             Found::Pools(pools) => pools,

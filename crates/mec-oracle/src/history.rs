@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::amount::Amount;
 use crate::answer::Told;
-use crate::command::{Code, Id, Time};
+use crate::command::{Attributes, Code, Id, Time};
 use crate::oracle::Oracle;
 use crate::window::Cut;
 
@@ -29,7 +29,19 @@ pub(crate) struct Event {
     pub(crate) occurred_at: Time,
     pub(crate) told: Option<Told>,
     /// Overage it accrued (or took back).
-    pub(crate) overage: Vec<(Counter, Amount)>,
+    pub(crate) overage: Vec<Effect>,
+    /// Stated with it.
+    pub(crate) attributes: Attributes,
+}
+
+/// Overage that an event accrued in a counter, or took back from it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "the sentence above names them")]
+pub struct Effect {
+    pub counter: Counter,
+    pub overage: Amount,
+    /// Of one canonical unit, in millionths; nothing is taken back at a price.
+    pub price: Option<i64>,
 }
 
 /// What a key stands for.
@@ -53,6 +65,8 @@ pub(crate) struct Hold {
     pub(crate) content: Content,
     pub(crate) amount: Amount,
     pub(crate) reserved_at: Time,
+    /// Stated with it; a settlement states its own.
+    pub(crate) attributes: Attributes,
     pub(crate) expires_at: Time,
     pub(crate) end: Option<End>,
 }
@@ -74,6 +88,8 @@ pub(crate) struct Lease {
     pub(crate) quantity: i64,
     pub(crate) amount: Amount,
     pub(crate) fencing_token: i64,
+    /// Stated when it was taken or last decided anew; nothing is decided with them again.
+    pub(crate) attributes: Attributes,
     pub(crate) expires_at: Time,
     pub(crate) is_released: bool,
 }
@@ -160,8 +176,8 @@ impl Oracle {
 
     /// Overage accrued, net of what was taken back.
     pub fn overage(&self, counter: &Counter) -> Amount {
-        let effects = self.events.iter().flat_map(|event| &event.overage).filter(|(of, _)| of == counter);
-        effects.fold(Amount::ZERO, |sum, (_, amount)| sum + amount)
+        let effects = self.events.iter().flat_map(|event| &event.overage).filter(|effect| effect.counter == *counter);
+        effects.fold(Amount::ZERO, |sum, effect| sum + &effect.overage)
     }
 
     /// How many events there are.
@@ -172,8 +188,8 @@ impl Oracle {
     /// All overage there is, by counter.
     pub fn overages(&self) -> BTreeMap<Counter, Amount> {
         let mut sums: BTreeMap<Counter, Amount> = BTreeMap::new();
-        for (counter, amount) in self.events.iter().flat_map(|event| &event.overage) {
-            *sums.entry(counter.clone()).or_default() += amount;
+        for effect in self.events.iter().flat_map(|event| &event.overage) {
+            *sums.entry(effect.counter.clone()).or_default() += &effect.overage;
         }
         sums
     }

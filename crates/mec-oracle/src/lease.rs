@@ -129,7 +129,7 @@ impl Oracle {
         let question = Question { scope: lease.scope, ..Question::of(lease.path[0], lease.resource) };
         let resource = self.shop.resource(lease.resource).expect("it was leased");
         let freed = -&lease.amount;
-        let pools = self.pools(&question, resource, self.now, Except::Nothing);
+        let pools = self.pools(&question, resource, Except::Nothing);
         self.note_use(&pools, &freed, self.now);
         self.leases[place].is_released = true;
         Answer::Truth(true)

@@ -6,11 +6,13 @@
 pub mod amount;
 mod answer;
 mod command;
+mod coverage;
 mod decide;
 mod generate;
 mod history;
 mod lease;
 mod oracle;
+mod overage;
 mod plan;
 mod pool;
 mod record;
@@ -22,11 +24,12 @@ pub mod window;
 
 pub use answer::{Answer, Figures, Limit, Seat, Standing, Told};
 pub use command::{
-    Action, Attribute, Code, Command, Condition, Grant, Id, Meter, Operator, Patch, Plan, Provision, Question, RowStatus, Rule,
+    Action, Attribute, Attributes, Code, Command, Condition, Grant, Id, Meter, Operator, Patch, Plan, Provision, Question, RowStatus, Rule,
     SECOND, Status, Step, Template, Time, Window,
 };
+pub use coverage::{Coverage, Rule as Covered};
 pub use generate::Generator;
-pub use history::Counter;
+pub use history::{Counter, Effect};
 pub use oracle::Oracle;
 pub use shop::{Kind, Resource, Shop, Unit, ZONES};
 pub use shrink::shrink;

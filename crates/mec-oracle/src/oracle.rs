@@ -1,11 +1,14 @@
 //! Everything that was ever told, as lists, and the way a command takes through the rules.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono_tz::Tz;
 
 use crate::answer::Answer;
+use crate::coverage::{Coverage, Rule};
+use crate::amount::Amount;
 use crate::command::{Action, Code, Command, Grant, Id, Patch, Question, RowStatus, SECOND, Status, Step, Time, Window};
 use crate::history::{Counter, Event, Except, Hold, Lease};
 use crate::pool::Pool;
@@ -33,6 +36,8 @@ pub struct Oracle {
     /// Entitlements the present step has written.
     pub(crate) touched: Vec<Id>,
     serial: u32,
+    /// Counted by what only reads, too.
+    pub(crate) coverage: RefCell<Coverage>,
 }
 
 impl Oracle {
@@ -48,7 +53,13 @@ impl Oracle {
         self.serial = step.serial;
         self.made.clear();
         self.touched.clear();
-        match &step.command {
+        let answer = self.answer(&step.command.entered());
+        self.count_empty_scopes(&step.command, &answer);
+        answer
+    }
+
+    fn answer(&mut self, command: &Command) -> Answer {
+        match command {
             Command::CreateAccount { parent, zone } => self.create_account(*parent, *zone),
             Command::PatchAccount { account, status, zone } => self.patch_account(*account, *status, *zone),
             Command::Grant(grant) => self.grant(grant),
@@ -79,10 +90,10 @@ impl Oracle {
             Command::Meter(meter) => self.meter(meter),
             Command::Correct { event, key, quantity } => self.correct(*event, key, *quantity),
             Command::Reserve { question, key, ttl_seconds } => self.reserve(question, key, *ttl_seconds),
-            Command::Settle { reservation, quantity } => self.settle(*reservation, *quantity),
+            Command::Settle { reservation, quantity, attributes } => self.settle(*reservation, *quantity, attributes),
             Command::ReleaseReservation { reservation } => self.release_reservation(*reservation),
             Command::Acquire { question, token, ttl_seconds } => self.acquire(question, *token, *ttl_seconds),
-            Command::Renew { lease, ttl_seconds } => self.renew(*lease, *ttl_seconds),
+            Command::Renew { lease, ttl_seconds, attributes } => self.renew(*lease, *ttl_seconds, attributes),
             Command::ReleaseLease { lease } => self.release_lease(*lease),
         }
     }
@@ -247,19 +258,33 @@ impl Oracle {
         for (resource, scope) in touched {
             let resource = self.shop.resource(resource).expect("a row names a resource");
             let question = Question { scope, ..Question::of(account, resource.code) };
-            let was = before.pools(&question, resource, self.now, Except::Nothing);
-            for pool in self.pools(&question, resource, self.now, Except::Nothing) {
-                let was_over = was.iter().any(|of| of.counter == pool.counter && of.is_over());
-                self.note(&pool.counter, was_over, pool.is_over());
-            }
+            let was = before.pools(&question, resource, Except::Nothing);
+            let is = self.pools(&question, resource, Except::Nothing);
+            self.note(&was, &is);
         }
     }
 
-    pub(crate) fn note(&mut self, counter: &Counter, was_over: bool, is_over: bool) {
-        if !is_over {
-            self.over_since.remove(counter);
-        } else if !was_over || !self.over_since.contains_key(counter) {
-            self.over_since.insert(counter.clone(), self.now);
+    /// Notes which pools are above their limit once `amount` is used at `at`, or leased.
+    pub(crate) fn note_use(&mut self, pools: &[Pool], amount: &Amount, at: Time) {
+        let mut after = pools.to_vec();
+        for pool in after.iter_mut().filter(|pool| pool.counter.cut.counts(at, self.now)) {
+            pool.used += amount;
+        }
+        self.note(pools, &after);
+    }
+
+    /// Of pools that share a counter the tightest keeps its note.
+    fn note(&mut self, was: &[Pool], is: &[Pool]) {
+        let is_over = |pools: &[Pool], counter: &Counter| pools.iter().any(|of| of.counter == *counter && of.is_over());
+        for pool in is {
+            let counter = &pool.counter;
+            let is_tighter_over = is_over(is, counter);
+            self.count(Rule::TheTighterLimitKeepsTheNote, is_tighter_over && !pool.is_over());
+            if !is_tighter_over {
+                self.over_since.remove(counter);
+            } else if !is_over(was, counter) || !self.over_since.contains_key(counter) {
+                self.over_since.insert(counter.clone(), self.now);
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Design 1.3, steps 3 and 4: which rows apply at which level, which of them count as one limit, and by which rule.
 
 use std::collections::BTreeSet;
+use std::mem::{Discriminant, discriminant};
 
 use crate::amount::{Amount, amount};
 use crate::command::{Code, Id, Question, RowStatus, Time, Window};
@@ -9,6 +10,14 @@ use crate::oracle::Oracle;
 use crate::row::{Account, Row, RuleRow, Source};
 use crate::shop::{Kind, Resource};
 use crate::window::{BEGINNING, Cut, FOREVER, cut, step};
+
+/// Rows of one kind of window and one stretch: two kinds are two limits, also where they coincide.
+#[derive(Clone, Debug)]
+struct Group<'a> {
+    kind: Discriminant<Window>,
+    cut: Cut,
+    rows: Vec<&'a Row>,
+}
 
 /// What counts as one limit.
 #[derive(Clone, Debug)]
@@ -47,25 +56,25 @@ struct LevelRows<'a> {
 
 impl Oracle {
     /// The pools of every level, those of levels that deny left out.
-    pub(crate) fn pools(&self, question: &Question, resource: &Resource, now: Time, except: Except) -> Vec<Pool> {
+    pub(crate) fn pools(&self, question: &Question, resource: &Resource, except: Except) -> Vec<Pool> {
         let account = &self.accounts[&question.account];
-        let levels: Vec<_> = account.path.iter().map(|id| self.level(*id, question, now)).collect();
+        let levels: Vec<_> = account.path.iter().map(|id| self.level(*id, question)).collect();
         let (mut pools, mut alone) = (Vec::new(), Vec::new());
         for (level, (id, rows)) in account.path.iter().zip(&levels).enumerate() {
             let owner = &self.accounts[id];
-            let mut lone: Vec<(Cut, Vec<&Row>)> = Vec::new();
+            let mut lone: Vec<Group<'_>> = Vec::new();
             let scopes: BTreeSet<Option<Code>> = rows.in_force.iter().map(|row| row.scope).collect();
             for scope in scopes {
                 let of_scope: Vec<&Row> = rows.in_force.iter().copied().filter(|row| row.scope == scope).collect();
-                let (pooled, left) = self.pools_of_scope(owner, resource, &of_scope, now);
-                for (cut, rows) in pooled {
-                    pools.push(self.pool(level, owner, resource, cut, &rows, now, except));
+                let (pooled, left) = self.pools_of_scope(owner, resource, &of_scope);
+                for group in pooled {
+                    pools.push(self.pool(level, owner, resource, &group, except));
                 }
                 for row in left {
-                    add_to(&mut lone, (self.cut_of(row, owner, resource, now), row.scope), row);
+                    self.group(&mut lone, row, owner, resource);
                 }
             }
-            alone.extend(lone.into_iter().map(|(cut, rows)| self.pool(level, owner, resource, cut, &rows, now, except)));
+            alone.extend(lone.iter().map(|group| self.pool(level, owner, resource, group, except)));
         }
         // An add-on that has nothing to add to never tightens what others limit.
         if pools.is_empty() {
@@ -76,16 +85,16 @@ impl Oracle {
     }
 
     /// The pools, or why nothing is entitled.
-    pub(crate) fn found(&self, question: &Question, resource: &Resource, now: Time, except: Except) -> Found {
+    pub(crate) fn found(&self, question: &Question, resource: &Resource, except: Except) -> Found {
         let account = &self.accounts[&question.account];
-        let levels: Vec<_> = account.path.iter().map(|id| self.level(*id, question, now)).collect();
+        let levels: Vec<_> = account.path.iter().map(|id| self.level(*id, question)).collect();
         if levels.iter().any(|level| level.in_force.is_empty() && level.suspended) {
             return Found::Denied("entitlement_suspended", "Entitlement suspended".to_owned());
         }
         if levels.iter().any(|level| level.in_force.is_empty() && level.unmet) {
             return Found::Denied("condition_not_met", "Condition not met".to_owned());
         }
-        let pools = self.pools(question, resource, now, except);
+        let pools = self.pools(question, resource, except);
         if !pools.is_empty() {
             return Found::Pools(pools);
         }
@@ -106,10 +115,10 @@ impl Oracle {
         Found::Denied("no_entitlement", "No entitlement".to_owned())
     }
 
-    fn level(&self, account: Id, question: &Question, now: Time) -> LevelRows<'_> {
+    fn level(&self, account: Id, question: &Question) -> LevelRows<'_> {
         let mut level =
             LevelRows { in_force: vec![], suspended: false, unmet: false, starts: None, expired: false, other_scope: false };
-        let zone = self.zone(account);
+        let (zone, now) = (self.zone(account), self.now);
         for row in self.rows.values().filter(|row| row.account == account && row.resource == question.resource) {
             if row.scope.is_some() && row.scope != question.scope {
                 level.other_scope = true;
@@ -134,42 +143,48 @@ impl Oracle {
         owner: &Account,
         resource: &Resource,
         rows: &[&'a Row],
-        now: Time,
-    ) -> (Vec<(Cut, Vec<&'a Row>)>, Vec<&'a Row>) {
+    ) -> (Vec<Group<'a>>, Vec<&'a Row>) {
+        let mut pools: Vec<Group<'_>> = Vec::new();
         let best = rows.iter().filter(|row| row.source == Source::Override).max_by_key(|row| (row.priority, row.id));
         if let Some(row) = best {
-            return (vec![(self.cut_of(row, owner, resource, now), vec![row])], vec![]);
+            self.group(&mut pools, row, owner, resource);
+            return (pools, vec![]);
         }
-        let mut pools: Vec<(Cut, Vec<&Row>)> = Vec::new();
         for row in rows.iter().filter(|row| row.source != Source::Addon) {
-            add_to(&mut pools, (self.cut_of(row, owner, resource, now), row.scope), row);
+            self.group(&mut pools, row, owner, resource);
         }
         let mut alone = Vec::new();
         for row in rows.iter().filter(|row| row.source == Source::Addon) {
-            let wished = self.cut_of(row, owner, resource, now);
-            let same = pools.iter().position(|(cut, _)| *cut == wished);
+            let (kind, cut) = self.stretch(row, owner, resource);
+            let same = pools.iter().position(|group| (group.kind, group.cut) == (kind, cut));
             // Of equally long ones the newest.
-            let longest = || (0..pools.len()).max_by_key(|place| pools[*place].0.length());
+            let longest = || (0..pools.len()).max_by_key(|place| pools[*place].cut.length());
             match same.or_else(longest) {
-                Some(place) => pools[place].1.push(row),
+                Some(place) => pools[place].rows.push(row),
                 None => alone.push(*row),
             }
         }
         (pools, alone)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "it is the constructor")]
-    fn pool(
-        &self,
-        level: usize,
-        owner: &Account,
-        resource: &Resource,
-        cut: Cut,
-        rows: &[&Row],
-        now: Time,
-        except: Except,
-    ) -> Pool {
-        let mut rows = rows.to_vec();
+    /// Puts a row among those of its window and scope.
+    fn group<'a>(&self, groups: &mut Vec<Group<'a>>, row: &'a Row, owner: &Account, resource: &Resource) {
+        let (kind, cut) = self.stretch(row, owner, resource);
+        let is_it = |group: &&mut Group<'_>| (group.kind, group.cut, group.rows[0].scope) == (kind, cut, row.scope);
+        match groups.iter_mut().find(is_it) {
+            Some(group) => group.rows.push(row),
+            None => groups.push(Group { kind, cut, rows: vec![row] }),
+        }
+    }
+
+    /// Kind and present stretch of a row's window; only what is cumulative has more than one.
+    fn stretch(&self, row: &Row, owner: &Account, resource: &Resource) -> (Discriminant<Window>, Cut) {
+        let window = if resource.kind == Kind::Cumulative { row.window } else { Window::Lifetime(None) };
+        (discriminant(&window), self.cut_of(row, owner, resource, self.now))
+    }
+
+    fn pool(&self, level: usize, owner: &Account, resource: &Resource, group: &Group<'_>, except: Except) -> Pool {
+        let (cut, mut rows, now) = (group.cut, group.rows.clone(), self.now);
         // What an add-on was added to speaks for the pool.
         rows.sort_by_key(|row| (row.source == Source::Addon, row.id));
         let counter = Counter { account: owner.id, resource: resource.code, scope: rows[0].scope, cut };
@@ -193,7 +208,7 @@ impl Oracle {
             shown: shown(cut, rows[0].window, now),
             limit: if is_unlimited || is_access { None } else { Some(sum) },
             is_override: rows[0].source == Source::Override,
-            rule: self.rule(owner.id, resource.code, now).cloned(),
+            rule: self.rule(owner.id, resource.code).cloned(),
             used,
             reserved,
             taken,
@@ -211,9 +226,17 @@ impl Oracle {
         cut(row.window, self.zone(owner.id), anchor, at)
     }
 
+    /// The counter of a pool's window that holds `at`.
+    pub(crate) fn counter_at(&self, pool: &Pool, at: Time) -> Counter {
+        let row = &self.rows[&pool.rows[0]];
+        let resource = self.shop.resource(row.resource).expect("a row names a resource");
+        let cut = self.cut_of(row, &self.accounts[&row.account], resource, at);
+        Counter { cut, ..pool.counter.clone() }
+    }
+
     /// The most specific rule for pools of this account.
-    fn rule(&self, account: Id, resource: Code, now: Time) -> Option<&RuleRow> {
-        let plan = self.current_plan(account, now).map(|holding| holding.plan);
+    fn rule(&self, account: Id, resource: Code) -> Option<&RuleRow> {
+        let plan = self.current_plan(account, self.now).map(|holding| holding.plan);
         let fits = |row: &&RuleRow| {
             row.rule.is_active
                 && row.rule.resource == resource
@@ -222,13 +245,6 @@ impl Oracle {
         };
         let specific = |row: &&RuleRow| (row.rule.account.is_some(), row.rule.plan.is_some(), row.rule.priority, row.id);
         self.rules.iter().filter(fits).max_by_key(specific)
-    }
-}
-
-fn add_to<'a>(pools: &mut Vec<(Cut, Vec<&'a Row>)>, (cut, scope): (Cut, Option<Code>), row: &'a Row) {
-    match pools.iter_mut().find(|(of, rows)| *of == cut && rows[0].scope == scope) {
-        Some((_, rows)) => rows.push(row),
-        None => pools.push((cut, vec![row])),
     }
 }
 

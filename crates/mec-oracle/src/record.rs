@@ -188,7 +188,7 @@ impl Oracle {
         if !wrong.is_empty() {
             return Answer::refused(&wrong);
         }
-        let pools = self.pools(&question, asked.resource, self.now, Except::Nothing);
+        let pools = self.pools(&question, asked.resource, Except::Nothing);
         let recording = Recording {
             key: meter.key.clone(),
             content,
@@ -250,7 +250,7 @@ impl Oracle {
             return Answer::refused(&wrong);
         }
         let question = Question { scope, ..Question::of(original.content.account, resource.code) };
-        let pools = self.pools(&question, resource, self.now, Except::Nothing);
+        let pools = self.pools(&question, resource, Except::Nothing);
         let content = Content {
             quantity: difference,
             occurred_at: Some(original.occurred_at),
@@ -267,69 +267,16 @@ impl Oracle {
     /// The event happens. `pools` are those in force before it.
     pub(crate) fn record(&mut self, pools: &[Pool], recording: Recording) -> Id {
         let Recording { key, content, amount, occurred_at, told, original } = recording;
-        let mut overage = Vec::new();
-        if amount < Amount::ZERO {
-            let mut counters = self.counters(content.account, content.resource, content.scope, occurred_at);
-            let of_original = original.and_then(|id| self.event(id)).into_iter().flat_map(|event| &event.overage);
-            counters.extend(of_original.map(|(counter, _)| counter.clone()));
-            counters.sort();
-            counters.dedup();
-            for counter in counters {
-                let taken = self.overage(&counter).min(-&amount);
-                if taken > Amount::ZERO {
-                    overage.push((counter, -taken));
-                }
-            }
+        let overage = if amount < Amount::ZERO {
+            self.taken_back(&content, original, occurred_at, &-&amount)
         } else {
-            for pool in pools {
-                let accrued = beyond(pool, &amount);
-                if RuleRow::action(pool.rule.as_ref()) == Action::Overage
-                    && pool.counter.cut.counts(occurred_at, self.now)
-                    && accrued > Amount::ZERO
-                {
-                    overage.push((pool.counter.clone(), accrued));
-                }
-            }
-        }
+            self.accrued(pools, &amount, occurred_at)
+        };
         let id = self.make();
         let path = self.accounts[&content.account].path.clone();
         self.note_use(pools, &amount, occurred_at);
         self.events.push(Event { id, key, path, content, amount, occurred_at, told, overage });
         id
-    }
-
-    /// Notes which pools are above their limit once `amount` is used or held at `at`.
-    pub(crate) fn note_use(&mut self, pools: &[Pool], amount: &Amount, at: Time) {
-        for pool in pools {
-            let was_over = pool.is_over();
-            let mut after = pool.clone();
-            if pool.counter.cut.counts(at, self.now) {
-                after.used += amount;
-            }
-            self.note(&pool.counter, was_over, after.is_over());
-        }
-    }
-
-    /// The counters that rows which are not over cut around `at`, from the account up.
-    fn counters(&self, account: Id, resource: Code, scope: Option<Code>, at: Time) -> Vec<Counter> {
-        let kind = self.shop.resource(resource).expect("it was recorded");
-        let mut counters = Vec::new();
-        for id in self.accounts[&account].path.iter() {
-            let owner = &self.accounts[id];
-            for row in self.rows.values() {
-                if row.account == *id && row.is_of(resource, scope) && !row.is_over(self.now) {
-                    let cut = self.cut_of(row, owner, kind, at);
-                    let holds = match cut {
-                        Cut::Span(..) => cut.counts(at, self.now),
-                        Cut::Rolling(_) => true,
-                    };
-                    if holds {
-                        counters.push(Counter { account: *id, resource, scope: row.scope, cut });
-                    }
-                }
-            }
-        }
-        counters
     }
 
     /// Whether `amount` would take a total below zero: the account's own, of its scope or of all, over its lifetime or in

@@ -98,7 +98,7 @@ impl Oracle {
         let resource = self.shop.resource(hold.content.resource).expect("it was held");
         let factor = self.shop.factor(hold.content.unit).expect("it was held");
         let question = Question { scope: hold.content.scope, ..Question::of(hold.content.account, resource.code) };
-        let pools = self.pools(&question, resource, self.now, Except::Hold(id));
+        let pools = self.pools(&question, resource, Except::Hold(id));
         let content = Content { quantity, occurred_at: Some(hold.reserved_at), ..hold.content };
         let recording = Recording {
             key: format!("reservation:{}", id.0),

@@ -8,6 +8,7 @@
 mod audit;
 mod commit;
 mod condition;
+pub mod copy;
 mod dialect;
 mod error;
 mod fault;

@@ -10,6 +10,7 @@ mod catalogue;
 mod cells;
 mod codec;
 mod commit;
+pub(crate) mod copy;
 mod decisions;
 mod distribution;
 mod entitlement;
@@ -112,6 +113,7 @@ impl Postgres {
         let (link, session) = connect(url, move |session, shown| async move {
             migrate::check_server(&session, &shown).await?;
             migrate::check_version(&session, &shown, may_migrate).await?;
+            copy::check_whole(&session, &shown).await?;
             if may_migrate {
                 migrate::run(&session, &shown, false).await?;
             }
@@ -148,7 +150,10 @@ impl Postgres {
 
     /// Connects to read, and reads the catalogue; nothing is made or migrated.
     pub(crate) fn open_read_only(url: &str, options: &OpenOptions) -> Result<(Self, Catalogue), StoreError> {
-        let (link, ()) = connect(url, |session, shown| async move { migrate::check_version(&session, &shown, false).await })?;
+        let (link, ()) = connect(url, |session, shown| async move {
+            migrate::check_version(&session, &shown, false).await?;
+            copy::check_whole(&session, &shown).await
+        })?;
         let store = Self::of(link, options);
         let catalogue = store.catalogue()?;
         Ok((store, catalogue))

@@ -5,6 +5,7 @@
 
 mod catalogue;
 mod commit;
+pub(crate) mod copy;
 mod decisions;
 mod entitlement;
 mod functions;

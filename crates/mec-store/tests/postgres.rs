@@ -272,6 +272,24 @@ mod on_postgres {
         wait(writer.commit(&head(2))).unwrap();
     }
 
+    /// The server takes its new setting in when it comes to it.
+    fn until_commits_wait(cluster: &Cluster) {
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE 'CREATE TABLE probe%'";
+        let cancel = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+        std::thread::scope(|scope| {
+            for probe in 0.. {
+                let making = scope.spawn(move || cluster.sql("postgres", &format!("CREATE TABLE probe_{probe} ()")));
+                while !making.is_finished() {
+                    if cluster.sql("postgres", waiting) == ["1"] {
+                        cluster.sql("postgres", cancel);
+                        making.join().unwrap();
+                        return;
+                    }
+                }
+            }
+        });
+    }
+
     #[test]
     fn a_warning_at_commit_is_no_answer_until_the_look_after_it_is_durable() {
         let cluster = Cluster::start(FOLLOWED);
@@ -281,6 +299,7 @@ mod on_postgres {
         // No such standby will ever answer: COMMIT waits until it is told not to, and then only warns.
         cluster.sql("postgres", "ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
         cluster.sql("postgres", "SELECT pg_reload_conf()");
+        until_commits_wait(&cluster);
         let committing = std::thread::spawn(move || (wait(writer.commit(&head(2))), writer));
         let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE 'COMMIT%'";
         let cancel = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";

@@ -226,13 +226,15 @@ fn put_numeric(units: i128, scale: u8, out: &mut BytesMut) -> Outcome<()> {
         groups.push(i16::try_from(rest % GROUP)?);
         rest /= GROUP;
     }
+    // The server leaves out groups of zeros at the end.
+    let zeros = i16::try_from(groups.iter().take_while(|group| **group == 0).count())?;
     let behind_point = i16::from((scale + padding) / GROUP_DIGITS);
     let count = i16::try_from(groups.len())?;
-    out.put_i16(count);
+    out.put_i16(count - zeros);
     out.put_i16(if count == 0 { 0 } else { count - behind_point - 1 });
     out.put_u16(if units < 0 { NEGATIVE } else { 0 });
     out.put_i16(i16::from(scale));
-    groups.iter().rev().for_each(|group| out.put_i16(*group));
+    groups[usize::try_from(zeros)?..].iter().rev().for_each(|group| out.put_i16(*group));
     Ok(())
 }
 
@@ -295,14 +297,13 @@ mod tests {
     fn a_number_is_laid_out_as_the_server_does() {
         for (units, scale, words) in [
             (0, 6, vec![0, 0, 0, 6]),
-            (1_500_000, 6, vec![3, 0, 0, 6, 1, 5_000, 0]),
+            (1_500_000, 6, vec![2, 0, 0, 6, 1, 5_000]),
             (-1, 6, vec![1, -2, 0x4000, 6, 100]),
-            (120_000, 0, vec![2, 1, 0, 0, 12, 0]),
+            (120_000, 0, vec![1, 1, 0, 0, 12]),
         ] {
             let bytes: Vec<u8> = words.iter().flat_map(|word: &i16| word.to_be_bytes()).collect();
             assert_eq!(written(units, scale), bytes, "{units} at {scale}");
         }
-        // The server leaves out groups of zeros at the end.
         let bytes: Vec<u8> = [1_i16, 1, 0, 0, 12].iter().flat_map(|word| word.to_be_bytes()).collect();
         assert_eq!(numeric(&bytes, 0).unwrap(), 120_000);
         assert_eq!(numeric(&bytes, 6).unwrap(), 120_000_000_000);

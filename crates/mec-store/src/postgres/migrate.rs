@@ -21,13 +21,11 @@ struct Migration {
     oldest_beside: i32,
 }
 
-const MIGRATIONS: &[Migration] = &[
-    Migration {
-        tables: include_str!("../../migrations/postgres/0001_foundation.sql"),
-        guards: include_str!("../../migrations/postgres/0001_foundation_guards.sql"),
-        oldest_beside: 1,
-    },
-];
+const MIGRATIONS: &[Migration] = &[Migration {
+    tables: include_str!("../../migrations/postgres/0001_foundation.sql"),
+    guards: include_str!("../../migrations/postgres/0001_foundation_guards.sql"),
+    oldest_beside: 1,
+}];
 
 /// The schema's steps, and which programs may run beside each. Whoever migrates locks it until the end of the step: a
 /// lock of the transaction, which a pooler may pass to any of its connections.

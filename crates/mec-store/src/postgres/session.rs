@@ -1,14 +1,17 @@
 //! One connection: statements prepared once, what the server warns of, and a limit to every wait.
 
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::{join_all, poll_fn};
+use futures_util::{SinkExt as _, TryStreamExt as _};
 use tokio::runtime::Handle;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{AsyncMessage, Client, Row, Statement};
+use tokio_postgres::{AsyncMessage, Client, CopyOutStream, Row, Statement};
 
 use super::address::{Address, cause};
 use super::tls::Tls;
@@ -36,6 +39,9 @@ impl std::fmt::Debug for Session {
         f.debug_struct("Session").field("is_closed", &self.client.is_closed()).finish_non_exhaustive()
     }
 }
+
+/// What a `COPY … TO STDOUT` still has to say.
+pub(super) struct CopiedOut(Pin<Box<CopyOutStream>>);
 
 /// A change, ready to be sent.
 pub(super) struct Change<'a> {
@@ -178,6 +184,35 @@ impl Session {
         // Requests are sent when they are first polled, which is in this order.
         let (changed, ended) = futures_util::future::join(join_all(each), self.run(last)).await;
         (changed.into_iter().collect::<Result<Vec<_>, _>>().map(drop), ended)
+    }
+
+    /// Sends what a `COPY … FROM STDIN` takes, and answers how many rows that was.
+    pub(super) async fn copy_in(&self, sql: &str, rows: Bytes) -> Result<u64, StoreError> {
+        let statement = self.prepared(sql).await?;
+        self.wait(async {
+            let mut sink = Box::pin(self.client.copy_in(&statement).await?);
+            sink.send(rows).await?;
+            sink.as_mut().finish().await
+        })
+        .await
+    }
+
+    /// Begins a `COPY … TO STDOUT`.
+    pub(super) async fn copy_out(&self, sql: &str) -> Result<CopiedOut, StoreError> {
+        let statement = self.prepared(sql).await?;
+        Ok(CopiedOut(Box::pin(self.wait(self.client.copy_out(&statement)).await?)))
+    }
+
+    /// The next pieces of what it answers, at most `max` of them; none: that was all.
+    pub(super) async fn copied_out(&self, from: &mut CopiedOut, max: usize) -> Result<Vec<Bytes>, StoreError> {
+        let mut pieces = Vec::with_capacity(max);
+        while pieces.len() < max {
+            match self.wait(from.0.try_next()).await? {
+                Some(piece) => pieces.push(piece),
+                None => break,
+            }
+        }
+        Ok(pieces)
     }
 
     /// What the server has warned of since this was last asked.

@@ -46,31 +46,49 @@ impl Cluster {
 
     /// A server of its own with these settings.
     pub(crate) fn start(settings: &[&str]) -> Self {
-        let programs = programs();
-        // The socket's path must be short.
-        let dir = tempfile::Builder::new().prefix("mec-pg").tempdir().unwrap();
-        let data = dir.path().join("data");
-        if is_root() {
-            own(dir.path());
-        }
-        let mut make = as_nobody(&programs.join("initdb"));
+        let cluster = Self::empty();
+        let mut make = as_nobody(&cluster.programs.join("initdb"));
         make.args(["--auth=trust", "--no-sync", "--encoding=UTF8", "--username", USER]);
         // Another order of text than by its bytes shows where a statement relies on the database's own.
-        make.args(["--locale-provider=icu", "--icu-locale=en-US", "--locale=C.UTF-8"]).arg("-D").arg(&data);
-        let made = make.current_dir("/").output().expect("initdb runs");
-        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
-        let (keeper, log, made) = (Mutex::default(), Arc::default(), Mutex::default());
-        let cluster = Self { keeper, log, programs, databases: AtomicU32::new(0), made, dir };
+        make.args(["--locale-provider=icu", "--icu-locale=en-US", "--locale=C.UTF-8"]).arg("-D").arg(cluster.data());
+        done(&mut make);
         cluster.run(settings);
         cluster.sql("postgres", &format!("CREATE ROLE {APP_ROLE} LOGIN"));
         cluster
+    }
+
+    /// A server that follows this one, which has settings that let it be followed, under a name.
+    pub(crate) fn followed_by(&self, name: &str, settings: &[&str]) -> Self {
+        let follower = Self::empty();
+        let mut copy = as_nobody(&self.programs.join("pg_basebackup"));
+        copy.arg("-h").arg(self.dir.path()).args(["-p", PORT, "-U", USER, "--checkpoint=fast", "--no-sync"]);
+        done(copy.arg("-D").arg(follower.data()));
+        follower.become_standby();
+        let from = format!("primary_conninfo=host={} port={PORT} user={USER} application_name={name}", self.dir.path().display());
+        follower.run(&[settings, &[&from]].concat());
+        follower
+    }
+
+    /// A directory without a server.
+    fn empty() -> Self {
+        // The socket's path must be short.
+        let dir = tempfile::Builder::new().prefix("mec-pg").tempdir().unwrap();
+        if is_root() {
+            own(dir.path());
+        }
+        let (keeper, log, made) = (Mutex::default(), Arc::default(), Mutex::default());
+        Self { keeper, log, programs: programs(), databases: AtomicU32::new(0), made, dir }
+    }
+
+    fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
     }
 
     /// Starts the server, which is not running.
     pub(crate) fn run(&self, settings: &[&str]) {
         let mut command = as_nobody(Path::new("sh"));
         command.args(["-c", KEEPER, "sh"]).arg(self.dir.path()).arg(self.programs.join("postgres"));
-        command.arg("-D").arg(self.dir.path().join("data")).arg("-k").arg(self.dir.path()).args(["-p", PORT]);
+        command.arg("-D").arg(self.data()).arg("-k").arg(self.dir.path()).args(["-p", PORT]);
         command.args(["-c", "listen_addresses=", "-c", "max_connections=200", "-c", "log_line_prefix=%a: "]);
         // Nobody follows it and nobody needs it tomorrow, so it writes no more than it must.
         for setting in ["wal_level=minimal", "max_wal_senders=0", "full_page_writes=off", "checkpoint_timeout=1h"] {
@@ -111,7 +129,7 @@ impl Cluster {
 
     /// Makes the stopped server one that only follows another from its next start on.
     pub(crate) fn become_standby(&self) {
-        std::fs::write(self.dir.path().join("data/standby.signal"), "").unwrap();
+        std::fs::write(self.data().join("standby.signal"), "").unwrap();
     }
 
     /// Stops the server as `signal` says: `INT` ends its connections, `QUIT` ends it at once.
@@ -149,6 +167,11 @@ impl Cluster {
     /// Asks until the answer is `wanted`.
     pub(crate) fn wait_for(&self, database: &str, sql: &str, wanted: &str) {
         wait_until(&format!("{sql}: {wanted}"), || (self.sql(database, sql) == [wanted]).then_some(()));
+    }
+
+    /// Where it listens.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.dir.path().join(format!(".s.PGSQL.{PORT}"))
     }
 
     /// A database's address for the role that owns it.
@@ -290,6 +313,13 @@ fn as_nobody(program: &Path) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--reuid=nobody", "--regid=nogroup", "--clear-groups"]).arg(program);
     command
+}
+
+/// Runs a program to its end.
+fn done(program: &mut Command) {
+    let done = program.current_dir("/").output();
+    let done = done.unwrap_or_else(|error| panic!("{program:?}: {error}"));
+    assert!(done.status.success(), "{program:?}: {}", String::from_utf8_lossy(&done.stderr));
 }
 
 fn own(dir: &Path) {

@@ -28,7 +28,7 @@ use self::kept::{KEPT, On};
 use self::requests::Request;
 use crate::fuzz::grammar::Grammar;
 use crate::home::cluster::Cluster;
-use crate::postgrest::fixture::{Fixture, Kept, Loaded};
+use crate::postgrest::fixture::{Database, Fixture, Loaded};
 
 const SEED: u64 = 20_261_124;
 /// Of each kind: reads of MEC's tables, nearly right ones, reads and writes of tables without rules.
@@ -112,8 +112,8 @@ impl Pair {
     }
 
     async fn of_fixture(fixture: &Fixture) -> (Self, [Loaded; 2]) {
-        let sqlite = fixture.load(&Kept::Sqlite).await;
-        let postgres = fixture.load(&Kept::Postgres(Cluster::shared())).await;
+        let sqlite = fixture.load(&Database::Sqlite).await;
+        let postgres = fixture.load(&Database::Postgres(Cluster::shared())).await;
         let hands = Arc::new(Hands(AtomicI64::new(NOW)));
         (Self { sqlite: sqlite.router.clone(), postgres: postgres.router.clone(), hands }, [sqlite, postgres])
     }

@@ -19,7 +19,7 @@ use http_body_util::BodyExt as _;
 use tower_service::Service as _;
 
 use self::case::{Case, Reply};
-use self::fixture::{Fixture, Kept};
+use self::fixture::{Database, Fixture};
 use crate::home::cluster::Cluster;
 
 /// Fewer cases than these are too few to say that clients cannot tell.
@@ -57,17 +57,17 @@ async fn ask(router: &Router, case: &Case) -> Reply {
 #[tokio::test]
 async fn every_case_is_answered_as_postgrest_answers_it_on_sqlite() {
     let fixture = Fixture::read();
-    every_case_is_answered(&fixture, &Kept::Sqlite).await;
+    every_case_is_answered(&fixture, &Database::Sqlite).await;
 }
 
 #[tokio::test]
 async fn every_case_is_answered_as_postgrest_answers_it_on_postgres() {
     let fixture = Fixture::read();
-    every_case_is_answered(&fixture, &Kept::Postgres(Cluster::shared())).await;
+    every_case_is_answered(&fixture, &Database::Postgres(Cluster::shared())).await;
 }
 
-async fn every_case_is_answered(fixture: &Fixture, kept: &Kept) {
-    let mut store = fixture.load(kept).await;
+async fn every_case_is_answered(fixture: &Fixture, database: &Database) {
+    let mut store = fixture.load(database).await;
     let (mut failed, mut written) = (vec![], 0);
     let cases = cases();
     for (place, case) in &cases {
@@ -77,7 +77,7 @@ async fn every_case_is_answered(fixture: &Fixture, kept: &Kept) {
         }
         if case.writes() && reply.status < 300 {
             // Each case finds the rows as they were.
-            store = fixture.restored(store, kept, &case.table()).await;
+            store = fixture.restored(store, database, &case.table()).await;
             written += 1;
         }
     }

@@ -54,8 +54,7 @@ fn ledger(cluster: &Cluster, database: &str, shared: &Shared) -> Result<(), Stri
         let row = row.unwrap_or_default();
         if event.outcome == Outcome::Open {
             event.outcome = Outcome::Recorded(row[0].clone());
-            let path = &world.accounts[account].path;
-            path.iter().for_each(|at| drop(world.accounts[*at].recorded.fetch_add(quantity, Ordering::SeqCst)));
+            world.add(account, |account| &account.recorded, quantity);
         }
         let Outcome::Recorded(id) = &event.outcome else { continue };
         let quantity_kept = format!("{quantity}.000000");

@@ -67,7 +67,8 @@ impl<'a> Client<'a> {
     fn act(&mut self) -> Result<(), String> {
         self.made += 1;
         match self.dice.roll(100) {
-            0..45 => self.consume(),
+            0..5 => self.create(),
+            5..45 => self.consume(),
             45..60 => self.check(),
             60..80 if self.leases.is_empty() || (self.leases.len() < LEASES_MAX && self.dice.happens(50)) => self.acquire(),
             60..80 => self.release(),
@@ -131,10 +132,7 @@ impl<'a> Client<'a> {
         let quantity = 1 + self.dice.roll(10) / 8;
         let world = &self.shared.world;
         let path = &world.accounts[user].path;
-        let add = |counter: fn(&crate::world::Account) -> &std::sync::atomic::AtomicU64| {
-            path.iter().for_each(|at| drop(counter(&world.accounts[*at]).fetch_add(quantity, Ordering::SeqCst)));
-        };
-        add(|account| &account.sent);
+        world.add(user, |account| &account.sent, quantity);
         let body = json!({"p_account_id": world.accounts[user].id, "p_resource_type": RUNS, "p_quantity": quantity,
             "p_idempotency_key": key});
         let mut least = vec![];
@@ -153,7 +151,7 @@ impl<'a> Client<'a> {
         let outcome = match row["event_id"].as_str() {
             Some(event) => {
                 demand(row["allowed"] == json!(true), || wrong("recorded but not allowed"))?;
-                add(|account| &account.recorded);
+                world.add(user, |account| &account.recorded, quantity);
                 Outcome::Recorded(event.to_owned())
             }
             None => {
@@ -163,7 +161,9 @@ impl<'a> Client<'a> {
                 if answer.is_late {
                     Outcome::Open
                 } else {
-                    path.iter().for_each(|at| drop(world.accounts[*at].sent.fetch_sub(quantity, Ordering::SeqCst)));
+                    for at in path {
+                        world.accounts[*at].sent.fetch_sub(quantity, Ordering::SeqCst);
+                    }
                     Outcome::Refused
                 }
             }

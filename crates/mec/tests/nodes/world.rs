@@ -50,6 +50,10 @@ impl Account {
     pub(crate) fn used_at_least(&self) -> u64 {
         self.recorded.load(Ordering::SeqCst).max(self.seen.load(Ordering::SeqCst))
     }
+
+    pub(crate) fn forget_what_was_seen(&self) {
+        self.seen.store(0, Ordering::SeqCst);
+    }
 }
 
 /// All of them.
@@ -65,18 +69,18 @@ impl World {
     pub(crate) fn make(node: &Node) -> Self {
         let mut world = Self { accounts: vec![], by_id: BTreeMap::new(), users: vec![] };
         for tree in 0..TREES {
-            let root = world.add(node, tree, None);
+            let root = world.grow(node, tree, None);
             let mut users = vec![];
             for _ in 0..TEAMS {
-                let team = world.add(node, tree, Some(root));
-                users.extend((0..USERS_PER_TEAM).map(|_| world.add(node, tree, Some(team))));
+                let team = world.grow(node, tree, Some(root));
+                users.extend((0..USERS_PER_TEAM).map(|_| world.grow(node, tree, Some(team))));
             }
             world.users.push(users);
         }
         world
     }
 
-    fn add(&mut self, node: &Node, tree: usize, parent: Option<usize>) -> usize {
+    fn grow(&mut self, node: &Node, tree: usize, parent: Option<usize>) -> usize {
         let at = self.accounts.len();
         let above: &[usize] = parent.map_or(&[], |parent| &self.accounts[parent].path);
         let path: Vec<usize> = std::iter::once(at).chain(above.iter().copied()).collect();
@@ -100,6 +104,13 @@ impl World {
         let limit = AtomicU64::new(limit);
         self.accounts.push(Account { id, entitlement, path, tree, limit, seats, recorded, sent, seen, held });
         at
+    }
+
+    /// Counts for an account and its ancestors.
+    pub(crate) fn add(&self, account: usize, counter: impl Fn(&Account) -> &AtomicU64, quantity: u64) {
+        for at in &self.accounts[account].path {
+            counter(&self.accounts[*at]).fetch_add(quantity, Ordering::SeqCst);
+        }
     }
 
     pub(crate) fn of_id(&self, id: &str) -> Option<usize> {

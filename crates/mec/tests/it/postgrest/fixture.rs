@@ -66,11 +66,11 @@ pub(crate) struct Fixture {
     pub(crate) rows: HashMap<&'static str, Vec<Vec<Value>>>,
 }
 
-/// Where the fixture's rows are kept.
-pub(crate) enum Kept {
-    /// In a file of its own.
+/// Which database keeps the fixture's rows.
+pub(crate) enum Database {
+    /// SQLite, in a file of its own.
     Sqlite,
-    /// In a database of this server.
+    /// PostgreSQL, in a new one of this server.
     Postgres(Arc<Cluster>),
 }
 
@@ -94,7 +94,7 @@ impl Drop for Place {
 }
 
 /// A clock that stands still.
-pub(crate) fn still() -> Clock {
+fn still() -> Clock {
     Clock::ruling(Arc::new(Still("2026-11-24T11:59:59.5Z".parse().expect("an instant"))))
 }
 
@@ -120,13 +120,13 @@ impl Fixture {
     }
 
     /// The rows in a new store, and the API over it.
-    pub(crate) async fn load(&self, kept: &Kept) -> Loaded {
-        let (url, place) = match kept {
-            Kept::Sqlite => {
+    pub(crate) async fn load(&self, database: &Database) -> Loaded {
+        let (url, place) = match database {
+            Database::Sqlite => {
                 let directory = tempfile::tempdir().expect("a directory");
                 (format!("sqlite:{}", directory.path().join("mec.db").display()), Place::Directory(directory))
             }
-            Kept::Postgres(cluster) => {
+            Database::Postgres(cluster) => {
                 let url = cluster.database();
                 let name = name_of(&url).to_owned();
                 (url, Place::Database(cluster.clone(), name))
@@ -147,7 +147,7 @@ impl Fixture {
     }
 
     /// The store with its rows as they were before this table was written to.
-    pub(crate) async fn restored(&self, written: Loaded, kept: &Kept, table: &str) -> Loaded {
+    pub(crate) async fn restored(&self, written: Loaded, database: &Database, table: &str) -> Loaded {
         match &written.place {
             Place::Database(cluster, name) => {
                 let table = quoted(table);
@@ -155,7 +155,7 @@ impl Fixture {
                 cluster.sql(name, &sql);
                 written
             }
-            Place::Directory(_) => self.load(kept).await,
+            Place::Directory(_) => self.load(database).await,
         }
     }
 }

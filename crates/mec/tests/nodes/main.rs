@@ -1,0 +1,143 @@
+//! Several `mec` processes on one PostgreSQL, and everything that can happen to them: clients that repeat what is not
+//! answered, nodes that are killed and stopped, a server that is started again, connections that are cut.
+//!
+//! Nothing here sleeps, uses a fixed port or leaves a process behind.
+
+mod audit;
+mod chaos;
+mod client;
+#[path = "../../../mec-store/tests/cluster/mod.rs"]
+mod cluster;
+mod dice;
+mod gate;
+mod node;
+mod proxy;
+mod standby;
+mod told;
+mod world;
+
+use std::thread;
+
+use mec_store::postgres::{MigrateOptions, migrate};
+
+use chaos::Chaos;
+use client::{Client, Shared};
+use cluster::{APP_ROLE, Cluster, name_of};
+use dice::Dice;
+use gate::{Gate, StopOnDrop};
+use node::Node;
+use proxy::Proxy;
+use standby::{FOLLOWED, Servers};
+use told::Told;
+use world::World;
+
+const SEED: u64 = 20_261_124;
+const ROUNDS: u64 = 100;
+const NODES: usize = 3;
+const CLIENTS: usize = 24;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|text| text.parse().ok())
+}
+
+/// A new database with the demo's catalogue, for its owner.
+fn database(cluster: &Cluster) -> String {
+    let url = cluster.database();
+    let options = MigrateOptions { app_role: Some(APP_ROLE.to_owned()), ..MigrateOptions::default() };
+    migrate(&url, &options).unwrap();
+    let mut apply = std::process::Command::new(env!("CARGO_BIN_EXE_mec"));
+    apply.args(["catalog", "apply", "--demo", "--store", &url]).env_remove("MEC_STORE");
+    let applied = apply.output().unwrap();
+    assert!(applied.status.success(), "{}", String::from_utf8_lossy(&applied.stderr));
+    url
+}
+
+/// Nodes that reach the database each by a way of its own, and their clients' world.
+fn nodes(database: &str, proxies: &[Proxy]) -> Shared {
+    let nodes: Vec<Node> = proxies.iter().map(|proxy| Node::on(&proxy.url(APP_ROLE, name_of(database)))).collect();
+    for node in &nodes {
+        assert!(node.start(), "it does not start: {}", node.said());
+    }
+    Shared { world: World::make(&nodes[0]), told: Told::default(), gate: Gate::default(), nodes }
+}
+
+/// Runs clients while `test` does, and tells what the nodes said where something is wrong.
+fn with_clients(shared: &Shared, seed: u64, test: impl FnOnce() -> Result<(), String>) {
+    println!("seed {seed}");
+    let outcome = thread::scope(|scope| {
+        let _stop = StopOnDrop(&shared.gate);
+        for number in 0..CLIENTS {
+            scope.spawn(move || Client::new(number, seed, shared).run());
+        }
+        test()
+    });
+    println!("{}", shared.told);
+    if let Err(what) = outcome {
+        for (number, node) in shared.nodes.iter().enumerate() {
+            println!("node {number} said:\n{}", node.said());
+        }
+        panic!("{what}");
+    }
+}
+
+#[test]
+fn three_nodes_on_postgres_lose_and_double_nothing_whatever_happens_to_them() {
+    let seed = number("MEC_NODES_SEED").unwrap_or(SEED);
+    let cluster = Cluster::start(&[]);
+    let database = database(&cluster);
+    let proxies: Vec<Proxy> = (0..NODES).map(|_| Proxy::before(&cluster.socket())).collect();
+    let shared = nodes(&database, &proxies);
+    with_clients(&shared, seed, || {
+        let dice = Dice::of(seed);
+        let mut chaos = Chaos {
+            cluster: &cluster,
+            database: &database,
+            proxies: &proxies,
+            shared: &shared,
+            clients: CLIENTS,
+            dice,
+            lasting: None,
+        };
+        chaos.run(number("MEC_NODES_ROUNDS").unwrap_or(ROUNDS))
+    });
+    let cut = proxies.iter().map(|proxy| proxy.figures().0).sum::<u64>();
+    let made = proxies.iter().map(|proxy| proxy.figures().1).sum::<u64>();
+    println!("{cut} connections cut at a COMMIT, {made} made");
+}
+
+#[test]
+fn a_standby_that_takes_over_on_postgres_has_everything_that_was_acknowledged() {
+    let seed = number("MEC_NODES_SEED").unwrap_or(SEED);
+    let primary = Cluster::start(&FOLLOWED);
+    let database = database(&primary);
+    let proxies: Vec<Proxy> = (0..NODES).map(|_| Proxy::before(&primary.socket())).collect();
+    let shared = nodes(&database, &proxies);
+    let mut servers = Servers { primary, database, proxies: &proxies, shared: &shared, clients: CLIENTS };
+    with_clients(&shared, seed, || {
+        servers.fail_over("QUIT")?;
+        servers.fail_over("INT")?;
+        servers.fail_over_without_what_was_cancelled()
+    });
+}
+
+#[test]
+fn experiment() {
+    let seed = number("MEC_NODES_SEED").unwrap_or(SEED);
+    let cluster = Cluster::start(&["commit_delay=100000", "commit_siblings=0"]);
+    let database = database(&cluster);
+    let proxies: Vec<Proxy> = (0..NODES).map(|_| Proxy::before(&cluster.socket())).collect();
+    let shared = nodes(&database, &proxies);
+    with_clients(&shared, seed, || {
+        for _ in 0..60 {
+            for p in &proxies { p.trap(&[proxy::AtCommit::Sent; 4]); }
+            shared.gate.wait_for("a", |c| c.hot + c.others > 30)?;
+            for p in &proxies { p.heal(); }
+            shared.gate.wait_for("a", |c| c.hot + c.others > 10)?;
+        }
+        shared.gate.close(CLIENTS)?;
+        audit::audit(&cluster, &database, &shared)?;
+        audit::verify(&database)
+    });
+    let cut = proxies.iter().map(|proxy| proxy.figures().0).sum::<u64>();
+    println!("{cut} cut");
+}
