@@ -13,6 +13,9 @@ pub enum MecError {
     /// A mistake in a request of the table API; nothing was recorded.
     #[error("{}", .0.message)]
     Query(QueryError),
+    /// The caller may only read; nothing was recorded.
+    #[error("the caller may only read")]
+    ReadOnly,
     /// Too much is waiting; nothing was recorded, sending it again in a moment is safe.
     #[error("too many commands are waiting, send it again in a moment")]
     Busy,

@@ -54,7 +54,7 @@ mod usage;
 pub use clock::{Clock, MachineClock, Now};
 pub use decision_log::{Logged, Traced};
 pub use error::{MecError, OpenError};
-pub use mec::{Caller, Mec, Options, Status};
+pub use mec::{Access, Caller, Mec, Options, Status};
 pub use migrate_plan::{MigratePlan, PlanMigration};
 pub use operation::{NewAccount, StandingOf};
 pub use prune::Pruned;

@@ -33,12 +33,25 @@ pub struct Caller {
     /// How old an answer may be that changes nothing, where several processes write to the store; `None`: as the
     /// installation's options say.
     pub staleness_max: Option<Duration>,
+    /// What is done for them at all.
+    pub access: Access,
+}
+
+/// What is done for a caller, whatever is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Access {
+    /// Everything.
+    #[default]
+    Everything,
+    /// What changes nothing.
+    Reading,
 }
 
 impl Caller {
-    /// Somebody by name (`signup`) through a door (`api`, `import`, `demo`).
+    /// Somebody by name (`signup`) through a door (`api`, `import`, `demo`), who may do everything.
     pub fn new(name: &str, source: &str) -> Self {
-        Self { actor: Actor { name: name.into(), source: source.into() }, request_id: None, staleness_max: None }
+        let actor = Actor { name: name.into(), source: source.into() };
+        Self { actor, request_id: None, staleness_max: None, access: Access::Everything }
     }
 
     /// The same, with the id of the request.
@@ -51,6 +64,17 @@ impl Caller {
     #[must_use]
     pub fn with_staleness(self, most: Duration) -> Self {
         Self { staleness_max: Some(most), ..self }
+    }
+
+    /// The same, who may only read.
+    #[must_use]
+    pub fn only_reading(self) -> Self {
+        Self { access: Access::Reading, ..self }
+    }
+
+    /// Every way to a write asks this before anything else.
+    pub(crate) fn check_write(&self) -> Result<(), MecError> {
+        if self.access == Access::Everything { Ok(()) } else { Err(MecError::ReadOnly) }
     }
 }
 
@@ -318,6 +342,7 @@ impl Mec {
         F: FnMut(&View<'_>, &mut Making<'_>) -> Result<Ruling<A>, Halt> + Send + 'static,
         L: Fn(&A, &mut IdSource, Time) -> Option<DecisionRow> + Send + 'static,
     {
+        caller.check_write()?;
         let (command, answer) = command_of(tree, caller, foreseen.into(), decide, log);
         put(self.lanes.recording(tree), Message::One(command))?;
         answer.await.map_err(|_| died())?

@@ -140,6 +140,9 @@ impl Mec {
     /// Records many events, keeping their order within a tree; each has its own outcome, in their order. Waits while the
     /// queue has no room for them.
     pub async fn meter_batch(&self, events: Vec<Meter>, caller: &Caller) -> Vec<Result<Recorded, MecError>> {
+        if let Err(error) = caller.check_write() {
+            return events.iter().map(|_| Err(error.clone())).collect();
+        }
         let room = |event: &Meter| 1 + event.details.as_ref().map_or(0, |details| details.len() / 1_024);
         let room = match self.room(events.iter().map(room).sum()).await {
             Ok(room) => room,
@@ -378,6 +381,7 @@ impl Mec {
         caller: &Caller,
         plan: impl FnMut(&mec_kernel::Catalogue, &mut Committed<'_>) -> Result<Steps, MecError> + Send + 'static,
     ) -> Result<Written, MecError> {
+        caller.check_write()?;
         let (sender, answer) = oneshot::channel();
         let write = TableWrite { actor: caller.actor.clone(), plan: Box::new(plan), caller: sender };
         self.send_table_write(write)?;

@@ -76,6 +76,7 @@ impl Mec {
     /// and references. Nothing was written.
     pub async fn insert(&self, insert: Insert, expected: Expected, caller: &Caller) -> Result<Touched, MecError> {
         let table = insert.table.clone();
+        caller.check_write()?;
         check_verb(&table, Verb::Post)?;
         if insert.rows.len() > ROWS_MAX {
             return Err(too_many_rows());
@@ -99,6 +100,7 @@ impl Mec {
     /// As [`Mec::insert`].
     pub async fn update(&self, update: Update, expected: Expected, caller: &Caller) -> Result<Touched, MecError> {
         let table = update.table.clone();
+        caller.check_write()?;
         check_verb(&table, Verb::Patch)?;
         if let Some(plain) = self.plain_with(&table) {
             return self.write_plain(plain, RowWrite::Update(update), expected).await;
@@ -120,6 +122,7 @@ impl Mec {
         caller: &Caller,
     ) -> Result<Touched, MecError> {
         let table = delete.table.clone();
+        caller.check_write()?;
         check_verb(&table, Verb::Delete)?;
         if let Some(plain) = self.plain_with(&table) {
             return self.write_plain(plain, RowWrite::Delete(delete, show.map(Box::new)), expected).await;

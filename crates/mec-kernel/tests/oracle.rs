@@ -17,7 +17,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use mec_kernel::Catalogue;
-use mec_oracle::{Answer, Generator, Oracle, Step, shrink};
+use mec_oracle::{Answer, Covered, Generator, Oracle, Step, shrink};
 
 use crate::driver::Driver;
 
@@ -105,6 +105,9 @@ const EXPECTED: &[&str] = &[
     "truth true",
 ];
 
+/// How often each rule that is easily forgotten must have decided in a full run.
+const TIMES_MIN: u64 = 100;
+
 /// How often what was answered: kinds of answers, reasons, codes of refusals.
 type Seen = BTreeMap<String, u64>;
 
@@ -123,7 +126,14 @@ fn run(seed: u64, catalogue: &Catalogue, seen: &mut Seen) -> Result<(), (Vec<Ste
             Err(_) => return Err((steps, "a panic".to_owned())),
         }
     }
+    for (rule, times) in oracle.coverage() {
+        *seen.entry(decided(rule)).or_default() += times;
+    }
     Ok(())
+}
+
+fn decided(rule: Covered) -> String {
+    format!("rule {rule:?}")
 }
 
 fn note(answer: &Answer, seen: &mut Seen) {
@@ -235,6 +245,9 @@ fn a_million_commands_are_answered_as_the_oracle_answers() {
     if commands >= COMMANDS {
         let unseen: Vec<_> = EXPECTED.iter().filter(|what| !seen.contains_key(**what)).collect();
         assert!(unseen.is_empty(), "never answered: {unseen:?}");
+        let times = |rule: &Covered| seen.get(&decided(*rule)).copied().unwrap_or(0);
+        let rare: Vec<_> = Covered::ALL.into_iter().filter(|rule| times(rule) < TIMES_MIN).collect();
+        assert!(rare.is_empty(), "hardly ever decided: {rare:?}");
     }
 }
 

@@ -120,6 +120,7 @@ impl Oracle {
             (pool, ruling)
         };
         let pools: Vec<_> = pools.into_iter().map(judge).collect();
+        self.count_coinciding(asked, &pools);
         let rest = |pool: &Pool| pool.limit.as_ref().map(|limit| (limit - &pool.used - &pool.reserved).max(BigInt::ZERO));
         // Of equals the first: pools are ordered by level and entitlement.
         let order = |place: &usize| {

@@ -2,17 +2,19 @@
 //! the very instants at which something begins or ends.
 
 mod chance;
+mod edge;
 mod moment;
 mod setting;
+mod stated;
 
-use std::collections::BTreeMap;
-
-use crate::command::{Attribute, Code, Command, Id, Meter, Operator, Question, RowStatus, SECOND, Status, Step, Time, Window};
-use crate::command::{Condition, Patch, Provision};
+use crate::command::{Code, Command, Id, Meter, Patch, Provision, Question, RowStatus, SECOND, Status, Step, Time};
 use crate::oracle::Oracle;
 use crate::shop::Kind;
 
 use self::chance::Chance;
+
+/// The largest quantity, in millionths.
+const QUANTITY_MAX: i64 = 999_999_999_999_999_999;
 
 /// Makes one sequence, step by step, from what has happened so far.
 #[derive(Clone, Debug)]
@@ -28,6 +30,10 @@ pub struct Generator {
     haste: u64,
     /// In how many of eight steps no time passes.
     standstill: u64,
+    /// Whether much of it is about overage: small limits, many windows, use that comes late.
+    bills: bool,
+    /// Whether much of it is about attributes: conditions, and what is stated to meet them.
+    is_conditional: bool,
 }
 
 impl Generator {
@@ -39,7 +45,8 @@ impl Generator {
         let trees = 1 + chance.below(3);
         let accounts_max = usize::try_from(2 + chance.below(12)).expect("few");
         let (hunger, haste) = (1 + chance.below(12), chance.below(10));
-        Self { chance, at, serial: 0, trees, accounts_max, hunger, haste, standstill: 0 }
+        let (bills, is_conditional) = (chance.of(2), chance.of(2));
+        Self { chance, at, serial: 0, trees, accounts_max, hunger, haste, standstill: 0, bills, is_conditional }
     }
 
     /// Steps may share an instant, as the commands of a batch do.
@@ -73,10 +80,19 @@ impl Generator {
             let zone = if self.chance.of(3) { self.zone() } else { None };
             return Command::CreateAccount { parent, zone };
         }
+        if self.bills && (14..16).contains(&self.serial) {
+            return Command::PutRule(self.price());
+        }
         if self.serial < 40 && self.chance.below(4) > 0 {
             return self.set_up(oracle);
         }
-        match self.chance.below(100) {
+        // Where it is about overage, less is asked and more is recorded, held and settled.
+        let drawn = match self.chance.below(100) {
+            drawn @ 0..=11 if self.bills => 42 + drawn,
+            drawn @ 12..=16 if self.bills => 61 + (drawn - 12) % 2 * 6,
+            drawn => drawn,
+        };
+        match drawn {
             0..=21 => Command::Check(self.question(oracle)),
             22..=41 => self.consume(oracle),
             42..=54 => Command::Meter(self.meter(oracle)),
@@ -102,7 +118,7 @@ impl Generator {
                     1 => same.unwrap_or(1_000_000),
                     _ => self.quantity(),
                 };
-                Command::Settle { reservation, quantity }
+                Command::Settle { reservation, quantity, attributes: self.attributes() }
             }
             72..=73 => Command::ReleaseReservation { reservation: self.hold(oracle) },
             74..=80 => {
@@ -115,7 +131,9 @@ impl Generator {
                 let token = [None, Some("tom"), Some("ann")][self.chance.place(3)];
                 Command::Acquire { question, token, ttl_seconds: self.ttl() }
             }
-            81..=84 => Command::Renew { lease: self.lease(oracle), ttl_seconds: self.ttl() },
+            81..=84 => {
+                Command::Renew { lease: self.lease(oracle), ttl_seconds: self.ttl(), attributes: self.attributes() }
+            }
             85..=86 => Command::ReleaseLease { lease: self.lease(oracle) },
             _ => self.set_up(oracle),
         }
@@ -123,7 +141,8 @@ impl Generator {
 
     /// Changes of what may be used.
     fn set_up(&mut self, oracle: &Oracle) -> Command {
-        match self.chance.below(100) {
+        let is_patch = self.is_conditional && self.chance.of(5);
+        match if is_patch { 71 } else { self.chance.below(100) } {
             0..=24 => Command::Grant(self.grant(oracle)),
             25..=44 => Command::PutRule(self.rule(oracle)),
             45..=64 => Command::Provision(self.provision(oracle)),
@@ -158,8 +177,11 @@ impl Generator {
     fn new_version(&mut self, oracle: &Oracle) -> Command {
         let mut plan = oracle.shop.plans[self.chance.place(oracle.shop.plans.len())].clone();
         let place = self.chance.place(plan.templates.len());
+        let is_unscoped = plan.templates[place].scope.is_none();
         let quantity = self.limit();
+        let scope = if self.chance.of(3) { Some("") } else { None };
         let template = &mut plan.templates[place];
+        template.scope = if is_unscoped { scope } else { template.scope };
         template.quantity = if template.resource == "access" { None } else { quantity };
         Command::PutPlan(plan)
     }
@@ -202,13 +224,14 @@ impl Generator {
             row.is_some_and(|row| oracle.shop.resource(row.resource).is_some_and(|of| of.kind == Kind::Cumulative));
         let is_access = row.is_some_and(|row| row.resource == "access");
         let mut patch = Patch::default();
-        match self.chance.below(12) {
+        match if self.is_conditional && !self.chance.of(3) { 11 } else { self.chance.below(12) } {
             0..=3 if !is_access => patch.quantity = Some(self.limit()),
             4 => patch.status = Some(RowStatus::Suspended),
             5 | 6 => patch.status = Some(RowStatus::Active),
             7 if self.chance.of(3) => patch.status = Some(RowStatus::Expired),
             8 => patch.valid_until = Some(if self.chance.of(2) { None } else { Some(self.ahead()) }),
             9 if is_cumulative => patch.window = Some(self.window()),
+            11 if self.is_conditional => patch.conditions = Some(vec![self.attribute_condition()]),
             10 => patch.priority = Some(i32::try_from(self.chance.below(3)).expect("small")),
             _ => {
                 let conditions = if self.chance.of(2) { vec![] } else { vec![self.condition()] };
@@ -218,37 +241,9 @@ impl Generator {
         Command::PatchEntitlement { entitlement, patch }
     }
 
-    fn condition(&mut self) -> Condition {
-        match self.chance.below(6) {
-            0 => {
-                let from = self.chance.below(24).cast_signed() * 3_600;
-                Condition::TimeOfDay { from, to: (from + 3_600 * (1 + self.chance.below(22)).cast_signed()) % 86_400 }
-            }
-            1 => Condition::Weekday((1..=7).filter(|_| self.chance.of(2)).chain([1]).collect()),
-            2 => {
-                let operator = [Operator::Gt, Operator::Gte, Operator::Lt, Operator::Lte][self.chance.place(4)];
-                Condition::Attribute {
-                    name: "size",
-                    operator,
-                    values: vec![Attribute::Number(self.chance.below(4).cast_signed() * 1_000_000)],
-                }
-            }
-            3 => Condition::Attribute { name: "beta", operator: Operator::In, values: vec![Attribute::Flag(true)] },
-            _ => {
-                let operator = if self.chance.of(2) { Operator::In } else { Operator::NotIn };
-                Condition::Attribute { name: "tier", operator, values: vec![Attribute::Text("gold"), Attribute::Text("silver")] }
-            }
-        }
-    }
-
     fn question(&mut self, oracle: &Oracle) -> Question {
         let resource = self.resource();
-        let mut attributes = BTreeMap::new();
-        if self.chance.of(3) {
-            attributes.insert("tier", Attribute::Text(["gold", "silver", "free"][self.chance.place(3)]));
-            attributes.insert("size", Attribute::Number(self.chance.below(4).cast_signed() * 1_000_000));
-            attributes.insert("beta", Attribute::Flag(self.chance.of(2)));
-        }
+        let attributes = self.attributes();
         let quantity = match self.chance.below(20) {
             0..=2 => None,
             3 => Some(0),
@@ -270,7 +265,7 @@ impl Generator {
         let details = if self.chance.of(8) { Some("{\"job\":1}") } else { None };
         if self.chance.of(10)
             && let Some(event) = self.pick_event(oracle)
-            && is_callers(&oracle.events[event].key)
+            && !oracle.events[event].is_settlement()
         {
             let of = &oracle.events[event].content;
             let question = Question {
@@ -286,17 +281,9 @@ impl Generator {
 
     fn meter(&mut self, oracle: &Oracle) -> Meter {
         let question = self.question(oracle);
-        let occurred_at = match self.chance.below(12) {
-            0..=4 => None,
-            5 => Some(self.at + self.chance.below(400).cast_signed() * SECOND),
-            6 => Some(self.at - self.chance.below(95 * 86_400).cast_signed() * SECOND),
-            7 => Some(self.at - 90 * 86_400 * SECOND + self.chance.below(3).cast_signed() - 1),
-            8 => Some(self.at + 300 * SECOND + self.chance.below(3).cast_signed() - 1),
-            9 => Some(self.border(oracle).min(self.at)),
-            _ => Some(self.at - self.chance.below(3 * 86_400).cast_signed() * SECOND),
-        };
         let resource =
             if matches!(question.resource, "seats" | "access") && !self.chance.of(20) { "runs" } else { question.resource };
+        let occurred_at = self.happened(oracle, question.account, resource);
         let mut meter = Meter {
             key: self.key(),
             account: question.account,
@@ -308,6 +295,7 @@ impl Generator {
             details: if self.chance.of(8) { Some("{\"job\":1}") } else { None },
             is_correction: false,
             corrects: None,
+            attributes: question.attributes,
         };
         if let Some(event) = self.pick_event(oracle) {
             let (id, of) = (oracle.events[event].id, &oracle.events[event].content);
@@ -323,7 +311,7 @@ impl Generator {
                     }
                 }
                 // The same again, exactly or nearly so.
-                2 if is_callers(&oracle.events[event].key) => {
+                2 if !oracle.events[event].is_settlement() => {
                     meter.key.clone_from(&oracle.events[event].key);
                     (meter.account, meter.resource, meter.scope) = (of.account, of.resource, of.scope);
                     (meter.unit, meter.quantity, meter.occurred_at) = (Some(of.unit), of.quantity, of.occurred_at);
@@ -340,44 +328,14 @@ impl Generator {
     }
 
     fn correct(&mut self, oracle: &Oracle) -> Command {
-        let event = self.pick_event(oracle).map_or(Id::new(9_999, 0), |event| oracle.events[event].id);
+        let event = self.pick_event(oracle);
         let quantity = match self.chance.below(5) {
             0 | 1 => None,
             2 if self.chance.of(8) => Some(-self.quantity()),
+            2 | 3 => event.map(|event| oracle.events[event].content.quantity.max(0).saturating_add(self.quantity()).min(QUANTITY_MAX)),
             _ => Some(self.quantity()),
         };
+        let event = event.map_or(Id::new(9_999, 0), |event| oracle.events[event].id);
         Command::Correct { event, key: self.key(), quantity }
     }
-
-    fn window(&mut self) -> Window {
-        let anchor = |generator: &mut Self| {
-            if generator.chance.of(2) {
-                None
-            } else {
-                Some(generator.at - generator.chance.below(60 * 86_400).cast_signed() * SECOND)
-            }
-        };
-        match self.chance.below(14) {
-            0 => Window::Hour,
-            1 | 2 => Window::Day,
-            3 => Window::Week,
-            4 | 5 => Window::Month,
-            6 => Window::Quarter,
-            7 => Window::Year,
-            8 => Window::BillingMonth(anchor(self)),
-            9 => Window::BillingYear(anchor(self)),
-            10 => {
-                let start = self.at - self.chance.below(5 * 86_400).cast_signed() * SECOND;
-                Window::Period(start, start + (1 + self.chance.below(10 * 86_400).cast_signed()) * SECOND)
-            }
-            11 if self.chance.of(12) => Window::Rolling(59),
-            11 | 12 => Window::Rolling([60, 61, 3_600, 86_400, 90_000][self.chance.place(5)]),
-            _ => Window::Lifetime(anchor(self)),
-        }
-    }
-}
-
-/// Whether a caller chose the key; a settlement's is made of an id that only its maker knows.
-fn is_callers(key: &str) -> bool {
-    !key.starts_with("reservation:")
 }

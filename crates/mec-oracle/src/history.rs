@@ -44,6 +44,13 @@ pub struct Effect {
     pub price: Option<i64>,
 }
 
+impl Event {
+    /// Whether it settles a reservation.
+    pub(crate) fn is_settlement(&self) -> bool {
+        self.key.starts_with("reservation:")
+    }
+}
+
 /// What a key stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Content {

@@ -2,7 +2,7 @@
 
 use crate::amount::Amount;
 use crate::answer::{Answer, Seat, Standing};
-use crate::command::{Code, Id, Question, SECOND};
+use crate::command::{Attributes, Code, Id, Question, SECOND};
 use crate::decide::{Asked, Verdict};
 use crate::history::{Except, Lease, Renewed};
 use crate::oracle::{Oracle, full_second};
@@ -60,6 +60,7 @@ impl Oracle {
             resource: question.resource,
             scope: question.scope,
             token,
+            attributes: question.attributes.clone(),
             quantity: question.quantity.unwrap_or(0),
             amount: asked.amount,
             fencing_token: i64::try_from(in_tree).expect("few") + 1,
@@ -71,7 +72,7 @@ impl Oracle {
         answer
     }
 
-    pub(crate) fn renew(&mut self, id: Id, ttl_seconds: i64) -> Answer {
+    pub(crate) fn renew(&mut self, id: Id, ttl_seconds: i64, attributes: &Attributes) -> Answer {
         if is_bad_ttl(ttl_seconds) {
             return Answer::refused(&["MEC_BAD_TTL"]);
         }
@@ -86,8 +87,12 @@ impl Oracle {
                 standing: None,
             };
         };
-        let question =
-            Question { scope: lease.scope, quantity: Some(lease.quantity), ..Question::of(lease.path[0], lease.resource) };
+        let question = Question {
+            scope: lease.scope,
+            quantity: Some(lease.quantity),
+            attributes: attributes.clone(),
+            ..Question::of(lease.path[0], lease.resource)
+        };
         let asked = self.asked(&question).expect("it was asked before");
         self.extend(&asked, &lease, lease.quantity, ttl_seconds)
     }
@@ -95,7 +100,9 @@ impl Oracle {
     /// Decided again, as if what does not outlast it were free.
     fn extend(&mut self, asked: &Asked<'_>, lease: &Lease, quantity: i64, ttl_seconds: i64) -> Answer {
         let grows = asked.amount > lease.amount;
-        let verdict = self.decide(asked, Except::Lease(Renewed { id: lease.id, expires_at: lease.expires_at, grows }));
+        let except = Except::Lease(Renewed { id: lease.id, expires_at: lease.expires_at, grows });
+        let verdict = self.decide(asked, except);
+        self.count_renewal(asked, lease, except, &verdict);
         if !verdict.ruling.allowed() {
             return self.full(asked, &verdict);
         }
@@ -106,6 +113,7 @@ impl Oracle {
         let now = self.now;
         let row = self.leases.iter_mut().find(|of| of.id == lease.id).expect("it is live");
         (row.quantity, row.amount) = (quantity, asked.amount.clone());
+        row.attributes.clone_from(&asked.question.attributes);
         row.expires_at = row.expires_at.max(full_second(now + ttl_seconds * SECOND));
         let row = row.clone();
         leased(&verdict, Some(&row), Some(standing))

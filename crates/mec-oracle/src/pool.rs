@@ -226,12 +226,15 @@ impl Oracle {
         cut(row.window, self.zone(owner.id), anchor, at)
     }
 
+    /// The window of a row that holds `at`, as generators ask.
+    pub(crate) fn present(&self, row: &Row, at: Time) -> Cut {
+        let resource = self.shop.resource(row.resource).expect("a row names a resource");
+        self.cut_of(row, &self.accounts[&row.account], resource, at)
+    }
+
     /// The counter of a pool's window that holds `at`.
     pub(crate) fn counter_at(&self, pool: &Pool, at: Time) -> Counter {
-        let row = &self.rows[&pool.rows[0]];
-        let resource = self.shop.resource(row.resource).expect("a row names a resource");
-        let cut = self.cut_of(row, &self.accounts[&row.account], resource, at);
-        Counter { cut, ..pool.counter.clone() }
+        Counter { cut: self.present(&self.rows[&pool.rows[0]], at), ..pool.counter.clone() }
     }
 
     /// The most specific rule for pools of this account.

@@ -2,12 +2,12 @@
 
 use crate::amount::{Amount, amount};
 use crate::answer::{Answer, Told};
-use crate::command::{Action, Code, Id, Meter, Question, SECOND, Time};
-use crate::decide::{Asked, beyond};
+use crate::command::{Attributes, Code, Id, Meter, Question, SECOND, Time};
+use crate::coverage::Rule;
+use crate::decide::Asked;
 use crate::history::{Content, Counter, Event, Except};
 use crate::oracle::Oracle;
 use crate::pool::Pool;
-use crate::row::RuleRow;
 use crate::shop::{Kind, Resource};
 use crate::window::Cut;
 
@@ -22,6 +22,7 @@ pub(crate) struct Recording {
     pub(crate) occurred_at: Time,
     pub(crate) told: Option<Told>,
     pub(crate) original: Option<Id>,
+    pub(crate) attributes: Attributes,
 }
 
 pub(crate) fn is_bad_key(key: &str) -> bool {
@@ -101,7 +102,15 @@ impl Oracle {
         };
         let pools: Vec<Pool> = verdict.pools.into_iter().map(|(pool, _)| pool).collect();
         let (amount, occurred_at) = (asked.amount, self.now);
-        let recording = Recording { key: key.to_owned(), content, amount, occurred_at, told: Some(told), original: None };
+        let recording = Recording {
+            key: key.to_owned(),
+            content,
+            amount,
+            occurred_at,
+            told: Some(told),
+            original: None,
+            attributes: question.attributes.clone(),
+        };
         let event = self.record(&pools, recording);
         Answer::Consumed { standing, event: Some(event), replayed: false, told: None }
     }
@@ -122,6 +131,8 @@ impl Oracle {
             scope: meter.scope,
             quantity: Some(meter.quantity),
             unit: meter.unit,
+            // A correction has none.
+            attributes: if meter.is_correction { Attributes::new() } else { meter.attributes.clone() },
             ..Question::of(meter.account, meter.resource)
         };
         let asked = match self.asked(&question) {
@@ -150,6 +161,7 @@ impl Oracle {
                 wrong.push("MEC_IDEMPOTENCY_CONFLICT");
                 return Answer::refused(&wrong);
             }
+            self.count(Rule::AttributesAreNoContent, event.attributes != question.attributes);
             return Answer::Recorded { event: event.id, replayed: true };
         }
         let occurred_at = meter.occurred_at.unwrap_or(self.now);
@@ -160,9 +172,10 @@ impl Oracle {
         if occurred_at < self.now - LATE_MAX && !meter.is_correction {
             wrong.push("MEC_OCCURRED_TOO_LATE");
         }
-        match (meter.is_correction, meter.corrects.map(|id| self.event(id))) {
-            (false, None) => {}
-            (true, Some(Some(original))) => {
+        let original = meter.corrects.and_then(|id| self.event(id)).cloned();
+        match (meter.is_correction, meter.corrects, &original) {
+            (false, None, _) => {}
+            (true, Some(_), Some(original)) => {
                 let of = &original.content;
                 let is_alike = of.account == meter.account
                     && of.resource == meter.resource
@@ -177,7 +190,7 @@ impl Oracle {
                     wrong.push("MEC_BELOW_ZERO");
                 }
             }
-            (true, Some(None)) => wrong.extend(["MEC_EVENT_NOT_FOUND", "MEC_BAD_CORRECTION"]),
+            (true, Some(_), None) => wrong.extend(["MEC_EVENT_NOT_FOUND", "MEC_BAD_CORRECTION"]),
             _ => wrong.push("MEC_BAD_CORRECTION"),
         }
         if asked.amount < Amount::ZERO
@@ -196,7 +209,14 @@ impl Oracle {
             occurred_at,
             told: None,
             original: meter.corrects,
+            attributes: question.attributes.clone(),
         };
+        match original {
+            Some(original) => self.count_attributes(&question, &original.attributes, &recording, Rule::CorrectionsStateNone),
+            None => {
+                self.count_attributes(&question, &Attributes::new(), &recording, Rule::MeteredEventsStateTheirAttributes);
+            }
+        }
         let event = self.record(&pools, recording);
         Answer::Recorded { event, replayed: false }
     }
@@ -256,17 +276,25 @@ impl Oracle {
             occurred_at: Some(original.occurred_at),
             details,
             corrects: Some(id),
-            ..original.content
+            ..original.content.clone()
         };
-        let recording =
-            Recording { key: key.to_owned(), content, amount, occurred_at: original.occurred_at, told: None, original: Some(id) };
+        let recording = Recording {
+            key: key.to_owned(),
+            content,
+            amount,
+            occurred_at: original.occurred_at,
+            told: None,
+            original: Some(id),
+            attributes: Attributes::new(),
+        };
+        self.count_attributes(&question, &original.attributes, &recording, Rule::CorrectionsStateNone);
         let event = self.record(&pools, recording);
         Answer::Recorded { event, replayed: false }
     }
 
     /// The event happens. `pools` are those in force before it.
     pub(crate) fn record(&mut self, pools: &[Pool], recording: Recording) -> Id {
-        let Recording { key, content, amount, occurred_at, told, original } = recording;
+        let Recording { key, content, amount, occurred_at, told, original, attributes } = recording;
         let overage = if amount < Amount::ZERO {
             self.taken_back(&content, original, occurred_at, &-&amount)
         } else {
@@ -275,7 +303,9 @@ impl Oracle {
         let id = self.make();
         let path = self.accounts[&content.account].path.clone();
         self.note_use(pools, &amount, occurred_at);
-        self.events.push(Event { id, key, path, content, amount, occurred_at, told, overage });
+        let event = Event { id, key, path, content, amount, occurred_at, told, overage, attributes };
+        self.count_windows(pools, &event);
+        self.events.push(event);
         id
     }
 

@@ -2,7 +2,8 @@
 
 use crate::amount::{Amount, amount};
 use crate::answer::Answer;
-use crate::command::{Id, Question, SECOND};
+use crate::command::{Attributes, Id, Question, SECOND};
+use crate::coverage::Rule;
 use crate::history::{Content, End, Except, Hold};
 use crate::oracle::{Oracle, full_second};
 use crate::record::{Recording, is_bad_key};
@@ -67,11 +68,12 @@ impl Oracle {
         let expires_at = full_second(self.now + ttl_seconds * SECOND);
         let path = self.accounts[&question.account].path.clone();
         let (amount, reserved_at) = (asked.amount, self.now);
-        self.holds.push(Hold { id, key: key.to_owned(), path, content, amount, reserved_at, expires_at, end: None });
+        let attributes = question.attributes.clone();
+        self.holds.push(Hold { id, key: key.to_owned(), path, content, amount, reserved_at, attributes, expires_at, end: None });
         Answer::Reserved { standing, reservation: Some((id, expires_at)), replayed: false }
     }
 
-    pub(crate) fn settle(&mut self, id: Id, quantity: i64) -> Answer {
+    pub(crate) fn settle(&mut self, id: Id, quantity: i64, attributes: &Attributes) -> Answer {
         let mut wrong = Vec::new();
         if quantity < 0 {
             wrong.push("MEC_QUANTITY_NOT_POSITIVE");
@@ -97,7 +99,11 @@ impl Oracle {
         }
         let resource = self.shop.resource(hold.content.resource).expect("it was held");
         let factor = self.shop.factor(hold.content.unit).expect("it was held");
-        let question = Question { scope: hold.content.scope, ..Question::of(hold.content.account, resource.code) };
+        let question = Question {
+            scope: hold.content.scope,
+            attributes: attributes.clone(),
+            ..Question::of(hold.content.account, resource.code)
+        };
         let pools = self.pools(&question, resource, Except::Hold(id));
         let content = Content { quantity, occurred_at: Some(hold.reserved_at), ..hold.content };
         let recording = Recording {
@@ -107,7 +113,9 @@ impl Oracle {
             occurred_at: hold.reserved_at,
             told: None,
             original: None,
+            attributes: attributes.clone(),
         };
+        self.count_attributes(&question, &hold.attributes, &recording, Rule::SettlementsStateTheirAttributes);
         let event = self.record(&pools, recording);
         self.holds[place].end = Some(End::Settled(quantity, event));
         Answer::Settled { event: Some(event), replayed: false }

@@ -144,7 +144,8 @@ pub fn copy(from: &Path, to: &str, options: &CopyOptions, tell: &mut Tell<'_>) -
     let tables = paired(source.tables()?, target.tables()?)?;
     let identity = source.identity(tables.iter().map(|(of_source, _)| of_source))?;
     let begun = target.begin(&identity, tables.iter().map(|(_, of_target)| of_target))?;
-    let mut work = Work { source, target, tables, options, total: 0, done: 0, of_earlier: begun.values().sum(), tell };
+    let of_earlier = begun.values().sum();
+    let mut work = Work { source, target, tables, options, total: 0, done: of_earlier, of_earlier, tell };
     let copied = work.run(&begun)?;
     work.source.close()?;
     Ok(copied)
@@ -223,7 +224,6 @@ impl Work<'_, '_> {
         if batch.rows() > 0 {
             flush(&mut batch, rows.count)?;
         }
-        self.done += already;
         Ok(rows)
     }
 

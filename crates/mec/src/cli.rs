@@ -6,6 +6,7 @@
 mod catalog;
 mod check;
 mod config_command;
+mod copy;
 mod doctor;
 mod export;
 pub(crate) mod failure;
@@ -59,7 +60,7 @@ struct Global {
 
 #[derive(Clone, Debug, Args)]
 struct StoreArgs {
-    /// Where everything is kept: sqlite:PATH [env: MEC_STORE] [default: sqlite:mec.db]
+    /// Where everything is kept: sqlite:PATH or postgres://USER@HOST/DATABASE [env: MEC_STORE] [default: sqlite:mec.db]
     #[arg(long, value_name = "URL")]
     store: Option<String>,
 }
@@ -112,6 +113,8 @@ enum Command {
         #[command(subcommand)]
         command: plan::Command,
     },
+    /// Move an installation from a SQLite file to a PostgreSQL database, verified; run again, it goes on where it stopped
+    Copy(copy::Args),
     /// Recompute every counter from the ledger and compare
     Verify {
         #[command(flatten)]
@@ -139,6 +142,9 @@ pub(crate) struct DemoArgs {
     /// Keep the data in DIR: filled when it is empty, only opened when it is not [default: a temporary directory]
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    /// Keep the data in a PostgreSQL database: filled when it is empty, only opened when it is not
+    #[arg(long, value_name = "URL", conflicts_with = "data")]
+    pub(crate) store: Option<String>,
     /// Also answer on addresses that other machines reach, although nobody is asked who they are
     #[arg(long)]
     pub(crate) open: bool,
@@ -210,6 +216,10 @@ fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Prune(args) => {
             let config = gather(of_target(args.target()), asking)?;
             runtime()?.block_on(args.run(&config, print))
+        }
+        Command::Copy(args) => {
+            let config = gather(Flags { store: args.to(), ..flags.clone() }, asking)?;
+            args.run(&config, print)
         }
         Command::Verify { store } => verify::run(&gather(of_store(store), asking)?, print),
         Command::Config(args) => args.run(flags.clone(), print),

@@ -3,6 +3,8 @@
 //! The only place that reads environment variables of MEC. `mec.toml` beside this file holds every default and is
 //! what `mec config --example` prints.
 
+mod secret;
+
 use std::env;
 use std::fs;
 use std::io;
@@ -13,12 +15,16 @@ use std::time::Duration;
 use mec_engine::{Logged, Options, Traced};
 use serde::Deserialize;
 
+use self::secret::{HIDDEN, Secret};
 use crate::cli::failure::{Exit, Failure};
+use crate::http::auth::{Auth, AuthSettings};
 use crate::http::browsers::Hosts;
 use crate::http::cors::Origins;
 
 /// Every setting with its default, commented.
 pub(crate) const EXAMPLE: &str = include_str!("config/mec.toml");
+/// The setting that is never shown.
+const JWT_SECRET: &str = "jwt_secret";
 /// Read where it is there and nothing else is named.
 const FILE: &str = "mec.toml";
 
@@ -80,7 +86,7 @@ pub(crate) enum LogFormat {
 /// The effective configuration.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
-    /// Where everything is kept (`sqlite:PATH`).
+    /// Where everything is kept (`sqlite:PATH` or `postgres://…`).
     pub(crate) store: String,
     /// The server that commands ask (`http://HOST:PORT`); `None`: the one that owns the store, if one does.
     pub(crate) server: Option<String>,
@@ -88,6 +94,8 @@ pub(crate) struct Config {
     pub(crate) listen: String,
     /// The names it answers to.
     pub(crate) hosts: Hosts,
+    /// Whether callers are asked who they are.
+    pub(crate) auth: Auth,
     /// What is logged, as `tracing_subscriber::EnvFilter` reads it.
     pub(crate) log: String,
     /// How.
@@ -109,6 +117,10 @@ struct ConfigFile {
     listen: Option<String>,
     hosts: Option<String>,
     cors_origins: Option<String>,
+    jwt_secret: Option<Secret>,
+    jwt_audience: Option<String>,
+    jwt_role_claim: Option<String>,
+    anon_role: Option<String>,
     log: Option<String>,
     log_format: Option<String>,
     decision_log: Option<String>,
@@ -125,6 +137,17 @@ pub(crate) enum Kept<'a> {
     File(&'a Path),
     /// In a database of a PostgreSQL server, which nobody owns.
     Database,
+}
+
+impl<'a> Kept<'a> {
+    /// What kind of store a URL names; `None`: none that this program knows.
+    pub(crate) fn of(url: &'a str) -> Option<Self> {
+        match url.split_once(':') {
+            Some(("sqlite", path)) if !path.is_empty() => Some(Self::File(Path::new(path.strip_prefix("//").unwrap_or(path)))),
+            Some(("postgres" | "postgresql", _)) => Some(Self::Database),
+            _ => None,
+        }
+    }
 }
 
 impl Config {
@@ -144,7 +167,9 @@ impl Config {
                 let of_file = || Some((in_file?, Origin::File(path.clone()?)));
                 let chosen = of_flag.or_else(of_environment).or_else(of_file);
                 let (value, origin) = chosen.unwrap_or((default.unwrap_or_default(), Origin::Default));
-                settings.push(Setting { name, value: value.clone(), origin });
+                let is_secret = name == JWT_SECRET && !value.is_empty();
+                let shown = if is_secret { HIDDEN.to_owned() } else { value.clone() };
+                settings.push(Setting { name, value: shown, origin });
                 value
             };
         let text = |number: Option<u32>| number.map(|number| number.to_string());
@@ -153,6 +178,12 @@ impl Config {
         let listen = set("listen", Some(("--listen", flags.listen)), "MEC_LISTEN", file.listen, defaults.listen.take());
         let hosts = set("hosts", None, "MEC_HOSTS", file.hosts, defaults.hosts.take());
         let cors = set("cors_origins", None, "MEC_CORS_ORIGINS", file.cors_origins, defaults.cors_origins.take());
+        let secret = |text: Option<Secret>| text.map(Secret::into_text);
+        let jwt_secret = set(JWT_SECRET, None, "MEC_JWT_SECRET", secret(file.jwt_secret), secret(defaults.jwt_secret.take()));
+        let jwt_audience = set("jwt_audience", None, "MEC_JWT_AUDIENCE", file.jwt_audience, defaults.jwt_audience.take());
+        let jwt_role_claim =
+            set("jwt_role_claim", None, "MEC_JWT_ROLE_CLAIM", file.jwt_role_claim, defaults.jwt_role_claim.take());
+        let anon_role = set("anon_role", None, "MEC_ANON_ROLE", file.anon_role, defaults.anon_role.take());
         let log = set("log", Some(("--log", flags.log)), "MEC_LOG", file.log, defaults.log.take());
         let format = Some(("--log-format", flags.log_format));
         let log_format = set("log_format", format, "MEC_LOG_FORMAT", file.log_format, defaults.log_format.take());
@@ -182,6 +213,17 @@ impl Config {
             Failure::new(Exit::Config, format!("cors_origins ({}): {problem}", origin("cors_origins")))
                 .with_hint("set it to the origins of pages, with commas between them, or leave it empty")
         })?;
+        let asked = AuthSettings {
+            jwt_secret: &jwt_secret,
+            jwt_audience: &jwt_audience,
+            jwt_role_claim: &jwt_role_claim,
+            anon_role: &anon_role,
+        };
+        let auth = Auth::read(asked).map_err(|wrong| {
+            let origin = origin(wrong.setting);
+            Failure::new(Exit::Config, format!("{} ({origin}): {}", wrong.setting, wrong.problem)).with_hint(wrong.hint)
+        })?;
+        let hosts = Hosts::also(hosts.split([',', ' ']).filter(|name| !name.is_empty()).map(str::to_owned)).with_origins(origins);
         Ok(Self {
             log_format: one_of("log_format", &log_format, &origin, &[("text", LogFormat::Text), ("json", LogFormat::Json)])?,
             logged: one_of(
@@ -203,7 +245,8 @@ impl Config {
             store,
             server: Some(server).filter(|server| !server.is_empty()),
             listen,
-            hosts: Hosts::also(hosts.split([',', ' ']).filter(|name| !name.is_empty()).map(str::to_owned)).with_origins(origins),
+            hosts: if auth.asks_everybody() { hosts.of_known_callers() } else { hosts },
+            auth,
             log,
             settings,
         })
@@ -233,21 +276,19 @@ impl Config {
     /// # Errors
     /// None that this program knows.
     pub(crate) fn kept(&self) -> Result<Kept<'_>, Failure> {
-        match self.store.split_once(':') {
-            Some(("sqlite", path)) if !path.is_empty() => Ok(Kept::File(Path::new(path.strip_prefix("//").unwrap_or(path)))),
-            Some(("postgres" | "postgresql", _)) => Ok(Kept::Database),
-            _ => Err(Failure::new(Exit::Config, format!("\"{}\" is not a store that mec knows", masked(&self.store))).with_hint(
+        Kept::of(&self.store).ok_or_else(|| {
+            Failure::new(Exit::Config, format!("\"{}\" is not a store that mec knows", masked(&self.store))).with_hint(
                 "use sqlite:PATH, for example --store sqlite:mec.db, or postgres://USER@HOST/DATABASE (best in MEC_STORE)",
-            )),
-        }
+            )
+        })
     }
 
-    /// The address to listen on, which must be the machine's own: who may call is not asked yet.
+    /// The address to listen on, which must be the machine's own where anybody may write.
     ///
     /// # Errors
     /// No address, or one that others reach.
-    pub(crate) fn loopback(&self) -> Result<SocketAddr, Failure> {
-        loopback(&self.listen)
+    pub(crate) fn listen_address(&self) -> Result<SocketAddr, Failure> {
+        if self.auth.asks_writers() { address(&self.listen) } else { loopback(&self.listen) }
     }
 }
 
@@ -255,7 +296,7 @@ impl Config {
 ///
 /// # Errors
 /// No address, or one that others reach.
-pub(crate) fn loopback(text: &str) -> Result<SocketAddr, Failure> {
+fn loopback(text: &str) -> Result<SocketAddr, Failure> {
     let address = address(text)?;
     if address.ip().is_loopback() {
         return Ok(address);
@@ -263,10 +304,11 @@ pub(crate) fn loopback(text: &str) -> Result<SocketAddr, Failure> {
     Err(Failure::new(
         Exit::Config,
         format!(
-            "{text} can be reached from other machines, and this version of mec does not ask who calls; it does not start there"
+            "{text} can be reached from other machines, and whoever calls may write without being asked who they are; mec does \
+             not start there"
         ),
     )
-    .with_hint("listen on 127.0.0.1 or [::1], and put a proxy that authenticates in front of it"))
+    .with_hint("set jwt_secret (MEC_JWT_SECRET), and no anon_role that may write, or listen on 127.0.0.1 or [::1]"))
 }
 
 /// The address `text` names.
@@ -348,56 +390,19 @@ pub(crate) fn masked(value: &str) -> String {
         let (user, _) = credentials.split_once(':')?;
         Some(format!("{scheme}://{user}:***@{host}"))
     });
-    parts.unwrap_or_else(|| value.to_owned())
+    let shown = parts.unwrap_or_else(|| value.to_owned());
+    // It may stand behind the question mark, too.
+    match shown.split_once('?') {
+        Some((front, query)) if front.contains("://") => {
+            let parameters: Vec<&str> = query
+                .split('&')
+                .map(|parameter| if parameter.starts_with("password=") { "password=***" } else { parameter })
+                .collect();
+            format!("{front}?{}", parameters.join("&"))
+        }
+        _ => shown,
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_password_in_a_url_is_not_shown() {
-        let cases = [
-            ("sqlite:mec.db", "sqlite:mec.db"),
-            ("postgres://mec@db/mec", "postgres://mec@db/mec"),
-            ("postgres://mec:s3cret@db:5432/mec", "postgres://mec:***@db:5432/mec"),
-            ("postgres://mec:a@b:c@db/mec", "postgres://mec:***@db/mec"),
-            ("127.0.0.1:8000", "127.0.0.1:8000"),
-        ];
-        for (value, shown) in cases {
-            assert_eq!(masked(value), shown);
-        }
-    }
-
-    #[test]
-    fn every_setting_has_a_default_in_the_example() {
-        let file = parse(EXAMPLE).expect("the example is read");
-        assert!(
-            file.store.is_some()
-                && file.server.is_some()
-                && file.listen.is_some()
-                && file.hosts.is_some()
-                && file.cors_origins.is_some()
-                && file.log.is_some()
-                && file.log_format.is_some()
-        );
-        assert!(file.decision_trace.is_some() && file.decisions_kept_days.is_some());
-        assert!(file.decision_log.is_some() && file.read_timeout_seconds.is_some() && file.cache_megabytes.is_some());
-    }
-
-    #[test]
-    fn an_unknown_key_is_told_with_its_line() {
-        let problem = parse("store = \"sqlite:a.db\"\n\nlsten = \"127.0.0.1:1\"\n").expect_err("a typo");
-        assert!(problem.starts_with("line 3: unknown field `lsten`"), "{problem}");
-    }
-
-    #[test]
-    fn only_the_machines_own_addresses_are_listened_on() {
-        let cases =
-            [("127.0.0.1:0", true), ("[::1]:8000", true), ("0.0.0.0:8000", false), ("[::]:80", false), ("10.0.0.1:80", false)];
-        for (text, is_accepted) in cases {
-            assert_eq!(loopback(text).is_ok(), is_accepted, "{text}");
-        }
-        assert!(loopback("8000").is_err());
-    }
-}
+mod tests;

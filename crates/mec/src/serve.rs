@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::output;
 use crate::config::Config;
-use crate::http::browsers::Hosts;
+use crate::http::auth::Auth;
 use crate::http::limits::Limits;
 use crate::http::listen;
 
@@ -25,11 +25,11 @@ const ENDED_BY_SIGNAL: i32 = 128;
 /// `mec serve`: opens the store, prints the address, answers until it is told to stop.
 ///
 /// # Errors
-/// An address others reach or that is taken, a store that cannot be used, or one that fails while it serves.
+/// An address others reach while anybody may write, or that is taken, a store that cannot be used, or one that fails while it serves.
 pub(crate) async fn run(config: &Config) -> Result<(), Failure> {
     config.kept()?;
     let signals = Signals::catch()?;
-    let listener = bind(config.loopback()?).await?;
+    let listener = bind(config.listen_address()?).await?;
     let address = url(&listener)?;
     let mec = Arc::new(Mec::open(&config.store, config.options(&address, true)).await?);
     match output::line(format_args!("mec answers on {address}")) {
@@ -37,7 +37,7 @@ pub(crate) async fn run(config: &Config) -> Result<(), Failure> {
         Ok(()) | Err(Failure::ClosedPipe) => {}
         Err(failure) => return Err(failure),
     }
-    until_signal(mec, listener, config.hosts.clone(), signals).await
+    until_signal(mec, listener, config, signals).await
 }
 
 /// A listening socket.
@@ -69,7 +69,7 @@ pub(crate) fn url(listener: &TcpListener) -> Result<String, Failure> {
     Ok(format!("http://{}", SocketAddr::new(ip, address.port())))
 }
 
-/// Answers what is sent to `hosts` on `listener` until SIGTERM or SIGINT, lets requests in flight finish, and closes `mec`. A second signal
+/// Answers on `listener`, to the hosts and callers of `config`, until SIGTERM or SIGINT, lets requests in flight finish, and closes `mec`. A second signal
 /// ends the process at once; nothing that was acknowledged is lost by that.
 ///
 /// # Errors
@@ -77,7 +77,7 @@ pub(crate) fn url(listener: &TcpListener) -> Result<String, Failure> {
 pub(crate) async fn until_signal(
     mec: Arc<Mec>,
     listener: TcpListener,
-    hosts: Hosts,
+    config: &Config,
     mut signals: Signals,
 ) -> Result<(), Failure> {
     let (ask, asked) = oneshot::channel();
@@ -99,7 +99,7 @@ pub(crate) async fn until_signal(
             },
         }
     };
-    let served = listen::serve(listener, routes(mec.clone()), Limits::default(), hosts, end);
+    let served = listen::serve(listener, routes(mec.clone(), config.auth.clone()), Limits::default(), config.hosts.clone(), end);
     let drained = served.await.map_err(|error| Failure::new(Exit::Config, error))?;
     let closed = mec.close().await;
     watch.abort();
@@ -110,9 +110,9 @@ pub(crate) async fn until_signal(
     })
 }
 
-/// Every route over `mec`.
-pub(crate) fn routes(mec: Arc<Mec>) -> Router {
-    crate::http::router::router(crate::api::context::AppState::new(mec))
+/// Every route over `mec`, for callers who are asked as `auth` says.
+pub(crate) fn routes(mec: Arc<Mec>, auth: Auth) -> Router {
+    crate::http::router::router(crate::api::context::AppState::new(mec).with_auth(auth))
 }
 
 /// The signals that end a server, caught from the moment this is made: before it says where it answers, so that whoever

@@ -162,14 +162,10 @@ impl Driver {
                 let reserved = mec.reserve(reserve, caller).await?;
                 self.names.reserved(&reserved, serial)
             }
-            Command::Settle { reservation, quantity } => {
+            Command::Settle { reservation, quantity, attributes } => {
                 let reservation = self.names.hold(*reservation);
-                let settled = mec
-                    .settle(
-                        k::Settle { reservation, quantity: translate::quantity(*quantity), attributes: Default::default() },
-                        caller,
-                    )
-                    .await?;
+                let (quantity, attributes) = (translate::quantity(*quantity), translate::attributes(attributes));
+                let settled = mec.settle(k::Settle { reservation, quantity, attributes }, caller).await?;
                 self.names.settled(settled, serial)
             }
             Command::ReleaseReservation { reservation } => {
@@ -189,9 +185,9 @@ impl Driver {
                 let leased = mec.acquire(acquire, caller).await?;
                 self.names.leased(&leased, serial)
             }
-            Command::Renew { lease, ttl_seconds } => {
-                let renew =
-                    k::Renew { lease: self.names.lease(*lease), ttl_seconds: *ttl_seconds, attributes: Default::default() };
+            Command::Renew { lease, ttl_seconds, attributes } => {
+                let (lease, attributes) = (self.names.lease(*lease), translate::attributes(attributes));
+                let renew = k::Renew { lease, ttl_seconds: *ttl_seconds, attributes };
                 let leased = mec.renew(renew, caller).await?;
                 self.names.leased(&leased, serial)
             }

@@ -160,9 +160,10 @@ impl Driver {
                 let reserved = self.decide(tree, |view, making| k::reserve(view, making, &reserve))?;
                 self.names.reserved(&reserved, serial)
             }
-            Command::Settle { reservation, quantity } => {
+            Command::Settle { reservation, quantity, attributes } => {
                 let reservation = self.names.hold(*reservation);
-                let settle = k::Settle { reservation, quantity: translate::quantity(*quantity), attributes: Default::default() };
+                let (quantity, attributes) = (translate::quantity(*quantity), translate::attributes(attributes));
+                let settle = k::Settle { reservation, quantity, attributes };
                 let settled = self.decide(reservation.tree(), |view, making| k::settle(view, making, &settle))?;
                 self.names.settled(settled, serial)
             }
@@ -184,9 +185,9 @@ impl Driver {
                 let leased = self.decide(acquire.account.tree(), |view, making| k::acquire(view, making, &acquire))?;
                 self.names.leased(&leased, serial)
             }
-            Command::Renew { lease, ttl_seconds } => {
-                let renew =
-                    k::Renew { lease: self.names.lease(*lease), ttl_seconds: *ttl_seconds, attributes: Default::default() };
+            Command::Renew { lease, ttl_seconds, attributes } => {
+                let (lease, attributes) = (self.names.lease(*lease), translate::attributes(attributes));
+                let renew = k::Renew { lease, ttl_seconds: *ttl_seconds, attributes };
                 let leased = self.decide(renew.lease.tree(), |view, _| k::renew(view, &renew))?;
                 self.names.leased(&leased, serial)
             }

@@ -111,14 +111,13 @@ impl Names {
     }
 
     pub(crate) fn question(&self, of: &o::Question, explain: bool) -> k::Check {
-        let attribute = |(name, attribute): (&&str, &o::Attribute)| ((*name).to_owned(), attribute_of(attribute));
         k::Check {
             account: self.account(of.account),
             resource: of.resource.into(),
             scope: of.scope.map(Code::from),
             quantity: of.quantity.map(quantity),
             unit: of.unit.map(Code::from),
-            attributes: of.attributes.iter().map(attribute).collect(),
+            attributes: attributes(&of.attributes),
             explain,
         }
     }
@@ -135,7 +134,7 @@ impl Names {
             details: of.details.map(Arc::from),
             is_correction: of.is_correction,
             corrects: of.corrects.map(|id| self.event(id)),
-            attributes: Default::default(),
+            attributes: attributes(&of.attributes),
         }
     }
 
@@ -439,6 +438,11 @@ fn window(of: o::Window) -> WindowRule {
             WindowRule { period, ..WindowRule::of(WindowKind::Period) }
         }
     }
+}
+
+/// Facts stated with a request.
+pub(crate) fn attributes(of: &o::Attributes) -> k::Attributes {
+    of.iter().map(|(name, attribute)| ((*name).to_owned(), attribute_of(attribute))).collect()
 }
 
 fn attribute_of(of: &o::Attribute) -> k::Attribute {

@@ -23,7 +23,8 @@ const TURNS: &[i64] = &[
 
 impl Generator {
     pub(super) fn moment(&mut self, oracle: &Oracle) -> Time {
-        let later = match self.chance.below(40 + self.haste) {
+        let restless = if self.bills { 3 } else { 0 };
+        let later = match self.chance.below(40 + self.haste + restless) {
             0..=24 => 1 + self.chance.below(2_000_000).cast_signed(),
             25..=35 => 1 + self.chance.below(300 * 1_000_000).cast_signed(),
             36 | 37 => 1 + self.chance.below(7_200 * 1_000_000).cast_signed(),
@@ -31,7 +32,8 @@ impl Generator {
             39 if self.chance.of(20) => 1 + self.chance.below(60 * 86_400 * 1_000_000).cast_signed(),
             _ => {
                 let beside = [0, 0, -1, 1][self.chance.place(4)];
-                let at = self.border(oracle) + beside;
+                let early = if self.bills && !self.chance.of(4) { self.chance.below(300).cast_signed() * SECOND } else { 0 };
+                let at = self.border(oracle) + beside - early;
                 return if at > self.at && at < self.at + 400 * 86_400 * SECOND { at } else { self.at + 1 };
             }
         };
@@ -59,8 +61,7 @@ impl Generator {
                 let places = oracle.rows.len();
                 if places > 0
                     && let Some(row) = oracle.rows.values().nth(self.chance.place(places))
-                    && let Some(resource) = oracle.shop.resource(row.resource)
-                    && let Cut::Span(_, end) = oracle.cut_of(row, &oracle.accounts[&row.account], resource, self.at)
+                    && let Cut::Span(_, end) = oracle.present(row, self.at)
                     && end != FOREVER
                 {
                     return end;

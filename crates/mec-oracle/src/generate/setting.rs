@@ -1,13 +1,13 @@
 //! What steps are about: accounts, codes, amounts, limits, rules.
 
-use super::Generator;
+use super::{Generator, QUANTITY_MAX};
 use crate::command::{Action, Code, Grant, Id, Rule, SECOND};
 use crate::oracle::Oracle;
 use crate::shop::ZONES;
 
 impl Generator {
     pub(super) fn zone(&mut self) -> Option<Code> {
-        if self.chance.of(2) { None } else { Some(ZONES[self.chance.place(ZONES.len())]) }
+        if self.bills || self.chance.of(2) { None } else { Some(ZONES[self.chance.place(ZONES.len())]) }
     }
 
     /// One of the things there are, or now and then one there is not.
@@ -60,7 +60,7 @@ impl Generator {
     }
 
     pub(super) fn scope(&mut self) -> Option<Code> {
-        [None, None, None, Some("eu"), Some("us")][self.chance.place(5)]
+        [None, None, None, None, None, Some(""), Some("eu"), Some("eu"), Some("us"), Some("us")][self.chance.place(10)]
     }
 
     pub(super) fn unit(&mut self, resource: Code) -> Option<Code> {
@@ -75,7 +75,7 @@ impl Generator {
         let whole = 1 + self.chance.below(self.hunger).cast_signed();
         match self.chance.below(40) {
             0 => 1,
-            1 if self.chance.of(5) => 999_999_999_999_999_999,
+            1 if self.chance.of(5) => QUANTITY_MAX,
             2..=5 => whole * 500_000,
             6..=8 => 1 + self.chance.below(5_000_000).cast_signed(),
             _ => whole * 1_000_000,
@@ -89,6 +89,7 @@ impl Generator {
             1 => Some(0),
             2 => Some(1),
             3 => Some(1_500_000),
+            4..=11 if self.bills => Some(self.chance.below(4).cast_signed() * 1_000_000),
             _ => Some((1 + self.chance.below(40)).cast_signed() * 1_000_000),
         }
     }
@@ -136,12 +137,20 @@ impl Generator {
         let window = Some(self.window()).filter(|_| is_cumulative && !self.chance.of(6));
         let scope = if self.chance.of(3) { self.scope() } else { None };
         // Often beside or after a row of the same kind.
-        let alike = oracle.rows.values().filter(|row| row.resource == resource).map(|row| (row.account, row.scope));
-        let alike: Vec<_> = alike.collect();
-        let (account, scope) = if !alike.is_empty() && self.chance.of(2) {
-            alike[self.chance.place(alike.len())]
+        let alike: Vec<_> = oracle.rows.values().filter(|row| row.resource == resource).collect();
+        let (account, scope, window) = if !alike.is_empty() && self.chance.of(2) {
+            let row = alike[self.chance.place(alike.len())];
+            let twin = Some(self.twin(row.window, oracle.present(row, self.at)));
+            let window = if is_cumulative && (self.bills || self.chance.of(3)) { twin } else { window };
+            let window = if is_cumulative && self.chance.of(4) { Some(row.window) } else { window };
+            let scope = match self.chance.below(8) {
+                0 => scope,
+                1 | 2 if self.bills => if row.scope.is_none() { Some("eu") } else { None },
+                _ => row.scope,
+            };
+            (row.account, scope, window)
         } else {
-            (self.account(oracle), scope)
+            (self.account(oracle), scope, window)
         };
         Grant {
             account,
@@ -160,10 +169,28 @@ impl Generator {
         }
     }
 
+    /// Overage without an end, for whoever has no rule of its own.
+    pub(super) fn price(&mut self) -> Rule {
+        Rule {
+            resource: ["runs", "hours"][self.chance.place(2)],
+            account: None,
+            plan: None,
+            action: Action::Overage,
+            warn_at_percent: None,
+            grace_quantity: None,
+            grace_period_seconds: None,
+            overage_limit: None,
+            overage_unit_price: Some(self.chance.below(5_000_000).cast_signed()),
+            priority: 2,
+            is_active: true,
+        }
+    }
+
     pub(super) fn rule(&mut self, oracle: &Oracle) -> Rule {
         let resource = ["runs", "runs", "hours", "seats", "servers", "access"][self.chance.place(6)];
         let some = |generator: &mut Self, of: u64| (!generator.chance.of(4)).then(|| generator.chance.below(of).cast_signed());
-        let action = [Action::Block, Action::Warn, Action::Grace, Action::Overage][self.chance.place(4)];
+        let bills = self.bills && !self.chance.of(4);
+        let action = [Action::Block, Action::Warn, Action::Grace, Action::Overage][if bills { 3 } else { self.chance.place(4) }];
         Rule {
             resource,
             account: if self.chance.of(2) { Some(self.account(oracle)) } else { None },
@@ -172,7 +199,7 @@ impl Generator {
             warn_at_percent: some(self, 10_001),
             grace_quantity: some(self, 20).map(|whole| whole * 1_000_000),
             grace_period_seconds: some(self, 3).map(|place| [60, 3_600, 86_400][usize::try_from(place).expect("small")]),
-            overage_limit: some(self, 30).map(|whole| whole * 1_000_000),
+            overage_limit: some(self, 30).filter(|_| !bills).map(|whole| whole * 1_000_000),
             overage_unit_price: some(self, 5_000_000),
             priority: i32::try_from(self.chance.below(2)).expect("small"),
             is_active: !self.chance.of(6),

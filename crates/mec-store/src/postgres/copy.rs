@@ -26,6 +26,8 @@ const FILLED: [&str; 4] = ["limit_actions", "limit_kinds", "time_zones", "window
 const OWN: &str = "schema_migrations";
 /// Sent in one piece once a batch has so many bytes.
 const BATCH_BYTES: usize = 4 << 20;
+/// Tables named where there is something in several.
+const NAMED_MAX: usize = 3;
 /// Pieces taken from the connection at once when rows are read back.
 const PIECES_AT_ONCE: usize = 2_000;
 
@@ -81,7 +83,10 @@ impl TargetTable {
 
     /// What an event says was used, in millionths; 0 in a row of another table.
     pub(crate) fn used(&self, row: &[u8]) -> Result<i128, StoreError> {
-        let place = self.columns().position(|column| column == "quantity").filter(|_| self.name == "consumption_ledger");
+        if self.name != "consumption_ledger" {
+            return Ok(0);
+        }
+        let place = self.columns().position(|column| column == "quantity");
         let used = place.map_or(Ok(0), |place| millionths(row, place));
         used.map_err(|problem| StoreError::Stopped(format!("{}: {problem}", self.name)))
     }
@@ -300,10 +305,11 @@ async fn begin(session: &Session, shown: &str, source: &str, names: &[String]) -
         .collect();
     let held = session.query_once(&looks.join(" UNION ALL "), &[]).await?;
     if !held.is_empty() {
-        let held: Result<Vec<&str>, _> = held.iter().map(|row| row.try_get::<_, &str>(0)).collect();
+        let first: Result<Vec<&str>, _> = held.iter().take(NAMED_MAX).map(|row| row.try_get(0)).collect();
+        let more = if held.len() > NAMED_MAX { ", …" } else { "" };
         return Err(StoreError::Unusable(format!(
-            "{shown} holds an installation already (there are {}); copy into a new, empty database",
-            held?.join(", ")
+            "{shown} holds an installation already (rows in {}{more}); copy into a new, empty database",
+            first?.join(", ")
         )));
     }
     let emptied: Vec<String> = FILLED.iter().map(|name| format!("DELETE FROM {name}")).collect();

@@ -12,7 +12,7 @@ use crate::rows::{self, sql};
 use crate::{Hold, Moment, StoreError};
 
 sql!(LOOK = "SELECT ", rows::HEAD, " FROM account_trees WHERE tree = ANY($1) ORDER BY tree");
-sql!(LOCK = "SELECT ", rows::HEAD, " FROM account_trees WHERE tree = ANY($1) ORDER BY tree FOR UPDATE");
+sql!(pub LOCK = "SELECT ", rows::HEAD, " FROM account_trees WHERE tree = ANY($1) ORDER BY tree FOR UPDATE");
 sql!(LOCK_FREE = "SELECT ", rows::HEAD, " FROM account_trees WHERE tree = ANY($1) ORDER BY tree FOR UPDATE SKIP LOCKED");
 
 /// Said in BEGIN, because a connection keeps nothing: another client may have had it in between. The plans are those

@@ -41,7 +41,10 @@ impl std::fmt::Debug for Session {
 }
 
 /// What a `COPY … TO STDOUT` still has to say.
-pub(super) struct CopiedOut(Pin<Box<CopyOutStream>>);
+pub(super) struct CopiedOut {
+    stream: Pin<Box<CopyOutStream>>,
+    has_ended: bool,
+}
 
 /// A change, ready to be sent.
 pub(super) struct Change<'a> {
@@ -200,16 +203,17 @@ impl Session {
     /// Begins a `COPY … TO STDOUT`.
     pub(super) async fn copy_out(&self, sql: &str) -> Result<CopiedOut, StoreError> {
         let statement = self.prepared(sql).await?;
-        Ok(CopiedOut(Box::pin(self.wait(self.client.copy_out(&statement)).await?)))
+        let stream = Box::pin(self.wait(self.client.copy_out(&statement)).await?);
+        Ok(CopiedOut { stream, has_ended: false })
     }
 
     /// The next pieces of what it answers, at most `max` of them; none: that was all.
     pub(super) async fn copied_out(&self, from: &mut CopiedOut, max: usize) -> Result<Vec<Bytes>, StoreError> {
         let mut pieces = Vec::with_capacity(max);
-        while pieces.len() < max {
-            match self.wait(from.0.try_next()).await? {
+        while pieces.len() < max && !from.has_ended {
+            match self.wait(from.stream.try_next()).await? {
                 Some(piece) => pieces.push(piece),
-                None => break,
+                None => from.has_ended = true,
             }
         }
         Ok(pieces)

@@ -117,6 +117,14 @@ impl Cluster {
         *self.keeper.lock().unwrap_or_else(PoisonError::into_inner) = Some(keeper);
     }
 
+    /// Changes settings of the running server, which keeps them.
+    pub(crate) fn set(&self, settings: &[(&str, &str)]) {
+        for (name, value) in settings {
+            self.sql("postgres", &format!("ALTER SYSTEM SET {name} = '{value}'"));
+        }
+        self.sql("postgres", "SELECT pg_reload_conf()");
+    }
+
     /// What the server has said between two of its log's lines that hold these words.
     pub(crate) fn logged(&self, from: &str, to: &str) -> String {
         wait_until(&format!("the log tells of {to}"), || {

@@ -29,6 +29,19 @@ macro_rules! on_both {
 }
 pub(crate) use on_both;
 
+/// The same of bodies that wait.
+macro_rules! on_both_async {
+    ($($test:ident),+ $(,)?) => {
+        mod on_sqlite {
+            $(#[tokio::test] async fn $test() { super::$test(crate::Home::sqlite()).await })+
+        }
+        mod on_postgres {
+            $(#[tokio::test] async fn $test() { super::$test(crate::Home::postgres()).await })+
+        }
+    };
+}
+pub(crate) use on_both_async;
+
 /// Waits for a future as a lane's thread does.
 pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)

@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, Method};
 use mec_engine::{Caller, Mec};
 use mec_kernel::Actor;
 use mec_query::{Catalogue, Preferences, QueryError};
 
 use super::functions::functions;
+use crate::http::auth::{Auth, Identity};
+use crate::http::errors::ApiError;
 use crate::http::request_id::RequestId;
 
 /// The one schema there is; clients name it in their profile headers.
@@ -20,11 +24,12 @@ pub struct AppState {
     pub mec: Arc<Mec>,
     /// Every table and function a request may name, made once.
     pub catalogue: Arc<Catalogue>,
+    pub(crate) auth: Auth,
     anonymous: Actor,
 }
 
 impl AppState {
-    /// The API of `mec`.
+    /// The API of `mec`, open to everybody.
     pub fn new(mec: Arc<Mec>) -> Self {
         let catalogue = Catalogue::new(mec_store::tables::tables(), functions())
             .expect("the program's own tables and functions do not contradict each other, as its tests show");
@@ -33,12 +38,46 @@ impl AppState {
 
     /// The API of `mec` over another catalogue, whose tables are among its plain ones.
     pub fn of_catalogue(mec: Arc<Mec>, catalogue: Catalogue) -> Self {
-        Self { mec, catalogue: Arc::new(catalogue), anonymous: Actor { name: "anonymous".into(), source: "api".into() } }
+        let anonymous = Actor { name: "anonymous".into(), source: "api".into() };
+        Self { mec, catalogue: Arc::new(catalogue), auth: Auth::open(), anonymous }
     }
 
-    /// Who asks: nobody in particular, through the API.
-    pub(crate) fn caller(&self, id: &RequestId) -> Caller {
-        Caller { actor: self.anonymous.clone(), request_id: Some(id.as_str().into()), staleness_max: None }
+    /// The same, asking callers as `auth` says.
+    #[must_use]
+    pub fn with_auth(self, auth: Auth) -> Self {
+        Self { auth, ..self }
+    }
+
+    /// Who sends these headers.
+    ///
+    /// # Errors
+    /// As [`Auth::identify`].
+    pub(crate) fn identify(&self, headers: &HeaderMap) -> Result<Identity, ApiError> {
+        self.auth.identify(headers, self.mec.now())
+    }
+}
+
+/// Who asks, through the API. As the first extractor of a handler it comes before everything else that may be wrong.
+#[derive(Debug)]
+pub(crate) struct Asker {
+    /// Who they have proved to be.
+    pub(crate) identity: Identity,
+    /// The same as the engine takes it.
+    pub(crate) caller: Caller,
+}
+
+impl FromRequestParts<AppState> for Asker {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let identity = state.identify(&parts.headers)?;
+        let mut actor = state.anonymous.clone();
+        if let Some(name) = identity.name() {
+            actor.name = name.clone();
+        }
+        let request_id = RequestId::settle(&mut parts.headers).as_str().into();
+        let caller = Caller { actor, request_id: Some(request_id), staleness_max: None, access: identity.access() };
+        Ok(Self { identity, caller })
     }
 }
 

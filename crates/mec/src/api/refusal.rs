@@ -112,6 +112,10 @@ pub(crate) fn of_error(error: MecError, catalogue: &Catalogue, repeat: Repeat) -
     match error {
         MecError::Refused(refusal) => of_refusal(&refusal, Some(catalogue)),
         MecError::Query(error) => error.into(),
+        // In front of the engine it is said of what; this is for a way in that forgot to.
+        MecError::ReadOnly => {
+            QueryError::sqlstate("42501", "permission denied").with_hint("Send a token with the role service or admin").into()
+        }
         MecError::Busy => unavailable(
             "MEC_BUSY",
             "Too much is waiting to be recorded; nothing was recorded of this request",

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use mec_query::{Catalogue, Column, Function, Media, Produces, QueryError, Returns, Table, Type, Verb};
 use serde_json::{Map, Value as Json, json};
 
-use super::context::{AppState, names_schema};
+use super::context::{AppState, Asker, names_schema};
 use crate::http::errors::ApiError;
 
 const METHODS: HeaderValue = HeaderValue::from_static("OPTIONS,GET,HEAD");
@@ -19,6 +19,7 @@ const CONTENT_PROFILE: HeaderName = HeaderName::from_static("content-profile");
 /// Answers a request of the root, whatever its method.
 pub(crate) async fn handle(
     State(state): State<AppState>,
+    _: Asker,
     method: Method,
     OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
@@ -40,7 +41,7 @@ fn answer(state: &AppState, method: &Method, path: &str, headers: &HeaderMap) ->
     }
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let media = Media::negotiate(text(ACCEPT), Produces::RootDocument)?;
-    let document = document(&state.catalogue, text(HOST), path.trim_end_matches('/'));
+    let document = document(&state.catalogue, text(HOST), path.trim_end_matches('/'), state.auth.is_asking());
     let mut response = Response::new(Body::from(document.to_string()));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media.content_type()));
@@ -50,8 +51,9 @@ fn answer(state: &AppState, method: &Method, path: &str, headers: &HeaderMap) ->
     Ok(response)
 }
 
-/// The document: of the tables and functions of `catalogue`, found at `host` below `base_path`.
-fn document(catalogue: &Catalogue, host: Option<&str>, base_path: &str) -> Json {
+/// The document: of the tables and functions of `catalogue`, found at `host` below `base_path`, and whether tokens are
+/// asked for.
+fn document(catalogue: &Catalogue, host: Option<&str>, base_path: &str, is_asking: bool) -> Json {
     let tables = catalogue.tables();
     let mut paths = Map::from_iter([("/".to_owned(), json!({"get": root_operation()}))]);
     paths.extend(tables.iter().map(|table| (format!("/{}", table.name), table_operations(table))));
@@ -87,8 +89,17 @@ fn document(catalogue: &Catalogue, host: Option<&str>, base_path: &str) -> Json 
             "url": "https://postgrest.org/en/stable/references/api.html",
         },
     });
-    if let (Some(host), Some(document)) = (host, document.as_object_mut()) {
-        document.insert("host".to_owned(), host.into());
+    if let Some(host) = host {
+        document["host"] = host.into();
+    }
+    if is_asking {
+        document["securityDefinitions"] = json!({
+            "JWT": {
+                "type": "apiKey", "in": "header", "name": "Authorization",
+                "description": "Add the token prepending \"Bearer \" (without quotes) to it",
+            },
+        });
+        document["security"] = json!([{"JWT": []}]);
     }
     document
 }
@@ -313,7 +324,7 @@ mod tests {
 
     fn all() -> Json {
         let catalogue = Catalogue::new(mec_store::tables::tables(), super::super::functions::functions()).expect("sound");
-        document(&catalogue, Some("localhost:8000"), "/api")
+        document(&catalogue, Some("localhost:8000"), "/api", false)
     }
 
     #[test]

@@ -26,26 +26,24 @@ use mec_query::{Call, GivenArguments, Media, Page, Produces, Query, QueryError, 
 use self::response::{Rows, Wanted};
 use super::answers::Answer;
 use super::arguments::Arguments;
-use super::context::{self, AppState, names_schema};
+use super::context::{self, AppState, Asker, names_schema};
 use super::functions::Verb;
 use super::refusal::{self, Failure, Repeat};
 use crate::http::errors::ApiError;
-use crate::http::request_id::RequestId;
 
 /// Answers a request of `/rpc/{name}`, whatever its method.
 pub(crate) async fn handle(
     State(state): State<AppState>,
+    asker: Asker,
     method: Method,
     name: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
-    id: RequestId,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     let Ok(Path(name)) = name else { return ApiError::from(QueryError::invalid_path()).into_response() };
     let request = Request { method, name, query: query.unwrap_or_default(), headers, body };
-    let caller = state.caller(&id);
-    match request.answer(&state, &caller).await {
+    match request.answer(&state, &asker).await {
         Err(error) if error.status == StatusCode::METHOD_NOT_ALLOWED => allowing(error.into_response(), request.allowed(&state)),
         answered => answered.unwrap_or_else(IntoResponse::into_response),
     }
@@ -60,7 +58,7 @@ struct Request {
 }
 
 impl Request {
-    async fn answer(&self, state: &AppState, caller: &Caller) -> Result<Response, ApiError> {
+    async fn answer(&self, state: &AppState, asker: &Asker) -> Result<Response, ApiError> {
         let names_schema = names_schema(&self.method, &self.headers)?;
         let reads = match self.method {
             Method::GET | Method::HEAD => true,
@@ -88,6 +86,9 @@ impl Request {
         };
         let media = Media::negotiate(context::header(&self.headers, &ACCEPT), Produces::Rows)?;
         let preferences = context::preferences(&self.headers)?;
+        if !function.read_only {
+            asker.identity.check_write(format_args!("function {}", function.name))?;
+        }
         if reads && !function.read_only {
             return Err(QueryError::read_only_call().into());
         }
@@ -104,8 +105,8 @@ impl Request {
             wanted.check_before_writing(&query, rows)?;
         }
         let answer = match verb {
-            Verb::MeterBatch => meter::meter_batch(state, caller, &events, now).await,
-            verb => call_one(verb, state, caller, arguments).await,
+            Verb::MeterBatch => meter::meter_batch(state, &asker.caller, &events, now).await,
+            verb => call_one(verb, state, &asker.caller, arguments).await,
         };
         let answer = answer.map_err(|failure| failure.shown(&state.mec.catalogue(), Repeat::of(verb)))?;
         wanted.response(function.name, answer)

@@ -19,25 +19,23 @@ use axum::response::{IntoResponse, Response};
 use mec_engine::{Caller, MecError, check_verb};
 use mec_query::{Media, Page, Preferences, Produces, Query, QueryError, Scope, Table, Target, Verb};
 
-use super::context::{self, AppState, names_schema};
+use super::context::{self, AppState, Asker, names_schema};
 use super::refusal::{self, Repeat};
 use crate::http::errors::ApiError;
-use crate::http::request_id::RequestId;
 
 /// Answers a request of `/{table}`, whatever its method.
 pub(crate) async fn handle(
     State(state): State<AppState>,
+    asker: Asker,
     method: Method,
     name: Result<Path<String>, PathRejection>,
     OriginalUri(uri): OriginalUri,
-    id: RequestId,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     let Ok(Path(name)) = name else { return ApiError::from(QueryError::invalid_path()).into_response() };
-    let caller = state.caller(&id);
     let request = Request { method, name, uri, headers, body };
-    match request.answer(&state, &caller).await {
+    match request.answer(&state, &asker).await {
         Err(error) if error.status == StatusCode::METHOD_NOT_ALLOWED => request.allowing(&state, error.into_response()),
         answered => answered.unwrap_or_else(IntoResponse::into_response),
     }
@@ -69,7 +67,7 @@ struct Asked<'a> {
 }
 
 impl Request {
-    async fn answer(&self, state: &AppState, caller: &Caller) -> Result<Response, ApiError> {
+    async fn answer(&self, state: &AppState, asker: &Asker) -> Result<Response, ApiError> {
         let names_schema = names_schema(&self.method, &self.headers)?;
         let verb = match self.method {
             Method::GET | Method::HEAD => Verb::Get,
@@ -100,10 +98,13 @@ impl Request {
         };
         let media = Media::negotiate(context::header(&self.headers, &ACCEPT), Produces::Rows)?;
         let preferences = context::preferences(&self.headers)?;
+        if verb != Verb::Get {
+            asker.identity.check_write(format_args!("table {}", table.name))?;
+        }
         takes_it?;
         let asked = Asked {
             state,
-            caller,
+            caller: &asker.caller,
             uri: &self.uri,
             query,
             table: table.clone(),

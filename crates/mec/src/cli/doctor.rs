@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use mec_engine::Clock;
 use mec_kernel::Time;
-use mec_store::{Store, sqlite};
+use mec_store::{postgres, sqlite};
 use serde_json::json;
 
 use super::failure::{Exit, Failure};
@@ -74,12 +74,12 @@ fn examine(config: &Config) -> Vec<Line> {
     let mut lines = vec![Line::ok("configuration", "is understood")];
     let owned = match (config.kept(), owner(config)) {
         (Ok(Kept::Database), _) => {
-            lines.push(database(config));
+            lines.extend(database(config));
             None
         }
         (Ok(Kept::File(path)), Ok(owned)) => {
             lines.push(store(path, owned.as_ref()));
-            lines.extend(schema(path));
+            lines.extend(schema_of(path));
             let directory = directory_of(path);
             lines.push(space(&directory));
             lines.push(sync(&directory));
@@ -97,14 +97,14 @@ fn examine(config: &Config) -> Vec<Line> {
 }
 
 /// Whether the server answers, may be written to, and has the schema this program writes.
-fn database(config: &Config) -> Line {
-    let began = Instant::now();
-    match Store::open_read_only(&config.store) {
-        Ok(_) => Line::ok(
-            "store",
-            format!("{} answers, with this program's schema ({} ms)", masked(&config.store), began.elapsed().as_millis()),
-        ),
-        Err(error) => Line::of("store", error.into()),
+fn database(config: &Config) -> Vec<Line> {
+    let (began, name) = (Instant::now(), masked(&config.store));
+    match postgres::inspect(&config.store) {
+        Ok(found) => {
+            let answered = format!("{name} answers (PostgreSQL {}, {} ms)", found.server_version, began.elapsed().as_millis());
+            vec![Line::ok("store", answered), schema(found.schema_version, found.schema_version_newest)]
+        }
+        Err(error) => vec![Line::of("store", error.into())],
     }
 }
 
@@ -125,21 +125,26 @@ fn store(path: &Path, owned: Option<&Owner>) -> Line {
     }
 }
 
-fn schema(path: &Path) -> Option<Line> {
+fn schema_of(path: &Path) -> Option<Line> {
     if !path.exists() {
         return None;
     }
     Some(match sqlite::inspect(path) {
-        Ok(found) if found.schema_version == found.schema_version_newest => {
-            Line::ok("schema", format!("{}, as this program writes it", found.schema_version))
-        }
-        Ok(found) => Line::warn(
-            "schema",
-            format!("{}, this program writes {}", found.schema_version, found.schema_version_newest),
-            "mec serve or mec migrate brings it up to date",
-        ),
+        Ok(found) => schema(found.schema_version, found.schema_version_newest),
         Err(error) => Line::of("schema", error.into()),
     })
+}
+
+fn schema(found: i32, newest: i32) -> Line {
+    let advice = "mec serve or mec migrate brings it up to date, as the role that owns it";
+    match found {
+        found if found == newest => Line::ok("schema", format!("{found}, as this program writes it")),
+        0 => Line::warn("schema", "there is none yet", "mec serve or mec migrate makes it"),
+        found if found > newest => {
+            Line::ok("schema", format!("{found}, newer than this program's {newest}, which may run beside it"))
+        }
+        found => Line::warn("schema", format!("{found}, this program writes {newest}"), advice),
+    }
 }
 
 fn space(directory: &Path) -> Line {
@@ -202,7 +207,7 @@ fn clock(path: &Path) -> Line {
 }
 
 fn listen(config: &Config, owned: Option<&Owner>) -> Line {
-    let address = match config.loopback() {
+    let address = match config.listen_address() {
         Ok(address) => address,
         Err(failure) => return Line::of("listen", failure),
     };

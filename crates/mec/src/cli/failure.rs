@@ -32,7 +32,7 @@ pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
    0  done; for check: allowed
    1  the answer is no: check refused, verify found something, import rejected lines, plan migrate refused an account,
-      doctor failed
+      copy found something different, doctor failed
    2  the command line is wrong
   65  what was given is wrong: a file's content, an unknown account, resource or unit, a quantity
   66  a file that was named is not there
@@ -153,9 +153,9 @@ impl From<StoreError> for Failure {
         let told = error.to_string();
         match error {
             // Its text is "what is wrong; what to do".
-            StoreError::Unusable(text) => match text.split_once("; ") {
+            StoreError::Unusable(_) | StoreError::Unreachable { .. } => match told.rsplit_once("; ") {
                 Some((message, hint)) => Self::new(Exit::Unavailable, message).with_hint(hint),
-                None => Self::new(Exit::Unavailable, text),
+                None => Self::new(Exit::Unavailable, told),
             },
             StoreError::File { ref error, .. } if error.kind() == io::ErrorKind::NotFound => {
                 Self::new(Exit::Io, &told).with_hint("make its directory first, or name another place with --store sqlite:PATH")
@@ -182,6 +182,13 @@ impl From<OpenError> for Failure {
 /// A refusal as the API words it.
 impl From<ApiError> for Failure {
     fn from(error: ApiError) -> Self {
+        // The command signs its own tokens, where it knows the server's secret.
+        if error.code.starts_with("PGRST30") {
+            return Self::new(Exit::Config, format!("{} ({})", error.message, error.code)).with_hint(
+                "give the command the server's settings: jwt_secret (MEC_JWT_SECRET), jwt_audience and jwt_role_claim, or none \
+                 where the server has none",
+            );
+        }
         let exit = if error.status.is_server_error() { Exit::Unavailable } else { Exit::BadInput };
         let failure = Self::new(exit, format!("{} ({})", error.message, error.code));
         match error.hint {

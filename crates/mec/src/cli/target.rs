@@ -12,7 +12,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
-use mec_engine::Mec;
+use mec_engine::{Clock, Mec};
 use serde::Deserialize;
 use serde_json::Value;
 use tower_service::Service as _;
@@ -20,6 +20,7 @@ use tower_service::Service as _;
 use super::failure::{Exit, Failure};
 use super::store;
 use crate::config::{Config, Kept, masked};
+use crate::http::auth::Auth;
 use crate::http::errors::ApiError;
 use crate::http::operator::{Peer, X_MEC_ADMIN};
 
@@ -46,6 +47,8 @@ pub(crate) enum Target {
         client: reqwest::Client,
         /// `http://HOST:PORT`.
         url: String,
+        /// What it is told who asks by.
+        auth: Auth,
     },
 }
 
@@ -75,7 +78,7 @@ impl Target {
     /// The store is owned by a process that does not answer, or cannot be used.
     pub(crate) async fn open(config: &Config, note: &str, create: bool) -> Result<Self, Failure> {
         if let Some(server) = &config.server {
-            return Self::remote(server.trim_end_matches('/').to_owned());
+            return Self::remote(server.trim_end_matches('/').to_owned(), config);
         }
         if !create
             && let Kept::File(path) = config.kept()?
@@ -89,7 +92,7 @@ impl Target {
         for attempt in 1.. {
             if let Some(owner) = store::owner(config)? {
                 match owner.url {
-                    Some(url) => return Self::remote(url),
+                    Some(url) => return Self::remote(url, config),
                     None if attempt < OPEN_ATTEMPTS => tokio::time::sleep(OPEN_PAUSE).await,
                     None => {
                         let message = format!("{} is in use by another process ({})", masked(&config.store), owner.note);
@@ -102,7 +105,7 @@ impl Target {
                 Ok(mec) => {
                     let mec = Arc::new(mec);
                     // A listener limits what strangers send; what is sent here is the operator's own.
-                    let router = crate::serve::routes(mec.clone()).layer(DefaultBodyLimit::disable());
+                    let router = crate::serve::routes(mec.clone(), Auth::open()).layer(DefaultBodyLimit::disable());
                     return Ok(Self::Local { router, mec });
                 }
                 Err(error) if attempt >= OPEN_ATTEMPTS || store::owner(config)?.is_none() => return Err(error.into()),
@@ -112,7 +115,7 @@ impl Target {
         Err(Failure::new(Exit::Unavailable, format!("{} could not be opened", masked(&config.store))))
     }
 
-    fn remote(url: String) -> Result<Self, Failure> {
+    fn remote(url: String, config: &Config) -> Result<Self, Failure> {
         if !url.starts_with("http://") {
             return Err(Failure::new(Exit::Config, format!("\"{url}\" is not a server mec can talk to"))
                 .with_hint("write http://HOST:PORT; this version speaks no TLS"));
@@ -120,7 +123,7 @@ impl Target {
         // A proxy would be asked for an address of this machine.
         let client = reqwest::Client::builder().timeout(ANSWERS_WITHIN).no_proxy().build();
         let client = client.map_err(|error| Failure::new(Exit::Unavailable, format!("no HTTP client: {error}")))?;
-        Ok(Self::Remote { client, url })
+        Ok(Self::Remote { client, url, auth: config.auth.clone() })
     }
 
     /// Calls the function `name`.
@@ -150,9 +153,12 @@ impl Target {
                 let body = body.collect().await.map_err(|error| CallError::Unreachable(error.to_string()))?;
                 (parts.status, parts.headers, body.to_bytes())
             }
-            Self::Remote { client, url } => {
-                let request =
+            Self::Remote { client, url, auth } => {
+                let mut request =
                     client.request(method, format!("{url}{path}")).header(CONTENT_TYPE, kind).header(X_MEC_ADMIN, "1").body(body);
+                if let Some(token) = auth.operators_token(Clock::machine().now()) {
+                    request = request.bearer_auth(token);
+                }
                 let unreachable = |error: reqwest::Error| CallError::Unreachable(format!("{url}: {}", root_cause(&error)));
                 let response = request.send().await.map_err(unreachable)?;
                 let (status, headers) = (response.status(), response.headers().clone());

@@ -2,7 +2,7 @@
 
 use mec_engine::Clock;
 use mec_store::Report;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::failure::{Exit, Failure};
 use super::output::{self, Print};
@@ -25,22 +25,33 @@ pub(super) fn run(config: &Config, print: Print) -> Result<(), Failure> {
 }
 
 fn show(report: &Report, print: Print) -> Result<(), Failure> {
-    let Report { trees, events, counters, windows, findings, findings_more } = report;
-    if print == Print::Json {
-        let findings: Vec<_> = findings
-            .iter()
-            .map(|finding| json!({ "table": finding.table, "key": finding.key, "problem": finding.problem }))
-            .collect();
-        return output::json(&json!({
-            "is_clean": report.is_clean(),
-            "trees": trees,
-            "events": events,
-            "counters": counters,
-            "windows": windows,
-            "findings": findings,
-            "findings_more": findings_more,
-        }));
+    match print {
+        Print::Json => output::json(&report_json(report)),
+        Print::Table => report_table(report),
     }
+}
+
+/// A report for programs.
+pub(super) fn report_json(report: &Report) -> Value {
+    let Report { trees, events, counters, windows, findings, findings_more } = report;
+    let findings: Vec<_> = findings
+        .iter()
+        .map(|finding| json!({ "table": finding.table, "key": finding.key, "problem": finding.problem }))
+        .collect();
+    json!({
+        "is_clean": report.is_clean(),
+        "trees": trees,
+        "events": events,
+        "counters": counters,
+        "windows": windows,
+        "findings": findings,
+        "findings_more": findings_more,
+    })
+}
+
+/// And for people.
+pub(super) fn report_table(report: &Report) -> Result<(), Failure> {
+    let Report { trees, events, counters, windows, findings, findings_more } = report;
     if !report.is_clean() {
         let rows = findings.iter().map(|finding| vec![finding.table.to_owned(), finding.key.clone(), finding.problem.clone()]);
         output::table(&["TABLE", "ROW", "PROBLEM"], rows)?;

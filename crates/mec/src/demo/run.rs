@@ -1,4 +1,4 @@
-//! The command itself: a directory, a store in it, what a visitor is told, and the server's life.
+//! The command itself: a store of its own or one that was named, what a visitor is told, and the server's life.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,13 +11,13 @@ use super::fill::{FillError, fill};
 use super::welcome::{self, Home};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::{DemoArgs, output};
-use crate::config::{self, Config};
+use crate::config::{self, Config, Kept, masked};
 use crate::serve::{self, Signals};
 
 /// The store's name in its directory.
 const FILE: &str = "mec.db";
 
-/// `mec demo`: fills a directory where it is empty, says what is there, and answers until it is told to stop. A
+/// `mec demo`: fills a store where it is empty, says what is there, and answers until it is told to stop. A
 /// temporary directory is removed at the end.
 ///
 /// # Errors
@@ -36,31 +36,42 @@ pub(crate) async fn run(args: DemoArgs, config: &Config) -> Result<(), Failure> 
     }
     let listener = serve::bind(address).await?;
     let address = listener.local_addr().map_err(|error| Failure::io("the listening socket", &error))?;
-    let directory = Directory::of(args.data)?;
+    let place = Place::of(args)?;
     let options = config.options(&serve::url(&listener)?, true);
-    let mec = Arc::new(Mec::open(&format!("sqlite:{}", directory.path().join(FILE).display()), options).await?);
+    let mec = Arc::new(Mec::open(&place.url(), options).await?);
     fill(&mec).await?;
-    let welcome = welcome::text(&mec, address, &directory.home()).await?;
+    let welcome = welcome::text(&mec, address, &place.home()).await?;
     match output::line(welcome) {
         // It serves on, whoever reads along.
         Ok(()) | Err(Failure::ClosedPipe) => {}
         Err(failure) => return Err(failure),
     }
-    serve::until_signal(mec, listener, config.hosts.clone(), signals).await?;
-    directory.leave()
+    serve::until_signal(mec, listener, config, signals).await?;
+    place.leave()
 }
 
 /// Where the demo's data is.
-enum Directory {
-    /// Its own, for as long as it runs.
+enum Place {
+    /// In a directory of its own, for as long as it runs.
     Temporary(TempDir),
-    /// One that was named.
+    /// In a directory that was named.
     Kept(PathBuf),
+    /// In a database that was named.
+    Database(String),
 }
 
-impl Directory {
-    fn of(data: Option<PathBuf>) -> Result<Self, Failure> {
-        let Some(path) = data else {
+impl Place {
+    fn of(args: DemoArgs) -> Result<Self, Failure> {
+        if let Some(url) = args.store {
+            return match Kept::of(&url) {
+                Some(Kept::Database) => Ok(Self::Database(url)),
+                _ => {
+                    Err(Failure::new(Exit::Config, format!("--store is \"{}\", and the demo fills no such store", masked(&url)))
+                        .with_hint("name a database with --store postgres://USER@HOST/DATABASE, or a directory with --data DIR"))
+                }
+            };
+        }
+        let Some(path) = args.data else {
             let made = tempfile::Builder::new().prefix("mec-demo-").tempdir();
             return made.map(Self::Temporary).map_err(|error| Failure::io("a temporary directory", &error));
         };
@@ -68,24 +79,27 @@ impl Directory {
         Ok(Self::Kept(path))
     }
 
-    fn path(&self) -> &Path {
+    fn url(&self) -> String {
+        let in_directory = |path: &Path| format!("sqlite:{}", path.join(FILE).display());
         match self {
-            Self::Temporary(directory) => directory.path(),
-            Self::Kept(path) => path,
+            Self::Temporary(directory) => in_directory(directory.path()),
+            Self::Kept(path) => in_directory(path),
+            Self::Database(url) => url.clone(),
         }
     }
 
     fn home(&self) -> Home<'_> {
         match self {
             Self::Temporary(directory) => Home::Temporary(directory.path()),
-            Self::Kept(path) => Home::Kept(path),
+            Self::Kept(path) => Home::Kept(path.display().to_string()),
+            Self::Database(url) => Home::Kept(masked(url)),
         }
     }
 
     fn leave(self) -> Result<(), Failure> {
         match self {
             Self::Temporary(directory) => directory.close().map_err(|error| Failure::io("the temporary directory", &error)),
-            Self::Kept(_) => Ok(()),
+            Self::Kept(_) | Self::Database(_) => Ok(()),
         }
     }
 }

@@ -14,8 +14,8 @@ use super::history;
 pub(super) enum Home<'a> {
     /// Removed when the demo stops.
     Temporary(&'a Path),
-    /// Stays.
-    Kept(&'a Path),
+    /// Stays there.
+    Kept(String),
 }
 
 /// How one account stands.
@@ -47,7 +47,7 @@ pub(super) async fn text(mec: &Mec, address: SocketAddr, home: &Home<'_>) -> Res
     lines.push(String::new());
     lines.push(match home {
         Home::Temporary(path) => format!("Ctrl-C stops it and removes its data ({}).", path.display()),
-        Home::Kept(path) => format!("Ctrl-C stops it; its data stays in {}.", path.display()),
+        Home::Kept(place) => format!("Ctrl-C stops it; its data stays in {place}."),
     });
     Ok(lines.join("\n"))
 }

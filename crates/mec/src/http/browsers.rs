@@ -4,7 +4,8 @@
 //! closed here. A page whose own name was made to lead to this machine (DNS rebinding) is told by its `Host`: only
 //! names are answered that nobody outside can own. A page that sends a form or a request blindly (CSRF) is told by
 //! `Sec-Fetch-Site` and `Origin`, which browsers set and pages cannot: it may not write. Programs send neither header
-//! and are not concerned. Who may call at all is no question of this file.
+//! and are not concerned. Both ways are open again where every caller sends a token, which is no cookie: a page that has
+//! none gets nothing, and one that has one may use it. Who may call at all is for `auth`.
 
 use std::net::IpAddr;
 
@@ -27,6 +28,8 @@ const PRIVATE_ENDINGS: [&str; 3] = [".localhost", ".internal", ".local"];
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hosts {
     names: Vec<String>,
+    /// Whether nobody gets anything without a token.
+    callers_are_known: bool,
     /// The origins whose pages may call.
     pub(super) origins: Origins,
 }
@@ -35,13 +38,19 @@ impl Hosts {
     /// Those that are always allowed, and these; each without a port, in any case.
     pub fn also(names: impl IntoIterator<Item = String>) -> Self {
         let names = names.into_iter().map(|name| name.trim_end_matches('.').to_ascii_lowercase()).collect();
-        Self { names, origins: Origins::None }
+        Self { names, ..Self::default() }
     }
 
     /// The same names, and the pages of these origins.
     #[must_use]
     pub fn with_origins(self, origins: Origins) -> Self {
         Self { origins, ..self }
+    }
+
+    /// Any name, and blind requests of any page, because every caller must prove who they are.
+    #[must_use]
+    pub fn of_known_callers(self) -> Self {
+        Self { callers_are_known: true, ..self }
     }
 
     fn allow(&self, name: &str) -> bool {
@@ -59,6 +68,9 @@ impl Hosts {
 /// 421 `MEC_FOREIGN_HOST` for a `Host` that is none of `hosts`; 403 `MEC_CROSS_SITE` for a request that may write and
 /// comes from a page of another origin.
 pub(super) fn check(hosts: &Hosts, method: &Method, headers: &HeaderMap) -> Result<(), ApiError> {
+    if hosts.callers_are_known {
+        return Ok(());
+    }
     for host in headers.get_all(HOST) {
         let name = host.to_str().ok().map(host_name);
         if !name.is_some_and(|name| hosts.allow(name)) {
@@ -70,7 +82,7 @@ pub(super) fn check(hosts: &Hosts, method: &Method, headers: &HeaderMap) -> Resu
 }
 
 /// Whether a request comes from a program, or from a page of this very server.
-fn is_same_site(headers: &HeaderMap) -> bool {
+pub(super) fn is_same_site(headers: &HeaderMap) -> bool {
     if let Some(site) = headers.get(SEC_FETCH_SITE) {
         return site == "same-origin" || site == "none";
     }
@@ -172,6 +184,14 @@ mod tests {
             }
             assert_eq!(check(&Hosts::default(), &Method::GET, &headers), Ok(()), "{pairs:?}");
         }
+    }
+
+    #[test]
+    fn where_every_caller_is_known_names_and_pages_say_nothing() {
+        let headers =
+            headers(&[("host", "mec.example.com"), ("origin", "https://app.example.com"), ("sec-fetch-site", "cross-site")]);
+        assert!(check(&Hosts::default(), &Method::POST, &headers).is_err());
+        assert_eq!(check(&Hosts::default().of_known_callers(), &Method::POST, &headers), Ok(()));
     }
 
     #[test]

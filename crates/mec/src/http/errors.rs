@@ -22,7 +22,7 @@ const JSON_UTF8: HeaderValue = HeaderValue::from_static("application/json; chars
 /// An error as the client sees it: a status and the body `{"code", "message", "details", "hint"}`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ApiError {
-    /// The HTTP status. 401 adds `WWW-Authenticate: Bearer`, 503 adds `Retry-After: 1`.
+    /// The HTTP status. 401 adds `WWW-Authenticate: Bearer` (with the reason, where it is about a token), 503 adds `Retry-After: 1`.
     pub status: StatusCode,
     /// What programs compare: a PostgREST code, an SQLSTATE or one of ours (`MEC_…`). Letters, digits and `_`.
     pub code: Cow<'static, str>,
@@ -74,6 +74,14 @@ impl ApiError {
             .with_hint("The server's log says more under the X-Request-Id of this answer")
     }
 
+    /// What a 401 asks for, and for a token that was not accepted why (RFC 6750).
+    fn challenge(&self) -> HeaderValue {
+        let is_of_token = matches!(&*self.code, "PGRST301" | "PGRST303");
+        let told = || format!("Bearer error=\"invalid_token\", error_description=\"{}\"", self.message);
+        let told = is_of_token.then(told).and_then(|told| HeaderValue::try_from(told).ok());
+        told.unwrap_or(HeaderValue::from_static("Bearer"))
+    }
+
     /// The body as bytes of JSON, its keys in the documented order.
     pub fn to_json(&self) -> Vec<u8> {
         #[derive(Serialize)]
@@ -108,7 +116,7 @@ impl IntoResponse for ApiError {
             headers.insert(PROXY_STATUS, value);
         }
         if self.status == StatusCode::UNAUTHORIZED {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            headers.insert(WWW_AUTHENTICATE, self.challenge());
         }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
@@ -179,9 +187,12 @@ mod tests {
 
     #[test]
     fn the_headers_follow_from_status_and_code() {
+        let why = r#"Bearer error="invalid_token", error_description="message""#;
         let cases = [
             (400, "PGRST100", Some("PostgREST; error=PGRST100"), None, None),
-            (401, "PGRST301", Some("PostgREST; error=PGRST301"), Some("Bearer"), None),
+            (401, "PGRST302", Some("PostgREST; error=PGRST302"), Some("Bearer"), None),
+            (401, "PGRST301", Some("PostgREST; error=PGRST301"), Some(why), None),
+            (401, "PGRST303", Some("PostgREST; error=PGRST303"), Some(why), None),
             (503, "MEC_BUSY", Some("PostgREST; error=MEC_BUSY"), None, Some("1")),
             (409, "23505", Some("PostgREST; error=23505"), None, None),
             (400, "line\nbreak", None, None, None),

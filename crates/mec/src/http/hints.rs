@@ -52,6 +52,10 @@ pub(crate) const HINTS: &[(&str, &str)] = &[
     ("PGRST202", "Check the function's name and the names of all its arguments; the API's documents list them"),
     ("PGRST204", "Look at the columns in the API's documents"),
     ("PGRST205", "Look at the tables in the API's documents"),
+    ("PGRST300", "Set jwt_secret (MEC_JWT_SECRET) on the server, or leave the Authorization header out"),
+    ("PGRST301", "Send Authorization: Bearer and a JWT signed with HS256 and the server's jwt_secret (MEC_JWT_SECRET)"),
+    ("PGRST302", "Send Authorization: Bearer and a JWT whose role is admin, service or reader"),
+    ("PGRST303", "Get a new token, and look at its exp, nbf, iat and aud and at the clock of whoever signs it"),
 ];
 
 /// The hint for a code, where there is one.

@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::browsers::host_name;
+use super::browsers::{host_name, is_same_site};
 use super::errors::ApiError;
 
 /// Says that the caller means it: any value. A browser asks before it sends this to another origin, and is told no.
@@ -53,6 +53,9 @@ fn check(peer: Option<Peer>, headers: &HeaderMap) -> Result<(), &'static str> {
     if FORWARDING.iter().any(|name| headers.contains_key(name)) {
         return Err("the request was handed on by a proxy");
     }
+    if !is_same_site(headers) {
+        return Err("a page of another origin sends the request");
+    }
     if !headers.contains_key(X_MEC_ADMIN) {
         return Err("the header X-Mec-Admin is missing");
     }
@@ -86,6 +89,9 @@ mod tests {
             ("127.0.0.1", vec![admin, ("host", "192.168.1.5:8000")], false),
             ("127.0.0.1", vec![admin, ("host", "localhost"), ("x-forwarded-for", "1.2.3.4")], false),
             ("127.0.0.1", vec![admin, ("host", "localhost"), ("via", "1.1 proxy")], false),
+            ("127.0.0.1", vec![admin, ("host", "localhost"), ("origin", "http://localhost:3000")], false),
+            ("127.0.0.1", vec![admin, ("host", "localhost"), ("sec-fetch-site", "cross-site")], false),
+            ("127.0.0.1", vec![admin, ("host", "localhost"), ("sec-fetch-site", "none")], true),
             ("192.168.1.5", vec![admin, ("host", "localhost:8000")], false),
             ("172.18.0.1", vec![admin, ("host", "127.0.0.1:8000")], false),
         ] {

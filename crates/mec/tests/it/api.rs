@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use mec::api::context::AppState;
+use mec::http::auth::Auth;
 use mec::http::browsers::Hosts;
 use mec::http::limits::Limits;
 use mec::http::{listen, router};
@@ -12,6 +13,8 @@ use mec_engine::{Caller, Clock, Mec, NewAccount, Now, Options, catalog_file};
 use mec_kernel::{AccountId, Catalogue, CreateAccount, Provision, Time};
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};
+
+use crate::home::Home;
 
 /// Where the clock stands at first: not on a full second, which expiries are rounded up to.
 pub(crate) const START: &str = "2026-11-24T11:59:59.5Z";
@@ -36,7 +39,7 @@ pub(crate) struct Api {
     store_url: String,
     hands: Arc<Hands>,
     serving: tokio::task::JoinHandle<()>,
-    _directory: tempfile::TempDir,
+    _home: Home,
 }
 
 impl Drop for Api {
@@ -85,27 +88,40 @@ impl Answer {
 
 impl Api {
     pub(crate) async fn start() -> Self {
-        Self::answering(Hosts::default()).await
+        Self::on(Home::sqlite()).await
+    }
+
+    /// One over this store, which is new.
+    pub(crate) async fn on(home: Home) -> Self {
+        Self::open(home, Auth::open(), Hosts::default()).await
     }
 
     /// One that answers to these names, and to the pages of these origins.
     pub(crate) async fn answering(hosts: Hosts) -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
+        Self::open(Home::sqlite(), Auth::open(), hosts).await
+    }
+
+    /// One that asks callers who they are.
+    pub(crate) async fn asking(auth: Auth, hosts: Hosts) -> Self {
+        Self::open(Home::sqlite(), auth, hosts).await
+    }
+
+    async fn open(home: Home, auth: Auth, hosts: Hosts) -> Self {
         let hands = Arc::new(Hands(AtomicI64::new(START.parse::<Time>().expect("an instant").micros())));
         let file = catalog_file::parse(catalog_file::DEMO).expect("the demo's catalogue");
         let catalogue = file.changes(&Catalogue::default(), false);
         let options = Options { catalogue, clock: Clock::ruling(hands.clone()), ..Options::default() };
-        let url = format!("sqlite:{}", directory.path().join("mec.db").display());
+        let url = home.url();
         let mec = Arc::new(Mec::open(&url, options).await.expect("a store"));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));
-        let router = router::router(AppState::new(mec.clone()));
+        let router = router::router(AppState::new(mec.clone()).with_auth(auth));
         let limits = Limits { body_bytes_max: BODY_BYTES_MAX, ..Limits::default() };
         let serving = tokio::spawn(async move {
             listen::serve(listener, router, limits, hosts, std::future::pending::<()>()).await.expect("usable limits");
         });
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-        Self { mec, client, base, store_url: url, hands, serving, _directory: directory }
+        Self { mec, client, base, store_url: url, hands, serving, _home: home }
     }
 
     pub(crate) fn caller() -> Caller {

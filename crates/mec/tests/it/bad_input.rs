@@ -8,6 +8,13 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::api::{Api, BODY_BYTES_MAX};
+use crate::home::{Home, on_both_async};
+
+on_both_async!(
+    every_mistake_is_told_with_a_code_and_a_hint_and_leaves_nothing_behind,
+    a_request_that_is_no_call_is_told_so,
+    a_batch_of_bad_events_records_nothing_and_tells_of_each,
+);
 
 /// An account that nobody made, in a tree that nobody made.
 const NOBODY: &str = "0199aa10-0000-7000-8000-00000000abcd";
@@ -355,9 +362,8 @@ fn with(mut object: Value, more: Value) -> Value {
     object
 }
 
-#[tokio::test]
-async fn every_mistake_is_told_with_a_code_and_a_hint_and_leaves_nothing_behind() {
-    let api = Api::start().await;
+async fn every_mistake_is_told_with_a_code_and_a_hint_and_leaves_nothing_behind(home: Home) {
+    let api = Api::on(home).await;
     let account = api.customer("acme", "starter").await.to_string();
     let event = json!({"p_idempotency_key": "taken", "p_account_id": account, "p_resource_type": "gpu_hours", "p_quantity": 1});
     let event = api.call("meter_consumption", event).await.ok();
@@ -377,9 +383,8 @@ async fn every_mistake_is_told_with_a_code_and_a_hint_and_leaves_nothing_behind(
     assert_eq!(rows_of(&api).await.expect("rows"), before);
 }
 
-#[tokio::test]
-async fn a_request_that_is_no_call_is_told_so() {
-    let api = Api::start().await;
+async fn a_request_that_is_no_call_is_told_so(home: Home) {
+    let api = Api::on(home).await;
     let account = api.customer("acme", "starter").await;
     let before = rows_of(&api).await.expect("rows");
     let json = "application/json";
@@ -411,9 +416,8 @@ async fn a_request_that_is_no_call_is_told_so() {
     tokio::time::timeout(Duration::from_secs(30), api.mec.close()).await.expect("in time").expect("in order");
 }
 
-#[tokio::test]
-async fn a_batch_of_bad_events_records_nothing_and_tells_of_each() {
-    let api = Api::start().await;
+async fn a_batch_of_bad_events_records_nothing_and_tells_of_each(home: Home) {
+    let api = Api::on(home).await;
     let account = api.customer("acme", "starter").await.to_string();
     let before = rows_of(&api).await.expect("rows");
     let event = |more: Value| {

@@ -13,7 +13,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::api::Api;
+use crate::home::{Home, on_both_async};
 use crate::{bad_input, concepts};
+
+on_both_async!(a_write_that_is_refused_says_why_by_name);
 
 const DECISIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/decisions");
 const ERRORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/errors.md");
@@ -69,9 +72,8 @@ fn writes(deepest: &str, closed: &str) -> Vec<Wrong> {
     ]
 }
 
-#[tokio::test]
-async fn a_write_that_is_refused_says_why_by_name() {
-    let api = Api::start().await;
+async fn a_write_that_is_refused_says_why_by_name(home: Home) {
+    let api = Api::on(home).await;
     api.customer("customer", "starter").await;
     let json = [("content-type", "application/json"), ("x-mec-admin", "test")];
     let mut parent: Option<String> = None;

@@ -12,11 +12,14 @@ use mec_kernel::{AccountId, Provision};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::home::Home;
 use crate::server::{Server, ask_to_stop};
 
 /// A directory of its own to run `mec` in, where nothing of the surroundings is set.
 pub(crate) struct Shell {
     directory: TempDir,
+    /// The database that is its store in the place of `mec.db`.
+    database: Option<Home>,
 }
 
 /// What a command left.
@@ -29,19 +32,40 @@ pub(crate) struct Ran {
 
 impl Shell {
     pub(crate) fn new() -> Self {
-        Self { directory: tempfile::tempdir().unwrap() }
+        Self::on(Home::sqlite())
+    }
+
+    /// One whose commands use this store.
+    pub(crate) fn on(home: Home) -> Self {
+        match home {
+            Home::Sqlite(directory) => Self { directory, database: None },
+            database => Self { directory: tempfile::tempdir().unwrap(), database: Some(database) },
+        }
     }
 
     /// One with a `mec.db` that holds the demo catalogue and the account `acme` on plan starter.
     pub(crate) fn with_acme() -> (Self, AccountId) {
-        let shell = Self::new();
+        Self::with_acme_on(Home::sqlite())
+    }
+
+    /// The same on this store.
+    pub(crate) fn with_acme_on(home: Home) -> (Self, AccountId) {
+        let shell = Self::on(home);
         let acme = shell.add_account("acme");
         (shell, acme)
     }
 
-    /// Gives `mec.db` the demo catalogue and one more account on plan starter.
+    /// The URL of the store that its commands use.
+    pub(crate) fn store(&self) -> String {
+        match &self.database {
+            Some(database) => database.url(),
+            None => format!("sqlite:{}", self.path("mec.db").display()),
+        }
+    }
+
+    /// Gives the store the demo catalogue and one more account on plan starter.
     pub(crate) fn add_account(&self, external_id: &str) -> AccountId {
-        let url = format!("sqlite:{}", self.path("mec.db").display());
+        let url = self.store();
         let name = external_id.to_owned();
         block_on(async move {
             let mec = Mec::open(&url, Options::default()).await.unwrap();
@@ -73,6 +97,10 @@ impl Shell {
             "MEC_DECISION_TRACE",
             "MEC_DECISIONS_KEPT_DAYS",
             "MEC_CONFIG",
+            "MEC_JWT_SECRET",
+            "MEC_JWT_AUDIENCE",
+            "MEC_JWT_ROLE_CLAIM",
+            "MEC_ANON_ROLE",
             "MEC_STORE",
             "MEC_SERVER",
             "MEC_LISTEN",
@@ -80,6 +108,9 @@ impl Shell {
             "MEC_LOG_FORMAT",
         ] {
             command.env_remove(name);
+        }
+        if let Some(database) = &self.database {
+            command.env("MEC_STORE", database.url());
         }
         command
     }
@@ -98,7 +129,8 @@ impl Shell {
 }
 
 impl Ran {
-    fn of(mut command: Command) -> Self {
+    /// Runs a command to its end.
+    pub(crate) fn of(mut command: Command) -> Self {
         let output = command.output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
@@ -124,8 +156,8 @@ pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> T {
 fn help_lists_every_command_and_the_exit_codes() {
     let help = Shell::new().done("--help");
     let commands = [
-        "serve", "demo", "migrate", "catalog", "import", "export", "check", "meter", "plan", "verify", "prune", "config",
-        "doctor",
+        "serve", "demo", "migrate", "catalog", "import", "export", "check", "meter", "plan", "copy", "verify", "prune",
+        "config", "doctor",
     ];
     for command in commands {
         assert!(help.lines().any(|line| line.trim_start().starts_with(command)), "{command} is missing in {help}");
@@ -155,6 +187,7 @@ fn the_reference_in_the_docs_names_every_command_flag_and_exit_code() {
         "plan show",
         "plan migrate",
         "plan simulate",
+        "copy",
         "verify",
         "prune",
         "config",

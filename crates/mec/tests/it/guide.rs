@@ -18,7 +18,15 @@ use serde_json::Value;
 use self::pattern::Sequence;
 use self::script::{Action, Step};
 use self::shell::{Shell, documents};
+use crate::home::{Home, on_both};
 use crate::server::Server;
+
+on_both!(
+    our_guide_runs_as_written,
+    our_guide_runs_as_written_with_kill_9_between_every_two_steps,
+    the_original_guide_runs_as_written,
+    the_original_guide_runs_as_written_with_kill_9_between_every_two_steps,
+);
 
 const OUR_GUIDE: &str = "../../docs/guide.md";
 /// The guide this product started from lies beside a checkout in CI, but is no part of it.
@@ -49,33 +57,29 @@ enum Between {
     Kill9,
 }
 
-#[test]
-fn our_guide_runs_as_written() {
-    our_guide(Between::Nothing);
+fn our_guide_runs_as_written(home: fn() -> Home) {
+    our_guide(home, Between::Nothing);
 }
 
-#[test]
-fn our_guide_runs_as_written_with_kill_9_between_every_two_steps() {
-    our_guide(Between::Kill9);
+fn our_guide_runs_as_written_with_kill_9_between_every_two_steps(home: fn() -> Home) {
+    our_guide(home, Between::Kill9);
 }
 
-#[test]
-fn the_original_guide_runs_as_written() {
-    the_original_guide(Between::Nothing);
+fn the_original_guide_runs_as_written(home: fn() -> Home) {
+    the_original_guide(home, Between::Nothing);
 }
 
-#[test]
-fn the_original_guide_runs_as_written_with_kill_9_between_every_two_steps() {
-    the_original_guide(Between::Kill9);
+fn the_original_guide_runs_as_written_with_kill_9_between_every_two_steps(home: fn() -> Home) {
+    the_original_guide(home, Between::Kill9);
 }
 
-fn our_guide(between: Between) {
+fn our_guide(home: fn() -> Home, between: Between) {
     // One run in Scenario B's two requests and one in its single step.
     let upgraded = Upgraded { benchmark_runs_used: 2 };
-    walk(&here(OUR_GUIDE), between, &upgraded);
+    walk(&here(OUR_GUIDE), home(), between, &upgraded);
 }
 
-fn the_original_guide(between: Between) {
+fn the_original_guide(home: fn() -> Home, between: Between) {
     let path = here(ORIGINAL_GUIDE);
     if !path.exists() {
         // Past the test harness, which swallows what a passing test prints.
@@ -83,7 +87,7 @@ fn the_original_guide(between: Between) {
         return said.unwrap();
     }
     let upgraded = Upgraded { benchmark_runs_used: 1 };
-    walk(&path, between, &upgraded);
+    walk(&path, home(), between, &upgraded);
 }
 
 fn here(path: &str) -> PathBuf {
@@ -91,7 +95,7 @@ fn here(path: &str) -> PathBuf {
 }
 
 /// Runs every command of a guide and reports every answer that differs.
-fn walk(guide: &Path, between: Between, upgraded: &Upgraded) {
+fn walk(guide: &Path, home: Home, between: Between, upgraded: &Upgraded) {
     let guide = fs::canonicalize(guide).unwrap_or_else(|why| panic!("{}: {why}", guide.display()));
     let text = fs::read_to_string(&guide).unwrap();
     let steps = script::read(&text).unwrap_or_else(|why| panic!("{}: {why}", guide.display()));
@@ -99,7 +103,7 @@ fn walk(guide: &Path, between: Between, upgraded: &Upgraded) {
 
     let directory = tempfile::tempdir().unwrap();
     let mut reader = Reader {
-        server: Server::demo(&directory.path().join("data")),
+        server: Server::demo_on(&home),
         account: None,
         lease: None,
         shell: Shell::new(directory.path()),

@@ -10,7 +10,18 @@ use mec_kernel::{Check, Consume, Correct, Quantity};
 use serde_json::{Value, json};
 
 use crate::cli::{Shell, block_on};
+use crate::home::{Home, on_both};
 use crate::server::Server;
+
+on_both!(
+    good_lines_are_recorded_once_and_bad_ones_are_told,
+    an_import_through_a_running_server_does_the_same,
+    a_file_imported_beside_the_server_and_through_it_is_the_same_events,
+    csv_and_ndjson_say_the_same,
+    what_is_given_back_comes_after_what_was_taken_however_many_batches_fly,
+    an_exported_ledger_fills_a_new_store_with_the_same_events,
+    an_export_shows_what_was_asked_for,
+);
 
 /// A file with three good lines and one of every kind of bad one; the reasons in the order of their lines.
 const MIXED: &str = r#"{"idempotency_key":"a","external_id":"acme","resource_type":"benchmark_runs","quantity":1}
@@ -69,24 +80,21 @@ fn the_mixed_file_is_imported(shell: &Shell) {
     assert_eq!((used("benchmark_runs"), used("gpu_hours")), ("1.000001".to_owned(), "1.5".to_owned()));
 }
 
-#[test]
-fn good_lines_are_recorded_once_and_bad_ones_are_told() {
-    let (shell, _) = Shell::with_acme();
+fn good_lines_are_recorded_once_and_bad_ones_are_told(home: fn() -> Home) {
+    let (shell, _) = Shell::with_acme_on(home());
     the_mixed_file_is_imported(&shell);
     assert!(shell.done("verify").starts_with("everything agrees: 3 events"));
 }
 
-#[test]
-fn an_import_through_a_running_server_does_the_same() {
-    let (shell, _) = Shell::with_acme();
-    let _server = Server::serve(&shell.path("mec.db"));
+fn an_import_through_a_running_server_does_the_same(home: fn() -> Home) {
+    let (shell, _) = Shell::with_acme_on(home());
+    let _server = Server::on(&shell.store());
     the_mixed_file_is_imported(&shell);
     assert!(shell.done("verify").starts_with("everything agrees: 3 events"));
 }
 
-#[test]
-fn a_file_imported_beside_the_server_and_through_it_is_the_same_events() {
-    let (shell, acme) = Shell::with_acme();
+fn a_file_imported_beside_the_server_and_through_it_is_the_same_events(home: fn() -> Home) {
+    let (shell, acme) = Shell::with_acme_on(home());
     let line = |key: &str| {
         json!({
             "idempotency_key": key, "account_id": acme.to_string(), "resource_type": "gpu_hours", "resource_scope": "eu",
@@ -95,13 +103,12 @@ fn a_file_imported_beside_the_server_and_through_it_is_the_same_events() {
     };
     shell.write("events.jsonl", &format!("{}\n{}\n", line("a"), line("b")));
     assert_eq!(counts(&shell.run("import events.jsonl -o json").json()), [2, 2, 0, 0]);
-    let _server = Server::serve(&shell.path("mec.db"));
+    let _server = Server::on(&shell.store());
     assert_eq!(counts(&shell.run("import events.jsonl -o json").json()), [2, 0, 2, 0]);
 }
 
-#[test]
-fn csv_and_ndjson_say_the_same() {
-    let (shell, acme) = Shell::with_acme();
+fn csv_and_ndjson_say_the_same(home: fn() -> Home) {
+    let (shell, acme) = Shell::with_acme_on(home());
     // A byte order mark, CR LF, quotes with a line break in them, columns in another order, empty fields.
     let csv = format!(
         "\u{feff}quantity,account_id,external_id,idempotency_key,resource_type,details,unit_code,occurred_at\r\n\
@@ -205,9 +212,8 @@ fn only_the_first_rejected_lines_are_told_on_a_terminal() {
     assert!(ran.stderr.ends_with("… and 5 more; --rejects FILE writes all of them to a file\n"), "{}", ran.stderr);
 }
 
-#[test]
-fn what_is_given_back_comes_after_what_was_taken_however_many_batches_fly() {
-    let (shell, _) = Shell::with_acme();
+fn what_is_given_back_comes_after_what_was_taken_however_many_batches_fly(home: fn() -> Home) {
+    let (shell, _) = Shell::with_acme_on(home());
     let mut lines = String::new();
     for number in 0..9_000 {
         let quantity = if number % 3_000 == 2_999 { -2_999 } else { 1 };
@@ -229,7 +235,7 @@ fn fill(shell: &Shell) {
          d,beta,server_instances,-1,,,\"\"\"text, with a comma\"\"\"\n",
     );
     shell.done("import events.csv");
-    let url = format!("sqlite:{}", shell.path("mec.db").display());
+    let url = shell.store();
     block_on(async move {
         let mec = Mec::open(&url, Options::default()).await.unwrap();
         let caller = Caller::new("test", "api");
@@ -256,9 +262,8 @@ fn contents(text: &str) -> Vec<Value> {
     rows
 }
 
-#[test]
-fn an_exported_ledger_fills_a_new_store_with_the_same_events() {
-    let (shell, _) = Shell::with_acme();
+fn an_exported_ledger_fills_a_new_store_with_the_same_events(home: fn() -> Home) {
+    let (shell, _) = Shell::with_acme_on(home());
     shell.add_account("beta");
     fill(&shell);
     let exported = shell.done("export");
@@ -270,9 +275,9 @@ fn an_exported_ledger_fills_a_new_store_with_the_same_events() {
         assert_eq!(counts(&again.json()), [6, 0, 6, 0], "{again:?}");
 
         for through_server in [false, true] {
-            let (other, _) = Shell::with_acme();
+            let (other, _) = Shell::with_acme_on(home());
             other.add_account("beta");
-            let server = through_server.then(|| Server::serve(&other.path("mec.db")));
+            let server = through_server.then(|| Server::on(&other.store()));
             let file = shell.path(&format!("ledger.{format}"));
             for expected in [[6, 6, 0, 0], [6, 0, 6, 0]] {
                 let ran = other.run(&format!("import {} -o json", file.display()));
@@ -285,9 +290,8 @@ fn an_exported_ledger_fills_a_new_store_with_the_same_events() {
     }
 }
 
-#[test]
-fn an_export_shows_what_was_asked_for() {
-    let (shell, acme) = Shell::with_acme();
+fn an_export_shows_what_was_asked_for(home: fn() -> Home) {
+    let (shell, acme) = Shell::with_acme_on(home());
     shell.add_account("beta");
     let event = |key: &str, account: &str, at: &str| {
         format!(

@@ -7,7 +7,9 @@ mod bad_input;
 mod by_name;
 mod cli;
 mod concepts;
+mod copy;
 mod cors;
+mod database;
 mod decision_log;
 mod demo;
 mod differential;
@@ -17,6 +19,7 @@ mod guide;
 #[path = "../../../mec-store/tests/home/mod.rs"]
 mod home;
 mod import;
+mod jwt;
 mod listen;
 mod plan;
 mod postgrest;
@@ -25,3 +28,5 @@ mod races;
 mod rpc;
 mod server;
 mod tables;
+
+use home::Home;

@@ -1,11 +1,20 @@
 //! `mec plan`: versions, moving accounts to the newest, and a changed catalogue on the use there was.
 
-use std::fs;
-
 use serde_json::{Value, json};
 
 use crate::cli::Shell;
+use crate::home::{Home, on_both};
 use crate::server::Server;
+
+on_both!(
+    plans_are_listed_and_shown_with_who_is_on_which_version,
+    accounts_move_to_the_newest_version_and_keep_their_use,
+    whom_something_keeps_back_keeps_nobody_else,
+    an_add_on_moves_with_its_quantity_and_its_name,
+    a_changed_catalogue_is_told_what_it_would_have_refused,
+    what_would_be_billed_is_told_in_its_currency,
+    a_simulation_refuses_what_applying_the_file_would_refuse,
+);
 
 /// Plan starter of the demo catalogue with another limit for its runs.
 fn starter(runs: &str) -> String {
@@ -44,9 +53,8 @@ fn decisions(tally: &Value) -> Vec<(&str, u64)> {
     told.iter().map(|(decision, told)| (decision.as_str(), told["events"].as_u64().unwrap())).collect()
 }
 
-#[test]
-fn plans_are_listed_and_shown_with_who_is_on_which_version() {
-    let (shell, _) = Shell::with_acme();
+fn plans_are_listed_and_shown_with_who_is_on_which_version(home: fn() -> Home) {
+    let (shell, _) = Shell::with_acme_on(home());
     let listed = shell.done("plan list");
     let lines: Vec<&str> = listed.lines().collect();
     assert!(lines[0].starts_with("PLAN") && lines[1].starts_with("trial-14d") && lines[2].starts_with("starter"), "{listed}");
@@ -62,9 +70,8 @@ fn plans_are_listed_and_shown_with_who_is_on_which_version() {
     shell.run("plan show gold").failed(65, "there is no plan \"gold\"", "mec plan list");
 }
 
-#[test]
-fn accounts_move_to_the_newest_version_and_keep_their_use() {
-    let (shell, _) = Shell::with_acme();
+fn accounts_move_to_the_newest_version_and_keep_their_use(home: fn() -> Home) {
+    let (shell, _) = Shell::with_acme_on(home());
     use_runs(&shell, "acme", 3);
     shell.write("more.toml", &starter("200"));
     shell.done("catalog apply more.toml");
@@ -84,13 +91,12 @@ fn accounts_move_to_the_newest_version_and_keep_their_use() {
     assert!(shell.done("plan migrate starter --account acme").ends_with("1 already there, 0 refused\n"));
 }
 
-#[test]
-fn whom_something_keeps_back_keeps_nobody_else() {
-    let (shell, acme) = Shell::with_acme();
+fn whom_something_keeps_back_keeps_nobody_else(home: fn() -> Home) {
+    let (shell, acme) = Shell::with_acme_on(home());
     let globex = shell.add_account("globex");
     shell.write("more.toml", &starter("200"));
     shell.done("catalog apply more.toml");
-    let server = Server::serve(&shell.path("mec.db"));
+    let server = Server::on(&shell.store());
     // Somebody took everything away from the one.
     let path = format!("/api/entitlements?account_id=eq.{globex}");
     let (status, _) = crate::server::request(&server.address(), "PATCH", &path, r#"{"status":"expired"}"#).unwrap();
@@ -107,9 +113,8 @@ fn whom_something_keeps_back_keeps_nobody_else() {
     shell.run("plan migrate gold").failed(65, "there is no plan \"gold\"", "mec plan list");
 }
 
-#[test]
-fn an_add_on_moves_with_its_quantity_and_its_name() {
-    let (shell, acme) = Shell::with_acme();
+fn an_add_on_moves_with_its_quantity_and_its_name(home: fn() -> Home) {
+    let (shell, acme) = Shell::with_acme_on(home());
     let addon = |each: u32| {
         format!(
             "[plans.more]\nname = 'More runs'\nis_addon = true\n\
@@ -118,7 +123,7 @@ fn an_add_on_moves_with_its_quantity_and_its_name() {
     };
     shell.write("addon.toml", &addon(10));
     shell.done("catalog apply addon.toml");
-    let server = Server::serve(&shell.path("mec.db"));
+    let server = Server::on(&shell.store());
     let bought = json!({"p_account_id": acme.to_string(), "p_plan_id": "more", "p_quantity": 3, "p_ref": "si_1"});
     assert_eq!(server.post("/api/rpc/provision_plan", &bought).0, 200);
     assert_eq!(standing(&shell, "acme")["quantity_allowed"], json!(130));
@@ -130,16 +135,15 @@ fn an_add_on_moves_with_its_quantity_and_its_name() {
     assert_eq!(server.get(&held).1, r#"[{"ref":"si_1","quantity":3,"version":2}]"#);
 }
 
-#[test]
-fn a_changed_catalogue_is_told_what_it_would_have_refused() {
-    let (shell, acme) = Shell::with_acme();
+fn a_changed_catalogue_is_told_what_it_would_have_refused(home: fn() -> Home) {
+    let (shell, acme) = Shell::with_acme_on(home());
     use_runs(&shell, "acme", 5);
     shell.add_account("globex");
     use_runs(&shell, "globex", 1);
     let before = shell.done("export");
     shell.write("less.toml", &starter("30"));
     // The server goes on while its store is read.
-    let server = Server::serve(&shell.path("mec.db"));
+    let server = Server::on(&shell.store());
     let simulated = shell.run("plan simulate --plan less.toml -o json");
     assert_eq!(simulated.code, Some(0), "{simulated:?}");
     let simulated = simulated.json();
@@ -164,9 +168,8 @@ fn a_changed_catalogue_is_told_what_it_would_have_refused() {
     assert!(server.stop().success());
 }
 
-#[test]
-fn what_would_be_billed_is_told_in_its_currency() {
-    let (shell, _) = Shell::with_acme();
+fn what_would_be_billed_is_told_in_its_currency(home: fn() -> Home) {
+    let (shell, _) = Shell::with_acme_on(home());
     use_runs(&shell, "acme", 5);
     let rule = "[[rules]]\nresource = 'benchmark_runs'\naction = 'overage'\noverage_unit_price = '0.25'\ncurrency = 'EUR'\n";
     shell.write("bill.toml", &(starter("30") + rule));
@@ -177,9 +180,8 @@ fn what_would_be_billed_is_told_in_its_currency() {
     assert!(shell.done("plan simulate --plan bill.toml").contains("0 → 5 EUR"));
 }
 
-#[test]
-fn a_simulation_refuses_what_applying_the_file_would_refuse() {
-    let (shell, _) = Shell::with_acme();
+fn a_simulation_refuses_what_applying_the_file_would_refuse(home: fn() -> Home) {
+    let (shell, _) = Shell::with_acme_on(home());
     use_runs(&shell, "acme", 1);
     shell.write("bad.toml", "[units.count]\nnmae = 'Count'\n");
     shell.run("plan simulate --plan bad.toml").failed(65, "line 2, units.count.nmae: unknown key", "name");
@@ -191,6 +193,11 @@ fn a_simulation_refuses_what_applying_the_file_would_refuse() {
     assert_eq!(shell.run("plan simulate --plan kind.toml").code, Some(65));
     assert_eq!(shell.run("plan simulate --plan nothing.toml").code, Some(66));
     assert_eq!(shell.run("plan simulate").code, Some(2));
-    fs::remove_file(shell.path("mec.db")).unwrap();
-    shell.run("plan simulate --plan bad.toml").failed(66, "mec.db does not exist", "--store");
+}
+
+#[test]
+fn a_simulation_wants_a_store() {
+    let shell = Shell::new();
+    shell.write("less.toml", &starter("30"));
+    shell.run("plan simulate --plan less.toml").failed(66, "mec.db does not exist", "--store");
 }

@@ -6,7 +6,14 @@ use serde_json::json;
 
 use crate::api::Api;
 use crate::cli::Shell;
+use crate::home::{Home, on_both};
 use crate::server::Server;
+
+on_both!(
+    old_decisions_go_and_the_ledger_stays,
+    a_running_server_prunes_its_own_log,
+    a_log_that_is_off_stays_empty,
+);
 
 /// Decisions are written a moment after they were made: looks until there are as many as `wanted`.
 fn wait_for_decisions(server: &Server, wanted: usize) {
@@ -22,9 +29,8 @@ fn wait_for_decisions(server: &Server, wanted: usize) {
     }
 }
 
-#[test]
-fn old_decisions_go_and_the_ledger_stays() {
-    let (shell, _) = Shell::with_acme();
+fn old_decisions_go_and_the_ledger_stays(home: fn() -> Home) {
+    let (shell, _) = Shell::with_acme_on(home());
     shell.done("meter acme benchmark_runs 1 --key one");
     for _ in 0..3 {
         shell.done("check acme benchmark_runs --quantity 1");
@@ -40,10 +46,9 @@ fn old_decisions_go_and_the_ledger_stays() {
     assert_eq!(shell.run("prune --older-than soon").code, Some(2));
 }
 
-#[test]
-fn a_running_server_prunes_its_own_log() {
-    let (shell, _) = Shell::with_acme();
-    let server = Server::serve(&shell.path("mec.db"));
+fn a_running_server_prunes_its_own_log(home: fn() -> Home) {
+    let (shell, _) = Shell::with_acme_on(home());
+    let server = Server::on(&shell.store());
     for _ in 0..3 {
         shell.done("check acme benchmark_runs --quantity 1");
     }
@@ -71,9 +76,8 @@ fn how_long_decisions_are_kept_is_a_setting() {
     shell.run("prune").failed(78, "decision_trace is \"some\"", "all or notable or off");
 }
 
-#[test]
-fn a_log_that_is_off_stays_empty() {
-    let (shell, _) = Shell::with_acme();
+fn a_log_that_is_off_stays_empty(home: fn() -> Home) {
+    let (shell, _) = Shell::with_acme_on(home());
     shell.write("mec.toml", "decision_log = \"off\"\n");
     shell.done("check acme benchmark_runs --quantity 1");
     assert_eq!(shell.run("check acme benchmark_runs --quantity 1000").code, Some(1));

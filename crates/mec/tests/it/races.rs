@@ -8,7 +8,15 @@ use std::thread;
 
 use serde_json::{Value, json};
 
+use crate::home::{Home, on_both};
 use crate::server::{Server, request};
+
+on_both!(
+    of_5000_attempts_at_a_limit_of_1000_exactly_1000_are_recorded,
+    of_5000_attempts_at_1000_seats_exactly_1000_are_taken,
+    the_same_key_from_20_clients_at_once_is_one_event,
+    kill_9_in_the_middle_loses_nothing_acknowledged_and_grants_nothing_twice,
+);
 
 const CLIENTS: usize = 64;
 const ATTEMPTS: usize = 5_000;
@@ -61,10 +69,9 @@ fn rows(server: &Server, path: &str) -> Vec<Value> {
     serde_json::from_str(&body).unwrap()
 }
 
-#[test]
-fn of_5000_attempts_at_a_limit_of_1000_exactly_1000_are_recorded() {
-    let directory = tempfile::tempdir().unwrap();
-    let server = Server::demo(directory.path());
+fn of_5000_attempts_at_a_limit_of_1000_exactly_1000_are_recorded(home: fn() -> Home) {
+    let home = home();
+    let server = Server::demo_on(&home);
     let account = limited_account(&server, "benchmark_runs", "cumulative");
     let body = |attempt: usize| {
         json!({"p_account_id": account, "p_resource_type": "benchmark_runs", "p_quantity": 1,
@@ -78,10 +85,9 @@ fn of_5000_attempts_at_a_limit_of_1000_exactly_1000_are_recorded() {
     assert_eq!(standing[0]["quantity_used"], json!(LIMIT));
 }
 
-#[test]
-fn of_5000_attempts_at_1000_seats_exactly_1000_are_taken() {
-    let directory = tempfile::tempdir().unwrap();
-    let server = Server::demo(directory.path());
+fn of_5000_attempts_at_1000_seats_exactly_1000_are_taken(home: fn() -> Home) {
+    let home = home();
+    let server = Server::demo_on(&home);
     let account = limited_account(&server, "concurrent_users", "concurrency");
     let body = |attempt: usize| json!({"p_account_id": account, "p_resource_type": "concurrent_users", "p_session_token": format!("session-{attempt}")});
     let passed = race(&server.address(), "/api/rpc/acquire_lease", body, |answer| answer[0]["success"] == json!(true));
@@ -89,10 +95,9 @@ fn of_5000_attempts_at_1000_seats_exactly_1000_are_taken() {
     assert_eq!(rows(&server, &format!("/api/concurrency_leases?account_id=eq.{account}&select=lease_id")).len(), LIMIT);
 }
 
-#[test]
-fn the_same_key_from_20_clients_at_once_is_one_event() {
-    let directory = tempfile::tempdir().unwrap();
-    let server = Server::demo(directory.path());
+fn the_same_key_from_20_clients_at_once_is_one_event(home: fn() -> Home) {
+    let home = home();
+    let server = Server::demo_on(&home);
     let account = limited_account(&server, "benchmark_runs", "cumulative");
     for function in ["meter_consumption", "consume"] {
         let body = json!({"p_account_id": account, "p_resource_type": "benchmark_runs", "p_quantity": 1,
@@ -114,10 +119,9 @@ fn the_same_key_from_20_clients_at_once_is_one_event() {
 }
 
 /// Every client repeats what it got no answer to, with the same key, as a real one does.
-#[test]
-fn kill_9_in_the_middle_loses_nothing_acknowledged_and_grants_nothing_twice() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut server = Server::demo(directory.path());
+fn kill_9_in_the_middle_loses_nothing_acknowledged_and_grants_nothing_twice(home: fn() -> Home) {
+    let home = home();
+    let mut server = Server::demo_on(&home);
     let account = limited_account(&server, "benchmark_runs", "cumulative");
     let body = |attempt: usize| {
         json!({"p_account_id": account, "p_resource_type": "benchmark_runs", "p_quantity": 1,

@@ -4,6 +4,32 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::api::Api;
+use crate::home::{Home, on_both_async};
+
+on_both_async!(
+    a_check_answers_a_decision_with_its_figures,
+    a_denial_is_an_answer_without_quantities,
+    an_account_may_be_named_by_its_external_id,
+    an_explained_check_lists_every_limit_it_considered,
+    the_usual_answer_is_what_selecting_everything_answers,
+    everything_an_account_was_granted_is_checked_in_one_call,
+    metering_twice_under_one_key_records_once_and_says_so,
+    a_batch_answers_for_each_event_and_a_bad_one_spoils_nothing,
+    a_correction_sets_a_new_total_or_voids,
+    consume_records_what_it_lets_through_and_replays_it,
+    what_was_metered_under_a_key_is_not_consumed_again,
+    a_reservation_is_held_settled_and_released,
+    seats_are_taken_renewed_and_given_back,
+    what_never_was_is_not_there_to_release,
+    a_plan_is_provisioned_once_and_cancelled,
+    use_is_reported_in_buckets,
+    windows_are_cut_on_request,
+    questions_may_be_asked_by_get_and_by_head,
+    get_does_not_call_what_writes_and_options_says_so,
+    rows_are_answered_in_the_form_asked_for,
+    an_answer_that_could_not_be_given_is_refused_before_anything_is_recorded,
+    health_says_how_the_server_is,
+);
 
 /// Every key of a decision, in the order of the answer.
 const DECISION_KEYS: [&str; 16] = [
@@ -37,9 +63,8 @@ fn expect(row: &Value, wanted: Value) {
     }
 }
 
-#[tokio::test]
-async fn a_check_answers_a_decision_with_its_figures() {
-    let api = Api::start().await;
+async fn a_check_answers_a_decision_with_its_figures(home: Home) {
+    let api = Api::on(home).await;
     let account = api.customer("acme", "starter").await.to_string();
     let answer = api
         .call("check_entitlement", json!({"p_account_id": account, "p_resource_type": "benchmark_runs", "p_requested_qty": 1}))
@@ -60,9 +85,8 @@ async fn a_check_answers_a_decision_with_its_figures() {
     assert!(rows[0]["entitlement_id"].is_string());
 }
 
-#[tokio::test]
-async fn a_denial_is_an_answer_without_quantities() {
-    let api = Api::start().await;
+async fn a_denial_is_an_answer_without_quantities(home: Home) {
+    let api = Api::on(home).await;
     let account = api.account("nobody").await.to_string();
     let rows = api.call("check_entitlement", json!({"p_account_id": account, "p_resource_type": "gpu_hours"})).await.ok();
     let wanted =
@@ -70,18 +94,16 @@ async fn a_denial_is_an_answer_without_quantities() {
     expect(&rows[0], wanted);
 }
 
-#[tokio::test]
-async fn an_account_may_be_named_by_its_external_id() {
-    let api = Api::start().await;
+async fn an_account_may_be_named_by_its_external_id(home: Home) {
+    let api = Api::on(home).await;
     api.customer("stripe_cus_abc123", "starter").await;
     let named = json!({"p_external_id": "stripe_cus_abc123", "p_resource_type": "concurrent_users"});
     let rows = api.call("check_entitlement", named).await.ok();
     expect(&rows[0], json!({"decision": "allow", "quantity_allowed": 3, "limit_kind": "concurrency", "window_end": null}));
 }
 
-#[tokio::test]
-async fn an_explained_check_lists_every_limit_it_considered() {
-    let api = Api::start().await;
+async fn an_explained_check_lists_every_limit_it_considered(home: Home) {
+    let api = Api::on(home).await;
     let account = api.customer("acme", "starter").await.to_string();
     let question =
         json!({"p_account_id": account, "p_resource_type": "benchmark_runs", "p_requested_qty": "0.5", "p_explain": true});
@@ -95,9 +117,8 @@ async fn an_explained_check_lists_every_limit_it_considered() {
     assert_eq!(api.call("check_entitlement?select=limits", question).await.ok(), json!([{"limits": null}]));
 }
 
-#[tokio::test]
-async fn the_usual_answer_is_what_selecting_everything_answers() {
-    let api = Api::start().await;
+async fn the_usual_answer_is_what_selecting_everything_answers(home: Home) {
+    let api = Api::on(home).await;
     let account = api.customer("acme", "starter").await.to_string();
     let one = |explain: bool| json!({"p_account_id": account, "p_resource_type": "gpu_hours", "p_explain": explain});
     for (function, arguments) in [
@@ -113,9 +134,8 @@ async fn the_usual_answer_is_what_selecting_everything_answers() {
     }
 }
 
-#[tokio::test]
-async fn everything_an_account_was_granted_is_checked_in_one_call() {
-    let api = Api::start().await;
+async fn everything_an_account_was_granted_is_checked_in_one_call(home: Home) {
+    let api = Api::on(home).await;
     let account = api.customer("acme", "starter").await.to_string();
     let rows = api.call("check_entitlements", json!({"p_account_id": account})).await.ok();
     let resources: Vec<_> = rows.as_array().expect("rows").iter().map(|row| row["resource_type"].clone()).collect();
@@ -130,9 +150,8 @@ async fn everything_an_account_was_granted_is_checked_in_one_call() {
     assert_eq!(rows, wanted);
 }
 
-#[tokio::test]
-async fn metering_twice_under_one_key_records_once_and_says_so() {
-    let api = Api::start().await;
+async fn metering_twice_under_one_key_records_once_and_says_so(home: Home) {
+    let api = Api::on(home).await;
     let account = api.customer("acme", "starter").await.to_string();
     let event = json!({
         "p_idempotency_key": "run_1", "p_account_id": account, "p_resource_type": "benchmark_runs", "p_quantity": 1,
@@ -152,9 +171,8 @@ async fn metering_twice_under_one_key_records_once_and_says_so() {
     expect(&rows[0], json!({"decision": "allow", "quantity_used": 1, "quantity_remaining": 99, "percent_used": 1}));
 }
 
-#[tokio::test]
-async fn a_batch_answers_for_each_event_and_a_bad_one_spoils_nothing() {
-    let api = Api::start().await;
+async fn a_batch_answers_for_each_event_and_a_bad_one_spoils_nothing(home: Home) {
+    let api = Api::on(home).await;
     let account = api.customer("acme", "starter").await.to_string();
     let event = |key: &str, quantity: Value| {
         json!({
@@ -196,9 +214,8 @@ async fn a_batch_answers_for_each_event_and_a_bad_one_spoils_nothing() {
     expect(&rows[0], json!({"quantity_used": 1.5}));
 }
 
-#[tokio::test]
-async fn a_correction_sets_a_new_total_or_voids() {
-    let api = Api::start().await;
+async fn a_correction_sets_a_new_total_or_voids(home: Home) {
+    let api = Api::on(home).await;
     let account = api.customer("acme", "starter").await.to_string();
     let event = json!({"p_idempotency_key": "k", "p_account_id": account, "p_resource_type": "gpu_hours", "p_quantity": 5});
     let event = api.call("meter_consumption", event).await.ok();
@@ -217,9 +234,8 @@ async fn a_correction_sets_a_new_total_or_voids() {
     assert_eq!(used().await, 0);
 }
 
-#[tokio::test]
-async fn consume_records_what_it_lets_through_and_replays_it() {
-    let api = Api::start().await;
+async fn consume_records_what_it_lets_through_and_replays_it(home: Home) {
+    let api = Api::on(home).await;
     let account = api.customer("acme", "trial-14d").await.to_string();
     let consume = |key: &str, quantity: i64| {
         json!({
@@ -245,9 +261,8 @@ async fn consume_records_what_it_lets_through_and_replays_it() {
     assert_eq!(replayed["reason"], row["reason"]);
 }
 
-#[tokio::test]
-async fn what_was_metered_under_a_key_is_not_consumed_again() {
-    let api = Api::start().await;
+async fn what_was_metered_under_a_key_is_not_consumed_again(home: Home) {
+    let api = Api::on(home).await;
     let account = api.customer("acme", "starter").await.to_string();
     let use_it = json!({"p_idempotency_key": "k", "p_account_id": account, "p_resource_type": "gpu_hours", "p_quantity": 2});
     let event = api.call("meter_consumption", use_it.clone()).await.ok();
@@ -257,9 +272,8 @@ async fn what_was_metered_under_a_key_is_not_consumed_again() {
     expect(&consumed.ok()[0], wanted);
 }
 
-#[tokio::test]
-async fn a_reservation_is_held_settled_and_released() {
-    let api = Api::start().await;
+async fn a_reservation_is_held_settled_and_released(home: Home) {
+    let api = Api::on(home).await;
     let account = api.customer("acme", "starter").await.to_string();
     let reserve = |key: &str| {
         json!({
@@ -297,9 +311,8 @@ async fn a_reservation_is_held_settled_and_released() {
     assert_eq!(api.call("settle_reservation", nothing).await.ok(), Value::Null);
 }
 
-#[tokio::test]
-async fn seats_are_taken_renewed_and_given_back() {
-    let api = Api::start().await;
+async fn seats_are_taken_renewed_and_given_back(home: Home) {
+    let api = Api::on(home).await;
     let account = api.customer("acme", "trial-14d").await.to_string();
     let acquire = |token: &str, minutes: i64| {
         json!({
@@ -336,9 +349,8 @@ async fn seats_are_taken_renewed_and_given_back() {
     expect(&rows[0], json!({"decision": "allow", "quantity_used": 0, "quantity_remaining": 2}));
 }
 
-#[tokio::test]
-async fn what_never_was_is_not_there_to_release() {
-    let api = Api::start().await;
+async fn what_never_was_is_not_there_to_release(home: Home) {
+    let api = Api::on(home).await;
     for id in
         ["00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff", "0199aa10-0000-7000-8000-00000000abcd"]
     {
@@ -348,9 +360,8 @@ async fn what_never_was_is_not_there_to_release() {
     }
 }
 
-#[tokio::test]
-async fn a_plan_is_provisioned_once_and_cancelled() {
-    let api = Api::start().await;
+async fn a_plan_is_provisioned_once_and_cancelled(home: Home) {
+    let api = Api::on(home).await;
     let account = api.account("acme").await.to_string();
     let provision = json!({"p_account_id": account, "p_plan_id": "starter", "p_idempotency_key": "sub_1"});
     for name in ["provision_plan", "fn_provision_plan", "fn_provision_plan_entitlements"] {
@@ -364,9 +375,8 @@ async fn a_plan_is_provisioned_once_and_cancelled() {
     expect(&api.call("check_entitlement", runs).await.ok()[0], json!({"decision": "deny", "reason": "Entitlement expired"}));
 }
 
-#[tokio::test]
-async fn use_is_reported_in_buckets() {
-    let api = Api::start().await;
+async fn use_is_reported_in_buckets(home: Home) {
+    let api = Api::on(home).await;
     let account = api.customer("acme", "starter").await.to_string();
     for (key, quantity, at) in
         [("a", 90, "2026-11-20T10:15:00Z"), ("b", 30, "2026-11-21T23:59:59Z"), ("c", 60, "2026-11-21T00:00:00Z")]
@@ -398,9 +408,8 @@ async fn use_is_reported_in_buckets() {
     assert_eq!(page, json!([row("21", "22", 1.5, 2)]));
 }
 
-#[tokio::test]
-async fn windows_are_cut_on_request() {
-    let api = Api::start().await;
+async fn windows_are_cut_on_request(home: Home) {
+    let api = Api::on(home).await;
     for (arguments, start, end) in [
         (json!({"p_window_type": "month"}), json!("2026-11-01T00:00:00Z"), json!("2026-12-01T00:00:00Z")),
         (
@@ -425,9 +434,8 @@ async fn windows_are_cut_on_request() {
     }
 }
 
-#[tokio::test]
-async fn questions_may_be_asked_by_get_and_by_head() {
-    let api = Api::start().await;
+async fn questions_may_be_asked_by_get_and_by_head(home: Home) {
+    let api = Api::on(home).await;
     let account = api.customer("acme", "starter").await;
     let path = format!(
         "/api/rpc/check_entitlement?p_account_id={account}&p_resource_type=gpu_hours&p_requested_qty=1&select=decision,allowed"
@@ -441,9 +449,8 @@ async fn questions_may_be_asked_by_get_and_by_head() {
     assert_eq!((head.status.as_u16(), head.text.as_str(), head.header("content-range")), (200, "", Some("0-0/*")));
 }
 
-#[tokio::test]
-async fn get_does_not_call_what_writes_and_options_says_so() {
-    let api = Api::start().await;
+async fn get_does_not_call_what_writes_and_options_says_so(home: Home) {
+    let api = Api::on(home).await;
     let account = api.customer("acme", "starter").await;
     let path = format!("/api/rpc/provision_plan?p_account_id={account}&p_plan_id=pro");
     api.get(&path).await.expect_error(405, "25006");
@@ -459,9 +466,8 @@ async fn get_does_not_call_what_writes_and_options_says_so() {
     assert_eq!(unknown["hint"], "Perhaps you meant to call the function public.consume");
 }
 
-#[tokio::test]
-async fn rows_are_answered_in_the_form_asked_for() {
-    let api = Api::start().await;
+async fn rows_are_answered_in_the_form_asked_for(home: Home) {
+    let api = Api::on(home).await;
     let account = api.customer("acme", "starter").await.to_string();
     let body = json!({"p_account_id": account, "p_resource_type": "gpu_hours"}).to_string();
     let ask = async |headers: &[(&str, &str)]| {
@@ -490,9 +496,8 @@ async fn rows_are_answered_in_the_form_asked_for() {
     assert_eq!(csv.text, "provision_plan\n5");
 }
 
-#[tokio::test]
-async fn an_answer_that_could_not_be_given_is_refused_before_anything_is_recorded() {
-    let api = Api::start().await;
+async fn an_answer_that_could_not_be_given_is_refused_before_anything_is_recorded(home: Home) {
+    let api = Api::on(home).await;
     let account = api.customer("acme", "starter").await.to_string();
     let body =
         json!({"p_idempotency_key": "k", "p_account_id": account, "p_resource_type": "gpu_hours", "p_quantity": 1}).to_string();
@@ -515,9 +520,8 @@ async fn an_answer_that_could_not_be_given_is_refused_before_anything_is_recorde
     expect(&rows[0], json!({"quantity_used": 0}));
 }
 
-#[tokio::test]
-async fn health_says_how_the_server_is() {
-    let api = Api::start().await;
+async fn health_says_how_the_server_is(home: Home) {
+    let api = Api::on(home).await;
     let health = api.get("/health").await;
     assert_eq!((health.status.as_u16(), health.text.as_str()), (200, r#"{"status": "healthy"}"#));
     assert_eq!(api.get("/livez").await.ok(), json!({"status": "alive"}));

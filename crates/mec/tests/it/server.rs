@@ -14,6 +14,14 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use crate::home::{Home, on_both};
+
+on_both!(
+    a_new_store_is_healthy_and_has_no_plans,
+    the_demo_has_its_plans_before_and_after_kill_9,
+    a_server_asked_to_stop_ends_with_success,
+);
+
 /// Long enough to fill the demo's store with an unoptimised build on a busy machine.
 const STARTS_WITHIN: Duration = Duration::from_secs(180);
 /// A request that takes longer is a hang, not a slow answer.
@@ -38,11 +46,24 @@ impl Server {
         Server::start(&["demo".as_ref(), "--data".as_ref(), data.as_os_str()])
     }
 
+    /// `mec demo` on a store of a test's own.
+    pub(crate) fn demo_on(home: &Home) -> Server {
+        match home {
+            Home::Sqlite(directory) => Server::demo(directory.path()),
+            Home::Postgres(_, url) => Server::start(&["demo".as_ref(), "--store".as_ref(), url.as_ref()]),
+        }
+    }
+
     /// `mec serve` on a SQLite file; a new file has no plans.
     pub(crate) fn serve(file: &Path) -> Server {
         let mut store = OsString::from("sqlite:");
         store.push(file);
         Server::start(&["serve".as_ref(), "--store".as_ref(), &store])
+    }
+
+    /// `mec serve` on any store.
+    pub(crate) fn on(store: &str) -> Server {
+        Server::start(&["serve".as_ref(), "--store".as_ref(), store.as_ref()])
     }
 
     fn start(arguments: &[&OsStr]) -> Server {
@@ -211,18 +232,16 @@ fn the_port_is_read_from_the_line_that_names_it() {
     assert_eq!(port_in("opening the store"), None);
 }
 
-#[test]
-fn a_new_store_is_healthy_and_has_no_plans() {
-    let directory = tempfile::tempdir().unwrap();
-    let server = Server::serve(&directory.path().join("mec.db"));
+fn a_new_store_is_healthy_and_has_no_plans(home: fn() -> Home) {
+    let home = home();
+    let server = Server::on(&home.url());
     assert_eq!(server.get("/health"), (200, r#"{"status": "healthy"}"#.to_owned()));
     assert_eq!(server.get("/api/plans"), (200, "[]".to_owned()));
 }
 
-#[test]
-fn the_demo_has_its_plans_before_and_after_kill_9() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut server = Server::demo(directory.path());
+fn the_demo_has_its_plans_before_and_after_kill_9(home: fn() -> Home) {
+    let home = home();
+    let mut server = Server::demo_on(&home);
     let before = server.get("/api/plans?select=plan_id");
     assert_eq!(
         before,
@@ -232,10 +251,9 @@ fn the_demo_has_its_plans_before_and_after_kill_9() {
     assert_eq!(server.get("/api/plans?select=plan_id"), before);
 }
 
-#[test]
-fn a_server_asked_to_stop_ends_with_success() {
-    let directory = tempfile::tempdir().unwrap();
-    let server = Server::serve(&directory.path().join("mec.db"));
+fn a_server_asked_to_stop_ends_with_success(home: fn() -> Home) {
+    let home = home();
+    let server = Server::on(&home.url());
     assert_eq!(server.get("/livez").0, 200);
     let said = server.said();
     let status = server.stop();

@@ -9,13 +9,15 @@ use mec_engine::{Mec, Options, catalog_file};
 use serde_json::{Value, json};
 use tower_service::Service as _;
 
+use crate::home::{Home, on_both_async};
+
 const REPRESENTATION: &str = "prefer: return=representation";
 const OBJECT: &str = "accept: application/vnd.pgrst.object+json";
 const NOBODY: &str = "00000000-0000-7000-8000-000000000007";
 
 struct Api {
     router: Router,
-    _dir: tempfile::TempDir,
+    _home: Home,
 }
 
 struct Answer {
@@ -47,13 +49,11 @@ impl Answer {
 }
 
 impl Api {
-    async fn open() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", dir.path().join("mec.db").display());
+    async fn on(home: Home) -> Self {
         let catalogue = catalog_file::parse(catalog_file::DEMO).unwrap().changes(&mec_kernel::Catalogue::default(), false);
-        let mec = Mec::open(&url, Options { catalogue, ..Options::default() }).await.unwrap();
+        let mec = Mec::open(&home.url(), Options { catalogue, ..Options::default() }).await.unwrap();
         let router = mec::http::router::router(AppState::new(std::sync::Arc::new(mec)));
-        Self { router, _dir: dir }
+        Self { router, _home: home }
     }
 
     async fn send(&self, method: &str, path: &str, headers: &[&str], body: impl Into<Body>) -> Answer {
@@ -97,9 +97,17 @@ impl Api {
 mod guide {
     use super::*;
 
-    #[tokio::test]
-    async fn step_2_shows_the_plans_in_their_order() {
-        let api = Api::open().await;
+    on_both_async!(
+        step_2_shows_the_plans_in_their_order,
+        step_3_answers_the_created_account_as_one_object,
+        scenario_a_needs_no_account_type,
+        step_5_shows_the_five_entitlements_of_starter,
+        scenario_d_expires_the_old_rows_and_provisions_a_new_plan,
+        the_ledger_refuses_changes_in_the_guides_words,
+    );
+
+    async fn step_2_shows_the_plans_in_their_order(home: Home) {
+        let api = Api::on(home).await;
         let answer = api.get("/api/plans", &[]).await;
         assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, "application/json; charset=utf-8"));
         assert_eq!((answer.header("content-range"), answer.header("content-location")), ("0-3/*", "/api/plans"));
@@ -111,9 +119,8 @@ mod guide {
         assert_eq!((&plans[0]["is_trial"], &plans[0]["trial_days"]), (&json!(true), &json!(14)));
     }
 
-    #[tokio::test]
-    async fn step_3_answers_the_created_account_as_one_object() {
-        let api = Api::open().await;
+    async fn step_3_answers_the_created_account_as_one_object(home: Home) {
+        let api = Api::on(home).await;
         let body = json!({
             "account_type_code": "organization", "display_name": "Acme Corp", "external_id": "stripe_cus_abc123",
             "email": "admin@acme.com",
@@ -132,17 +139,15 @@ mod guide {
         assert_eq!(again.json(), account);
     }
 
-    #[tokio::test]
-    async fn scenario_a_needs_no_account_type() {
-        let api = Api::open().await;
+    async fn scenario_a_needs_no_account_type(home: Home) {
+        let api = Api::on(home).await;
         let answer =
             api.post("/api/accounts", &[], json!({"external_id": "stripe_cus_xxx", "display_name": "New Customer"})).await;
         assert_eq!((answer.status.as_u16(), &answer.json()["account_type_code"]), (201, &json!("organization")));
     }
 
-    #[tokio::test]
-    async fn step_5_shows_the_five_entitlements_of_starter() {
-        let api = Api::open().await;
+    async fn step_5_shows_the_five_entitlements_of_starter(home: Home) {
+        let api = Api::on(home).await;
         let account = api.account("Acme Corp").await;
         assert_eq!(api.provision(&account, "starter").await, json!(5));
         let answer = api.get(&format!("/api/entitlements?account_id=eq.{account}"), &[]).await;
@@ -163,9 +168,8 @@ mod guide {
         assert_eq!(shown, expected);
     }
 
-    #[tokio::test]
-    async fn scenario_d_expires_the_old_rows_and_provisions_a_new_plan() {
-        let api = Api::open().await;
+    async fn scenario_d_expires_the_old_rows_and_provisions_a_new_plan(home: Home) {
+        let api = Api::on(home).await;
         let account = api.account("Acme Corp").await;
         api.provision(&account, "starter").await;
         let check = json!({"p_account_id": account, "p_resource_type": "benchmark_runs", "p_requested_qty": 1});
@@ -182,9 +186,8 @@ mod guide {
         assert_eq!(api.get(&allowed, &[]).await.json(), json!([{"quantity_allowed": 500}]));
     }
 
-    #[tokio::test]
-    async fn the_ledger_refuses_changes_in_the_guides_words() {
-        let api = Api::open().await;
+    async fn the_ledger_refuses_changes_in_the_guides_words(home: Home) {
+        let api = Api::on(home).await;
         for (method, path, told) in [
             ("PATCH", "/api/consumption_ledger?quantity=eq.1", "400 P0001 Consumption ledger is append-only. Cannot update."),
             ("DELETE", "/api/consumption_ledger?quantity=eq.1", "400 P0001 Consumption ledger is append-only. Cannot delete."),
@@ -200,9 +203,15 @@ mod guide {
 mod reads {
     use super::*;
 
-    #[tokio::test]
-    async fn a_page_says_which_rows_it_holds() {
-        let api = Api::open().await;
+    on_both_async!(
+        a_page_says_which_rows_it_holds,
+        embeds_follow_the_references_both_ways,
+        rows_are_answered_in_the_form_asked_for,
+        the_first_mistake_of_a_request_is_the_one_told,
+    );
+
+    async fn a_page_says_which_rows_it_holds(home: Home) {
+        let api = Api::on(home).await;
         let count = "prefer: count=exact";
         for (path, headers, status, range, rows) in [
             ("/api/plans", &[][..], 200, "0-3/*", 4),
@@ -233,9 +242,8 @@ mod reads {
         assert_eq!(answer.header("content-profile"), "public");
     }
 
-    #[tokio::test]
-    async fn embeds_follow_the_references_both_ways() {
-        let api = Api::open().await;
+    async fn embeds_follow_the_references_both_ways(home: Home) {
+        let api = Api::on(home).await;
         let account = api.account("Acme Corp").await;
         api.provision(&account, "starter").await;
         let rows = api.get("/api/entitlements?select=*,accounts(display_name)&limit=1", &[]).await.json();
@@ -250,9 +258,8 @@ mod reads {
         assert!(told.starts_with("400 PGRST200 Could not find a relationship between 'units' and 'accounts'"), "{told}");
     }
 
-    #[tokio::test]
-    async fn rows_are_answered_in_the_form_asked_for() {
-        let api = Api::open().await;
+    async fn rows_are_answered_in_the_form_asked_for(home: Home) {
+        let api = Api::on(home).await;
         let answer = api.get("/api/plans?select=plan_id,plan_name,is_trial,trial_days&limit=2", &["accept: text/csv"]).await;
         assert_eq!(answer.header("content-type"), "text/csv; charset=utf-8");
         assert_eq!(
@@ -266,9 +273,8 @@ mod reads {
         assert_eq!(answer.told(), "406 PGRST116 Cannot coerce the result to a single JSON object");
     }
 
-    #[tokio::test]
-    async fn the_first_mistake_of_a_request_is_the_one_told() {
-        let api = Api::open().await;
+    async fn the_first_mistake_of_a_request_is_the_one_told(home: Home) {
+        let api = Api::on(home).await;
         for (method, path, headers, body, told) in [
             ("GET", "/api/nope?x=bogus.1", &[][..], "", "400 PGRST100 \"failed to parse filter (bogus.1)\" (line 1, column 1)"),
             ("GET", "/api/nope?limit=-1", &[], "", "416 PGRST103 Requested range not satisfiable"),
@@ -320,9 +326,19 @@ mod reads {
 mod writes {
     use super::*;
 
-    #[tokio::test]
-    async fn an_insert_answers_what_was_asked_for() {
-        let api = Api::open().await;
+    on_both_async!(
+        an_insert_answers_what_was_asked_for,
+        inserted_rows_are_shown_in_the_order_of_the_request_and_with_their_embeds,
+        an_upsert_says_whether_anything_is_new,
+        a_put_makes_or_changes_the_row_its_url_names,
+        a_patch_answers_what_it_changed,
+        a_delete_answers_the_rows_as_they_were,
+        what_a_table_takes_is_said_by_options_and_by_its_refusals,
+        a_reference_to_nothing_is_told_as_postgresql_does,
+    );
+
+    async fn an_insert_answers_what_was_asked_for(home: Home) {
+        let api = Api::on(home).await;
         let unit = |code: &str| json!({"unit_code": code, "unit_name": "U", "dimension": "d", "factor": 1});
         for (headers, body, status, text, range, location) in [
             (&[][..], unit("a"), 201, String::new(), "*/*", ""),
@@ -356,9 +372,8 @@ mod writes {
         assert_eq!(api.get("/api/units?unit_code=eq.j", &[]).await.json(), json!([]));
     }
 
-    #[tokio::test]
-    async fn inserted_rows_are_shown_in_the_order_of_the_request_and_with_their_embeds() {
-        let api = Api::open().await;
+    async fn inserted_rows_are_shown_in_the_order_of_the_request_and_with_their_embeds(home: Home) {
+        let api = Api::on(home).await;
         let names = ["d", "a", "c", "b", "e"];
         let body: Vec<_> = names.iter().map(|name| json!({"display_name": name})).collect();
         let path = "/api/accounts?select=display_name,account_types(account_type_code)&columns=%22display_name%22";
@@ -380,9 +395,8 @@ mod writes {
         assert_eq!(api.get("/api/accounts?email=eq.y@z&select=display_name", &[]).await.json(), json!([{"display_name": "y"}]));
     }
 
-    #[tokio::test]
-    async fn an_upsert_says_whether_anything_is_new() {
-        let api = Api::open().await;
+    async fn an_upsert_says_whether_anything_is_new(home: Home) {
+        let api = Api::on(home).await;
         let merge = "prefer: resolution=merge-duplicates";
         let plan = |id: &str, name: &str| json!({"plan_id": id, "plan_name": name});
         let answer = api.post("/api/plans", &[merge], json!([plan("pro", "Pro 2"), plan("club", "Club")])).await;
@@ -401,9 +415,8 @@ mod writes {
         assert_eq!((answer.status.as_u16(), answer.text.as_str()), (201, ""));
     }
 
-    #[tokio::test]
-    async fn a_put_makes_or_changes_the_row_its_url_names() {
-        let api = Api::open().await;
+    async fn a_put_makes_or_changes_the_row_its_url_names(home: Home) {
+        let api = Api::on(home).await;
         let plan = json!({"plan_id": "club", "plan_name": "Club"});
         let answer = api.write("PUT", "/api/plans?plan_id=eq.club", &[REPRESENTATION], &plan).await;
         assert_eq!((answer.status.as_u16(), &answer.json()[0]["plan_name"]), (201, &json!("Club")));
@@ -415,9 +428,8 @@ mod writes {
         assert!(answer.told().starts_with("403 42501"));
     }
 
-    #[tokio::test]
-    async fn a_patch_answers_what_it_changed() {
-        let api = Api::open().await;
+    async fn a_patch_answers_what_it_changed(home: Home) {
+        let api = Api::on(home).await;
         let account = api.account("Acme").await;
         api.provision(&account, "starter").await;
         let path = format!("/api/entitlements?account_id=eq.{account}");
@@ -451,9 +463,8 @@ mod writes {
         assert_eq!(answer.told(), "403 42501 permission denied for table entitlements");
     }
 
-    #[tokio::test]
-    async fn a_delete_answers_the_rows_as_they_were() {
-        let api = Api::open().await;
+    async fn a_delete_answers_the_rows_as_they_were(home: Home) {
+        let api = Api::on(home).await;
         api.post("/api/account_types", &[], json!([{"account_type_code": "robot"}, {"account_type_code": "guest"}])).await;
         let answer = api.send("DELETE", "/api/account_types", &[], Body::empty()).await;
         assert_eq!(answer.told(), "400 21000 DELETE requires a WHERE clause");
@@ -473,9 +484,8 @@ mod writes {
         assert!(answer.json()["hint"].as_str().unwrap().contains("closed"));
     }
 
-    #[tokio::test]
-    async fn what_a_table_takes_is_said_by_options_and_by_its_refusals() {
-        let api = Api::open().await;
+    async fn what_a_table_takes_is_said_by_options_and_by_its_refusals(home: Home) {
+        let api = Api::on(home).await;
         for (table, allow) in [
             ("plans", "OPTIONS,GET,HEAD,POST,PUT,PATCH,DELETE"),
             ("accounts", "OPTIONS,GET,HEAD,POST,PATCH,DELETE"),
@@ -497,9 +507,8 @@ mod writes {
         }
     }
 
-    #[tokio::test]
-    async fn a_reference_to_nothing_is_told_as_postgresql_does() {
-        let api = Api::open().await;
+    async fn a_reference_to_nothing_is_told_as_postgresql_does(home: Home) {
+        let api = Api::on(home).await;
         let row = json!({"account_id": NOBODY, "resource_type_code": "benchmark_runs"});
         for body in [row.clone(), json!([row.clone(), row])] {
             let answer = api.post("/api/entitlements", &[], body).await;

@@ -10,10 +10,10 @@ use crate::gate::PATIENCE;
 use crate::node::{Node, request};
 use crate::proxy::{AtCommit, Proxy};
 
-/// Longer than a server waits for a batch that goes on, and than a batch waits for a tree.
-const PAST_THE_SERVERS_LIMITS: Duration = Duration::from_secs(12);
-/// Longer than a node waits for its server.
-const PAST_THE_NODES_LIMITS: Duration = Duration::from_secs(26);
+/// Longer than a server waits for a batch that goes on, than a batch waits for a tree, and than a node waits for its server.
+const PAST_EVERY_LIMIT: Duration = Duration::from_secs(26);
+/// How long a commit takes more, in every other ten rounds.
+const COMMIT_DELAY_MICROSECONDS: &str = "20000";
 /// So often everything that is kept is compared with what clients were told.
 const ROUNDS_PER_AUDIT: u64 = 10;
 
@@ -81,6 +81,9 @@ impl Chaos<'_> {
             println!("round {round}: {:?} in {} ms", done?, begun.elapsed().as_millis());
             if round % ROUNDS_PER_AUDIT == ROUNDS_PER_AUDIT - 1 {
                 self.look().map_err(|what| format!("after round {round}: {what}"))?;
+                // Whoever looks what became of a batch then finds it on its way.
+                let microseconds = if round / ROUNDS_PER_AUDIT % 2 == 0 { COMMIT_DELAY_MICROSECONDS } else { "0" };
+                self.cluster.set(&[("commit_siblings", "0"), ("commit_delay", microseconds)]);
             }
         }
         self.end_lasting(true);
@@ -88,10 +91,7 @@ impl Chaos<'_> {
     }
 
     fn round(&mut self) -> Result<Vec<Trouble>, String> {
-        let is_over = |(kind, _, since): (Lasting, usize, Instant)| {
-            since.elapsed() > if kind == Lasting::Stopped { PAST_THE_SERVERS_LIMITS } else { PAST_THE_NODES_LIMITS }
-        };
-        if self.lasting.is_some_and(is_over) {
+        if self.lasting.is_some_and(|(_, _, since)| since.elapsed() > PAST_EVERY_LIMIT) {
             self.end_lasting(false);
         }
         let mut done = vec![];
@@ -185,9 +185,11 @@ impl Chaos<'_> {
                     _ => ("servers killed", "QUIT"),
                 };
                 figures.did(what);
+                let begun = Instant::now();
                 self.cluster.stop(signal);
                 self.shared.gate.wait_for("requests in vain", |counts| counts.in_vain >= 12)?;
                 self.cluster.run(&[]);
+                println!("the server was away for {} ms", begun.elapsed().as_millis());
             }
         }
         Ok(())

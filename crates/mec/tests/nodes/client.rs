@@ -67,8 +67,7 @@ impl<'a> Client<'a> {
     fn act(&mut self) -> Result<(), String> {
         self.made += 1;
         match self.dice.roll(100) {
-            0..5 => self.create(),
-            5..45 => self.consume(),
+            0..45 => self.consume(),
             45..60 => self.check(),
             60..80 if self.leases.is_empty() || (self.leases.len() < LEASES_MAX && self.dice.happens(50)) => self.acquire(),
             60..80 => self.release(),

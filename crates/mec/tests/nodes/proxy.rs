@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::tcp::ReadHalf;
 use tokio::net::{TcpListener, TcpStream, UnixStream, unix};
 use tokio::runtime::Runtime;
 use tokio::sync::{Notify, watch};
@@ -144,27 +144,33 @@ async fn relay(mut client: TcpStream, mut state: watch::Receiver<State>, shared:
         return client.set_zero_linger();
     }
     client.set_nodelay(true)?;
-    let is_cut = {
+    let mut watched = state.clone();
+    spoken(&mut state).await;
+    let path = state.borrow().server.clone();
+    let mut server = UnixStream::connect(path).await?;
+    let answers = Answers::default();
+    let passed = {
         let (of_client, to_client) = client.split();
-        let mut watched = state.clone();
-        let passing = async {
-            spoken(&mut state).await;
-            let path = state.borrow().server.clone();
-            let mut server = UnixStream::connect(path).await?;
-            let (of_server, to_server) = server.split();
-            let answers = Answers::default();
-            tokio::select! {
-                up = pass_up(of_client, to_server, &answers, state.clone(), shared) => up,
-                down = pass_down(of_server, to_client, &answers, state.clone()) => down,
-            }
-        };
+        let (of_server, to_server) = server.split();
         tokio::select! {
-            _ = passing => false,
-            _ = watched.wait_for(|state| state.cuts > cuts) => true,
+            up = pass_up(of_client, to_server, &answers, state.clone(), shared) => up,
+            down = pass_down(of_server, to_client, &answers, state.clone()) => down.map(|()| None),
+            _ = watched.wait_for(|state| state.cuts > cuts) => {
+                if state.borrow().by_reset {
+                    client.set_zero_linger()?;
+                }
+                return Ok(());
+            }
         }
     };
-    if is_cut && state.borrow().by_reset {
-        client.set_zero_linger()?;
+    drop(client);
+    if passed? == Some(AtCommit::Sent) {
+        // A server whose answers nobody takes would not read on.
+        let (of_server, _to_server) = server.split();
+        tokio::select! {
+            _ = answers.ended.notified() => {}
+            down = pass_down(of_server, tokio::io::sink(), &answers, state.clone()) => down?,
+        }
     }
     Ok(())
 }
@@ -189,14 +195,14 @@ async fn pass_up(
     answers: &Answers,
     mut state: watch::Receiver<State>,
     shared: &Shared,
-) -> io::Result<()> {
+) -> io::Result<Option<AtCommit>> {
     let mut buffer = vec![0; 64 * 1024];
     // The end of what was passed on, where a COMMIT may have begun.
     let mut before: Vec<u8> = vec![];
     loop {
         let read = client.read(&mut buffer).await?;
         if read == 0 {
-            return Ok(());
+            return Ok(None);
         }
         spoken(&mut state).await;
         let bytes = &buffer[..read];
@@ -211,7 +217,7 @@ async fn pass_up(
             if trap == AtCommit::Answered {
                 answers.ended.notified().await;
             }
-            return Ok(());
+            return Ok(Some(trap));
         }
         server.write_all(bytes).await?;
         before = seen[seen.len().saturating_sub(COMMIT.len() - 1)..].to_vec();
@@ -220,7 +226,7 @@ async fn pass_up(
 
 async fn pass_down(
     mut server: unix::ReadHalf<'_>,
-    mut client: WriteHalf<'_>,
+    mut client: impl AsyncWrite + Unpin,
     answers: &Answers,
     mut state: watch::Receiver<State>,
 ) -> io::Result<()> {

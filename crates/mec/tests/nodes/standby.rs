@@ -26,8 +26,7 @@ impl Servers<'_> {
     /// A standby that every commit waits for from here on.
     fn follow(&self) -> Cluster {
         let standby = self.primary.followed_by(NAME, &FOLLOWED);
-        self.primary.sql("postgres", &format!("ALTER SYSTEM SET synchronous_standby_names = '{NAME}'"));
-        self.primary.sql("postgres", "SELECT pg_reload_conf()");
+        self.primary.set(&[("synchronous_standby_names", NAME)]);
         self.primary.wait_for("postgres", "SELECT sync_state FROM pg_stat_replication", "sync");
         standby
     }
@@ -36,13 +35,10 @@ impl Servers<'_> {
     ///
     /// # Errors
     /// What a client has seen; what is lost.
-    pub(crate) fn fail_over(&mut self, signal: &str) -> Result<(), String> {
-        let t = std::time::Instant::now();
+    pub(crate) fn fail_over(&mut self) -> Result<(), String> {
         let standby = self.follow();
-        println!("follow {:?}", t.elapsed());
         self.answers(200)?;
-        println!("answers {:?}", t.elapsed());
-        self.primary.stop(signal);
+        self.primary.stop("QUIT");
         self.promote(standby)
     }
 
@@ -61,7 +57,7 @@ impl Servers<'_> {
             let cancel = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
             self.primary.sql("postgres", cancel);
         }
-        self.primary.stop("QUIT");
+        self.primary.stop("INT");
         standby.run(&FOLLOWED);
         assert!(self.events(&standby) <= safe, "nothing is lost, so nothing was tested");
         // A question, which writes nothing, may have been answered from what is lost.
@@ -82,10 +78,7 @@ impl Servers<'_> {
             proxy.lead_to(&self.primary.socket());
         }
         self.shared.told.figures.did("standbys promoted");
-        println!("promoted");
-        let t = std::time::Instant::now();
         self.answers(200)?;
-        println!("answers {:?}", t.elapsed());
         self.shared.gate.close(self.clients)?;
         let url = self.primary.url(name_of(&self.database));
         audit(&self.primary, &url, self.shared)?;

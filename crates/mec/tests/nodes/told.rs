@@ -65,10 +65,6 @@ impl Figures {
         *self.errors.lock().unwrap().entry(code.to_owned()).or_default() += 1;
     }
 
-    pub(crate) fn errors_of(&self, code: &str) -> u64 {
-        self.errors.lock().unwrap().get(code).copied().unwrap_or_default()
-    }
-
     pub(crate) fn did(&self, what: &'static str) {
         *self.done.lock().unwrap().entry(what).or_default() += 1;
     }

@@ -1,0 +1,140 @@
+//! The command line on a PostgreSQL database: nobody owns it, and its password is nobody's to see.
+
+mod on_postgres {
+    use serde_json::{Value, json};
+
+    use crate::Home;
+    use crate::cli::{Ran, Shell};
+    use crate::home::cluster::{Cluster, name_of};
+    use crate::server::Server;
+
+    const PASSWORD: &str = "s3cr3t";
+
+    /// The same address with a password, which this server does not ask for.
+    fn with_password(url: &str) -> String {
+        url.replacen('@', &format!(":{PASSWORD}@"), 1)
+    }
+
+    fn ran_on(shell: &Shell, store: &str, line: &str) -> Ran {
+        let mut command = shell.command(&line.split_whitespace().collect::<Vec<_>>());
+        command.env("MEC_STORE", store);
+        Ran::of(command)
+    }
+
+    #[test]
+    fn every_command_works_beside_two_servers() {
+        let (shell, acme) = Shell::with_acme_on(Home::postgres());
+        let servers = [Server::on(&shell.store()), Server::on(&shell.store())];
+        shell.done("meter acme benchmark_runs 5 --key by-hand");
+        shell.write("events.csv", "idempotency_key,external_id,resource_type,quantity\na,acme,benchmark_runs,2\n");
+        assert_eq!(shell.run("import events.csv -o json").json()["recorded"], json!(1));
+        assert_eq!(shell.run("check acme benchmark_runs --quantity 1 -o json").json()["quantity_used"], json!(7));
+        let asked = json!({ "p_account_id": acme.to_string(), "p_resource_type": "benchmark_runs", "p_requested_qty": 1 });
+        for server in &servers {
+            let (status, answer) = server.post("/api/rpc/check_entitlement", &asked);
+            assert_eq!((status, &answer[0]["quantity_used"]), (200, &json!(7)));
+        }
+        // What a command changes in the catalogue, the servers go by.
+        let catalogue = shell.done("catalog export");
+        shell.write("catalog.toml", &catalogue.replacen("quantity = \"100\"", "quantity = \"200\"", 1));
+        shell.done("catalog apply catalog.toml --yes");
+        assert!(shell.done("plan migrate starter").contains("1 account moved to version 2"));
+        for server in &servers {
+            let (_, answer) = server.post("/api/rpc/check_entitlement", &asked);
+            assert_eq!(answer[0]["quantity_allowed"], json!(200));
+        }
+        let shown = shell.done("plan show starter");
+        assert!(shown.contains("1 on version 2, the newest"), "{shown}");
+        assert_eq!(shell.done("export").lines().count(), 2);
+        shell.done("prune --older-than 0s");
+        assert!(shell.done("verify").starts_with("everything agrees: 2 events"));
+        let told: Value = shell.run("doctor --listen 127.0.0.1:0 -o json").json();
+        let whats: Vec<&str> = told.as_array().unwrap().iter().map(|line| line["what"].as_str().unwrap()).collect();
+        assert_eq!(whats, ["configuration", "store", "schema", "SQLite", "listen"]);
+        assert!(told.as_array().unwrap().iter().all(|line| line["verdict"] == "ok"), "{told:#}");
+        for server in servers {
+            assert!(server.stop().success());
+        }
+    }
+
+    #[test]
+    fn no_command_shows_the_password() {
+        let (shell, _) = Shell::with_acme_on(Home::postgres());
+        let store = with_password(&shell.store());
+        let nowhere = format!("{}_is_not_there", &store);
+        let in_the_query = format!("{}?password={PASSWORD}", shell.store());
+        let behind_nobody = format!("postgres://mec:{PASSWORD}@127.0.0.1:1/mec");
+        let misspelt = format!("postgers://mec:{PASSWORD}@host/mec");
+        let lines = [
+            "config",
+            "doctor --listen 127.0.0.1:0 --log debug",
+            "migrate --log debug",
+            "verify --log debug",
+            "export --log debug",
+            "check acme benchmark_runs --log trace",
+            "plan list -o json",
+            "catalog diff --demo",
+            "copy --from sqlite:mec.db -o json",
+            "serve --listen 127.0.0.1:65536",
+        ];
+        for store in [&store, &nowhere, &in_the_query, &behind_nobody, &misspelt] {
+            for line in lines {
+                let ran = ran_on(&shell, store, line);
+                assert!(!ran.stdout.contains(PASSWORD) && !ran.stderr.contains(PASSWORD), "mec {line} on {store}: {ran:?}");
+            }
+        }
+        assert_eq!(ran_on(&shell, &store, "check acme benchmark_runs --quantity 1").code, Some(0));
+        assert_eq!(ran_on(&shell, &in_the_query, "check acme benchmark_runs --quantity 1").code, Some(0));
+        ran_on(&shell, &nowhere, "verify").failed(69, "", "see that the server runs");
+        ran_on(&shell, &behind_nobody, "verify").failed(69, "postgres://127.0.0.1/mec cannot be reached", "user and password");
+        ran_on(&shell, &misspelt, "verify").failed(78, "\"postgers://mec:***@host/mec\"", "postgres://USER@HOST/DATABASE");
+    }
+
+    #[test]
+    fn an_empty_database_is_told_until_it_is_made() {
+        let cluster = Cluster::shared();
+        let store = cluster.database();
+        let shell = Shell::new();
+        for line in ["verify", "export", "check acme benchmark_runs", "prune"] {
+            let ran = ran_on(&shell, &store, line);
+            ran.failed(69, "", "run `mec migrate` first");
+        }
+        let doctor = ran_on(&shell, &store, "doctor --listen 127.0.0.1:0");
+        assert!(doctor.code == Some(0) && doctor.stdout.contains("there is none yet"), "{doctor:?}");
+        let made = ran_on(&shell, &store, "migrate");
+        assert!(made.code == Some(0) && made.stdout.contains("migrated from schema 0 to "), "{made:?}");
+        let again = ran_on(&shell, &store, "migrate");
+        assert!(again.code == Some(0) && again.stdout.contains(" already"), "{again:?}");
+        assert!(ran_on(&shell, &store, "verify").stdout.starts_with("everything agrees: 0 events"));
+        assert_eq!(cluster.sql(name_of(&store), "SELECT count(*) FROM accounts"), ["0"]);
+    }
+
+    #[test]
+    fn a_server_that_may_lose_what_it_said_is_told_by_the_doctor_as_by_serving() {
+        let cluster = Cluster::start(&["fsync=off"]);
+        let store = cluster.database();
+        let shell = Shell::new();
+        ran_on(&shell, &store, "serve --listen 127.0.0.1:0").failed(69, "", "set fsync = on");
+        let doctor = ran_on(&shell, &store, "doctor --listen 127.0.0.1:0");
+        assert!(doctor.code == Some(1) && doctor.stdout.contains("fsync is off"), "{doctor:?}");
+    }
+
+    #[test]
+    fn the_demo_fills_a_database_once() {
+        let home = Home::postgres();
+        let events = |server: &Server| {
+            let (status, rows) = server.get("/api/consumption_ledger?select=event_id");
+            assert_eq!(status, 200, "{rows}");
+            rows
+        };
+        let server = Server::demo_on(&home);
+        let filled = events(&server);
+        assert!(server.said().contains("its data stays in postgres://"), "{}", server.said());
+        assert!(server.stop().success());
+        let server = Server::demo_on(&home);
+        assert_eq!(events(&server), filled);
+        let shell = Shell::on(home);
+        shell.run("demo --store sqlite:mec.db").failed(78, "--store is \"sqlite:mec.db\"", "--data DIR");
+        assert_eq!(shell.run(&format!("demo --data . --store {}", shell.store())).code, Some(2));
+    }
+}
