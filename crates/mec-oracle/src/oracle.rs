@@ -260,6 +260,9 @@ impl Oracle {
             let question = Question { scope, ..Question::of(account, resource.code) };
             let was = before.pools(&question, resource, Except::Nothing);
             let is = self.pools(&question, resource, Except::Nothing);
+            for (i, pool) in is.iter().enumerate() { // TEMP
+                if !pool.is_over() && !is[..i].iter().any(|of| of.counter == pool.counter) { self.over_since.remove(&pool.counter); }
+            }
             self.note(&was, &is);
         }
     }

@@ -112,9 +112,7 @@ fn of_json(copied: &Copied, from: &str, to: &str, took: Duration) -> Value {
     let tables: Vec<Value> = copied
         .tables
         .iter()
-        .map(|table| {
-            json!({ "table": table.name, "from": rows(&table.from), "to": rows(&table.to), "is_same": table.is_same() })
-        })
+        .map(|table| json!({ "table": table.name, "from": rows(&table.from), "to": rows(&table.to), "is_same": table.is_same() }))
         .collect();
     json!({
         "from": from,
@@ -160,7 +158,9 @@ fn show(copied: &Copied, from: &str, to: &str, took: Duration) -> Result<(), Fai
     if copied.is_same() {
         output::line("both hold the same, so what is wrong was wrong before: `mec verify` says it of the file, too")?;
     }
-    output::line(format_args!("{to} stays closed: nothing opens it as a store; find out why, and copy into a new, empty database"))
+    output::line(format_args!(
+        "{to} stays closed: nothing opens it as a store; find out why, and copy into a new, empty database"
+    ))
 }
 
 /// Rows that this run has sent.
@@ -183,9 +183,13 @@ mod tests {
 
     #[test]
     fn a_sum_is_shown_exactly() {
-        for (millionths, text) in
-            [(0, "0"), (1, "0.000001"), (-1_500_000, "-1.5"), (100_000_000, "100"), (i128::MAX, "170141183460469231731687303715884.105727")]
-        {
+        for (millionths, text) in [
+            (0, "0"),
+            (1, "0.000001"),
+            (-1_500_000, "-1.5"),
+            (100_000_000, "100"),
+            (i128::MAX, "170141183460469231731687303715884.105727"),
+        ] {
             assert_eq!(amount(millionths), text);
         }
     }

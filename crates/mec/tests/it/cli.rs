@@ -156,8 +156,8 @@ pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> T {
 fn help_lists_every_command_and_the_exit_codes() {
     let help = Shell::new().done("--help");
     let commands = [
-        "serve", "demo", "migrate", "catalog", "import", "export", "check", "meter", "plan", "copy", "verify", "prune",
-        "config", "doctor",
+        "serve", "demo", "migrate", "catalog", "import", "export", "check", "meter", "plan", "copy", "verify", "prune", "config",
+        "doctor",
     ];
     for command in commands {
         assert!(help.lines().any(|line| line.trim_start().starts_with(command)), "{command} is missing in {help}");
@@ -495,7 +495,11 @@ fn migrate_makes_a_store_once() {
     assert_eq!(shell.run("migrate --store sqlite:other.db").code, Some(74));
     shell.run("migrate --store mysql:x").failed(78, "\"mysql:x\" is not a store", "sqlite:PATH");
     for flags in ["--distributed", "--app-role mec_app"] {
-        shell.run(&format!("migrate --store sqlite:new.db {flags}")).failed(78, "--app-role and --distributed are for", "postgres://");
+        shell.run(&format!("migrate --store sqlite:new.db {flags}")).failed(
+            78,
+            "--app-role and --distributed are for",
+            "postgres://",
+        );
     }
 }
 

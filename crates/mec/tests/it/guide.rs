@@ -102,12 +102,7 @@ fn walk(guide: &Path, home: Home, between: Between, upgraded: &Upgraded) {
     must_be_complete(&steps);
 
     let directory = tempfile::tempdir().unwrap();
-    let mut reader = Reader {
-        server: Server::demo_on(&home),
-        account: None,
-        lease: None,
-        shell: Shell::new(directory.path()),
-    };
+    let mut reader = Reader { server: Server::demo_on(&home), account: None, lease: None, shell: Shell::new(directory.path()) };
     let mut failures = Vec::new();
     for (index, step) in steps.iter().enumerate() {
         if index > 0 && between == Between::Kill9 {

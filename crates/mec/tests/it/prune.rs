@@ -9,11 +9,7 @@ use crate::cli::Shell;
 use crate::home::{Home, on_both};
 use crate::server::Server;
 
-on_both!(
-    old_decisions_go_and_the_ledger_stays,
-    a_running_server_prunes_its_own_log,
-    a_log_that_is_off_stays_empty,
-);
+on_both!(old_decisions_go_and_the_ledger_stays, a_running_server_prunes_its_own_log, a_log_that_is_off_stays_empty,);
 
 /// Decisions are written a moment after they were made: looks until there are as many as `wanted`.
 fn wait_for_decisions(server: &Server, wanted: usize) {
