@@ -82,7 +82,7 @@ impl Chaos<'_> {
             if round % ROUNDS_PER_AUDIT == ROUNDS_PER_AUDIT - 1 {
                 self.look().map_err(|what| format!("after round {round}: {what}"))?;
                 // Whoever looks what became of a batch then finds it on its way.
-                let microseconds = if round / ROUNDS_PER_AUDIT % 2 == 0 { COMMIT_DELAY_MICROSECONDS } else { "0" };
+                let microseconds = if (round / ROUNDS_PER_AUDIT).is_multiple_of(2) { COMMIT_DELAY_MICROSECONDS } else { "0" };
                 self.cluster.set(&[("commit_siblings", "0"), ("commit_delay", microseconds)]);
             }
         }
