@@ -12,6 +12,9 @@ pub enum Answer {
     Number(i64),
     Truth(bool),
     Standing(Standing),
+    Standings(Vec<(String, Standing)>),
+    Usage(Vec<Bucket>),
+    Each(Vec<Answer>),
     Consumed {
         standing: Standing,
         event: Option<Id>,
@@ -50,6 +53,9 @@ impl Answer {
     pub fn accepts(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Refused(any), Self::Refused(one)) => one.iter().all(|code| any.contains(code)),
+            (Self::Each(these), Self::Each(those)) => {
+                these.len() == those.len() && these.iter().zip(those).all(|(this, that)| this.accepts(that))
+            }
             _ => self == other,
         }
     }
@@ -72,6 +78,17 @@ pub struct Seat {
     pub lease: Id,
     pub expires_at: Time,
     pub fencing_token: i64,
+}
+
+/// Use in `[start, end)`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the design's words")]
+pub struct Bucket {
+    pub start: Time,
+    pub end: Time,
+    pub quantity: String,
+    pub overage: String,
+    pub events: i64,
 }
 
 /// The answer to a question.

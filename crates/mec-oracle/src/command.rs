@@ -41,7 +41,9 @@ impl Command {
             | Self::Consume { question, .. }
             | Self::Reserve { question, .. }
             | Self::Acquire { question, .. } => clear(&mut question.scope),
+            Self::Usage(question) => clear(&mut question.scope),
             Self::Meter(meter) => clear(&mut meter.scope),
+            Self::MeterBatch(meters) => meters.iter_mut().for_each(|meter| clear(&mut meter.scope)),
             Self::Grant(grant) => clear(&mut grant.scope),
             Self::PutPlan(plan) => plan.templates.iter_mut().for_each(|template| clear(&mut template.scope)),
             _ => {}
@@ -66,8 +68,11 @@ pub enum Command {
     Provision(Provision),
     Cancel { account: Id, plan: Code, reference: Option<Code>, at: Option<Time> },
     Check(Question),
+    CheckAll { account: Id, resources: Option<Vec<Code>>, attributes: Attributes },
+    Usage(UsageQuestion),
     Consume { question: Question, key: String, details: Option<Code> },
     Meter(Meter),
+    MeterBatch(Vec<Meter>),
     Correct { event: Id, key: String, quantity: Option<i64> },
     Reserve { question: Question, key: String, ttl_seconds: i64 },
     Settle { reservation: Id, quantity: i64, attributes: Attributes },
@@ -105,6 +110,19 @@ pub struct Question {
     pub quantity: Option<i64>,
     pub unit: Option<Code>,
     pub attributes: Attributes,
+}
+
+/// How much was used over time?
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the design's words; buckets are calendar windows")]
+pub struct UsageQuestion {
+    pub account: Id,
+    pub resource: Code,
+    pub scope: Option<Code>,
+    pub from: Option<Time>,
+    pub to: Option<Time>,
+    pub group_by: Option<Window>,
+    pub own_only: bool,
 }
 
 /// Facts stated with a request, by name.

@@ -160,6 +160,7 @@ impl Oracle {
             | Command::Consume { question, .. }
             | Command::Reserve { question, .. }
             | Command::Acquire { question, .. } => self.count(Rule::EmptyScopesOfQuestions, is_empty(question.scope)),
+            Command::Usage(question) => self.count(Rule::EmptyScopesOfQuestions, is_empty(question.scope)),
             Command::Meter(meter) => self.count(Rule::EmptyScopesOfEvents, is_empty(meter.scope)),
             Command::Grant(grant) => self.count(Rule::EmptyScopesOfGrants, is_empty(grant.scope)),
             Command::PutPlan(plan) => {

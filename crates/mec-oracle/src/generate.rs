@@ -179,7 +179,7 @@ impl Generator {
         let place = self.chance.place(plan.templates.len());
         let is_unscoped = plan.templates[place].scope.is_none();
         let quantity = self.limit();
-        let scope = if self.chance.of(3) { None } else { None }; // TEMP
+        let scope = if self.chance.of(3) { Some("") } else { None };
         let template = &mut plan.templates[place];
         template.scope = if is_unscoped { scope } else { template.scope };
         template.quantity = if template.resource == "access" { None } else { quantity };

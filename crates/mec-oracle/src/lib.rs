@@ -20,12 +20,14 @@ mod reserve;
 mod row;
 mod shop;
 mod shrink;
+mod usage;
 pub mod window;
 
-pub use answer::{Answer, Figures, Limit, Seat, Standing, Told};
+pub use answer::{Answer, Bucket, Figures, Limit, Seat, Standing, Told};
 pub use command::{
     Action, Attribute, Attributes, Code, Command, Condition, Grant, Id, Meter, Operator, Patch, Plan, Provision, Question, RowStatus, Rule,
-    SECOND, Status, Step, Template, Time, Window,
+    SECOND, Status, Step, Template, Time, UsageQuestion,
+    Window,
 };
 pub use coverage::{Coverage, Rule as Covered};
 pub use generate::Generator;

@@ -86,8 +86,11 @@ impl Oracle {
             Command::Provision(provision) => self.provision(provision),
             Command::Cancel { account, plan, reference, at } => self.cancel(*account, plan, *reference, *at),
             Command::Check(question) => self.check(question),
+            Command::CheckAll { account, resources, attributes } => self.check_all(*account, resources.as_deref(), attributes),
+            Command::Usage(question) => self.usage(question),
             Command::Consume { question, key, details } => self.consume(question, key, *details),
             Command::Meter(meter) => self.meter(meter),
+            Command::MeterBatch(meters) => Answer::Each(meters.iter().map(|meter| self.meter(meter)).collect()),
             Command::Correct { event, key, quantity } => self.correct(*event, key, *quantity),
             Command::Reserve { question, key, ttl_seconds } => self.reserve(question, key, *ttl_seconds),
             Command::Settle { reservation, quantity, attributes } => self.settle(*reservation, *quantity, attributes),
@@ -260,9 +263,6 @@ impl Oracle {
             let question = Question { scope, ..Question::of(account, resource.code) };
             let was = before.pools(&question, resource, Except::Nothing);
             let is = self.pools(&question, resource, Except::Nothing);
-            for (i, pool) in is.iter().enumerate() { // TEMP
-                if !pool.is_over() && !is[..i].iter().any(|of| of.counter == pool.counter) { self.over_since.remove(&pool.counter); }
-            }
             self.note(&was, &is);
         }
     }

@@ -43,7 +43,7 @@ impl Oracle {
         let rule = pool.rule.as_ref().filter(|row| row.rule.action == Action::Overage)?;
         let limit = pool.limit.as_ref()?;
         let counter = self.counter_at(pool, at);
-        let used = self.used(&counter, self.now) + self.held_except(&counter, self.now, pool.except); // TEMP
+        let used = self.used(&counter, self.now);
         let overage = (&used + amount - used.max(limit.clone())).max(Amount::ZERO);
         let is_counted = counter.cut.counts(at, self.now);
         let is_missed = !is_counted && overage > Amount::ZERO;

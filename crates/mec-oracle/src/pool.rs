@@ -23,7 +23,6 @@ struct Group<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct Pool {
     pub(crate) level: usize,
-    pub(crate) except: Except, // TEMP
     pub(crate) rows: Vec<Id>,
     pub(crate) counter: Counter,
     pub(crate) shown: (Option<Time>, Option<Time>),
@@ -205,7 +204,6 @@ impl Oracle {
         };
         Pool {
             level,
-            except, // TEMP
             rows: rows.iter().map(|row| row.id).collect(),
             shown: shown(cut, rows[0].window, now),
             limit: if is_unlimited || is_access { None } else { Some(sum) },

@@ -264,6 +264,16 @@ impl Chaos<'_> {
                 }
             }
         }
+        // Whoever writes by way of any of them is answered, and from then on everybody is.
+        self.shared.nodes.iter().for_each(|node| self.shared.world.raise_limits(node));
+        let errors = self.shared.told.figures.errors();
+        self.shared.gate.open();
+        self.answers(200, 200)?;
+        self.shared.gate.close(self.clients)?;
+        let now = self.shared.told.figures.errors();
+        if now != errors {
+            return Err(format!("all is well, and there are errors: {errors:?}, and then {now:?}"));
+        }
         audit(self.cluster, self.database, self.shared)?;
         verify(self.database)
     }

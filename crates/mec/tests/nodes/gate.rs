@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 /// The longest that anything may take. A node waits 25 s for a server that has fallen silent.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 /// What a client waits after a request without an answer.
-const PAUSE: Duration = Duration::from_millis(10);
+const PAUSE: Duration = Duration::from_millis(30);
 
 /// Between the test and its clients.
 #[derive(Default)]

@@ -50,7 +50,7 @@ pub(crate) struct Figures {
     pub(crate) unanswered: AtomicU64,
     pub(crate) checks: AtomicU64,
     pub(crate) refused: AtomicU64,
-    /// Errors by their code.
+    /// Errors that were answered, by their code.
     errors: Mutex<BTreeMap<String, u64>>,
     /// What the test did to the nodes and the server.
     done: Mutex<BTreeMap<&'static str, u64>>,
@@ -63,6 +63,11 @@ pub(crate) fn count(counter: &AtomicU64) {
 impl Figures {
     pub(crate) fn error(&self, code: &str) {
         *self.errors.lock().unwrap().entry(code.to_owned()).or_default() += 1;
+    }
+
+    /// How often there was which.
+    pub(crate) fn errors(&self) -> BTreeMap<String, u64> {
+        self.errors.lock().unwrap().clone()
     }
 
     pub(crate) fn did(&self, what: &'static str) {
