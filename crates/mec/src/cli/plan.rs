@@ -6,7 +6,6 @@ mod simulate;
 
 use axum::http::Method;
 use bytes::Bytes;
-use mec_engine::Clock;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
@@ -103,16 +102,15 @@ async fn plan_of(target: &Target, plan: &str) -> Result<Value, Failure> {
     })
 }
 
-/// Which rows of `account_plans` are in force now for `plan`, further narrowed by `more`; in the order of accounts.
+/// Which rows of `account_plans` are in force now, by the store's clock, for `plan`, further narrowed by `more`; in the order of accounts.
 async fn holders(target: &Target, plan: &str, more: &str) -> Result<Vec<Value>, Failure> {
-    let now = encoded(&Clock::machine().now().to_string());
     let mut found: Vec<Value> = vec![];
     loop {
         let after =
             found.last().map_or_else(String::new, |last| format!("&account_id=gte.{}", output::cell(&last["account_id"])));
         let query = format!(
             "account_plans?select=account_id,ref,version,quantity,starts_at,accounts(external_id,display_name)\
-             &plan_id=eq.{}&starts_at=lte.{now}&or=(ends_at.is.null,ends_at.gt.{now}){more}{after}\
+             &plan_id=eq.{}&starts_at=lte.now&or=(ends_at.is.null,ends_at.gt.now){more}{after}\
              &order=account_id,ref,starts_at&limit={PAGE}",
             encoded(plan)
         );
