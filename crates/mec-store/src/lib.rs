@@ -391,6 +391,20 @@ impl Writer {
         }
     }
 
+    /// Unlocks a batch that writes nothing, and answers once what it has read is as durable as what a commit writes.
+    ///
+    /// # Errors
+    /// [`CommitError::NotDone`]: run the batch again. [`CommitError::Unknown`]: what it has read may yet be lost.
+    pub async fn release(&mut self) -> Result<(), CommitError> {
+        match self {
+            Self::Sqlite(writer) => {
+                writer.abort();
+                Ok(())
+            }
+            Self::Postgres(writer) => writer.release().await,
+        }
+    }
+
     /// Ends: what is committed is in the store's one file, which can be copied from then on.
     ///
     /// # Errors

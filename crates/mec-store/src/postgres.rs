@@ -91,6 +91,8 @@ pub struct Writer {
     new_trees: BTreeSet<TreeId>,
     /// What was read after the open batch's locks.
     moment: Moment,
+    /// Whether the server's commits wait for standbys, read with it.
+    is_followed: bool,
     faults: Faults,
 }
 
@@ -144,6 +146,7 @@ impl Postgres {
             stage: Stage::Idle,
             new_trees: BTreeSet::new(),
             moment: Moment::default(),
+            is_followed: false,
             faults: self.faults.clone(),
         }
     }

@@ -81,6 +81,14 @@ mod on_postgres {
     }
 
     #[test]
+    fn a_server_that_says_nothing_is_not_waited_for() {
+        // What nobody accepts is connected to all the same.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("postgres://mec@{}/mec?connect_timeout=1", listener.local_addr().unwrap());
+        assert!(matches!(Store::open(&url, &OpenOptions::default()), Err(StoreError::Silent)));
+    }
+
+    #[test]
     fn a_newer_schema_is_refused_and_an_older_one_where_it_may_not_be_migrated() {
         let cluster = Cluster::shared();
         let url = cluster.database();

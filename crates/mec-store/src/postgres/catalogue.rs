@@ -64,9 +64,10 @@ pub(super) async fn in_use(session: &Session) -> Result<InUse, StoreError> {
 
 /// The whole catalogue, as it is in one instant where the session is in a snapshot.
 pub(super) async fn catalogue(session: &Session) -> Result<Catalogue, StoreError> {
-    let all = [SETTINGS, VERSION, UNITS, RESOURCES, PLANS, TEMPLATES, &RULES, ACCOUNT_TYPES, ZONES];
+    // The version first: what is read while it changes is then too old, and read again, and never too new.
+    let all = [VERSION, SETTINGS, UNITS, RESOURCES, PLANS, TEMPLATES, &RULES, ACCOUNT_TYPES, ZONES];
     let found = try_join_all(all.map(|sql| session.query(sql, &[]))).await?;
-    let [settings_rows, version, units, resources, plan_rows, templates, rules, account_types, zones] =
+    let [version, settings_rows, units, resources, plan_rows, templates, rules, account_types, zones] =
         found.try_into().unwrap_or_default();
     let mut catalogue = Catalogue { settings: settings(&settings_rows)?, ..Catalogue::default() };
     if let Some(row) = version.first() {

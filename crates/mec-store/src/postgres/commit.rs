@@ -6,7 +6,7 @@ use mec_kernel::{
     Account, AccountId, AccountPlan, HourSum, Lease, LedgerEvent, Reservation, Rule, Time, TreeId, Window, WindowKey,
     WindowTotal, Write, key_hash,
 };
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError, Severity, SqlState};
 
 use super::bulk::Bulk;
 use super::codec::{Exact, Hash, Id, Instant, Json, Units};
@@ -33,6 +33,31 @@ impl Writer {
         outcome
     }
 
+    /// What a batch reads under its locks may be durable here and not yet on the standbys: another's COMMIT that was no
+    /// longer waited for. Committing the locks, later in the log than that, waits for both.
+    pub(crate) async fn release(&mut self) -> Result<(), CommitError> {
+        if self.stage != Stage::Begun || !self.is_followed {
+            self.abort().await;
+            return Ok(());
+        }
+        let released = match self.session().await {
+            Ok(session) => {
+                session.take_warning();
+                session.run("COMMIT").await.map(|()| session.take_warning())
+            }
+            Err(error) => Err(error),
+        };
+        self.stage = Stage::Idle;
+        match released {
+            Ok(None) => Ok(()),
+            Ok(Some(warning)) => Err(self.lost(warned(&warning))),
+            Err(error) => {
+                self.session = None;
+                Err(CommitError::NotDone(error))
+            }
+        }
+    }
+
     async fn try_commit(&mut self, commit: &Commit) -> Result<(), CommitError> {
         let fault = self.faults.get();
         if fault == Some(Fault::DiskFull) {
@@ -52,6 +77,12 @@ impl Writer {
         let end = if fault == Some(Fault::CommitLost) { "ROLLBACK" } else { "COMMIT" };
         let (changed, ended) = session.send(&statements, &changes, end).await;
         let warning = session.take_warning();
+        let Some(ended) = ended else {
+            let error = changed.err().unwrap_or(StoreError::Lost);
+            // What the server said no word to has no form it could be sent in.
+            let is_refused = !error.is_passing() && refusal(&error, commit).unwrap_or(true);
+            return Err(if is_refused { CommitError::Refused(error) } else { CommitError::NotDone(error) });
+        };
         self.stage = Stage::Idle;
         if let Err(error) = changed {
             return Err(match refusal(&error, commit) {
@@ -64,7 +95,7 @@ impl Writer {
         match (ended, warning) {
             (Ok(()), None) if fault.is_none() => Ok(()),
             (Ok(()), None) => Err(CommitError::Unknown(StoreError::Stopped("a test lost the answer".to_owned()))),
-            (Ok(()), Some(warning)) => Err(self.lost(StoreError::Stopped(format!("the server warned at COMMIT: {warning}")))),
+            (Ok(()), Some(warning)) => Err(self.lost(warned(&warning))),
             (Err(error), _) if is_rolled_back(&error) => Err(CommitError::NotDone(error)),
             (Err(error), _) => Err(self.lost(error)),
         }
@@ -77,6 +108,10 @@ impl Writer {
     }
 }
 
+pub(super) fn warned(warning: &str) -> StoreError {
+    StoreError::Stopped(format!("the server warned at COMMIT: {warning}"))
+}
+
 /// Whether the server itself said no to a statement: because of its row, or for another reason. `None`: it did not say
 /// anything.
 fn refusal(error: &StoreError, commit: &Commit) -> Option<bool> {
@@ -86,6 +121,10 @@ fn refusal(error: &StoreError, commit: &Commit) -> Option<bool> {
     };
     let said = error.as_db_error()?;
     let class = said.code().code().get(..2).unwrap_or_default();
+    // A pooler between says so of a connection it has lost, which may have carried out all it was sent.
+    if is_fatal(said) && matches!(class, "08" | "58") {
+        return None;
+    }
     // Another batch, under its own locks, made the same tree or took the same name first: this one is decided anew on
     // what it left. Where two accounts of this batch want one name, that would not help.
     let is_late = *said.code() == SqlState::UNIQUE_VIOLATION
@@ -95,6 +134,14 @@ fn refusal(error: &StoreError, commit: &Commit) -> Option<bool> {
             _ => false,
         };
     Some(matches!(class, "22" | "23") && !is_late)
+}
+
+/// Whether the connection ends with it, in whatever language the server says so.
+fn is_fatal(said: &DbError) -> bool {
+    match said.parsed_severity() {
+        Some(severity) => matches!(severity, Severity::Fatal | Severity::Panic),
+        None => matches!(said.severity(), "FATAL" | "PANIC"),
+    }
 }
 
 fn has_one_name_twice(writes: &[Write]) -> bool {

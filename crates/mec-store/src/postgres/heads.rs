@@ -103,7 +103,7 @@ impl Writer {
         self.stage = Stage::Begun;
         let (heads, found) = self.session().await?.begin_and_query(begin, (take, &[&numbers]), (MOMENT, &[&numbers])).await?;
         let there;
-        (self.moment, there) = moment(&found)?;
+        (self.moment, there, self.is_followed) = moment(&found)?;
         Ok((heads, there))
     }
 
@@ -111,8 +111,9 @@ impl Writer {
     pub(super) async fn begin(&mut self) -> Result<(), StoreError> {
         self.session().await?;
         if self.stage == Stage::Idle {
-            self.session().await?.run(BEGIN).await?;
+            // Before it is sent, so that what fails half-way is rolled back.
             self.stage = Stage::Begun;
+            self.session().await?.run(BEGIN).await?;
         }
         Ok(())
     }

@@ -4,12 +4,15 @@ use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::future::{join_all, poll_fn};
+use futures_util::future::{MaybeDone, join, join_all, maybe_done, poll_fn};
 use futures_util::{SinkExt as _, TryStreamExt as _};
 use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+use tokio_postgres::error::{DbError, Severity};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{AsyncMessage, Client, CopyOutStream, Row, Statement};
 
@@ -19,6 +22,17 @@ use crate::StoreError;
 
 /// The longest that anything may be waited for: longer than the server itself takes before it gives up.
 const PATIENCE: Duration = Duration::from_secs(25);
+
+/// The longest that connecting may take: what the address allows each of its servers.
+fn connect_limit(config: &tokio_postgres::Config) -> Duration {
+    let servers = u32::try_from(config.get_hosts().len()).unwrap_or(u32::MAX).max(1);
+    config.get_connect_timeout().map_or(PATIENCE, |each| each.saturating_mul(servers)).min(PATIENCE)
+}
+
+/// Whether the server warns, in whatever language it says so.
+fn is_warning(notice: &DbError) -> bool {
+    notice.parsed_severity().map_or_else(|| notice.severity() == "WARNING", |severity| severity == Severity::Warning)
+}
 
 /// A parameter of a statement.
 pub(super) type Parameter<'a> = Box<dyn ToSql + Sync + Send + 'a>;
@@ -31,7 +45,18 @@ pub(super) struct Session {
     warning: Arc<Mutex<Option<String>>>,
     /// It did not answer in time, and is not waited for again.
     is_silent: AtomicBool,
+    /// What sends and receives; it ends by itself once everything that was asked is answered.
+    driver: AbortHandle,
     runtime: Handle,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if self.is_silent.load(Ordering::Relaxed) {
+            // Answers of a server that stands still may never come, and connections would pile up.
+            self.driver.abort();
+        }
+    }
 }
 
 impl std::fmt::Debug for Session {
@@ -64,12 +89,15 @@ impl Session {
         let warning: Arc<Mutex<Option<String>>> = Arc::default();
         let heard = warning.clone();
         let (config, shown) = (address.config, address.shown);
+        let limit = connect_limit(&config);
         let connecting = runtime.spawn(async move {
-            let (client, mut connection) = config.connect(tls).await?;
-            tokio::spawn(async move {
+            // A server that stands still lets itself be connected to and says nothing.
+            let Ok(connected) = tokio::time::timeout(limit, config.connect(tls)).await else { return Ok(None) };
+            let (client, mut connection) = connected?;
+            let driver = tokio::spawn(async move {
                 while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
                     match message {
-                        Ok(AsyncMessage::Notice(notice)) if notice.severity() == "WARNING" => {
+                        Ok(AsyncMessage::Notice(notice)) if is_warning(&notice) => {
                             tracing::warn!(code = notice.code().code(), "PostgreSQL: {}", notice.message());
                             *heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(notice.message().to_owned());
                         }
@@ -81,13 +109,14 @@ impl Session {
                     }
                 }
             });
-            Ok::<_, tokio_postgres::Error>(client)
+            Ok::<_, tokio_postgres::Error>(Some((client, driver.abort_handle())))
         });
-        let client = connecting
+        let connected = connecting
             .await
             .map_err(|error| StoreError::Stopped(format!("connecting ended early: {error}")))?
             .map_err(|error| StoreError::Unreachable { address: shown, problem: cause(&error) })?;
-        Ok(Self { client, prepared: Mutex::default(), warning, is_silent: AtomicBool::new(false), runtime })
+        let Some((client, driver)) = connected else { return Err(StoreError::Silent) };
+        Ok(Self { client, prepared: Mutex::default(), warning, is_silent: AtomicBool::new(false), driver, runtime })
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -172,21 +201,37 @@ impl Session {
     }
 
     /// Sends all changes in their order, then `last`, without waiting in between: the first failure, and what became
-    /// of `last`.
+    /// of `last`. Where one of them cannot be sent at all, neither is `last` (`None`): it would end a batch that lacks it.
     pub(super) async fn send(
         &self,
         statements: &[Statement],
         changes: &[Change<'_>],
         last: &str,
-    ) -> (Result<(), StoreError>, Result<(), StoreError>) {
-        let each = statements.iter().zip(changes).map(|(statement, change)| async move {
-            let parameters: Vec<&(dyn ToSql + Sync)> =
-                change.parameters.iter().map(|value| &**value as &(dyn ToSql + Sync)).collect();
-            self.wait(self.client.execute(statement, &parameters)).await
-        });
-        // Requests are sent when they are first polled, which is in this order.
-        let (changed, ended) = futures_util::future::join(join_all(each), self.run(last)).await;
-        (changed.into_iter().collect::<Result<Vec<_>, _>>().map(drop), ended)
+    ) -> (Result<(), StoreError>, Option<Result<(), StoreError>>) {
+        let mut each: Vec<_> = statements
+            .iter()
+            .zip(changes)
+            .map(|(statement, change)| async move {
+                let parameters: Vec<&(dyn ToSql + Sync)> =
+                    change.parameters.iter().map(|value| &**value as &(dyn ToSql + Sync)).collect();
+                self.wait(self.client.execute(statement, &parameters)).await
+            })
+            .map(maybe_done)
+            .map(Box::pin)
+            .collect();
+        // Requests are sent when they are first polled.
+        let is_unsent = poll_fn(|context| {
+            let mut is_unsent = false;
+            for change in &mut each {
+                is_unsent |= change.as_mut().poll(context).is_ready() && matches!(**change, MaybeDone::Done(Err(_)));
+            }
+            Poll::Ready(is_unsent)
+        })
+        .await;
+        let last = async { if is_unsent { None } else { Some(self.run(last).await) } };
+        let (_, ended) = join(join_all(each.iter_mut().map(Pin::as_mut)), last).await;
+        let changed = each.iter_mut().filter_map(|change| change.as_mut().take_output());
+        (changed.collect::<Result<Vec<_>, _>>().map(drop), ended)
     }
 
     /// Sends what a `COPY … FROM STDIN` takes, and answers how many rows that was.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use mec_kernel::{Head, TreeId};
 
+use super::commit::warned;
 use super::heads::{LOCK, head, numbers};
 use super::{Stage, Writer};
 use crate::{Commit, CommitError, Hold, StoreError};
@@ -64,7 +65,7 @@ impl Writer {
         let warning = session.take_warning();
         self.stage = Stage::Idle;
         if let Some(warning) = warning {
-            return Err(StoreError::Stopped(format!("the server warned at COMMIT: {warning}")));
+            return Err(warned(&warning));
         }
         Ok(is_there(commit, &found))
     }
@@ -77,7 +78,8 @@ fn is_there(commit: &Commit, found: &[Head]) -> Option<bool> {
         match of(written.tree) {
             None => return Some(false),
             Some(found) if (found.version, found.stamp) == (written.version, written.stamp) => return Some(true),
-            Some(found) if found.version < written.version => return Some(false),
+            // Of this version there is only one: where it is another's, this batch has not made it.
+            Some(found) if found.version <= written.version => return Some(false),
             Some(_) => {}
         }
     }
@@ -105,7 +107,8 @@ mod tests {
             (vec![head(1, 5, 55), head(2, 7, 70)], Some(false)),
             (vec![head(1, 5, 55)], Some(false)),
             (vec![], Some(false)),
-            (vec![head(1, 5, 55), head(2, 8, 88)], None),
+            (vec![head(1, 5, 55), head(2, 8, 88)], Some(false)),
+            (vec![head(1, 6, 66), head(2, 8, 88)], Some(false)),
             (vec![head(1, 9, 99), head(2, 9, 99)], None),
         ] {
             assert_eq!(is_there(&commit, &found), wanted, "{found:?}");

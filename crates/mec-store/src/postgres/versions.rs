@@ -15,9 +15,9 @@ use crate::{Moment, StoreError, Versions};
 /// A row even where no tree is there.
 const VERSIONS: &str = "SELECT clock_timestamp(), t.tree, t.version, t.stamp FROM (SELECT 1) AS one \
      LEFT JOIN account_trees t ON t.tree = ANY($1) ORDER BY t.tree";
-/// The clock is read once the locks are held.
+/// The clock is read once the locks are held; with it, whether commits wait for standbys.
 pub(super) const MOMENT: &str = "SELECT clock_timestamp(), coalesce((SELECT version FROM account_trees WHERE tree = 0), 0), \
-     ARRAY(SELECT tree FROM account_trees WHERE tree = ANY($1))";
+     ARRAY(SELECT tree FROM account_trees WHERE tree = ANY($1)), current_setting('synchronous_standby_names') <> ''";
 
 /// The connection that is asked for versions; requests on it are sent without waiting for earlier answers.
 #[derive(Debug, Default)]
@@ -76,12 +76,12 @@ impl Postgres {
     }
 }
 
-/// The row of [`MOMENT`]: with it, which of the trees have a row.
-pub(super) fn moment(rows: &[tokio_postgres::Row]) -> Result<(Moment, BTreeSet<TreeId>), StoreError> {
+/// The row of [`MOMENT`]: with it, which of the trees have a row, and whether commits wait for standbys.
+pub(super) fn moment(rows: &[tokio_postgres::Row]) -> Result<(Moment, BTreeSet<TreeId>, bool), StoreError> {
     let row = rows.first().ok_or_else(|| StoreError::Stopped("the server answered a question with no row".to_owned()))?;
     let found = Found { row, table: "account_trees" };
     let now: Time = found.time(0)?;
     let there: Vec<i32> = row.try_get(2)?;
     let there = there.into_iter().filter_map(|tree| u32::try_from(tree).ok()).map(TreeId).collect();
-    Ok((Moment { now: Some(now), catalogue_version: Some(found.integer(1)?) }, there))
+    Ok((Moment { now: Some(now), catalogue_version: Some(found.integer(1)?) }, there, found.flag(3)?))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -119,14 +120,20 @@ impl World {
 
     /// Lets every account use more, while nobody uses anything.
     pub(crate) fn raise_limits(&self, node: &Node) {
-        for account in &self.accounts {
+        let raise = |account: &Account| {
             let more = if account.tree == 0 { MORE_IN_HOT } else { MORE_IN_OTHERS }[account.level()];
             let limit = account.limit.load(Ordering::SeqCst).max(account.recorded.load(Ordering::SeqCst) + more);
             let path = format!("/api/entitlements?entitlement_id=eq.{}", account.entitlement);
             let changed = done(node, "PATCH", &path, &json!({"quantity_allowed": limit}));
             assert_eq!(changed.as_array().map(Vec::len), Some(1), "{changed}");
             account.limit.store(limit, Ordering::SeqCst);
-        }
+        };
+        thread::scope(|scope| {
+            for tree in 0..TREES {
+                let accounts = self.accounts.iter().filter(move |account| account.tree == tree);
+                scope.spawn(move || accounts.for_each(raise));
+            }
+        });
     }
 }
 
