@@ -9,6 +9,7 @@ use std::env;
 use std::fs;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -25,6 +26,10 @@ use crate::http::cors::Origins;
 pub(crate) const EXAMPLE: &str = include_str!("config/mec.toml");
 /// The setting that is never shown.
 const JWT_SECRET: &str = "jwt_secret";
+/// The oldest answer that may be asked for, in milliseconds.
+pub(crate) const STALENESS_MS_MAX: u32 = 60_000;
+/// Connections that record at once.
+const LANES_MAX: u32 = 64;
 /// Read where it is there and nothing else is named.
 const FILE: &str = "mec.toml";
 
@@ -105,6 +110,8 @@ pub(crate) struct Config {
     decisions_kept: Duration,
     read_timeout: Duration,
     cache_bytes_max: usize,
+    staleness_max: Duration,
+    lanes: usize,
     settings: Vec<Setting>,
 }
 
@@ -128,6 +135,8 @@ struct ConfigFile {
     decisions_kept_days: Option<u32>,
     read_timeout_seconds: Option<u32>,
     cache_megabytes: Option<u32>,
+    max_staleness_ms: Option<u32>,
+    lanes: Option<u32>,
 }
 
 /// Where everything is kept.
@@ -205,6 +214,9 @@ impl Config {
         );
         let cache =
             set("cache_megabytes", None, "MEC_CACHE_MEGABYTES", text(file.cache_megabytes), text(defaults.cache_megabytes));
+        let staleness =
+            set("max_staleness_ms", None, "MEC_MAX_STALENESS_MS", text(file.max_staleness_ms), text(defaults.max_staleness_ms));
+        let lanes = set("lanes", None, "MEC_LANES", text(file.lanes), text(defaults.lanes));
         let origin = |name: &str| {
             let found = settings.iter().find(|setting| setting.name == name);
             found.map_or_else(String::new, |setting| setting.origin.to_string())
@@ -242,6 +254,8 @@ impl Config {
             read_timeout: Duration::from_secs(number("read_timeout_seconds", &read_timeout, &origin)?),
             cache_bytes_max: usize::try_from(number("cache_megabytes", &cache, &origin)?.saturating_mul(1 << 20))
                 .unwrap_or(usize::MAX),
+            staleness_max: Duration::from_millis(whole("max_staleness_ms", &staleness, 0..=STALENESS_MS_MAX, &origin)?.into()),
+            lanes: usize::try_from(whole("lanes", &lanes, 1..=LANES_MAX, &origin)?).unwrap_or(1),
             store,
             server: Some(server).filter(|server| !server.is_empty()),
             listen,
@@ -267,6 +281,8 @@ impl Config {
             traced: self.traced,
             decisions_kept: self.decisions_kept,
             read_timeout: self.read_timeout,
+            staleness_max: self.staleness_max,
+            lanes: self.lanes,
             ..Options::default()
         }
     }
@@ -376,11 +392,18 @@ fn one_of<T: Copy>(name: &str, value: &str, origin: &dyn Fn(&str) -> String, kno
 }
 
 fn number(name: &str, value: &str, origin: &dyn Fn(&str) -> String) -> Result<u64, Failure> {
-    match value.parse::<u32>() {
-        Ok(number) if number > 0 => Ok(number.into()),
-        _ => Err(Failure::new(Exit::Config, format!("{name} is \"{value}\" ({})", origin(name)))
-            .with_hint("set it to a whole number above 0")),
-    }
+    whole(name, value, 1..=u32::MAX, origin).map(u64::from)
+}
+
+/// A whole number in a range.
+fn whole(name: &str, value: &str, range: RangeInclusive<u32>, origin: &dyn Fn(&str) -> String) -> Result<u32, Failure> {
+    value.parse::<u32>().ok().filter(|number| range.contains(number)).ok_or_else(|| {
+        let hint = match range.into_inner() {
+            (1, u32::MAX) => "set it to a whole number above 0".to_owned(),
+            (least, most) => format!("set it to a whole number from {least} to {most}"),
+        };
+        Failure::new(Exit::Config, format!("{name} is \"{value}\" ({})", origin(name))).with_hint(hint)
+    })
 }
 
 /// `postgres://user:secret@host` without the secret.

@@ -3,13 +3,15 @@
 //! Decides nothing about them; what one value alone cannot show to be wrong is for the kernel.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use mec_engine::Mec;
+use mec_engine::{Caller, Mec};
 use mec_kernel::{AccountId, Attribute, Attributes, Code, Quantity, Refusal, Time};
 use mec_query::{Call, Function, Type, Value};
 use serde_json::{Map, Value as Json};
 
 use super::refusal::{self, Failure};
+use crate::config::STALENESS_MS_MAX;
 use crate::http::errors::ApiError;
 
 /// What parameters are called within an event of a batch: the same without this.
@@ -213,6 +215,20 @@ impl Arguments {
             (Some(_), Some(_)) => Err(refusal::conflicting_arguments("ttl_minutes", "ttl_seconds")),
             (Some(seconds), None) => Ok(seconds),
             (None, minutes) => Ok(minutes.unwrap_or(60).saturating_mul(60)),
+        }
+    }
+}
+
+impl Arguments {
+    /// `caller`, content with an answer as old as the call says.
+    ///
+    /// # Errors
+    /// Below zero, or more than a minute.
+    pub(crate) fn staleness_of(&self, caller: &Caller) -> Result<Caller, ApiError> {
+        let Some(asked) = self.integer("max_staleness_ms") else { return Ok(caller.clone()) };
+        match u64::try_from(asked) {
+            Ok(most) if most <= STALENESS_MS_MAX.into() => Ok(caller.clone().with_staleness(Duration::from_millis(most))),
+            _ => Err(refusal::bad_argument("max_staleness_ms", "must be 0 to 60000 milliseconds")),
         }
     }
 }

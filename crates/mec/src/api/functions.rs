@@ -168,6 +168,9 @@ const TTL_SECONDS: Param =
 const LEASE: Param = Param::required("p_lease_id", Type::Uuid).described("The lease, as acquire_lease answered it.");
 const RESERVATION: Param = Param::required("p_reservation_id", Type::Uuid).described("The reservation, as reserve answered it.");
 
+const STALENESS: &str = "How old the answer may be, in milliseconds, where several servers share a database: 0 is none at all, \
+    60000 the most; by default as the server is configured.";
+
 fn check_entitlement() -> Function {
     let params = vec![
         RESOURCE,
@@ -177,6 +180,7 @@ fn check_entitlement() -> Function {
         UNIT,
         ATTRIBUTES,
         EXPLAIN,
+        Param::optional("p_max_staleness_ms", Type::Int4).described(STALENESS),
     ];
     rows(Verb::CheckEntitlement, of_account(params), answers::standing_columns(&[]))
         .read_only()
@@ -188,6 +192,7 @@ fn check_entitlements() -> Function {
         Param::optional("p_resource_types", Type::TextArray)
             .described("Which resources; by default everything that was granted to the account or one above it."),
         ATTRIBUTES,
+        Param::optional("p_max_staleness_ms", Type::Int4).described(STALENESS),
     ];
     rows(Verb::CheckEntitlements, of_account(params), answers::resource_standing_columns())
         .read_only()

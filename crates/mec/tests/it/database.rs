@@ -58,6 +58,31 @@ mod on_postgres {
     }
 
     #[test]
+    fn an_answer_is_as_old_as_the_call_allows() {
+        let (shell, acme) = Shell::with_acme_on(Home::postgres());
+        let [recording, checking] = [Server::on(&shell.store()), Server::on(&shell.store())];
+        let seen = |staleness: Value| {
+            let asked = json!({
+                "p_account_id": acme.to_string(), "p_resource_type": "benchmark_runs", "p_max_staleness_ms": staleness
+            });
+            checking.post("/api/rpc/check_entitlement", &asked)
+        };
+        let before = seen(json!(0)).1[0]["quantity_used"].as_i64().unwrap();
+        let event = json!({
+            "p_account_id": acme.to_string(), "p_resource_type": "benchmark_runs", "p_quantity": 1, "p_idempotency_key": "one"
+        });
+        assert_eq!(recording.post("/api/rpc/meter_consumption", &event).0, 200);
+        let old = seen(json!(60_000)).1[0]["quantity_used"].as_i64().unwrap();
+        assert!(old == before || old == before + 1, "{old}");
+        assert_eq!(seen(Value::Null).1[0]["quantity_used"], json!(before + 1));
+        for wrong in [json!(-1), json!(60_001)] {
+            let (status, answer) = seen(wrong);
+            assert_eq!((status, &answer["code"]), (400, &json!("MEC_BAD_ARGUMENT")), "{answer}");
+            assert!(answer["hint"].is_string());
+        }
+    }
+
+    #[test]
     fn no_command_shows_the_password() {
         let (shell, _) = Shell::with_acme_on(Home::postgres());
         let store = with_password(&shell.store());
