@@ -4,6 +4,8 @@
 //!
 //! `MEC_ORACLE_STORED` sets how many commands, `MEC_ORACLE_SEED` runs one sequence alone.
 
+#[path = "oracle/audit.rs"]
+mod audit;
 #[path = "oracle/driver.rs"]
 mod driver;
 #[path = "place/mod.rs"]
@@ -33,7 +35,7 @@ const REOPENED_EVERY: u64 = 60;
 
 /// A sequence of the seed, to its end or to the first difference.
 async fn run(places: Places, seed: u64) -> Result<(), (Vec<Step>, String)> {
-    let (mut generator, mut oracle) = (Generator::new(seed), Oracle::new());
+    let (mut generator, mut oracle) = (Generator::new(seed).of_an_installation(), Oracle::new());
     let mut driver = Driver::open(places()).await;
     let mut steps = Vec::new();
     for place in 0..STEPS {

@@ -1,6 +1,7 @@
 //! Random sequences of commands from a seed: what callers do, and what they should not do, at ordinary moments and at
 //! the very instants at which something begins or ends.
 
+mod across;
 mod chance;
 mod edge;
 mod moment;
@@ -16,6 +17,9 @@ use self::chance::Chance;
 /// The largest quantity, in millionths.
 const QUANTITY_MAX: i64 = 999_999_999_999_999_999;
 
+/// Microseconds around a batch in which nothing else happens.
+const BATCH_APART: i64 = 20;
+
 /// Makes one sequence, step by step, from what has happened so far.
 #[derive(Clone, Debug)]
 pub struct Generator {
@@ -30,6 +34,8 @@ pub struct Generator {
     haste: u64,
     /// In how many of eight steps no time passes.
     standstill: u64,
+    /// Whether an installation is asked, which knows more than its kernel.
+    asks_installation: bool,
     /// Whether much of it is about overage: small limits, many windows, use that comes late.
     bills: bool,
     /// Whether much of it is about attributes: conditions, and what is stated to meet them.
@@ -46,13 +52,32 @@ impl Generator {
         let accounts_max = usize::try_from(2 + chance.below(12)).expect("few");
         let (hunger, haste) = (1 + chance.below(12), chance.below(10));
         let (bills, is_conditional) = (chance.of(2), chance.of(2));
-        Self { chance, at, serial: 0, trees, accounts_max, hunger, haste, standstill: 0, bills, is_conditional }
+        Self {
+            chance,
+            at,
+            serial: 0,
+            trees,
+            accounts_max,
+            hunger,
+            haste,
+            standstill: 0,
+            asks_installation: false,
+            bills,
+            is_conditional,
+        }
     }
 
     /// Steps may share an instant, as the commands of a batch do.
     #[must_use]
     pub fn with_standstills(mut self) -> Self {
         self.standstill = self.chance.below(8);
+        self
+    }
+
+    /// Also asks for use over time and for everything at once.
+    #[must_use]
+    pub const fn of_an_installation(mut self) -> Self {
+        self.asks_installation = true;
         self
     }
 
@@ -64,6 +89,12 @@ impl Generator {
             self.at = self.moment(oracle);
         }
         let command = self.command(oracle);
+        if self.asks_installation && matches!(command, Command::MeterBatch(_)) {
+            // It is recorded in several turns a microsecond apart: away from every edge.
+            let at = self.at + BATCH_APART;
+            self.at += 2 * BATCH_APART;
+            return Step { serial, at, command };
+        }
         Step { serial, at: self.at, command }
     }
 
@@ -93,8 +124,11 @@ impl Generator {
             drawn => drawn,
         };
         match drawn {
+            0..=5 if self.asks_installation => Command::Usage(self.usage(oracle)),
+            6 | 7 if self.asks_installation => self.check_all(oracle),
             0..=21 => Command::Check(self.question(oracle)),
             22..=41 => self.consume(oracle),
+            42 if self.chance.of(4) => Command::MeterBatch(self.batch(oracle)),
             42..=54 => Command::Meter(self.meter(oracle)),
             55..=60 => self.correct(oracle),
             61..=66 => {
@@ -131,9 +165,7 @@ impl Generator {
                 let token = [None, Some("tom"), Some("ann")][self.chance.place(3)];
                 Command::Acquire { question, token, ttl_seconds: self.ttl() }
             }
-            81..=84 => {
-                Command::Renew { lease: self.lease(oracle), ttl_seconds: self.ttl(), attributes: self.attributes() }
-            }
+            81..=84 => Command::Renew { lease: self.lease(oracle), ttl_seconds: self.ttl(), attributes: self.attributes() },
             85..=86 => Command::ReleaseLease { lease: self.lease(oracle) },
             _ => self.set_up(oracle),
         }
@@ -332,7 +364,9 @@ impl Generator {
         let quantity = match self.chance.below(5) {
             0 | 1 => None,
             2 if self.chance.of(8) => Some(-self.quantity()),
-            2 | 3 => event.map(|event| oracle.events[event].content.quantity.max(0).saturating_add(self.quantity()).min(QUANTITY_MAX)),
+            2 | 3 => {
+                event.map(|event| oracle.events[event].content.quantity.max(0).saturating_add(self.quantity()).min(QUANTITY_MAX))
+            }
             _ => Some(self.quantity()),
         };
         let event = event.map_or(Id::new(9_999, 0), |event| oracle.events[event].id);

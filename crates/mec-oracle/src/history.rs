@@ -187,6 +187,12 @@ impl Oracle {
         effects.fold(Amount::ZERO, |sum, effect| sum + &effect.overage)
     }
 
+    /// What the events of the present step accrued and took back.
+    pub fn effects_of_step(&self) -> Vec<Effect> {
+        let events = self.events.iter().filter(|event| self.made.contains(&event.id));
+        events.flat_map(|event| event.overage.iter().cloned()).collect()
+    }
+
     /// How many events there are.
     pub const fn event_count(&self) -> usize {
         self.events.len()

@@ -5,6 +5,7 @@
 
 pub mod amount;
 mod answer;
+mod audit;
 mod command;
 mod coverage;
 mod decide;
@@ -24,10 +25,10 @@ mod usage;
 pub mod window;
 
 pub use answer::{Answer, Bucket, Figures, Limit, Seat, Standing, Told};
+pub use audit::{Audit, RowInWords};
 pub use command::{
-    Action, Attribute, Attributes, Code, Command, Condition, Grant, Id, Meter, Operator, Patch, Plan, Provision, Question, RowStatus, Rule,
-    SECOND, Status, Step, Template, Time, UsageQuestion,
-    Window,
+    Action, Attribute, Attributes, Code, Command, Condition, Grant, Id, Meter, Operator, Patch, Plan, Provision, Question,
+    RowStatus, Rule, SECOND, Status, Step, Template, Time, UsageQuestion, Window,
 };
 pub use coverage::{Coverage, Rule as Covered};
 pub use generate::Generator;

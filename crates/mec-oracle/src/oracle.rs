@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use chrono_tz::Tz;
 
-use crate::answer::Answer;
-use crate::coverage::{Coverage, Rule};
 use crate::amount::Amount;
+use crate::answer::Answer;
+use crate::audit::{Audit, RowInWords};
 use crate::command::{Action, Code, Command, Grant, Id, Patch, Question, RowStatus, SECOND, Status, Step, Time, Window};
+use crate::coverage::{Coverage, Rule};
 use crate::history::{Counter, Event, Except, Hold, Lease};
 use crate::pool::Pool;
 use crate::row::{Account, Holding, Row, RuleRow, Source};
@@ -36,6 +37,9 @@ pub struct Oracle {
     /// Entitlements the present step has written.
     pub(crate) touched: Vec<Id>,
     serial: u32,
+    pub(crate) audits: Vec<Audit>,
+    /// How many of them there were before the present step.
+    pub(crate) audited: usize,
     /// Counted by what only reads, too.
     pub(crate) coverage: RefCell<Coverage>,
 }
@@ -53,7 +57,14 @@ impl Oracle {
         self.serial = step.serial;
         self.made.clear();
         self.touched.clear();
+        self.audited = self.audits.len();
+        let is_about_rows = matches!(
+            step.command,
+            Command::Grant(_) | Command::PatchEntitlement { .. } | Command::Provision(_) | Command::Cancel { .. }
+        );
+        let before = if is_about_rows { self.rows.clone() } else { BTreeMap::new() };
         let answer = self.answer(&step.command.entered());
+        self.audit(&before);
         self.count_empty_scopes(&step.command, &answer);
         answer
     }
@@ -118,11 +129,9 @@ impl Oracle {
         self.rows.get(&entitlement).map(|row| row.account)
     }
 
-    /// An entitlement that is not over: quantity, first and last instant, whether it is suspended, priority.
-    #[expect(clippy::type_complexity, reason = "a row to compare, field by field")]
-    pub fn row_in_words(&self, entitlement: Id) -> Option<(Option<i64>, Time, Option<Time>, bool, i32)> {
-        let row = self.rows.get(&entitlement).filter(|row| !row.is_over(self.now))?;
-        Some((row.quantity, row.valid_from, row.valid_until, row.status == RowStatus::Suspended, row.priority))
+    /// An entitlement as it is.
+    pub fn row_in_words(&self, entitlement: Id) -> Option<RowInWords> {
+        self.rows.get(&entitlement).map(Row::in_words)
     }
 
     /// The present catalogue.
@@ -236,7 +245,7 @@ impl Oracle {
             return Answer::refused(&["MEC_BAD_VALUE", "MEC_BAD_QUANTITY", "MEC_QUANTITY_NOT_POSITIVE"]);
         }
         match patch.status {
-            Some(RowStatus::Expired) => changed.end(self.now, self.now),
+            Some(RowStatus::Expired) if row.status != RowStatus::Expired => changed.end(self.now, self.now),
             Some(status) => changed.status = status,
             None => {}
         }

@@ -138,12 +138,7 @@ impl Oracle {
     }
 
     /// Pools of one scope at one level, and add-ons that found none.
-    fn pools_of_scope<'a>(
-        &self,
-        owner: &Account,
-        resource: &Resource,
-        rows: &[&'a Row],
-    ) -> (Vec<Group<'a>>, Vec<&'a Row>) {
+    fn pools_of_scope<'a>(&self, owner: &Account, resource: &Resource, rows: &[&'a Row]) -> (Vec<Group<'a>>, Vec<&'a Row>) {
         let mut pools: Vec<Group<'_>> = Vec::new();
         let best = rows.iter().filter(|row| row.source == Source::Override).max_by_key(|row| (row.priority, row.id));
         if let Some(row) = best {

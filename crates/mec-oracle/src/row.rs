@@ -66,7 +66,9 @@ impl Row {
     pub(crate) fn end(&mut self, at: Time, now: Time) {
         if at <= now {
             self.status = RowStatus::Expired;
-            self.valid_until = Some(now.max(self.valid_from));
+            // What was over before stays over since then.
+            let end = now.max(self.valid_from);
+            self.valid_until = Some(self.valid_until.map_or(end, |until| until.min(end)));
         } else {
             self.valid_until = Some(at);
         }

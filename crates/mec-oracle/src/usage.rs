@@ -45,16 +45,19 @@ impl Oracle {
         }
         let factor = self.shop.factor(resource.unit).expect("a unit of the shop");
         let shown = |amount: &Amount| decimal(&rounded(amount, factor), 6);
-        let counts = |event: &&Event| {
-            let is_its = if asked.own_only { event.path[0] == asked.account } else { event.path.contains(&asked.account) };
+        let is_about = |event: &&Event| {
             let is_of_scope = asked.scope.is_none() || event.content.scope == asked.scope;
-            is_its && is_of_scope && event.content.resource == asked.resource
+            event.path.contains(&asked.account) && is_of_scope && event.content.resource == asked.resource
         };
         let bucket = |(start, end): (Time, Time)| {
             let (mut used, mut overage, mut events) = (Amount::ZERO, Amount::ZERO, 0);
-            for event in self.events.iter().filter(counts).filter(|event| start <= event.occurred_at && event.occurred_at < end) {
-                used += &event.amount;
-                events += 1;
+            let within = |event: &&Event| start <= event.occurred_at && event.occurred_at < end;
+            for event in self.events.iter().filter(is_about).filter(within) {
+                if !asked.own_only || event.path[0] == asked.account {
+                    used += &event.amount;
+                    events += 1;
+                }
+                // What the account's pools bill, whoever below it used.
                 let mine = event.overage.iter().filter(|effect| effect.counter.account == asked.account);
                 overage += mine.map(|effect| &effect.overage).sum::<Amount>();
             }

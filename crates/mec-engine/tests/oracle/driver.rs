@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use mec_engine::{Caller, Clock, Mec, MecError, NewAccount, Now, Options};
+use mec_engine::{Caller, Clock, GroupBy, Mec, MecError, NewAccount, Now, Options, StandingOf, UsageQuestion};
 use mec_kernel as k;
 use mec_kernel::{Ruling, Time};
-use mec_oracle::{Answer, Command, Id, Oracle, Shop, Step};
+use mec_oracle::{Answer, Bucket, Command, Id, Oracle, Shop, Step, Window};
 use mec_store::{OpenOptions, Store};
 
+use crate::audit;
 use crate::place::Place;
 use crate::translate::{self, Names};
 
@@ -52,6 +53,9 @@ impl Driver {
 
     /// What in the store does not follow from the ledger, or of the ledger is not there.
     pub(crate) async fn verify(self, oracle: &Oracle) -> Result<(), String> {
+        if let Some(difference) = audit::wrong(&self.mec, &self.names, oracle).await {
+            return Err(format!("the audit: {difference}"));
+        }
         self.mec.close().await.expect("it ends in order");
         let Self { place, clock, mec, .. } = self;
         drop(mec);
@@ -138,6 +142,50 @@ impl Driver {
             Command::Check(question) => {
                 let standing = mec.check(self.names.question(question, true), caller).await?;
                 Answer::Standing(self.names.standing(&standing))
+            }
+            Command::CheckAll { account, resources, attributes } => {
+                let resources = resources.as_ref().map(|codes| codes.iter().map(|code| k::Code::from(*code)).collect());
+                let attributes = translate::attributes(attributes);
+                let standings = mec.check_all(self.names.account(*account), resources, attributes, caller).await?;
+                let standing = |of: &StandingOf| (of.resource.to_string(), self.names.standing(&of.standing));
+                Answer::Standings(standings.iter().map(standing).collect())
+            }
+            Command::Usage(question) => {
+                let asked = UsageQuestion {
+                    account: self.names.account(question.account),
+                    resource: question.resource.into(),
+                    scope: question.scope.map(k::Code::from),
+                    from: question.from.map(Time::from_micros),
+                    to: question.to.map(Time::from_micros),
+                    group_by: question.group_by.map(|window| match window {
+                        Window::Hour => GroupBy::Hour,
+                        Window::Day => GroupBy::Day,
+                        Window::Week => GroupBy::Week,
+                        Window::Month => GroupBy::Month,
+                        other => panic!("{other:?} is no bucket"),
+                    }),
+                    own_only: question.own_only,
+                };
+                let bucket = |of: &mec_engine::Bucket| Bucket {
+                    start: of.start.micros(),
+                    end: of.end.micros(),
+                    quantity: of.quantity.to_string(),
+                    overage: of.overage.to_string(),
+                    events: of.events,
+                };
+                Answer::Usage(mec.usage(asked, caller).await?.buckets.iter().map(bucket).collect())
+            }
+            Command::MeterBatch(meters) => {
+                let meters = meters.iter().map(|meter| self.names.meter(meter)).collect();
+                let mut each = Vec::new();
+                for recorded in mec.meter_batch(meters, caller).await {
+                    each.push(match recorded {
+                        Ok(recorded) => self.names.recorded(recorded, serial),
+                        Err(MecError::Refused(refusal)) => translate::refused(refusal.code()),
+                        Err(error) => translate::refused(&error.to_string()),
+                    });
+                }
+                Answer::Each(each)
             }
             Command::Consume { question, key, details } => {
                 let check = self.names.question(question, true);

@@ -1,7 +1,7 @@
 //! The kernel over a naive memory: looks up what a command needs, makes true what was ruled, and proves that every
 //! counter is the sum of the ledger as the oracle knows it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mec_kernel as k;
@@ -32,7 +32,7 @@ pub(crate) struct Driver {
     /// Forgets everything that is loaded before each command, as a cache does that holds nothing.
     is_cold: bool,
     /// What the last command wrote, and where.
-    wrote: Option<(TreeId, Vec<Write>)>,
+    wrote: Vec<(TreeId, Write)>,
 }
 
 /// The catalogue of every sequence.
@@ -59,13 +59,14 @@ impl Driver {
             serial: 0,
             ids: IdSource::new(TreeId::CATALOGUE, k::Time::from_micros(0), 0),
             is_cold,
-            wrote: None,
+            wrote: Vec::new(),
         }
     }
 
     /// What the kernel answers.
     pub(crate) fn run(&mut self, step: &Step, oracle: &Oracle) -> Answer {
-        (self.now, self.serial, self.wrote) = (k::Time::from_micros(step.at), step.serial, None);
+        (self.now, self.serial) = (k::Time::from_micros(step.at), step.serial);
+        self.wrote.clear();
         self.answer(&step.command, oracle.shop()).unwrap_or_else(|refusal| translate::refused(refusal.code()))
     }
 
@@ -146,6 +147,14 @@ impl Driver {
                 let recorded = self.decide(meter.account.tree(), |view, making| k::meter(view, making, &meter))?;
                 self.names.recorded(recorded, serial)
             }
+            Command::MeterBatch(meters) => {
+                let each = meters.iter().map(|meter| {
+                    let meter = Command::Meter(meter.clone());
+                    self.answer(&meter, shop).unwrap_or_else(|refusal| translate::refused(refusal.code()))
+                });
+                Answer::Each(each.collect())
+            }
+            Command::CheckAll { .. } | Command::Usage(_) => panic!("questions to an installation"),
             Command::Correct { event, key, quantity } => {
                 let (event, details) = (self.names.event(*event), translate::correction_details(*quantity));
                 let quantity = quantity.map(translate::quantity);
@@ -259,26 +268,67 @@ impl Driver {
             _ => None,
         });
         self.names.entitlements_made(self.serial, rows);
-        self.wrote = Some((tree, ruling.writes));
+        self.wrote.extend(ruling.writes.into_iter().map(|write| (tree, write)));
         Ok(ruling.answer)
+    }
+
+    /// The trees that the last command wrote to.
+    fn written_trees(&self) -> BTreeSet<TreeId> {
+        self.wrote.iter().map(|(tree, _)| *tree).collect()
     }
 
     /// An entitlement of the tree last written to that is not as the oracle has it.
     pub(crate) fn wrong_row(&self, oracle: &Oracle) -> Option<String> {
-        let (tree, writes) = self.wrote.as_ref()?;
-        if !writes.iter().any(|write| matches!(write, Write::Entitlement { .. })) {
-            return None;
-        }
+        let (tree, _) = self.wrote.iter().find(|(_, write)| matches!(write, Write::Entitlement { .. }))?;
         self.plots[tree].written.entitlements.values().find_map(|row| {
             let id = self.names.entitlements.id(row.id);
-            let kept = (!row.is_expired(self.now)).then(|| {
-                let is_suspended = row.status == k::EntitlementStatus::Suspended;
-                let quantity = row.quantity.map(k::Quantity::millionths);
-                (quantity, row.valid_from.micros(), row.valid_until.map(k::Time::micros), is_suspended, row.priority)
-            });
+            let kept = translate::row_in_words(row, oracle.shop());
             let expected = oracle.row_in_words(id);
-            (kept != expected).then(|| format!("row {id:?}: {kept:?} for {expected:?}"))
+            (Some(&kept) != expected.as_ref()).then(|| format!("row {id:?}: {kept:?} for {expected:?}"))
         })
+    }
+
+    /// Changes of entitlements that the last command did not note as the oracle does.
+    pub(crate) fn wrong_audit(&self, oracle: &Oracle) -> Option<String> {
+        let writes = self.wrote.iter().map(|(_, write)| write);
+        let mut noted: Vec<_> = writes
+            .filter_map(|write| match write {
+                Write::Entitlement { row, audit, .. } => Some((
+                    self.names.entitlements.id(row.id),
+                    self.names.accounts.id(row.account),
+                    audit.action,
+                    translate::row_in_words(row, oracle.shop()),
+                    audit.by.as_str(),
+                )),
+                _ => None,
+            })
+            .collect();
+        // Their order within a command means nothing, and a row may be written as it was.
+        let is_changed = |id: Id| oracle.audits_of_step().iter().any(|of| of.entitlement == id);
+        noted.retain(|(entitlement, _, action, ..)| *action != "update" || is_changed(*entitlement));
+        noted.sort_by_key(|(entitlement, ..)| *entitlement);
+        let expected = oracle.audits_of_step().iter();
+        let expected: Vec<_> = expected.map(|of| (of.entitlement, of.account, of.action, of.new.clone(), "oracle")).collect();
+        (noted != expected).then(|| format!("audit {noted:?}\n  for {expected:?}"))
+    }
+
+    /// Overage that the events of the last command do not tell as the oracle does, at the price of that moment.
+    pub(crate) fn wrong_effect(&self, oracle: &Oracle) -> Option<String> {
+        let events = self.wrote.iter().filter_map(|(_, write)| match write {
+            Write::Event { event, .. } => Some(event),
+            _ => None,
+        });
+        let told = |effect: &k::Effect| mec_oracle::Effect {
+            counter: translate::counter(self.names.accounts.id(effect.account), &effect.key, oracle.shop()),
+            overage: effect.overage.0.into(),
+            // Nothing is taken back at a price.
+            price: effect.price.filter(|_| effect.overage.0 > 0).map(k::Quantity::millionths),
+        };
+        let mut told: Vec<_> = events.flat_map(|event| event.effects.iter().map(told)).collect();
+        let mut expected = oracle.effects_of_step();
+        told.sort();
+        expected.sort();
+        (told != expected).then(|| format!("effects {told:?} for {expected:?}"))
     }
 
     /// Overage that the events of all trees do not tell as the oracle does.
@@ -295,13 +345,13 @@ impl Driver {
 
     /// The first counter of the tree last written to that is not what the oracle sums.
     pub(crate) fn wrong_counter(&self, oracle: &Oracle) -> Option<String> {
-        let (tree, writes) = self.wrote.as_ref()?;
-        if writes.is_empty() {
-            return None;
-        }
+        self.written_trees().into_iter().find_map(|tree| self.wrong_counter_of(tree, oracle))
+    }
+
+    fn wrong_counter_of(&self, tree: TreeId, oracle: &Oracle) -> Option<String> {
         let now = self.now.micros();
         let differs = |kept: &k::Amount, summed: &mec_oracle::amount::Amount| *summed != kept.0.into();
-        for node in self.plots[tree].tree.nodes() {
+        for node in self.plots[&tree].tree.nodes() {
             let account = self.names.accounts.id(node.account.id);
             for (key, total) in &node.windows {
                 let counter = translate::counter(account, key, oracle.shop());

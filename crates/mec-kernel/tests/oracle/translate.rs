@@ -8,6 +8,9 @@ use mec_kernel::{Code, Quantity, WindowKind, WindowRule};
 use mec_oracle as o;
 use mec_oracle::Id;
 
+/// Names of add-ons that the generator gives.
+const REFERENCES: [&str; 3] = ["", "si_1", "si_2"];
+
 /// Names of one kind of thing, both ways.
 #[derive(Clone, Debug)]
 pub(crate) struct Both<T> {
@@ -37,10 +40,11 @@ impl<T: Copy + Ord> Both<T> {
         self.back[&of]
     }
 
-    /// The id of something that `serial` has made if nobody knows it yet.
+    /// The id of something that `serial` has made if nobody knows it yet, after what else it made.
     fn made(&mut self, of: T, serial: u32) -> Id {
         if !self.knows(of) {
-            self.put(Id::new(serial, 0), of);
+            let free = (0..).map(|place| Id::new(serial, place)).find(|id| !self.there.contains_key(id));
+            self.put(free.expect("a step makes few things"), of);
         }
         self.id(of)
     }
@@ -273,6 +277,28 @@ impl Names {
             retry_after_seconds: of.retry_after_seconds,
             standing: of.standing.as_ref().map(|standing| self.standing(standing)),
         }
+    }
+}
+
+/// A row as everybody shows it.
+pub(crate) fn row_in_words(of: &k::Entitlement, shop: &o::Shop) -> o::RowInWords {
+    let plan = of.plan.as_ref().map(|plan| {
+        let reference = of.source_ref.as_ref().map_or("", |reference| {
+            REFERENCES.into_iter().find(|of| *of == reference.as_str()).expect("a reference of the generator")
+        });
+        (shop.plan(plan).expect("a plan of the shop").id, reference, of.plan_version.unwrap_or(0))
+    });
+    o::RowInWords {
+        resource: shop.resource(&of.resource).expect("a resource of the shop").code,
+        scope: of.scope.as_ref().map(scope),
+        quantity: of.quantity.map(Quantity::millionths),
+        status: of.status.code(),
+        source: of.source.code(),
+        plan,
+        priority: of.priority,
+        valid_from: of.valid_from.micros(),
+        valid_until: of.valid_until.map(k::Time::micros),
+        conditions: of.conditions.len(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! When the next step happens: soon, later, or exactly where something begins or ends, and a microsecond beside it.
 
-use super::Generator;
+use super::{BATCH_APART, Generator};
 use crate::command::{SECOND, Time};
 use crate::oracle::Oracle;
 use crate::window::{Cut, FOREVER};
@@ -52,7 +52,9 @@ impl Generator {
         borders.extend(oracle.holdings.iter().flat_map(|holding| [Some(holding.start), holding.end]).flatten());
         for since in oracle.over_since.values() {
             let periods = oracle.rules.iter().filter_map(|row| row.rule.grace_period_seconds);
-            borders.extend(periods.map(|seconds| since + seconds * SECOND));
+            // An installation notes what a batch brings about some microseconds later.
+            let later = if self.asks_installation { 5 * BATCH_APART } else { 0 };
+            borders.extend(periods.map(|seconds| since + seconds * SECOND + later));
         }
         borders.retain(|border| *border > self.at);
         let turns = TURNS.iter().map(|turn| turn * SECOND).filter(|turn| *turn > self.at);

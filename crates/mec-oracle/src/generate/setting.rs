@@ -145,7 +145,13 @@ impl Generator {
             let window = if is_cumulative && self.chance.of(4) { Some(row.window) } else { window };
             let scope = match self.chance.below(8) {
                 0 => scope,
-                1 | 2 if self.bills => if row.scope.is_none() { Some("eu") } else { None },
+                1 | 2 if self.bills => {
+                    if row.scope.is_none() {
+                        Some("eu")
+                    } else {
+                        None
+                    }
+                }
                 _ => row.scope,
             };
             (row.account, scope, window)
