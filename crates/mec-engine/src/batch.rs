@@ -46,13 +46,15 @@ pub(crate) struct Work {
 pub(crate) enum Trouble {
     /// It is the command's own.
     Own(MecError),
+    /// The store did not answer what it asked.
+    Failed(StoreError),
     /// The store took the batch away; it is run again.
     Lost(StoreError),
 }
 
 impl From<StoreError> for Trouble {
     fn from(error: StoreError) -> Self {
-        if error.is_passing() { Self::Lost(error) } else { Self::Own(error.into()) }
+        if error.is_passing() { Self::Lost(error) } else { Self::Failed(error) }
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use mec_kernel::{AccountId, Catalogue, Code, Tree, TreeId};
+use mec_kernel::{AccountId, Catalogue, Code, Head, Tree, TreeId};
 
 /// Remembered names of other systems; beyond it they are forgotten all at once.
 const LINKS_MAX: usize = 100_000;
@@ -16,6 +16,7 @@ const LINKS_MAX: usize = 100_000;
 /// What checks read.
 #[derive(Debug)]
 pub(crate) struct Cache {
+    /// From when instants are counted.
     made_at: Instant,
     trees: RwLock<Trees>,
     bytes_max: usize,
@@ -57,9 +58,10 @@ impl Seen {
 }
 
 impl Cache {
-    pub(crate) fn new(catalogue: Catalogue, bytes_max: usize) -> Self {
+    /// An empty one; at the instant `seen` the catalogue was the newest.
+    pub(crate) fn new(catalogue: Catalogue, bytes_max: usize, seen: Instant) -> Self {
         Self {
-            made_at: Instant::now(),
+            made_at: seen,
             trees: RwLock::default(),
             bytes_max,
             looks: AtomicU64::new(0),
@@ -72,25 +74,31 @@ impl Cache {
     pub(crate) fn tree(&self, id: TreeId) -> Option<Arc<Tree>> {
         let trees = self.trees.read().unwrap_or_else(PoisonError::into_inner);
         let entry = trees.by_id.get(&id)?;
-        entry.looked_at.store(self.looks.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        self.look(entry);
         Some(entry.tree.clone())
+    }
+
+    fn look(&self, entry: &Entry) {
+        entry.looked_at.store(self.looks.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
     }
 
     /// The same, where it was known to be the newest no longer ago than `most`, and the catalogue too.
     pub(crate) fn tree_seen_within(&self, id: TreeId, most: Duration) -> Option<Arc<Tree>> {
         let now = self.micros(Instant::now());
-        let tree = self.tree(id)?;
         let trees = self.trees.read().unwrap_or_else(PoisonError::into_inner);
-        let is_fresh = trees.by_id.get(&id).is_some_and(|entry| entry.seen.is_within(now, most));
-        (is_fresh && self.catalogue_seen.is_within(now, most)).then_some(tree)
+        let entry = trees.by_id.get(&id)?;
+        self.look(entry);
+        (entry.seen.is_within(now, most) && self.catalogue_seen.is_within(now, most)).then(|| entry.tree.clone())
     }
 
-    /// At the instant `at` its tree and the catalogue were the newest ones.
-    pub(crate) fn confirm(&self, id: TreeId, at: Instant) {
+    /// At the instant `at` the tree's state at `head` and the catalogue were the newest ones.
+    pub(crate) fn confirm(&self, head: &Head, at: Instant) {
         let micros = self.micros(at);
         self.catalogue_seen.confirm(micros);
         let trees = self.trees.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(entry) = trees.by_id.get(&id) {
+        // Another state may have taken its place meanwhile: a newer one counts as well, an older one was not meant.
+        let is_meant = |entry: &&Entry| entry.tree.head == *head || entry.tree.head.version > head.version;
+        if let Some(entry) = trees.by_id.get(&head.tree).filter(is_meant) {
             entry.seen.confirm(micros);
         }
     }
@@ -186,14 +194,12 @@ impl Trees {
 
 #[cfg(test)]
 mod tests {
-    use mec_kernel::Head;
-
     use super::*;
 
     #[test]
     fn what_was_looked_at_longest_ago_goes_first() {
         let one = Tree::new(Head::new(TreeId(1))).size_bytes();
-        let cache = Cache::new(Catalogue::default(), one * 8);
+        let cache = Cache::new(Catalogue::default(), one * 8, Instant::now());
         for id in 1..=8 {
             cache.publish(TreeId(id), Tree::new(Head::new(TreeId(id))), Instant::now());
         }
@@ -208,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_state_never_takes_the_place_of_a_newer_one() {
-        let cache = Cache::new(Catalogue::default(), 1 << 20);
+        let cache = Cache::new(Catalogue::default(), 1 << 20, Instant::now());
         let of_version = |version| Tree::new(Head { version, ..Head::new(TreeId(1)) });
         for (published, held) in [(2, 2), (1, 2), (3, 3)] {
             cache.publish(TreeId(1), of_version(published), Instant::now());
@@ -218,14 +224,18 @@ mod tests {
 
     #[test]
     fn a_state_is_as_old_as_the_last_look_that_found_it_newest() {
-        let cache = Cache::new(Catalogue::default(), 1 << 20);
+        let cache = Cache::new(Catalogue::default(), 1 << 20, Instant::now());
         let (start, second) = (cache.made_at, Duration::from_secs(1));
         cache.publish(TreeId(1), Tree::new(Head::new(TreeId(1))), start);
         let entry = |most| cache.trees.read().unwrap().by_id[&TreeId(1)].seen.is_within(3_000_000, most);
         assert!(entry(3 * second) && !entry(2 * second));
-        cache.confirm(TreeId(1), start + 2 * second);
-        cache.confirm(TreeId(1), start + second);
+        let head = Head::new(TreeId(1));
+        cache.confirm(&head, start + 2 * second);
+        cache.confirm(&head, start + second);
         assert!(entry(second) && !entry(second / 2));
+        // What was found newest has left the cache, and an older state has come in its place.
+        cache.confirm(&Head { version: 1, ..head }, start + 3 * second);
+        assert!(!entry(second / 2));
         assert!(cache.tree_seen_within(TreeId(1), 60 * second).is_some());
     }
 }

@@ -168,18 +168,27 @@ impl Lane {
     /// The commands up to the next table write, as many as fit a batch; where trees are waited for, those of one tree.
     fn next_jobs(&mut self, first: Box<dyn Job>) -> VecDeque<Box<dyn Job>> {
         let tree = first.tree();
+        let most = self.state.parts.pop().unwrap_or(COMMANDS_MAX);
+        let mut bytes = first.foreseen().bytes;
         let mut jobs = VecDeque::from([first]);
         if self.duty == Duty::Wait {
+            let mut is_full = false;
             for entry in std::mem::take(&mut self.state.waiting) {
                 match entry {
-                    Entry::Job(job) if job.tree() == tree => jobs.push_back(job),
+                    Entry::Job(job) if job.tree() == tree && !is_full => {
+                        is_full = jobs.len() >= most || bytes.saturating_add(job.foreseen().bytes) > BYTES_MAX;
+                        if is_full {
+                            self.state.waiting.push_back(Entry::Job(job));
+                        } else {
+                            bytes += job.foreseen().bytes;
+                            jobs.push_back(job);
+                        }
+                    }
                     other => self.state.waiting.push_back(other),
                 }
             }
             return jobs;
         }
-        let most = self.state.parts.pop().unwrap_or(COMMANDS_MAX);
-        let mut bytes = jobs.iter().map(|job| job.foreseen().bytes).sum::<usize>();
         while jobs.len() < most
             && let Some(Entry::Job(job)) = self.state.waiting.pop_front_if(|entry| match entry {
                 Entry::Job(job) => bytes.saturating_add(job.foreseen().bytes) <= BYTES_MAX,
@@ -192,7 +201,10 @@ impl Lane {
         if self.duty == Duty::Record
             && let Some(away) = &self.away
         {
-            let (waited, free): (VecDeque<_>, VecDeque<_>) = jobs.into_iter().partition(|job| away.has(job.tree()));
+            // Asked once a tree: were the last of its commands answered meanwhile, those here would part and overtake.
+            let mut is_away = BTreeMap::new();
+            let (waited, free): (VecDeque<_>, VecDeque<_>) =
+                jobs.into_iter().partition(|job| *is_away.entry(job.tree()).or_insert_with(|| away.has(job.tree())));
             waited.into_iter().for_each(|job| away.send(job));
             jobs = free;
         }
@@ -297,8 +309,7 @@ impl Lane {
         }
         self.seal(batch);
         if batch.commit.is_empty() {
-            self.writer.abort().await;
-            return Ok(());
+            return self.writer.release().await;
         }
         self.writer.commit(&batch.commit).await
     }
@@ -349,6 +360,14 @@ impl Lane {
                     batch.later.push(job);
                 }
                 Err(Trouble::Own(error)) => batch.done.push((job, Err(error))),
+                Err(Trouble::Failed(error)) if self.store.is_shared() => {
+                    // A transaction answers nothing more after that: what else is in it is run again without this one.
+                    job.finish(Err(error.into()));
+                    batch.lost = Some(StoreError::Stopped("the store did not answer another command".to_owned()));
+                    batch.later.extend(jobs);
+                    return;
+                }
+                Err(Trouble::Failed(error)) => batch.done.push((job, Err(error.into()))),
                 Err(Trouble::Lost(error)) => {
                     batch.lost = Some(error);
                     batch.later.push(job);

@@ -19,6 +19,8 @@ use crate::lane::{Duty, Lane, State};
 
 /// Messages that may wait for a lane.
 const QUEUE_MAX: usize = 8_192;
+/// Commands that may wait for a lane that waits for trees: two whole batches of them.
+const WAITING_MAX: usize = 40_000;
 /// Lanes that wait for trees somebody else has: so many trees can be waited for at once.
 const WAITING: usize = 4;
 
@@ -72,7 +74,7 @@ impl Lanes {
         start(Duty::Log, writer()?, log_queue, None, None)?;
         let mut waiting = Vec::with_capacity(WAITING);
         for _ in 0..WAITING {
-            let (sender, queue) = mpsc::channel(QUEUE_MAX);
+            let (sender, queue) = mpsc::channel(WAITING_MAX);
             start(Duty::Wait, writer()?, queue, None, Some(&logging))?;
             waiting.push(sender);
         }
@@ -146,13 +148,13 @@ impl Lanes {
 
     /// Lets everything that waits be answered, and the log be written, one kind of lane after the other.
     pub(crate) async fn close(&self) {
-        let all = self.running.borrow().lanes;
         for lane in self.recording.iter().chain([&self.looking]) {
             // A lane that is not there any more has nothing to close.
             drop(lane.send(Message::Close).await);
         }
         if !self.waiting.is_empty() {
-            self.ended_down_to(all.saturating_sub(self.recording.len() + 1)).await;
+            // Those that wait and the one that keeps the log; a close that was given up may have ended some of them.
+            self.ended_down_to(self.waiting.len() + 1).await;
             for lane in &self.waiting {
                 drop(lane.send(Message::Close).await);
             }

@@ -1,7 +1,7 @@
 //! An open installation: its lanes, what it publishes, how it ends.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mec_kernel::{
     AccountId, Actor, Catalogue, CatalogueChange, Code, Facts, Halt, IdSource, Making, Need, Refusal, Ruling, Time, Tree, TreeId,
@@ -183,13 +183,14 @@ impl Mec {
         let readers = Arc::new(Semaphore::new(open.readers));
         let (store, mut writer) = Store::open(url, &open)?;
         let clock = Arc::new(Hands::of(options.clock, store.versions(&[]).await?.moment));
+        let seen = Instant::now();
         let catalogue = apply(&mut writer, &store, &options.catalogue, &clock).await?;
         let plain = match options.plain_tables {
             none if none.is_empty() => None,
             tables => Some(Arc::new(mec_store::plain::PlainTables::open(&store, tables)?)),
         };
         let store = Arc::new(store);
-        let cache = Arc::new(Cache::new(catalogue, options.cache_bytes_max));
+        let cache = Arc::new(Cache::new(catalogue, options.cache_bytes_max, seen));
         let seed = getrandom::u64().map_err(|error| OpenError::Randomness(error.to_string()))?;
         let log = Arc::new(DecisionLog::new(options.logged, options.traced, options.decisions_kept, seed));
         let shared = Shared { store: store.clone(), cache: cache.clone(), log: log.clone(), clock: clock.clone() };
@@ -278,8 +279,7 @@ impl Mec {
         if self.lanes.is_closed() {
             return Err(MecError::Stopped);
         }
-        let staleness = caller.staleness_max.unwrap_or(self.staleness_max);
-        if let Some((tree, now)) = self.published(tree, staleness).await? {
+        if let Some((tree, now)) = self.published(tree, self.staleness_of(caller)).await? {
             let (catalogue, now) = (self.cache.catalogue(), later_than(now, &tree.head));
             match answer(&View { tree: &tree, facts: &Facts::default(), catalogue: &catalogue, now }) {
                 Ok(answer) => return Ok((answer, now)),
@@ -316,14 +316,21 @@ impl Mec {
         if held.is_none() || seen.versions.moment.catalogue_version.is_some_and(|version| version > catalogue) {
             return Ok(None);
         }
-        self.cache.confirm(tree, seen.at);
-        Ok(held.map(|tree| (tree, now)))
+        Ok(held.map(|tree| {
+            self.cache.confirm(&tree.head, seen.at);
+            (tree, now)
+        }))
     }
 
-    /// The account published state knows by another system's name, where that is the newest state.
-    pub(crate) async fn account_published(&self, external_id: &str) -> Result<Option<AccountId>, MecError> {
+    /// How old an answer to `caller` may be.
+    pub(crate) fn staleness_of(&self, caller: &Caller) -> Duration {
+        caller.staleness_max.unwrap_or(self.staleness_max)
+    }
+
+    /// The account published state knows by another system's name, where that is new enough.
+    pub(crate) async fn account_published(&self, external_id: &str, staleness: Duration) -> Result<Option<AccountId>, MecError> {
         let Some(id) = self.cache.link(external_id) else { return Ok(None) };
-        if self.newest.is_some() && self.published(id.tree(), self.staleness_max).await?.is_none() {
+        if self.newest.is_some() && self.published(id.tree(), staleness).await?.is_none() {
             return Ok(None);
         }
         Ok(self.cache.link(external_id).filter(|found| *found == id))
@@ -433,13 +440,20 @@ async fn apply(writer: &mut Writer, store: &Store, changes: &[CatalogueChange], 
         if changes.is_empty() {
             return Ok(known);
         }
-        let is_used = changes.iter().any(|change| may_be_fixed(&known, change));
+        let is_used = |catalogue: &Catalogue| changes.iter().any(|change| may_be_fixed(catalogue, change));
+        let hold = if run > 1 || is_used(&known) { Hold::Alone } else { Hold::Waited };
         let taken = if store.is_shared() { vec![TreeId::CATALOGUE] } else { vec![] };
-        writer.heads(&taken, if is_used { Hold::Alone } else { Hold::Waited }).await?;
+        let heads = writer.heads(&taken, hold).await?;
         // Once nobody else changes it.
         let current = writer.catalogue().await?;
+        if store.is_shared() && hold != Hold::Alone && is_used(&current) {
+            // Another process has added what this one changes, and somebody may use it at this moment.
+            writer.abort().await;
+            continue;
+        }
         let in_use = in_use(writer, &current, changes).await?;
         let now = clock.at(writer.moment());
+        let now = heads.first().map_or(now, |(head, _)| later_than(now, head));
         let mut ids = IdSource::new(TreeId::CATALOGUE, now, 0);
         let ruled = change_catalogue(&current, changes, &in_use, now, &mut ids);
         let ruling = match ruled {

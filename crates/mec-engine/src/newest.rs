@@ -73,17 +73,59 @@ impl Newest {
         *open = Some(Question { trees: BTreeSet::from([tree]), answer });
         drop(open);
         // Whoever asked may go away; the others still wait for it.
-        tokio::spawn(self.clone().send());
+        tokio::spawn(Sending { newest: self.clone(), is_sent: false }.send());
         receiver
     }
 
-    async fn send(self: Arc<Self>) {
-        let Ok(_turn) = self.in_flight.acquire().await else { return };
-        let question = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
+    fn take(&self) -> Option<Question> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// Who sends the open question. Where its runtime ends first, the question goes with it: nobody may join it any more.
+struct Sending {
+    newest: Arc<Newest>,
+    is_sent: bool,
+}
+
+impl Sending {
+    async fn send(mut self) {
+        let newest = self.newest.clone();
+        let Ok(_turn) = newest.in_flight.acquire().await else { return };
+        let question = newest.take();
+        self.is_sent = true;
         let Some(Question { trees, answer }) = question else { return };
         let trees: Vec<TreeId> = trees.into_iter().collect();
         let at = Instant::now();
-        let seen = self.store.versions(&trees).await.map(|versions| Arc::new(Seen { versions, at }));
+        let seen = newest.store.versions(&trees).await.map(|versions| Arc::new(Seen { versions, at }));
         answer.send_replace(Some(seen.map_err(MecError::from)));
+    }
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        if !self.is_sent {
+            drop(self.newest.take());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mec_store::OpenOptions;
+
+    use super::*;
+
+    #[test]
+    fn a_question_whose_runtime_has_ended_is_asked_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", dir.path().join("mec.db").display());
+        let (store, _writer) = Store::open(&url, &OpenOptions::default()).unwrap();
+        let newest = Newest::of(Arc::new(store));
+        let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let unsent = runtime().block_on(async { newest.join(TreeId(1)) });
+        assert!(unsent.has_changed().is_err() && unsent.borrow().is_none());
+        let asked = async { tokio::time::timeout(std::time::Duration::from_secs(30), newest.ask(TreeId(1))).await };
+        assert!(runtime().block_on(asked).expect("it is answered").is_ok());
     }
 }

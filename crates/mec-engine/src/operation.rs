@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mec_kernel::{
     Account, AccountId, AccountStatus, Acquire, Attributes, Cancel, CatalogueChange, Check, Code, Consume, Consumed, Correct,
@@ -388,12 +389,24 @@ impl Mec {
         answer.await.map_err(|_| died())?
     }
 
-    /// The account another system calls `external_id`.
+    /// The account another system calls `external_id`, as the store knows it at this moment.
     ///
     /// # Errors
     /// There is none.
     pub async fn account_of(&self, external_id: &str) -> Result<AccountId, MecError> {
-        if let Some(id) = self.account_published(external_id).await? {
+        self.account_seen_within(external_id, Duration::ZERO).await
+    }
+
+    /// The same for a question that changes nothing: as it was known no longer ago than `caller` is content with.
+    ///
+    /// # Errors
+    /// As [`Mec::account_of`].
+    pub async fn account_asked_about(&self, external_id: &str, caller: &Caller) -> Result<AccountId, MecError> {
+        self.account_seen_within(external_id, self.staleness_of(caller)).await
+    }
+
+    async fn account_seen_within(&self, external_id: &str, staleness: Duration) -> Result<AccountId, MecError> {
+        if let Some(id) = self.account_published(external_id, staleness).await? {
             return Ok(id);
         }
         let name = external_id.to_owned();

@@ -36,7 +36,11 @@ impl Lane {
                 }
                 Ok(None) => MecError::NotDone("other requests write the same rows at the same time".to_owned()),
                 Err(Trouble::Lost(error)) => error.into(),
-                Err(Trouble::Own(error)) => {
+                Err(trouble) => {
+                    let error = match trouble {
+                        Trouble::Own(error) => error,
+                        Trouble::Failed(error) | Trouble::Lost(error) => error.into(),
+                    };
                     self.writer.abort().await;
                     drop(write.caller.send(Err(error)));
                     return;
@@ -119,7 +123,7 @@ impl Lane {
             return Ok(None);
         }
         let in_use = in_use(&mut self.writer, catalogue, changes).await?;
-        let now = batch.now;
+        let now = batch.trees.get(&TreeId::CATALOGUE).map_or(batch.now, |work| work.now);
         let seed = u16::try_from(self.random() >> 50).unwrap_or_default();
         let ruling = change_catalogue(catalogue, changes, &in_use, now, &mut IdSource::new(TreeId::CATALOGUE, now, seed))?;
         if ruling.changes.is_empty() {

@@ -163,3 +163,105 @@ async fn a_decision_that_panics_is_its_callers_alone() {
     assert_eq!(used_of(&consume_one(&mec, account, "a").await.unwrap().standing), "1");
     mec.close().await.unwrap();
 }
+
+mod on_postgres {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use crate::installation::*;
+    use crate::place::Database;
+    use crate::place::cluster::Cluster;
+    use mec_engine::{Mec, MecError};
+    use mec_kernel::*;
+    use tokio::task::JoinHandle;
+
+    type Told<T> = JoinHandle<Result<T, MecError>>;
+
+    fn consuming(mec: &Arc<Mec>, account: AccountId, key: &'static str) -> Told<Consumed> {
+        let mec = mec.clone();
+        tokio::spawn(async move { consume_one(&mec, account, key).await })
+    }
+
+    async fn told<T>(told: Told<T>) -> Result<T, MecError> {
+        tokio::time::timeout(Duration::from_secs(60), told).await.expect("it is answered").unwrap()
+    }
+
+    #[tokio::test]
+    async fn of_commands_that_wait_for_a_tree_only_the_culprit_gets_the_error() {
+        let place = Database::new();
+        let mec = open(&place).await;
+        let account = account(&mec, "benchmark_runs", 100).await;
+        place.sql("ALTER TABLE consumption_ledger ADD CHECK (idempotency_key <> 'culprit') NOT VALID");
+        let lock = place.hold_tree(account.tree().0);
+        let first = consuming(&mec, account, "first");
+        until(async || place.waits_for_locks() == 1).await;
+        let others = ["a", "b", "culprit", "c", "d"].map(|key| (key, consuming(&mec, account, key)));
+        drop(lock);
+        assert!(told(first).await.unwrap().event.is_some());
+        for (key, other) in others {
+            match told(other).await {
+                Ok(consumed) => assert!(key != "culprit" && consumed.event.is_some(), "{key}"),
+                Err(MecError::Rejected(_)) => assert_eq!(key, "culprit"),
+                Err(error) => panic!("{key}: {error}"),
+            }
+        }
+        assert_eq!(used(&mec, account, "benchmark_runs").await, "5");
+    }
+
+    #[tokio::test]
+    async fn a_question_the_database_does_not_answer_is_its_commands_alone() {
+        let place = Database::new();
+        let mec = open(&place).await;
+        let account = account(&mec, "benchmark_runs", 100).await;
+        let mut events = vec![];
+        for key in ["a", "b", "c"] {
+            events.push(mec.meter(event_of(account, "benchmark_runs", key), &caller()).await.unwrap().event);
+        }
+        place.sql(&format!(
+            "ALTER TABLE consumption_ledger RENAME TO ledger_rows; CREATE VIEW consumption_ledger AS SELECT * FROM ledger_rows \
+             WHERE CASE WHEN event_id = '{}' THEN 1 / (tree - tree) = 0 ELSE true END",
+            events[1]
+        ));
+        let lock = place.hold_tree(account.tree().0);
+        let first = consuming(&mec, account, "first");
+        until(async || place.waits_for_locks() == 1).await;
+        let voided = events.iter().zip(["void a", "void b", "void c"]).map(|(event, key)| {
+            let (mec, command) =
+                (mec.clone(), Correct { key: key.into(), event: *event, quantity: None, details: r#"{"new":null}"#.into() });
+            tokio::spawn(async move { mec.correct(command, &caller()).await })
+        });
+        let voided: Vec<_> = voided.collect();
+        let last = consuming(&mec, account, "last");
+        drop(lock);
+        assert!(told(first).await.unwrap().event.is_some());
+        let mut outcomes = vec![];
+        for voided in voided {
+            outcomes.push(told(voided).await);
+        }
+        assert!(outcomes[0].is_ok() && outcomes[2].is_ok(), "{outcomes:?}");
+        assert!(matches!(outcomes[1], Err(MecError::NotDone(_))), "{outcomes:?}");
+        assert!(told(last).await.unwrap().event.is_some());
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_was_recorded_before_waits_for_the_standby_like_a_new_one() {
+        let cluster = Arc::new(Cluster::start(&["wal_level=replica", "max_wal_senders=4"]));
+        let place = Database::on(cluster.clone());
+        let mec = open(&place).await;
+        let account = account(&mec, "benchmark_runs", 100).await;
+        let recorded = consume_one(&mec, account, "a").await.unwrap().event;
+        cluster.set(&[("synchronous_standby_names", "nobody")]);
+        let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE 'COMMIT%'";
+        // The server takes its new setting in when it comes to it.
+        let mut replay = consuming(&mec, account, "a");
+        until(async || {
+            if replay.is_finished() {
+                replay = consuming(&mec, account, "a");
+            }
+            place.sql(waits) == ["1"]
+        })
+        .await;
+        cluster.set(&[("synchronous_standby_names", "")]);
+        assert_eq!(told(replay).await.unwrap().event, recorded);
+    }
+}

@@ -175,6 +175,48 @@ mod on_postgres {
     }
 
     #[tokio::test]
+    async fn events_of_a_tree_that_somebody_has_locked_all_wait_and_keep_their_order() {
+        let place = Database::new();
+        let mec = open(&place).await;
+        let account = account(&mec, "benchmark_runs", 10).await;
+        let lock = place.hold_tree(account.tree().0);
+        // More than a queue has messages.
+        let events = (0..12_000).map(|run| event_of(account, "benchmark_runs", &run.to_string())).collect();
+        let (sending, sender) = (mec.clone(), caller());
+        let sent = tokio::spawn(async move { sending.meter_batch(events, &sender).await });
+        until(async || place.waits_for_locks() == 1).await;
+        assert!(!sent.is_finished());
+        drop(lock);
+        let recorded: Vec<EventId> = sent.await.unwrap().into_iter().map(|recorded| recorded.unwrap().event).collect();
+        assert!(recorded.is_sorted() && recorded.len() == 12_000);
+    }
+
+    #[tokio::test]
+    async fn a_close_that_was_given_up_can_be_asked_for_again() {
+        let place = Database::new();
+        let mec = open(&place).await;
+        let account = account(&mec, "benchmark_runs", 10).await;
+        let lock = place.hold_tree(account.tree().0);
+        let waiting = tokio::spawn({
+            let mec = mec.clone();
+            async move { consume_one(&mec, account, "a").await }
+        });
+        until(async || place.waits_for_locks() == 1).await;
+        let closing = tokio::spawn({
+            let mec = mec.clone();
+            async move { mec.close().await }
+        });
+        // The lanes that record have ended: what is left keeps the log, asks for versions, and waits.
+        let connections = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'mec'";
+        until(async || place.sql(connections) == ["3"]).await;
+        closing.abort();
+        assert!(closing.await.unwrap_err().is_cancelled());
+        drop(lock);
+        tokio::time::timeout(Duration::from_secs(30), mec.close()).await.expect("it ends").unwrap();
+        assert!(waiting.await.unwrap().unwrap().event.is_some());
+    }
+
+    #[tokio::test]
     async fn a_changed_catalogue_counts_for_the_next_decision_of_every_node() {
         let place = Database::new();
         let nodes = nodes(&place).await;

@@ -15,6 +15,7 @@ mod decisions;
 mod distribution;
 mod entitlement;
 mod heads;
+mod inspect;
 mod io;
 mod ledger;
 mod look_up;
@@ -30,6 +31,7 @@ mod usage;
 mod verify;
 mod versions;
 
+pub use inspect::{Inspection, inspect};
 pub use migrate::{MigrateOptions, Migrated};
 pub(crate) use plain::PlainConnection;
 
@@ -176,34 +178,6 @@ pub fn migrate(url: &str, options: &MigrateOptions) -> Result<Migrated, StoreErr
         migrate::migrate(&session, &shown, &options).await
     })?;
     Ok(migrated)
-}
-
-/// What a database says of itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Inspection {
-    /// The server's version, in its own words.
-    pub server_version: String,
-    /// Its schema; 0: there is none.
-    pub schema_version: i32,
-    /// The schema this program writes.
-    pub schema_version_newest: i32,
-}
-
-/// Looks at the database at `url` without changing it.
-///
-/// # Errors
-/// It cannot be reached, or no node would write to it.
-pub fn inspect(url: &str) -> Result<Inspection, StoreError> {
-    let (_, found) = connect(url, |session, shown| async move {
-        migrate::check_server(&session, &shown).await?;
-        migrate::check_version(&session, &shown, true).await?;
-        copy::check_whole(&session, &shown).await?;
-        let sql = "SELECT current_setting('server_version')";
-        let server_version = migrate::one(session.query_once(sql, &[]).await?)?.try_get(0)?;
-        let (schema_version, schema_version_newest) = (migrate::version(&session).await?, migrate::newest());
-        Ok(Inspection { server_version, schema_version, schema_version_newest })
-    })?;
-    Ok(found)
 }
 
 /// Connects, and answers what `look` makes of the connection and of the address as it may be shown.

@@ -35,7 +35,10 @@ pub(crate) struct Database {
 
 impl Database {
     pub(crate) fn new() -> Self {
-        let cluster = Cluster::shared();
+        Self::on(Cluster::shared())
+    }
+
+    pub(crate) fn on(cluster: Arc<Cluster>) -> Self {
         let url = cluster.database();
         Self { cluster, url }
     }
@@ -50,6 +53,12 @@ impl Database {
         let name = cluster::name_of(&self.url);
         let end = format!("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '{name}'");
         self.cluster.sql("postgres", &end);
+    }
+
+    /// How many of its connections wait for a lock.
+    pub(crate) fn waits_for_locks(&self) -> usize {
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        self.sql(waiting)[0].parse().unwrap()
     }
 
     /// Locks a tree as another process would.

@@ -33,31 +33,6 @@ impl Writer {
         outcome
     }
 
-    /// What a batch reads under its locks may be durable here and not yet on the standbys: another's COMMIT that was no
-    /// longer waited for. Committing the locks, later in the log than that, waits for both.
-    pub(crate) async fn release(&mut self) -> Result<(), CommitError> {
-        if self.stage != Stage::Begun || !self.is_followed {
-            self.abort().await;
-            return Ok(());
-        }
-        let released = match self.session().await {
-            Ok(session) => {
-                session.take_warning();
-                session.run("COMMIT").await.map(|()| session.take_warning())
-            }
-            Err(error) => Err(error),
-        };
-        self.stage = Stage::Idle;
-        match released {
-            Ok(None) => Ok(()),
-            Ok(Some(warning)) => Err(self.lost(warned(&warning))),
-            Err(error) => {
-                self.session = None;
-                Err(CommitError::NotDone(error))
-            }
-        }
-    }
-
     async fn try_commit(&mut self, commit: &Commit) -> Result<(), CommitError> {
         let fault = self.faults.get();
         if fault == Some(Fault::DiskFull) {

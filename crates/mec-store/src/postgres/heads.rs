@@ -1,4 +1,4 @@
-//! Taking trees: the first statement of a batch locks, and does nothing but that.
+//! Taking trees and giving them back: the first statement of a batch locks, and does nothing but that.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,10 +6,11 @@ use mec_kernel::{Head, TreeId};
 use tokio_postgres::Row;
 
 use super::cells::Found;
+use super::commit::warned;
 use super::versions::{MOMENT, moment};
 use super::{Stage, Writer};
 use crate::rows::{self, sql};
-use crate::{Hold, Moment, StoreError};
+use crate::{CommitError, Hold, Moment, StoreError};
 
 sql!(LOOK = "SELECT ", rows::HEAD, " FROM account_trees WHERE tree = ANY($1) ORDER BY tree");
 sql!(pub LOCK = "SELECT ", rows::HEAD, " FROM account_trees WHERE tree = ANY($1) ORDER BY tree FOR UPDATE");
@@ -105,6 +106,31 @@ impl Writer {
         let there;
         (self.moment, there, self.is_followed) = moment(&found)?;
         Ok((heads, there))
+    }
+
+    /// What a batch reads under its locks may be durable here and not yet on the standbys: another's COMMIT that was no
+    /// longer waited for. Committing the locks, later in the log than that, waits for both.
+    pub(crate) async fn release(&mut self) -> Result<(), CommitError> {
+        if self.stage != Stage::Begun || !self.is_followed {
+            self.abort().await;
+            return Ok(());
+        }
+        let released = match self.session().await {
+            Ok(session) => {
+                session.take_warning();
+                session.run("COMMIT").await.map(|()| session.take_warning())
+            }
+            Err(error) => Err(error),
+        };
+        self.stage = Stage::Idle;
+        match released {
+            Ok(None) => Ok(()),
+            Ok(Some(warning)) => Err(CommitError::Unknown(warned(&warning))),
+            Err(error) => {
+                self.session = None;
+                Err(CommitError::NotDone(error))
+            }
+        }
     }
 
     /// Begins a batch that takes no tree.

@@ -175,11 +175,26 @@ impl Arguments {
 
     /// Whose call it is: `account_id` or `external_id`, exactly one of them.
     pub(crate) async fn account(&mut self, mec: &Mec) -> Result<AccountId, Failure> {
+        match self.named_account()? {
+            Named::Id(id) => Ok(id),
+            Named::External(external_id) => Ok(mec.account_of(&external_id).await?),
+        }
+    }
+
+    /// The same of a call that changes nothing, whose `caller` says how old the answer may be.
+    pub(crate) async fn account_asked_about(&mut self, mec: &Mec, caller: &Caller) -> Result<AccountId, Failure> {
+        match self.named_account()? {
+            Named::Id(id) => Ok(id),
+            Named::External(external_id) => Ok(mec.account_asked_about(&external_id, caller).await?),
+        }
+    }
+
+    fn named_account(&mut self) -> Result<Named, ApiError> {
         match (self.id("account_id"), self.text("external_id")) {
-            (Some(_), Some(_)) => Err(refusal::conflicting_arguments("account_id", "external_id").into()),
-            (None, None) => Err(refusal::missing_account().into()),
-            (Some(id), None) => Ok(AccountId(id)),
-            (None, Some(external_id)) => Ok(mec.account_of(&external_id).await?),
+            (Some(_), Some(_)) => Err(refusal::conflicting_arguments("account_id", "external_id")),
+            (None, None) => Err(refusal::missing_account()),
+            (Some(id), None) => Ok(Named::Id(AccountId(id))),
+            (None, Some(external_id)) => Ok(Named::External(external_id)),
         }
     }
 
@@ -217,9 +232,7 @@ impl Arguments {
             (None, minutes) => Ok(minutes.unwrap_or(60).saturating_mul(60)),
         }
     }
-}
 
-impl Arguments {
     /// `caller`, content with an answer as old as the call says.
     ///
     /// # Errors
@@ -228,9 +241,18 @@ impl Arguments {
         let Some(asked) = self.integer("max_staleness_ms") else { return Ok(caller.clone()) };
         match u64::try_from(asked) {
             Ok(most) if most <= STALENESS_MS_MAX.into() => Ok(caller.clone().with_staleness(Duration::from_millis(most))),
-            _ => Err(refusal::bad_argument("max_staleness_ms", "must be 0 to 60000 milliseconds")),
+            _ => {
+                let must = format!("must be 0 to {STALENESS_MS_MAX} milliseconds");
+                Err(refusal::bad_argument("max_staleness_ms", &must))
+            }
         }
     }
+}
+
+/// How a call names its account.
+enum Named {
+    Id(AccountId),
+    External(String),
 }
 
 /// A parameter's name without `p_`.

@@ -165,11 +165,12 @@ const TTL_MINUTES: Param =
     Param::optional("p_ttl_minutes", Type::Int8).described("How long it lasts, in minutes (60); or p_ttl_seconds.");
 const TTL_SECONDS: Param =
     Param::optional("p_ttl_seconds", Type::Int8).described("How long it lasts, in seconds: 1 to 86400; or p_ttl_minutes.");
+const STALENESS: Param = Param::optional("p_max_staleness_ms", Type::Int4).described(
+    "How old the answer may be, in milliseconds, where several servers share a database: 0 is none at all, 60000 the most; by \
+     default as the server is configured.",
+);
 const LEASE: Param = Param::required("p_lease_id", Type::Uuid).described("The lease, as acquire_lease answered it.");
 const RESERVATION: Param = Param::required("p_reservation_id", Type::Uuid).described("The reservation, as reserve answered it.");
-
-const STALENESS: &str = "How old the answer may be, in milliseconds, where several servers share a database: 0 is none at all, \
-    60000 the most; by default as the server is configured.";
 
 fn check_entitlement() -> Function {
     let params = vec![
@@ -180,7 +181,7 @@ fn check_entitlement() -> Function {
         UNIT,
         ATTRIBUTES,
         EXPLAIN,
-        Param::optional("p_max_staleness_ms", Type::Int4).described(STALENESS),
+        STALENESS,
     ];
     rows(Verb::CheckEntitlement, of_account(params), answers::standing_columns(&[]))
         .read_only()
@@ -192,7 +193,7 @@ fn check_entitlements() -> Function {
         Param::optional("p_resource_types", Type::TextArray)
             .described("Which resources; by default everything that was granted to the account or one above it."),
         ATTRIBUTES,
-        Param::optional("p_max_staleness_ms", Type::Int4).described(STALENESS),
+        STALENESS,
     ];
     rows(Verb::CheckEntitlements, of_account(params), answers::resource_standing_columns())
         .read_only()
@@ -349,6 +350,9 @@ fn get_usage() -> Function {
             .described("First instant after it; where the present bucket or month ends by default."),
         Param::optional("p_group_by", Type::TEXT).described("hour, day, week or month; one bucket by default."),
         Param::optional("p_own_only", Type::Bool).described("The account alone, without the accounts below it."),
+        Param::optional("p_max_staleness_ms", Type::Int4).described(
+            "How old what is known of the account may be, as for check_entitlement; the sums are always the newest.",
+        ),
     ]);
     rows(Verb::GetUsage, params, answers::usage_columns())
         .read_only()

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::guide::script::{self, Action, Shown, Step};
 use crate::guide::shell::{Shell, documents};
+use crate::home::{Home, on_both};
 use crate::server::Server;
 
 const PAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/concepts");
@@ -16,6 +17,9 @@ const SECTIONS: [&str; 4] = ["Rules", "What it never does", "Example", "Pitfalls
 /// By this name the check's command leaves them out where `curl` or `jq` is missing, as it does the guides.
 mod guide_runs_as_written {
     use super::*;
+
+    // Its own server is what each page takes time for, so on the other store one reader follows them all.
+    on_both!(a_reader_may_follow_all_pages_on_one_server_and_the_index_names_each);
 
     #[test]
     fn limit_kinds_run_as_written() {
@@ -57,11 +61,10 @@ mod guide_runs_as_written {
         on_a_server_of_its_own("plans.md");
     }
 
-    #[test]
-    fn a_reader_may_follow_all_pages_on_one_server_and_the_index_names_each() {
+    fn a_reader_may_follow_all_pages_on_one_server_and_the_index_names_each(home: fn() -> Home) {
         let index = fs::read_to_string(Path::new(PAGES).join(INDEX)).unwrap();
-        let directory = tempfile::tempdir().unwrap();
-        let server = Server::demo(&directory.path().join("data"));
+        let (home, directory) = (home(), tempfile::tempdir().unwrap());
+        let server = Server::demo_on(&home);
         let pages = pages();
         assert_eq!(pages.len(), 8, "{pages:?}: a page has a test of its own above");
         for page in pages {

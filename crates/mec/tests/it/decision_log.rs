@@ -5,6 +5,14 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::api::Api;
+use crate::home::{Home, on_both_async};
+
+on_both_async!(
+    a_notable_decision_is_kept_with_the_limits_an_explained_answer_shows,
+    an_effect_is_kept_with_the_quantities_after_it,
+    what_was_asked_for_is_kept_in_the_canonical_unit,
+    leases_are_kept_with_what_they_were_decided_on,
+);
 
 /// The account's newest decisions, once there are `wanted` of them.
 async fn decided(api: &Api, account: &str, wanted: usize) -> Vec<Value> {
@@ -22,9 +30,8 @@ async fn decided(api: &Api, account: &str, wanted: usize) -> Vec<Value> {
     }
 }
 
-#[tokio::test]
-async fn a_notable_decision_is_kept_with_the_limits_an_explained_answer_shows() {
-    let api = Api::start().await;
+async fn a_notable_decision_is_kept_with_the_limits_an_explained_answer_shows(home: Home) {
+    let api = Api::on(home).await;
     let account = api.customer("acme", "starter").await.to_string();
     let asked = |quantity: u32| json!({"p_account_id": account, "p_resource_type": "benchmark_runs", "p_requested_qty": quantity, "p_explain": true});
     let refused = api.call("check_entitlement", asked(101)).await.ok();
@@ -44,9 +51,8 @@ async fn a_notable_decision_is_kept_with_the_limits_an_explained_answer_shows() 
     assert_eq!(rows[2]["limits"], refused[0]["limits"]);
 }
 
-#[tokio::test]
-async fn an_effect_is_kept_with_the_quantities_after_it() {
-    let api = Api::start().await;
+async fn an_effect_is_kept_with_the_quantities_after_it(home: Home) {
+    let api = Api::on(home).await;
     let account = api.customer("acme", "starter").await.to_string();
     let consume = |key: &str, quantity: u32| {
         json!({"p_account_id": account, "p_resource_type": "benchmark_runs", "p_quantity": quantity, "p_idempotency_key": key,
@@ -62,9 +68,8 @@ async fn an_effect_is_kept_with_the_quantities_after_it() {
     assert_eq!(rows[0]["limits"][0]["quantity_used"], json!(95));
 }
 
-#[tokio::test]
-async fn what_was_asked_for_is_kept_in_the_canonical_unit() {
-    let api = Api::start().await;
+async fn what_was_asked_for_is_kept_in_the_canonical_unit(home: Home) {
+    let api = Api::on(home).await;
     let account = api.customer("acme", "starter").await.to_string();
     let asked = json!({"p_account_id": account, "p_resource_type": "gpu_hours", "p_requested_qty": 90, "p_unit_code": "minute"});
     api.call("check_entitlement", asked).await.ok();
@@ -74,9 +79,8 @@ async fn what_was_asked_for_is_kept_in_the_canonical_unit() {
     assert_eq!((&rows[0]["requested_qty"], &rows[1]["requested_qty"]), (&Value::Null, &json!(1.5)));
 }
 
-#[tokio::test]
-async fn leases_are_kept_with_what_they_were_decided_on() {
-    let api = Api::start().await;
+async fn leases_are_kept_with_what_they_were_decided_on(home: Home) {
+    let api = Api::on(home).await;
     let account = api.customer("acme", "starter").await.to_string();
     let acquire = json!({"p_account_id": account, "p_resource_type": "concurrent_users", "p_ttl_seconds": 60});
     let first = api.call("acquire_lease", acquire.clone()).await.ok();

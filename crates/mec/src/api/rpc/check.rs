@@ -9,14 +9,16 @@ use crate::api::refusal::Failure;
 use crate::http::errors::ApiError;
 
 pub(super) async fn check_entitlement(mec: &Mec, caller: &Caller, mut arguments: Arguments) -> Result<Answer, Failure> {
-    let (account, caller) = (arguments.account(mec).await?, arguments.staleness_of(caller)?);
+    let caller = arguments.staleness_of(caller)?;
+    let account = arguments.account_asked_about(mec, &caller).await?;
     let quantity = arguments.quantity("requested_qty");
     let standing = mec.check(question(&mut arguments, account, quantity)?, &caller).await?;
     Ok(Answer::rows(vec![answers::standing_row(&standing, vec![])]))
 }
 
 pub(super) async fn check_entitlements(mec: &Mec, caller: &Caller, mut arguments: Arguments) -> Result<Answer, Failure> {
-    let (account, caller) = (arguments.account(mec).await?, arguments.staleness_of(caller)?);
+    let caller = arguments.staleness_of(caller)?;
+    let account = arguments.account_asked_about(mec, &caller).await?;
     let resources = arguments.texts("resource_types").map(|names| names.into_iter().map(Code::from).collect());
     let standings = mec.check_all(account, resources, arguments.attributes()?, &caller).await?;
     let rows = standings.iter().map(|of| answers::resource_standing_row(&of.resource, &of.standing));

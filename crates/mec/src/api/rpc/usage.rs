@@ -16,8 +16,9 @@ pub(super) async fn get_usage(mec: &Mec, caller: &Caller, mut arguments: Argumen
             Some(GroupBy::from_code(&name).ok_or_else(known)?)
         }
     };
+    let caller = arguments.staleness_of(caller)?;
     let question = UsageQuestion {
-        account: arguments.account(mec).await?,
+        account: arguments.account_asked_about(mec, &caller).await?,
         resource: arguments.required_code("resource_type")?,
         scope: arguments.scope(),
         from: arguments.time("from"),
@@ -25,7 +26,7 @@ pub(super) async fn get_usage(mec: &Mec, caller: &Caller, mut arguments: Argumen
         group_by,
         own_only: arguments.flag("own_only"),
     };
-    Ok(Answer::rows(answers::usage_rows(&mec.usage(question, caller).await?)))
+    Ok(Answer::rows(answers::usage_rows(&mec.usage(question, &caller).await?)))
 }
 
 pub(super) fn get_window_boundaries(mec: &Mec, mut arguments: Arguments) -> Result<Answer, Failure> {
