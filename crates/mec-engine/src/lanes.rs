@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use mec_kernel::TreeId;
-use mec_store::{Store, Writer};
+use mec_store::{OpenOptions, Store, Writer};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
 use crate::away::Away;
@@ -23,6 +23,17 @@ const QUEUE_MAX: usize = 8_192;
 const WAITING_MAX: usize = 40_000;
 /// Lanes that wait for trees somebody else has: so many trees can be waited for at once.
 const WAITING: usize = 4;
+
+/// Lanes on a shared store that do not record: one looks, one keeps the log.
+const OTHERS: usize = WAITING + 2;
+/// Connections of a lane: the one it writes with, and one that it reads tables with when it comes to that.
+const CONNECTIONS_OF_A_LANE: usize = 2;
+
+/// Connections to a shared store that an installation with so many recording lanes makes at most: its lanes', those that
+/// read for callers, and the one that is asked for versions.
+pub(crate) fn connections_max(recording: usize) -> usize {
+    (recording.max(1).saturating_add(OTHERS)).saturating_mul(CONNECTIONS_OF_A_LANE) + OpenOptions::default().readers + 1
+}
 
 /// What all lanes of an installation share.
 #[derive(Clone)]

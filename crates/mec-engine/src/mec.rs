@@ -17,7 +17,7 @@ use crate::error::{MecError, OpenError};
 use crate::in_use::{in_use, may_be_fixed};
 use crate::job::{Command, Foreseen, Job, Message};
 use crate::lane::{RUNS_MAX, later_than};
-use crate::lanes::{Lanes, Shared};
+use crate::lanes::{Lanes, Shared, connections_max};
 use crate::newest::Newest;
 
 /// Commands that may wait in messages that carry many: a few whole batches.
@@ -108,6 +108,13 @@ pub struct Options {
     pub plain_tables: Vec<mec_store::plain::PlainTable>,
     /// What a test lets go wrong in the store; nothing by default.
     pub faults: Faults,
+}
+
+impl Options {
+    /// Connections that it makes at most where the store is a database, each when it is first needed.
+    pub fn connections_max(&self) -> usize {
+        connections_max(self.lanes)
+    }
 }
 
 impl Default for Options {

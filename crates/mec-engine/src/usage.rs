@@ -95,6 +95,8 @@ impl Mec {
     /// # Errors
     /// An unknown account or resource; a range that is empty or has more than 10,000 buckets.
     pub async fn usage(&self, question: UsageQuestion, caller: &Caller) -> Result<Usage, MecError> {
+        // An empty scope is none.
+        let question = UsageQuestion { scope: question.scope.filter(|scope| !scope.is_empty()), ..question };
         let asked = question.clone();
         let ((unit, factor, cuts), _) = self.look(question.account, caller, move |view| buckets(view, &asked)).await?;
         let catalogue = self.catalogue();

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::catalogue::{Catalogue, Plan, Resource, Rule, Settings, Template, Unit};
 use crate::catalogue_check::{check_catalogue, check_present};
+use crate::check::scope_of;
 use crate::code::Code;
 use crate::id::{IdSource, RuleId, TemplateId};
 use crate::refusal::Refusal;
@@ -121,7 +122,10 @@ fn put(after: &mut Catalogue, change: &CatalogueChange, ids: &mut IdSource) -> R
         CatalogueChange::RemoveResource(code) => {
             after.resources.remove(&code);
         }
-        CatalogueChange::PutPlan(plan) => {
+        CatalogueChange::PutPlan(mut plan) => {
+            for template in &mut plan.templates {
+                template.scope = scope_of(template.scope.as_ref()).cloned();
+            }
             after.plans.insert(plan.id.clone(), Arc::new(plan));
         }
         CatalogueChange::RemovePlan(id) => {

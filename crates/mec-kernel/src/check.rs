@@ -532,10 +532,15 @@ impl<'a> Judgement<'a> {
 }
 
 impl Judged<'_> {
-    /// How much of `amount`, added now, lies beyond the limit.
-    pub(crate) fn beyond(&self, amount: Amount) -> Amount {
-        let Some(limit) = self.pool.limit else { return Amount::ZERO };
-        beyond(self.used.plus(self.reserved), amount, limit)
+    /// How much of `amount`, recorded now, is billed: what lies beyond the limit, given what is recorded. A hold is billed
+    /// when it is settled, so it is not counted here.
+    pub(crate) fn billed(&self, amount: Amount) -> Amount {
+        self.pool.limit.map_or(Amount::ZERO, |limit| beyond(self.used, amount, limit))
+    }
+
+    /// How much of `amount`, added now to what is used and held, lies beyond the limit.
+    fn beyond(&self, amount: Amount) -> Amount {
+        self.pool.limit.map_or(Amount::ZERO, |limit| beyond(self.used.plus(self.reserved), amount, limit))
     }
 
     fn overage(&self, request: &Request<'_>, canonical: Factor) -> (Total, Option<Total>) {

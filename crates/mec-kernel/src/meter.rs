@@ -113,7 +113,10 @@ pub fn meter(view: &View<'_>, making: &mut Making<'_>, meter: &Meter) -> Result<
     if amount.0 < 0 {
         check_not_below_zero(view, &path, resource, scope, occurred_at, amount)?;
     }
-    let request = Request { resource, scope, amount: Some(amount), attributes: &meter.attributes, extends: None };
+    // A correction states none, whichever way it comes.
+    let none = Attributes::new();
+    let attributes = if meter.is_correction { &none } else { &meter.attributes };
+    let request = Request { resource, scope, amount: Some(amount), attributes, extends: None };
     let pools = pools(view, &request, &path)?;
     let recording = Recording {
         key: meter.key.clone(),

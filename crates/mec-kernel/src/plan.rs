@@ -408,9 +408,10 @@ pub(crate) fn marks_after(view: &View<'_>, path: &[&Arc<Node>], writes: &mut Vec
     let (facts, attributes) = (Facts::default(), Attributes::new());
     let before = limits(view, node.account.id, &touched, &attributes)?;
     let after = View { tree: &tree, facts: &facts, catalogue: view.catalogue, now: view.now };
+    // Limits on one counter share its note.
     let anew = |judged: &Judged<'_>| {
         let is_it = |of: &&Judged<'_>| of.pool.level == judged.pool.level && of.pool.key == judged.pool.key;
-        before.iter().find(is_it).is_none_or(|of| of.pool.limit.is_none_or(|limit| of.used <= limit))
+        !before.iter().filter(is_it).any(|of| of.pool.limit.is_some_and(|limit| of.used > limit))
     };
     // A limit that use was not above before has a grace period of its own, whatever was noted of an earlier one.
     let mut void = Vec::new();

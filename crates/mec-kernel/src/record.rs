@@ -157,15 +157,14 @@ fn beyond_at(
 ) -> Result<Option<(WindowKey, Amount)>, Halt> {
     let (pool, at) = (&judged.pool, recording.occurred_at);
     if pool.key.window.counts(at, view.now) {
-        let overage = judged.beyond(recording.amount);
+        let overage = judged.billed(recording.amount);
         return Ok((overage.0 > 0).then(|| (pool.key.clone(), overage)));
     }
     let Some(limit) = pool.limit else { return Ok(None) };
     let Some(window) = pool.window_of(view, path, at).filter(|window| window.counts(at, view.now)) else { return Ok(None) };
     let key = WindowKey { window, ..pool.key.clone() };
-    let then = total(pool.node, &key)?;
-    let taken = then.used.plus(then.held.live(view.now));
-    Ok(Some((key, beyond(taken, recording.amount, limit))))
+    let used = total(pool.node, &key)?.used;
+    Ok(Some((key, beyond(used, recording.amount, limit))))
 }
 
 /// What `effects` have billed `account` so far; below zero: what they took back.

@@ -246,7 +246,7 @@ fn a_row_that_would_not_be_right_is_refused_with_its_column() {
         (starter(move |plan| plan.templates[0].quantity = negative), "quantity_allowed"),
         (starter(|plan| plan.templates[0].resource = "nothing".into()), "resource_type_code"),
         (starter(|plan| plan.templates[1].resource = "runs".into()), "resource_type_code"),
-        (starter(|plan| plan.templates[0].scope = Some("".into())), "resource_scope"),
+        (starter(|plan| plan.templates[0].scope = Some("eu\n".into())), "resource_scope"),
         (starter(|plan| plan.templates.push(template("access", Some(1), 9))), "quantity_allowed"),
         (starter(|plan| plan.templates[1].window = Some(WindowKind::Month)), "window_type_code"),
         (starter(rolling(None)), "window_seconds"),

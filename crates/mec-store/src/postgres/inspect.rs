@@ -2,11 +2,12 @@
 
 use mec_kernel::Time;
 
-use super::catalogue::Found;
+use super::cells::Found;
 use super::migrate::{self, one};
 use super::session::Session;
 use super::{connect, copy, roles};
 use crate::StoreError;
+use crate::rows::Cells as _;
 
 /// What a database says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -92,11 +92,19 @@ pub(super) async fn check_server(session: &Session, shown: &str) -> Result<(), S
     Ok(())
 }
 
-/// The schema's version; 0: there is none yet.
+/// The schema's version; 0: there is none yet. Refuses a role that was given nothing.
 pub(super) async fn version(session: &Session) -> Result<i32, StoreError> {
-    let exists: bool = one(session.query_once("SELECT to_regclass('schema_migrations') IS NOT NULL", &[]).await?)?.try_get(0)?;
-    if !exists {
-        return Ok(0);
+    let sql = "SELECT has_table_privilege(to_regclass('schema_migrations'), 'SELECT'), current_user::text";
+    let row = one(session.query_once(sql, &[]).await?)?;
+    match row.try_get(0)? {
+        None => return Ok(0),
+        Some(true) => {}
+        Some(false) => {
+            let role: &str = row.try_get(1)?;
+            return Err(StoreError::Unusable(format!(
+                "the role {role} may not use the database's tables; as their owner run `mec migrate --app-role {role}`"
+            )));
+        }
     }
     let sql = "SELECT coalesce(max(version), 0) FROM schema_migrations";
     Ok(one(session.query_once(sql, &[]).await?)?.try_get(0)?)

@@ -97,15 +97,12 @@ pub(super) async fn missing(session: &Session) -> Result<Vec<String>, StoreError
     let wanted = RIGHTS.iter().flat_map(|(rights, tables)| tables.iter().map(move |table| (*table, *rights)));
     let (tables, rights): (Vec<&str>, Vec<&str>) = wanted.unzip();
     // Of rights with commas between them the server looks for any.
-    let sql = "SELECT a.right || ' on ' || w.name FROM unnest($1, $2) AS w(name, rights), \
-               regexp_split_to_table(w.rights, ', ') AS a(right) WHERE NOT has_table_privilege(to_regclass(w.name), a.right) \
+    let sql = "SELECT a.verb || ' on ' || w.name FROM unnest($1, $2) AS w(name, rights), \
+               regexp_split_to_table(w.rights, ', ') AS a(verb) WHERE NOT has_table_privilege(to_regclass(w.name), a.verb) \
                UNION ALL SELECT 'EXECUTE on ' || f FROM unnest($3) AS f \
                WHERE NOT has_function_privilege(to_regprocedure(f), 'EXECUTE')";
-    let parameters: [(Parameter<'_>, Type); 3] = [
-        (Box::new(tables), Type::TEXT_ARRAY),
-        (Box::new(rights), Type::TEXT_ARRAY),
-        (Box::new(FUNCTIONS), Type::TEXT_ARRAY),
-    ];
+    let parameters: [(Parameter<'_>, Type); 3] =
+        [(Box::new(tables), Type::TEXT_ARRAY), (Box::new(rights), Type::TEXT_ARRAY), (Box::new(FUNCTIONS), Type::TEXT_ARRAY)];
     let rows = session.query_once(sql, &parameters).await?;
     Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
 }

@@ -350,9 +350,8 @@ fn get_usage() -> Function {
             .described("First instant after it; where the present bucket or month ends by default."),
         Param::optional("p_group_by", Type::TEXT).described("hour, day, week or month; one bucket by default."),
         Param::optional("p_own_only", Type::Bool).described("The account alone, without the accounts below it."),
-        Param::optional("p_max_staleness_ms", Type::Int4).described(
-            "How old what is known of the account may be, as for check_entitlement; the sums are always the newest.",
-        ),
+        Param::optional("p_max_staleness_ms", Type::Int4)
+            .described("How old what is known of the account may be, as for check_entitlement; the sums are always the newest."),
     ]);
     rows(Verb::GetUsage, params, answers::usage_columns())
         .read_only()

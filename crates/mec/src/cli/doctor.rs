@@ -1,5 +1,7 @@
 //! `mec doctor`: what would keep mec from working here, and what to do about it. Changes nothing.
 
+mod database;
+
 use std::fs::File;
 use std::io::Write as _;
 use std::net::TcpListener;
@@ -8,13 +10,13 @@ use std::time::{Duration, Instant};
 
 use mec_engine::Clock;
 use mec_kernel::Time;
-use mec_store::{postgres, sqlite};
+use mec_store::sqlite;
 use serde_json::json;
 
 use super::failure::{Exit, Failure};
 use super::output::{self, Print};
 use super::store::{Owner, owner};
-use crate::config::{Config, Flags, Kept, masked};
+use crate::config::{Config, Flags, Kept};
 
 /// Less free space than this is worth a warning, in bytes.
 const FREE_BYTES_MIN: u64 = 1 << 30;
@@ -74,7 +76,7 @@ fn examine(config: &Config) -> Vec<Line> {
     let mut lines = vec![Line::ok("configuration", "is understood")];
     let owned = match (config.kept(), owner(config)) {
         (Ok(Kept::Database), _) => {
-            lines.extend(database(config));
+            lines.extend(database::lines(config));
             None
         }
         (Ok(Kept::File(path)), Ok(owned)) => {
@@ -94,18 +96,6 @@ fn examine(config: &Config) -> Vec<Line> {
     lines.push(Line::ok("SQLite", sqlite::library_version()));
     lines.push(listen(config, owned.as_ref()));
     lines
-}
-
-/// Whether the server answers, may be written to, and has the schema this program writes.
-fn database(config: &Config) -> Vec<Line> {
-    let (began, name) = (Instant::now(), masked(&config.store));
-    match postgres::inspect(&config.store) {
-        Ok(found) => {
-            let answered = format!("{name} answers (PostgreSQL {}, {} ms)", found.server_version, began.elapsed().as_millis());
-            vec![Line::ok("store", answered), schema(found.schema_version, found.schema_version_newest)]
-        }
-        Err(error) => vec![Line::of("store", error.into())],
-    }
 }
 
 fn store(path: &Path, owned: Option<&Owner>) -> Line {

@@ -35,6 +35,30 @@ fn every_setting_has_a_default_in_the_example() {
     );
     assert!(file.decision_trace.is_some() && file.decisions_kept_days.is_some());
     assert!(file.decision_log.is_some() && file.read_timeout_seconds.is_some() && file.cache_megabytes.is_some());
+    assert!(file.max_staleness_ms.is_some() && file.lanes.is_some());
+}
+
+#[test]
+fn a_number_out_of_its_range_is_told_with_the_range() {
+    let nowhere = |_: &str| "mec.toml".to_owned();
+    for (value, range, expected) in [
+        ("0", 0..=STALENESS_MS_MAX, Ok(0)),
+        ("60000", 0..=STALENESS_MS_MAX, Ok(60_000)),
+        ("60001", 0..=STALENESS_MS_MAX, Err("set it to a whole number from 0 to 60000")),
+        ("-1", 0..=STALENESS_MS_MAX, Err("set it to a whole number from 0 to 60000")),
+        ("0", 1..=LANES_MAX, Err("set it to a whole number from 1 to 64")),
+        ("two", 1..=LANES_MAX, Err("set it to a whole number from 1 to 64")),
+        ("0", 1..=u32::MAX, Err("set it to a whole number above 0")),
+    ] {
+        let told = whole("setting", value, range, &nowhere).map_err(|failure| match failure {
+            Failure::Told { message, hint, .. } => {
+                assert_eq!(message, format!("setting is \"{value}\" (mec.toml)"));
+                hint.unwrap_or_default()
+            }
+            Failure::Quiet(_) | Failure::ClosedPipe => String::new(),
+        });
+        assert_eq!(told, expected.map_err(str::to_owned), "{value}");
+    }
 }
 
 #[test]

@@ -5,8 +5,8 @@ mod on_postgres {
 
     use crate::Home;
     use crate::cli::{Ran, Shell};
-    use crate::home::cluster::{Cluster, name_of};
-    use crate::server::Server;
+    use crate::home::cluster::{APP_ROLE, Cluster, name_of};
+    use crate::server::{Server, request};
 
     const PASSWORD: &str = "s3cr3t";
 
@@ -50,7 +50,7 @@ mod on_postgres {
         assert!(shell.done("verify").starts_with("everything agrees: 2 events"));
         let told: Value = shell.run("doctor --listen 127.0.0.1:0 -o json").json();
         let whats: Vec<&str> = told.as_array().unwrap().iter().map(|line| line["what"].as_str().unwrap()).collect();
-        assert_eq!(whats, ["configuration", "store", "schema", "SQLite", "listen"]);
+        assert_eq!(whats, ["configuration", "store", "schema", "commits", "role", "clock", "connections", "SQLite", "listen"]);
         assert!(told.as_array().unwrap().iter().all(|line| line["verdict"] == "ok"), "{told:#}");
         for server in servers {
             assert!(server.stop().success());
@@ -59,27 +59,67 @@ mod on_postgres {
 
     #[test]
     fn an_answer_is_as_old_as_the_call_allows() {
-        let (shell, acme) = Shell::with_acme_on(Home::postgres());
+        let (shell, _) = Shell::with_acme_on(Home::postgres());
         let [recording, checking] = [Server::on(&shell.store()), Server::on(&shell.store())];
-        let seen = |staleness: Value| {
+        let seen = |function: &str, staleness: Value| {
             let asked = json!({
-                "p_account_id": acme.to_string(), "p_resource_type": "benchmark_runs", "p_max_staleness_ms": staleness
+                "p_external_id": "acme", "p_resource_type": "benchmark_runs", "p_resource_types": ["benchmark_runs"],
+                "p_max_staleness_ms": staleness,
             });
-            checking.post("/api/rpc/check_entitlement", &asked)
+            let taken = if function == "check_entitlements" { "p_resource_types" } else { "p_resource_type" };
+            let is_taken = |(name, _): &(String, Value)| !name.starts_with("p_resource") || name == taken;
+            let asked = asked.as_object().unwrap().clone().into_iter().filter(is_taken).collect();
+            let (status, answer) = checking.post(&format!("/api/rpc/{function}"), &Value::Object(asked));
+            (status, if status == 200 { answer[0].clone() } else { answer })
         };
-        let before = seen(json!(0)).1[0]["quantity_used"].as_i64().unwrap();
-        let event = json!({
-            "p_account_id": acme.to_string(), "p_resource_type": "benchmark_runs", "p_quantity": 1, "p_idempotency_key": "one"
-        });
-        assert_eq!(recording.post("/api/rpc/meter_consumption", &event).0, 200);
-        let old = seen(json!(60_000)).1[0]["quantity_used"].as_i64().unwrap();
-        assert!(old == before || old == before + 1, "{old}");
-        assert_eq!(seen(Value::Null).1[0]["quantity_used"], json!(before + 1));
-        for wrong in [json!(-1), json!(60_001)] {
-            let (status, answer) = seen(wrong);
-            assert_eq!((status, &answer["code"]), (400, &json!("MEC_BAD_ARGUMENT")), "{answer}");
-            assert!(answer["hint"].is_string());
+        let used = |function, staleness| {
+            let (status, row) = seen(function, staleness);
+            assert_eq!(status, 200, "{row}");
+            let column = if function == "get_usage" { "quantity" } else { "quantity_used" };
+            row[column].as_i64().unwrap_or_else(|| panic!("{row}"))
+        };
+        for (number, function) in (0..).zip(["check_entitlement", "check_entitlements", "get_usage"]) {
+            assert_eq!(used(function, json!(0)), number);
+            let event = json!({
+                "p_external_id": "acme", "p_resource_type": "benchmark_runs", "p_quantity": 1,
+                "p_idempotency_key": format!("one-of-{function}"),
+            });
+            assert_eq!(recording.post("/api/rpc/meter_consumption", &event).0, 200);
+            assert!((number..=number + 1).contains(&used(function, json!(60_000))), "{function}");
+            assert_eq!(used(function, Value::Null), number + 1, "{function}");
+            for wrong in [-1, 60_001] {
+                let (status, answer) = seen(function, json!(wrong));
+                assert_eq!((status, &answer["code"]), (400, &json!("MEC_BAD_ARGUMENT")), "{answer}");
+                assert!(answer["hint"].is_string());
+            }
         }
+    }
+
+    /// A check may still know whom a name meant a moment ago; what is recorded goes to whom it means now.
+    #[test]
+    fn what_is_recorded_goes_by_the_names_of_this_moment_however_old_a_check_may_be() {
+        let (shell, _) = Shell::with_acme_on(Home::postgres());
+        shell.write("content.toml", "max_staleness_ms = 60000\n");
+        let recording = Server::on(&shell.store());
+        let content = Server::configured(&shell.store(), &shell.path("content.toml"));
+        let asked = |staleness| {
+            json!({
+                "p_external_id": "acme", "p_resource_type": "benchmark_runs", "p_requested_qty": 1,
+                "p_max_staleness_ms": staleness,
+            })
+        };
+        let decision = |asked: &Value| content.post("/api/rpc/check_entitlement", asked).1[0]["decision"].clone();
+        assert_eq!(decision(&asked(Value::Null)), json!("allow"));
+        let path = "/api/accounts?external_id=eq.acme";
+        assert_eq!(request(&recording.address(), "PATCH", path, r#"{"external_id":"acme-before"}"#).unwrap().0, 204);
+        assert_eq!(recording.post("/api/accounts", &json!({"external_id": "acme", "display_name": "Another"})).0, 201);
+        let event = json!({
+            "p_external_id": "acme", "p_resource_type": "benchmark_runs", "p_quantity": 1, "p_idempotency_key": "one",
+        });
+        assert_eq!(content.post("/api/rpc/meter_consumption", &event).0, 200);
+        let (_, rows) = recording.get("/api/consumption_ledger?select=accounts(display_name)");
+        assert_eq!(rows, r#"[{"accounts":{"display_name":"Another"}}]"#);
+        assert_eq!(decision(&asked(json!(0))), json!("deny"));
     }
 
     #[test]
@@ -142,6 +182,25 @@ mod on_postgres {
         ran_on(&shell, &store, "serve --listen 127.0.0.1:0").failed(69, "", "set fsync = on");
         let doctor = ran_on(&shell, &store, "doctor --listen 127.0.0.1:0");
         assert!(doctor.code == Some(1) && doctor.stdout.contains("fsync is off"), "{doctor:?}");
+    }
+
+    #[test]
+    fn what_a_role_may_is_told_by_the_doctor() {
+        let home = Home::postgres();
+        let Home::Postgres(cluster, url) = &home else { unreachable!("it is one") };
+        let (shell, database) = (Shell::new(), name_of(url));
+        let doctor = |store: &str| ran_on(&shell, store, "doctor --listen 127.0.0.1:0");
+        let told = doctor(url);
+        assert!(told.code == Some(0) && told.stdout.contains("may not change what is recorded"), "{told:?}");
+        let told = doctor(&cluster.url(database));
+        assert!(told.code == Some(0) && told.stdout.contains("may also change rows of the ledger"), "{told:?}");
+        cluster.sql(database, &format!("REVOKE INSERT ON units, accounts FROM {APP_ROLE}"));
+        let told = doctor(url);
+        assert!(told.code == Some(1) && told.stdout.contains("lacks what a node does: INSERT on "), "{told:?}");
+        assert!(told.stdout.contains(&format!("mec migrate --app-role {APP_ROLE}")), "{told:?}");
+        cluster.sql(database, &format!("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {APP_ROLE}"));
+        let told = doctor(url);
+        assert!(told.code == Some(1) && told.stdout.contains("mec migrate --app-role"), "{told:?}");
     }
 
     #[test]

@@ -21,8 +21,6 @@ on_both_async!(whatever_is_sent_is_answered_in_the_apis_shape);
 
 const SEED: u64 = 20_261_124;
 const REQUESTS: u64 = 10_000;
-/// Every request waits for the database's server, and what is read of a request is the same on both stores.
-const REQUESTS_ON_POSTGRES: u64 = 1_000;
 
 /// An answer that takes longer is a hang.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
@@ -38,7 +36,7 @@ struct Answer {
 
 async fn whatever_is_sent_is_answered_in_the_apis_shape(home: Home) {
     let number = |name: &str, default| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
-    let (seed, requests) = (number("MEC_FUZZ_SEED", SEED), number("MEC_FUZZ_REQUESTS", requests_on(&home)));
+    let (seed, requests) = (number("MEC_FUZZ_SEED", SEED), number("MEC_FUZZ_REQUESTS", REQUESTS));
     eprintln!("seed {seed}, {requests} requests");
     let api = Api::on(home).await;
     let mut ids = Vec::new();
@@ -81,10 +79,6 @@ async fn whatever_is_sent_is_answered_in_the_apis_shape(home: Home) {
     let (store, catalogue) = mec_store::Store::open_read_only(api.store_url()).expect("the store");
     let report = store.verify(&catalogue, api.mec.now(), &mut |_| {}).expect("a report");
     assert!(report.is_clean() && report.events > 0, "seed {seed}: {report:?}");
-}
-
-fn requests_on(home: &Home) -> u64 {
-    if home.is_postgres() { REQUESTS_ON_POSTGRES } else { REQUESTS }
 }
 
 /// Sends a request and reads its answer.

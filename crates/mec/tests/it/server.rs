@@ -66,6 +66,11 @@ impl Server {
         Server::start(&["serve".as_ref(), "--store".as_ref(), store.as_ref()])
     }
 
+    /// The same with the settings of a file.
+    pub(crate) fn configured(store: &str, file: &Path) -> Server {
+        Server::start(&["serve".as_ref(), "--store".as_ref(), store.as_ref(), "--config".as_ref(), file.as_os_str()])
+    }
+
     fn start(arguments: &[&OsStr]) -> Server {
         let mut arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
         arguments.extend(["--listen".into(), "127.0.0.1:0".into()]);
