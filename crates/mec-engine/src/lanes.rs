@@ -24,8 +24,8 @@ const WAITING_MAX: usize = 40_000;
 /// Lanes that wait for trees somebody else has: so many trees can be waited for at once.
 const WAITING: usize = 4;
 
-/// Lanes on a shared store that do not record: one looks, one keeps the log.
-const OTHERS: usize = WAITING + 2;
+/// Lanes on a shared store that do not record: one writes tables, one looks, one keeps the log.
+const OTHERS: usize = WAITING + 3;
 /// Connections of a lane: the one it writes with, and one that it reads tables with when it comes to that.
 const CONNECTIONS_OF_A_LANE: usize = 2;
 
@@ -100,7 +100,10 @@ impl Lanes {
             start(Duty::Record, writer, queue, Some(&away), Some(&logging))?;
             senders.push(sender);
         }
-        let tables = waiting[0].clone();
+        // A write of many trees waits for them, and so has a lane of its own.
+        let (tables, queue) = mpsc::channel(QUEUE_MAX);
+        start(Duty::Wait, writer()?, queue, None, Some(&logging))?;
+        waiting.push(tables.clone());
         Ok(Self { recording: senders, tables, looking, logging, waiting, running: ended })
     }
 

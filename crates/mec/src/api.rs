@@ -10,4 +10,5 @@ pub mod functions;
 pub(crate) mod refusal;
 pub(crate) mod root;
 pub(crate) mod rpc;
+mod sparing;
 pub(crate) mod tables;

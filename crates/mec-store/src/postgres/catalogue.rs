@@ -43,11 +43,12 @@ impl Writer {
     }
 }
 
-/// Only customers' rows count: the kernel knows itself what the catalogue's own rows refer to.
+/// Only customers' rows count: the kernel knows itself what the catalogue's own rows refer to. What was recorded has its
+/// unit and resource in the stored sums, which are far fewer.
 pub(super) async fn in_use(session: &Session) -> Result<InUse, StoreError> {
     let sets = [
-        "SELECT unit_code FROM consumption_ledger UNION SELECT unit_code FROM reservations",
-        "SELECT resource_type_code FROM consumption_ledger UNION SELECT resource_type_code FROM entitlements \
+        "SELECT unit_code FROM usage_hours UNION SELECT unit_code FROM reservations",
+        "SELECT resource_type_code FROM usage_hours UNION SELECT resource_type_code FROM entitlements \
          UNION SELECT resource_type_code FROM concurrency_leases UNION SELECT resource_type_code FROM reservations \
          UNION SELECT resource_type_code FROM control_rules WHERE account_id IS NOT NULL",
         "SELECT plan_id FROM account_plans UNION SELECT plan_id FROM entitlements WHERE plan_id IS NOT NULL \

@@ -1,6 +1,6 @@
 //! What became of a batch whose COMMIT was sent and not answered: its trees are locked again, and their stamps tell.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mec_kernel::{Head, TreeId};
 
@@ -9,6 +9,8 @@ use super::heads::{LOCK, head, numbers};
 use super::{Stage, Writer};
 use crate::{Commit, CommitError, Hold, StoreError};
 
+/// The longest that is looked: meanwhile the lane does nothing else.
+const LOOKED_MAX: Duration = Duration::from_secs(30);
 /// Before each look, in milliseconds. A server that is restarted is back by then, or the caller is told that nobody knows;
 /// the lane goes on soon after it is back.
 const PAUSES_MS: [u64; 9] = [0, 50, 100, 250, 500, 1_000, 1_000, 1_000, 1_000];
@@ -27,7 +29,11 @@ impl Writer {
             // Nothing but rows of the decision log, which are kept once however often they are sent.
             return Err(CommitError::NotDone(lost));
         }
+        let began = Instant::now();
         for pause in PAUSES_MS {
+            if began.elapsed() > LOOKED_MAX {
+                break;
+            }
             self.pause(Duration::from_millis(pause)).await;
             match self.look(commit).await {
                 Ok(Some(true)) => return Ok(()),

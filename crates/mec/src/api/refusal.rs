@@ -4,13 +4,19 @@
 //! (413 where it is too much), and what is ours is 5xx. Hints say what to do and never name another account.
 //! `docs/errors.md` has a section for each code.
 
+use std::time::Instant;
+
 use axum::http::StatusCode;
 use mec_engine::MecError;
 use mec_kernel::{Catalogue, LEVELS_MAX, LimitKind, QuantityError, Refusal, TTL_SECONDS_MAX};
 use mec_query::{QueryError, similar};
 
 use super::functions::Verb;
+use super::sparing::Sparing;
 use crate::http::errors::ApiError;
+
+static NOT_DONE: Sparing = Sparing::new();
+static UNUSABLE: Sparing = Sparing::new();
 
 /// The codes made here, beside the kernel's ([`Refusal::CODES`]).
 #[cfg(test)]
@@ -124,7 +130,9 @@ pub(crate) fn of_error(error: MecError, catalogue: &Catalogue, repeat: Repeat) -
         MecError::TimedOut => ApiError::new(StatusCode::GATEWAY_TIMEOUT, "MEC_TIMED_OUT", "The read took longer than it may")
             .with_hint("Ask for less: narrow the filter, shorten the range, or read in pages with limit and offset"),
         MecError::NotDone(cause) => {
-            tracing::error!(%cause, "a request was not done");
+            if let Some(left_out) = NOT_DONE.turn(Instant::now()) {
+                tracing::error!(%cause, left_out, "a request was not done");
+            }
             unavailable("MEC_NOT_DONE", "The store could not do it; nothing was recorded", "Send it again; it is safe")
         }
         MecError::OutcomeUnknown(cause) => {
@@ -357,7 +365,9 @@ pub(crate) fn too_many_events(events: usize, events_max: usize) -> ApiError {
 
 /// 503 `MEC_STORE_UNAVAILABLE`; why is for the log.
 pub(crate) fn store_unavailable(error: &MecError) -> ApiError {
-    tracing::error!(%error, "the store cannot be used");
+    if let Some(left_out) = UNUSABLE.turn(Instant::now()) {
+        tracing::error!(%error, left_out, "the store cannot be used");
+    }
     ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "MEC_STORE_UNAVAILABLE", "The store cannot be used")
         .with_hint("Look into the server's log, and at the disk the store is on; restart the server when it has stopped")
 }

@@ -26,7 +26,7 @@ const SYNCS: usize = 11;
 /// This program was not there before: 2026-01-01.
 const CLOCK_MIN: Time = Time::from_micros(1_767_225_600_000_000);
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
     Ok,
     Warn,

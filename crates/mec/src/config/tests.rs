@@ -39,6 +39,14 @@ fn every_setting_has_a_default_in_the_example() {
 }
 
 #[test]
+fn every_setting_is_in_the_documents_table() {
+    let page = include_str!("../../../../docs/cli.md");
+    let settings = EXAMPLE.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(" = "));
+    let missing: Vec<&str> = settings.map(|(name, _)| name).filter(|name| !page.contains(&format!("| `{name}` |"))).collect();
+    assert_eq!(missing, Vec::<&str>::new());
+}
+
+#[test]
 fn a_number_out_of_its_range_is_told_with_the_range() {
     let nowhere = |_: &str| "mec.toml".to_owned();
     for (value, range, expected) in [

@@ -109,8 +109,8 @@ mod tests {
         }
     }
 
-    fn told(line: &Line) -> (bool, bool, &str) {
-        (line.verdict == Verdict::Ok, line.verdict == Verdict::Fail, &line.found)
+    fn told(line: &Line) -> (Verdict, &str) {
+        (line.verdict, &line.found)
     }
 
     #[test]
@@ -122,7 +122,7 @@ mod tests {
             (&lax, "fsync is on, synchronous_commit is off here and on in every commit of mec; no standby is waited for"),
             (&followed, "fsync is on, synchronous_commit is on; commits wait for ANY 1 (a, b)"),
         ] {
-            assert_eq!(told(&commits(of)), (true, false, what));
+            assert_eq!(told(&commits(of)), (Verdict::Ok, what));
         }
     }
 
@@ -133,11 +133,11 @@ mod tests {
         let unmade = Inspection { schema_version: 0, ..found() };
         let owner = Inspection { may_change_ledger: true, ..found() };
         for (of, expected) in [
-            (&found(), (true, false, "mec_app may record, and may not change what is recorded")),
-            (&unmade, (true, false, "it is mec_app, who would own the schema")),
-            (&owner, (false, false, "mec_app may also change rows of the ledger")),
-            (&lacking(&["INSERT on units"]), (false, true, "mec_app lacks what a node does: INSERT on units")),
-            (&lacking(&["a", "b", "c", "d", "e"]), (false, true, "mec_app lacks what a node does: a, b, c and 2 more")),
+            (&found(), (Verdict::Ok, "mec_app may record, and may not change what is recorded")),
+            (&unmade, (Verdict::Ok, "it is mec_app, who would own the schema")),
+            (&owner, (Verdict::Warn, "mec_app may also change rows of the ledger")),
+            (&lacking(&["INSERT on units"]), (Verdict::Fail, "mec_app lacks what a node does: INSERT on units")),
+            (&lacking(&["a", "b", "c", "d", "e"]), (Verdict::Fail, "mec_app lacks what a node does: a, b, c and 2 more")),
         ] {
             assert_eq!(told(&role(of)), expected);
         }
@@ -150,7 +150,7 @@ mod tests {
             (CLOCK_MIN.plus_micros(5_001_999), "the database's, which counts, is 1 ms ahead of this machine's"),
             (CLOCK_MIN.plus_micros(2_000_000), "the database's, which counts, is 3000 ms behind this machine's"),
         ] {
-            assert_eq!(told(&clock(now, here)), (true, false, what));
+            assert_eq!(told(&clock(now, here)), (Verdict::Ok, what));
         }
         assert_eq!(clock(Time::from_micros(0), here).verdict, Verdict::Fail);
     }
@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn a_node_has_room_for_its_connections() {
         let what = "a node makes at most 97 of the 97 that mec_app may have; 12 are open";
-        assert_eq!(told(&connections(&found(), 97)), (true, false, what));
+        assert_eq!(told(&connections(&found(), 97)), (Verdict::Ok, what));
         assert_eq!(connections(&found(), 98).verdict, Verdict::Warn);
     }
 }
