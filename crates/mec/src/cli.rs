@@ -142,7 +142,7 @@ pub(crate) struct DemoArgs {
     /// Keep the data in DIR: filled when it is empty, only opened when it is not [default: a temporary directory]
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
-    /// Keep the data in a PostgreSQL database: filled when it is empty, only opened when it is not
+    /// Keep the data in a PostgreSQL database: filled when it is empty, refused when it holds anything but the demo
     #[arg(long, value_name = "URL", conflicts_with = "data")]
     pub(crate) store: Option<String>,
     /// Also answer on addresses that other machines reach, although nobody is asked who they are

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use mec_engine::Mec;
 use tempfile::TempDir;
 
-use super::fill::{FillError, fill};
+use super::fill::{Contents, FillError, fill};
 use super::welcome::{self, Home};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::{DemoArgs, output};
@@ -39,7 +39,8 @@ pub(crate) async fn run(args: DemoArgs, config: &Config) -> Result<(), Failure> 
     let place = Place::of(args)?;
     let options = config.options(&serve::url(&listener)?, true);
     let mec = Arc::new(Mec::open(&place.url(), options).await?);
-    fill(&mec).await?;
+    let contents = fill(&mec).await?;
+    place.check(contents)?;
     let welcome = welcome::text(&mec, address, &place.home()).await?;
     match output::line(welcome) {
         // It serves on, whoever reads along.
@@ -77,6 +78,17 @@ impl Place {
         };
         fs::create_dir_all(&path).map_err(|error| Failure::new(Exit::Io, format!("{}: {error}", path.display())))?;
         Ok(Self::Kept(path))
+    }
+
+    /// The demo may be open to everybody, so it does not serve a database of something else.
+    fn check(&self, contents: Contents) -> Result<(), Failure> {
+        match self {
+            Self::Database(url) if contents == Contents::Other => {
+                Err(Failure::new(Exit::Config, format!("{} holds something other than the demo", masked(url)))
+                    .with_hint("name an empty database, or serve this one with mec serve"))
+            }
+            Self::Database(_) | Self::Temporary(_) | Self::Kept(_) => Ok(()),
+        }
     }
 
     fn url(&self) -> String {

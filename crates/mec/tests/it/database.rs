@@ -204,6 +204,17 @@ mod on_postgres {
     }
 
     #[test]
+    fn the_demo_serves_no_database_of_others() {
+        let (shell, _) = Shell::with_acme_on(Home::postgres());
+        let before = shell.done("export");
+        let refused = shell.run(&format!("demo --listen 127.0.0.1:0 --store {}", shell.store()));
+        refused.failed(78, "postgres://", "mec serve");
+        assert!(refused.stderr.contains("holds something other than the demo"), "{refused:?}");
+        assert_eq!(shell.done("export"), before);
+        assert_eq!(Server::on(&shell.store()).get("/api/accounts?select=external_id").1, r#"[{"external_id":"acme"}]"#);
+    }
+
+    #[test]
     fn the_demo_fills_a_database_once() {
         let home = Home::postgres();
         let events = |server: &Server| {
