@@ -165,17 +165,20 @@ impl Lane {
         }
     }
 
-    /// The commands up to the next table write, as many as fit a batch; where trees are waited for, those of one tree.
+    /// The commands up to the next table write, as many as fit a batch; where trees are waited for, those of one tree, where
+    /// they are spread, those of one shard.
     fn next_jobs(&mut self, first: Box<dyn Job>) -> VecDeque<Box<dyn Job>> {
         let tree = first.tree();
         let most = self.state.parts.pop().unwrap_or(COMMANDS_MAX);
         let mut bytes = first.foreseen().bytes;
         let mut jobs = VecDeque::from([first]);
-        if self.duty == Duty::Wait {
+        let shard = self.store.shard_of(tree);
+        if self.duty == Duty::Wait || shard.is_some() {
+            let goes_along = |other: TreeId| other == tree || self.duty != Duty::Wait && self.store.shard_of(other) == shard;
             let mut is_full = false;
             for entry in std::mem::take(&mut self.state.waiting) {
                 match entry {
-                    Entry::Job(job) if job.tree() == tree && !is_full => {
+                    Entry::Job(job) if !is_full && goes_along(job.tree()) => {
                         is_full = jobs.len() >= most || bytes.saturating_add(job.foreseen().bytes) > BYTES_MAX;
                         if is_full {
                             self.state.waiting.push_back(Entry::Job(job));
@@ -187,9 +190,10 @@ impl Lane {
                     other => self.state.waiting.push_back(other),
                 }
             }
-            return jobs;
         }
-        while jobs.len() < most
+        while self.duty != Duty::Wait
+            && shard.is_none()
+            && jobs.len() < most
             && let Some(Entry::Job(job)) = self.state.waiting.pop_front_if(|entry| match entry {
                 Entry::Job(job) => bytes.saturating_add(job.foreseen().bytes) <= BYTES_MAX,
                 Entry::Table(_) | Entry::Prune(_) => false,

@@ -126,6 +126,14 @@ impl Store {
         matches!(self, Self::Postgres(_))
     }
 
+    /// The shard `tree` is on, where the database spreads its tables: a batch takes trees of one. `None`: all trees lie together.
+    pub fn shard_of(&self, tree: TreeId) -> Option<usize> {
+        match self {
+            Self::Sqlite(_) => None,
+            Self::Postgres(store) => store.shard_of(tree),
+        }
+    }
+
     /// One more writer beside the one it was opened with, connected when it is first used; a file has only one.
     pub fn writer(&self) -> Option<Writer> {
         match self {

@@ -26,6 +26,7 @@ mod roles;
 mod scan;
 mod session;
 mod settle;
+mod shards;
 mod tls;
 mod usage;
 mod verify;
@@ -45,6 +46,7 @@ use self::address::Address;
 use self::io::Io;
 use self::read::Readers;
 use self::session::Session;
+use self::shards::Shards;
 use self::tls::Tls;
 use self::versions::Watch;
 use crate::dialect::Dialect;
@@ -56,6 +58,9 @@ struct Link {
     tls: Tls,
     io: Io,
     dialect: Dialect,
+    /// Whether the server passes statements on to others, which it plans anew each time: it has to see the trees in them.
+    is_citus: bool,
+    shards: Shards,
 }
 
 impl std::fmt::Debug for Link {
@@ -139,6 +144,11 @@ impl Postgres {
         Self::of(link, &OpenOptions { readers: 1, read_timeout, ..OpenOptions::default() })
     }
 
+    /// The shard a tree is on, where the tables are spread.
+    pub(crate) fn shard_of(&self, tree: TreeId) -> Option<usize> {
+        self.link.shards.of(tree)
+    }
+
     /// One more writer, which connects when it is first used.
     pub(crate) fn writer(&self) -> Writer {
         Writer {
@@ -190,12 +200,14 @@ where
     let tls = Tls::of(&address)?;
     let io = Io::new()?;
     let (of_task, tls_of_task, runtime) = (address.clone(), tls.clone(), io.handle().clone());
-    let (seen, letters) = io.wait(async move {
+    let (seen, letters, is_citus, shards) = io.wait(async move {
         let session = Session::connect(&of_task, &tls_of_task, &runtime).await?;
         let letters = letters(&session).await?;
-        Ok((look(session, of_task.shown.clone()).await?, letters))
+        let is_citus = distribution::has_citus(&session).await?;
+        let shards = Shards::read(&session).await?;
+        Ok((look(session, of_task.shown.clone()).await?, letters, is_citus, shards))
     })?;
-    Ok((Arc::new(Link { address, tls, io, dialect: Dialect::Postgres { letters } }), seen))
+    Ok((Arc::new(Link { address, tls, io, dialect: Dialect::Postgres { letters }, is_citus, shards }), seen))
 }
 
 /// The collation that knows which letters are the same but for their case, wherever the server has it.

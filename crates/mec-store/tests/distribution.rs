@@ -17,6 +17,7 @@ mod on_postgres {
         CREATE TABLE pg_dist_local_group (groupid integer);
         INSERT INTO pg_dist_local_group VALUES (0);
         CREATE TABLE pg_dist_partition (logicalrelid regclass);
+        CREATE TABLE pg_dist_shard (logicalrelid regclass, shardminvalue text);
         CREATE TABLE calls (place serial, name text, key text, beside text, triggers bigint, unsafe text);
         CREATE FUNCTION note(spread regclass, key text, beside text) RETURNS void LANGUAGE sql AS $$
             INSERT INTO pg_dist_partition VALUES (spread);
@@ -49,7 +50,7 @@ mod on_postgres {
         assert_eq!(spread("key NOT IN ('', 'tree')"), ["account_links", "webhook_deliveries", "webhook_inbox"]);
         assert_eq!(spread("triggers > 0 OR unsafe <> 'on'"), [""; 0]);
         let others = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') \
-                      AND NOT relispartition AND relname NOT IN ('calls', 'pg_dist_local_group', 'pg_dist_partition') \
+                      AND NOT relispartition AND relname NOT IN ('calls', 'pg_dist_local_group', 'pg_dist_partition', 'pg_dist_shard') \
                       AND oid NOT IN (SELECT logicalrelid FROM pg_dist_partition)";
         assert_eq!(cluster.sql(name, others), ["schema_migrations"]);
         // Again, nothing is left to spread; the triggers are there.

@@ -291,9 +291,8 @@ fn put_plan(plan: &Plan, now: Time) -> Vec<Change<'_>> {
         Change::new(
             "INSERT INTO plan_entitlement_templates (template_id, plan_id, resource_type_code, resource_scope, \
              limit_kind_code, quantity_allowed, window_type_code, window_seconds, per_quantity, sort_order) \
-             VALUES ($1, $2, $3::varchar, $4, (SELECT limit_kind_code FROM resource_types \
-             WHERE resource_type_code = $3::varchar), \
-             $5, $6, $7, $8, $9)",
+             SELECT $1::uuid, $2::varchar, resource_type_code, $4::varchar, limit_kind_code, $5::numeric, $6::varchar, \
+             $7::bigint, $8::boolean, $9::integer FROM resource_types WHERE resource_type_code = $3::varchar",
             vec![
                 Box::new(Id(template.id.0)),
                 Box::new(plan.id.as_str()),

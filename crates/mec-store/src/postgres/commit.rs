@@ -212,8 +212,8 @@ impl<'a> Kept<'a> {
         );
         let taken = links().with(
             "INSERT INTO account_links (source, external_id, account_id) SELECT '', x.external_id, x.account_id FROM {rows} \
-             WHERE x.external_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM account_links l WHERE l.source = '' \
-             AND l.external_id = x.external_id AND l.account_id = x.account_id)",
+             LEFT JOIN account_links l ON l.source = '' AND l.external_id = x.external_id AND l.account_id = x.account_id \
+             WHERE x.external_id IS NOT NULL AND l.account_id IS NULL",
         );
         let put = Bulk::of("accounts")
             .column("account_id", each().map(|account| Id(account.id.0)))

@@ -49,7 +49,7 @@ pub(super) async fn check_coordinator(session: &Session, shown: &str) -> Result<
 }
 
 /// Whether the extension's own tables are there.
-async fn has_citus(session: &Session) -> Result<bool, StoreError> {
+pub(super) async fn has_citus(session: &Session) -> Result<bool, StoreError> {
     Ok(one(session.query_once("SELECT to_regclass('pg_dist_partition') IS NOT NULL", &[]).await?)?.try_get(0)?)
 }
 

@@ -28,8 +28,8 @@ sql!(
     /// Their conditions.
     pub CONDITIONS_OF_ACCOUNTS = "SELECT ",
     CONDITION,
-    " FROM entitlements e JOIN entitlement_conditions c ON c.entitlement_id = e.entitlement_id AND c.tree = ANY($2) \
-     WHERE e.account_id = ANY($1) AND e.tree = ANY($2) ORDER BY c.condition_id",
+    " FROM entitlements e JOIN entitlement_conditions c ON c.entitlement_id = e.entitlement_id AND c.tree = e.tree \
+     AND c.tree = ANY($2) WHERE e.account_id = ANY($1) AND e.tree = ANY($2) ORDER BY c.condition_id",
 );
 sql!(
     SHOWN = "SELECT ",

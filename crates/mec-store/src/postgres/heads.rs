@@ -1,5 +1,6 @@
 //! Taking trees and giving them back: the first statement of a batch locks, and does nothing but that.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use mec_kernel::{Head, TreeId};
@@ -39,6 +40,8 @@ macro_rules! begin {
     };
 }
 const BEGIN: &str = begin!();
+/// Which shards a statement goes to is seen from its parameters.
+const PLANS_OF_CITUS: &str = "SET LOCAL plan_cache_mode = force_custom_plan";
 /// Every batch begins by locking rows of the table, also where it finds none, and so waits for whoever has locked it whole.
 const BEGIN_ALONE: &str = concat!(begin!(), "; LOCK TABLE account_trees IN EXCLUSIVE MODE");
 const BEGIN_SNAPSHOT: &str = concat!(
@@ -100,9 +103,10 @@ impl Writer {
             Hold::Alone => (BEGIN_ALONE, &LOCK),
             Hold::Snapshot => (BEGIN_SNAPSHOT, &LOOK),
         };
+        let begin = self.with_plans(begin);
         self.session().await?;
         self.stage = Stage::Begun;
-        let (heads, found) = self.session().await?.begin_and_query(begin, (take, &[&numbers]), (MOMENT, &[&numbers])).await?;
+        let (heads, found) = self.session().await?.begin_and_query(&begin, (take, &[&numbers]), (MOMENT, &[&numbers])).await?;
         let there;
         (self.moment, there, self.is_followed) = moment(&found)?;
         Ok((heads, there))
@@ -139,9 +143,14 @@ impl Writer {
         if self.stage == Stage::Idle {
             // Before it is sent, so that what fails half-way is rolled back.
             self.stage = Stage::Begun;
-            self.session().await?.run(BEGIN).await?;
+            let begin = self.with_plans(BEGIN);
+            self.session().await?.run(&begin).await?;
         }
         Ok(())
+    }
+
+    fn with_plans(&self, begin: &'static str) -> Cow<'static, str> {
+        if self.link.is_citus { format!("{begin}; {PLANS_OF_CITUS}").into() } else { begin.into() }
     }
 }
 

@@ -219,7 +219,10 @@ async fn step(session: &Session, shown: &str, distribute: bool) -> Result<(), St
     if distribute || distribution::is_spread(session).await? {
         distribution::spread(session).await?;
     }
-    session.run(migration.guards).await?;
+    // One by one: what Citus passes on to the other nodes is the text it came in.
+    for statement in statements(migration.guards) {
+        session.run(&statement).await?;
+    }
     if from == 0 {
         fill(session).await?;
     }
@@ -227,6 +230,20 @@ async fn step(session: &Session, shown: &str, distribute: bool) -> Result<(), St
     session.execute(sql, &[&(from + 1), &migration.oldest_beside]).await?;
     tracing::info!(store = shown, version = from + 1, "schema migrated");
     Ok(())
+}
+
+/// The statements of a file of ours: each ends with a line's end, and `$$` surrounds the bodies of functions.
+fn statements(sql: &str) -> Vec<String> {
+    let (mut found, mut statement, mut is_in_body) = (vec![], String::new(), false);
+    for line in sql.lines().filter(|line| !line.trim_start().starts_with("--")) {
+        is_in_body ^= line.matches("$$").count() % 2 == 1;
+        statement.push_str(line);
+        statement.push('\n');
+        if !is_in_body && line.trim_end().ends_with(';') {
+            found.push(std::mem::take(&mut statement));
+        }
+    }
+    found
 }
 
 /// The closed lists and the time zones: data every installation has.
