@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use mec_kernel::{
     Catalogue, CatalogueChange, Fact, Halt, IdSource, Making, Need, Ruling, Template, Tree, TreeId, View, Write, change_catalogue,
 };
-use mec_query::Value;
+use mec_query::{QueryError, Value};
 use mec_store::{CommitError, Hold};
 
 use crate::batch::{Batch, Trouble, Work};
@@ -88,6 +88,10 @@ impl Lane {
         let mut drawn = vec![];
         let mut steps = self.plan(write, &mut drawn)?;
         let hold = steps.hold(&self.cache.catalogue());
+        let shards: BTreeSet<usize> = steps.trees.iter().filter_map(|step| self.store.shard_of(step.tree)).collect();
+        if shards.len() > 1 {
+            return Err(across_shards().into());
+        }
         let mut batch = self.lock(steps.takes(self.store.is_shared()), hold).await?;
         if self.store.is_shared() {
             steps = self.plan(write, &mut drawn)?;
@@ -176,6 +180,13 @@ impl Lane {
             }
         }
     }
+}
+
+/// Refuses a write of rows that lie apart.
+fn across_shards() -> QueryError {
+    let message = "The rows of the request are on several shards of the database; one request writes on one";
+    QueryError::new(400, "MEC_ACROSS_SHARDS", message)
+        .with_hint("Send a request for each root account: filter by account_id, or insert one root at a time")
 }
 
 /// Table writes record no use, so a window counted from the ledger is right as it is; accounts and links are what

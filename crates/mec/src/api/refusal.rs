@@ -27,6 +27,7 @@ const OWN_CODES: &[&str] = &[
     "MEC_BAD_CATALOG",
     "MEC_TOO_MANY_EVENTS",
     "MEC_TOO_MANY_ROWS",
+    "MEC_ACROSS_SHARDS",
     "MEC_BUSY",
     "MEC_TIMED_OUT",
     "MEC_NOT_DONE",
