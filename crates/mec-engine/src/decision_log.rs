@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use mec_kernel::{
     AccountId, Amount, Catalogue, Check, Code, Decision, DecisionId, IdSource, Lease, Leased, Limit, Quantity, Reason, Standing,
-    Time, Total,
+    Time, Total, scope_of,
 };
 use mec_store::{DecisionRow, Operation};
 use tokio::sync::Notify;
@@ -182,7 +182,7 @@ impl Entry {
         Self {
             account: check.account,
             resource: check.resource.clone(),
-            scope: check.scope.clone(),
+            scope: scope_of(check.scope.as_ref()).cloned(),
             operation,
             requested: check.quantity.filter(|quantity| !quantity.is_zero()).and_then(requested),
             request_id,

@@ -10,7 +10,7 @@ use mec_kernel::{
     CreateAccount, Decision, DecisionId, Entitlement, EntitlementId, EntitlementPatch, Grant, Halt, IdSource, Lease, LeaseId,
     Leased, Limit, Making, Meter, Need, Provision, Recorded, Refusal, Renew, ReservationId, Reserve, Reserved, Ruling, Settle,
     Settled, Standing, Time, TreeId, View, acquire, cancel, check, consume, correct, create_account, grant, meter, patch_account,
-    patch_entitlement, provision, release, release_reservation, renew, reserve, settle,
+    patch_entitlement, provision, release, release_reservation, renew, reserve, scope_of, settle,
 };
 use mec_store::{DecisionRow, Operation};
 use tokio::sync::oneshot;
@@ -245,7 +245,7 @@ impl Mec {
         let entry = Entry {
             account: command.account,
             resource: command.resource.clone(),
-            scope: command.scope.clone(),
+            scope: scope_of(command.scope.as_ref()).cloned(),
             operation: Operation::AcquireLease,
             requested: Some(slots(command.quantity)),
             request_id: caller.request_id.clone(),

@@ -1,7 +1,7 @@
 //! How much was used over time: for charts and invoices. Decides nothing.
 
 use mec_kernel::{
-    AccountId, Amount, Code, Factor, Halt, Refusal, Time, Total, View, Window, WindowKind, WindowRule, Zone, window_at,
+    AccountId, Amount, Code, Factor, Halt, Refusal, Time, Total, View, Window, WindowKind, WindowRule, Zone, scope_of, window_at,
 };
 use mec_store::UsageQuery;
 
@@ -95,8 +95,7 @@ impl Mec {
     /// # Errors
     /// An unknown account or resource; a range that is empty or has more than 10,000 buckets.
     pub async fn usage(&self, question: UsageQuestion, caller: &Caller) -> Result<Usage, MecError> {
-        // An empty scope is none.
-        let question = UsageQuestion { scope: question.scope.filter(|scope| !scope.is_empty()), ..question };
+        let question = UsageQuestion { scope: scope_of(question.scope.as_ref()).cloned(), ..question };
         let asked = question.clone();
         let ((unit, factor, cuts), _) = self.look(question.account, caller, move |view| buckets(view, &asked)).await?;
         let catalogue = self.catalogue();

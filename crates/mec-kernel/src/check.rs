@@ -273,7 +273,7 @@ pub(crate) fn unit_of<'a>(view: &View<'a>, resource: &'a Resource, unit: Option<
 }
 
 /// The scope a caller named. An empty one is none: whatever the door, there is one way to mean the whole resource.
-pub(crate) fn scope_of(scope: Option<&Code>) -> Option<&Code> {
+pub fn scope_of(scope: Option<&Code>) -> Option<&Code> {
     scope.filter(|scope| !scope.is_empty())
 }
 

@@ -82,7 +82,7 @@ mod write;
 pub use account::{AccountPatch, CreateAccount, create_account, patch_account};
 pub use catalogue::{Catalogue, LimitAction, LimitKind, Plan, Resource, Rule, Settings, Template, Unit};
 pub use catalogue_change::{CatalogueChange, CatalogueRuling, InUse, change_catalogue};
-pub use check::{Check, Decision, Figures, Limit, Reason, Standing, check};
+pub use check::{Check, Decision, Figures, Limit, Reason, Standing, check, scope_of};
 pub use code::Code;
 pub use command::{Actor, Fact, Facts, Halt, Making, Need, Ruling, Session, View};
 pub use consume::{Consume, Consumed, consume};

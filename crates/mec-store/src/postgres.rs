@@ -204,7 +204,7 @@ where
         let session = Session::connect(&of_task, &tls_of_task, &runtime).await?;
         let letters = letters(&session).await?;
         let is_citus = distribution::has_citus(&session).await?;
-        let shards = Shards::read(&session).await?;
+        let shards = if is_citus { Shards::read(&session).await? } else { Shards::default() };
         Ok((look(session, of_task.shown.clone()).await?, letters, is_citus, shards))
     })?;
     Ok((Arc::new(Link { address, tls, io, dialect: Dialect::Postgres { letters }, is_citus, shards }), seen))

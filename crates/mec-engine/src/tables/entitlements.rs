@@ -23,7 +23,7 @@ pub(super) fn new_grant(given: &Given) -> Result<Grant, MecError> {
     Ok(Grant {
         account: given.optional_account("account_id").flatten().unwrap_or(AccountId(0)),
         resource: given.text("resource_type_code"),
-        scope: given.optional_text("resource_scope").flatten().filter(|scope| !scope.is_empty()),
+        scope: given.optional_text("resource_scope").flatten(),
         limit_kind: given.member("limit_kind_code", LimitKind::from_code)?.flatten(),
         quantity: given.optional_quantity("quantity_allowed").flatten(),
         window: window.is_given().then(|| window.over(WindowRule::LIFETIME)),

@@ -2,7 +2,6 @@
 
 use mec_kernel::TreeId;
 
-use super::distribution;
 use super::heads::number;
 use super::session::Session;
 use crate::StoreError;
@@ -15,10 +14,8 @@ const LOWEST: &str = "SELECT shardminvalue::integer FROM pg_dist_shard \
      WHERE logicalrelid = to_regclass('account_trees') AND shardminvalue IS NOT NULL ORDER BY 1";
 
 impl Shards {
+    /// Those of a server that has Citus.
     pub(super) async fn read(session: &Session) -> Result<Self, StoreError> {
-        if !distribution::has_citus(session).await? {
-            return Ok(Self::default());
-        }
         let lowest = session.query_once(LOWEST, &[]).await?;
         Ok(Self(lowest.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?))
     }

@@ -98,11 +98,6 @@ impl Arguments {
         self.text(name).map(Code::from)
     }
 
-    /// The scope. The empty text is no scope: forms send it where a field is left empty.
-    pub(crate) fn scope(&mut self) -> Option<Code> {
-        self.code("resource_scope").filter(|scope| !scope.is_empty())
-    }
-
     /// A name of something that must be there.
     pub(crate) fn required_code(&mut self, name: &'static str) -> Result<Code, ApiError> {
         self.required_text(name).map(Code::from)

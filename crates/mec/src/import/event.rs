@@ -105,11 +105,7 @@ impl Fields {
             account,
             external_id: self.external_id,
             resource: short(needed(self.resource_type, "resource_type")?, "resource_type", CODE_CHARS_MAX)?,
-            scope: self
-                .resource_scope
-                .filter(|scope| !scope.is_empty())
-                .map(|scope| short(scope, "resource_scope", SCOPE_CHARS_MAX))
-                .transpose()?,
+            scope: self.resource_scope.map(|scope| short(scope, "resource_scope", SCOPE_CHARS_MAX)).transpose()?,
             quantity: quantity(self.quantity)?,
             unit: self
                 .unit_code

@@ -12,6 +12,7 @@ on_both_async!(
     an_effect_is_kept_with_the_quantities_after_it,
     what_was_asked_for_is_kept_in_the_canonical_unit,
     leases_are_kept_with_what_they_were_decided_on,
+    an_empty_scope_is_kept_as_none,
 );
 
 /// The account's newest decisions, once there are `wanted` of them.
@@ -101,4 +102,25 @@ async fn leases_are_kept_with_what_they_were_decided_on(home: Home) {
     assert_eq!(api.call("renew_lease", renew).await.ok()[0]["decision"], json!("deny"));
     let rows = decided(&api, &account, 5).await;
     assert_eq!((&rows[0]["operation"], &rows[0]["reason_code"]), (&json!("renew_lease"), &json!("lease_over")));
+}
+
+async fn an_empty_scope_is_kept_as_none(home: Home) {
+    let api = Api::on(home).await;
+    let account = api.customer("acme", "starter").await.to_string();
+    let with = |more: Value| {
+        let mut asked = json!({"p_account_id": account, "p_resource_type": "benchmark_runs", "p_resource_scope": ""});
+        asked.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        asked
+    };
+    api.call("check_entitlement", with(json!({"p_requested_qty": 1}))).await.ok();
+    api.call("consume", with(json!({"p_quantity": 1, "p_idempotency_key": "one"}))).await.ok();
+    api.call("meter_consumption", with(json!({"p_quantity": 1, "p_idempotency_key": "two"}))).await.ok();
+    api.call("acquire_lease", with(json!({"p_resource_type": "concurrent_users"}))).await.ok();
+    assert_eq!(api.call("get_usage", with(json!({}))).await.ok()[0]["quantity"], json!(2));
+    assert!(decided(&api, &account, 3).await.iter().all(|row| row["resource_scope"].is_null()));
+    for table in ["consumption_ledger", "concurrency_leases"] {
+        let path = format!("/api/{table}?account_id=eq.{account}&select=resource_scope");
+        let rows = api.send(reqwest::Method::GET, &path, &[], String::new()).await.ok();
+        assert!(rows.as_array().is_some_and(|rows| !rows.is_empty() && rows.iter().all(|row| row["resource_scope"].is_null())));
+    }
 }

@@ -30,7 +30,7 @@ pub(super) fn question(arguments: &mut Arguments, account: AccountId, quantity: 
     Ok(Check {
         account,
         resource: arguments.required_code("resource_type")?,
-        scope: arguments.scope(),
+        scope: arguments.code("resource_scope"),
         quantity,
         unit: arguments.code("unit_code"),
         attributes: arguments.attributes()?,

@@ -16,7 +16,7 @@ pub(super) async fn acquire_lease(mec: &Mec, caller: &Caller, mut arguments: Arg
     let command = Acquire {
         account: arguments.account(mec).await?,
         resource: arguments.required_code("resource_type")?,
-        scope: arguments.scope(),
+        scope: arguments.code("resource_scope"),
         token,
         quantity: arguments.quantity("quantity").unwrap_or(Quantity::whole(1)),
         ttl_seconds: arguments.ttl_seconds()?,

@@ -47,7 +47,7 @@ fn event(account: AccountId, mut arguments: Arguments) -> Result<Meter, ApiError
         key: arguments.text("idempotency_key").unwrap_or_default().into(),
         account,
         resource: arguments.required_code("resource_type")?,
-        scope: arguments.scope(),
+        scope: arguments.code("resource_scope"),
         quantity: arguments.required_quantity("quantity")?,
         unit: arguments.code("unit_code"),
         occurred_at: arguments.time("occurred_at"),

@@ -20,7 +20,7 @@ pub(super) async fn get_usage(mec: &Mec, caller: &Caller, mut arguments: Argumen
     let question = UsageQuestion {
         account: arguments.account_asked_about(mec, &caller).await?,
         resource: arguments.required_code("resource_type")?,
-        scope: arguments.scope(),
+        scope: arguments.code("resource_scope"),
         from: arguments.time("from"),
         to: arguments.time("to"),
         group_by,
