@@ -6,7 +6,7 @@ use crate::code::{Code, closed_list};
 use crate::id::{AccountId, ConditionId, EntitlementId};
 use crate::quantity::Quantity;
 use crate::time::Time;
-use crate::window::{WindowRule, Zone};
+use crate::window::{WindowKind, WindowRule, Zone};
 
 closed_list! {
     /// Whether an entitlement is in force.
@@ -70,6 +70,16 @@ impl Entitlement {
     /// Past its end, whoever tidies the row later.
     pub fn is_expired(&self, now: Time) -> bool {
         self.status == EntitlementStatus::Expired || self.valid_until.is_some_and(|until| until <= now)
+    }
+
+    /// First instant it is in force: it is valid then, and its window has begun.
+    pub fn starts_at(&self) -> Time {
+        let window_start = match self.window.kind {
+            WindowKind::Period => self.window.period.map(|(start, _)| start),
+            WindowKind::Lifetime => self.window.anchor,
+            _ => None,
+        };
+        window_start.map_or(self.valid_from, |start| start.max(self.valid_from))
     }
 
     /// Not over: in force, suspended or still to come.

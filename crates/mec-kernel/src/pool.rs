@@ -18,7 +18,8 @@ use crate::window::{Window, WindowKind, Zone, window_at};
 pub(crate) enum Level<'a> {
     /// These limits, all of which must let it through.
     Pools(Vec<Pool<'a>>),
-    /// Its rows in force are all suspended or miss a condition: the request is denied.
+    /// It has base rows in force, all of them suspended or missing a condition: the request is denied, whatever add-ons
+    /// there are.
     Lapsed(Absence),
     /// Nothing here; the nearest thing to an entitlement was this.
     Silent(Absence),
@@ -141,22 +142,27 @@ pub(crate) fn level<'a>(
             Absence::OtherScope
         } else if row.is_expired(now) {
             Absence::Expired
-        } else if row.valid_from > now {
-            Absence::StartsAt(row.valid_from)
+        } else if row.starts_at() > now {
+            Absence::StartsAt(row.starts_at())
         } else if row.status == EntitlementStatus::Suspended {
-            lapsed = lapsed.min(Absence::Suspended);
-            continue;
+            Absence::Suspended
         } else if !row.conditions.iter().all(|condition| condition.test.is_met(attributes, &zone, now)) {
-            lapsed = lapsed.min(Absence::ConditionNotMet);
-            continue;
+            Absence::ConditionNotMet
         } else {
             applying.push(row);
             continue;
         };
-        silent = silent.min(absence);
+        // Add-ons only join: one that is in force but does not apply leaves its level silent.
+        let is_lapsed = row.source != Source::Addon && matches!(absence, Absence::Suspended | Absence::ConditionNotMet);
+        let nearest = if is_lapsed { &mut lapsed } else { &mut silent };
+        *nearest = absence.min(nearest.clone());
+    }
+    let has_base = applying.iter().any(|row| row.source != Source::Addon);
+    if !has_base && lapsed != Absence::Nothing {
+        return Level::Lapsed(lapsed);
     }
     if applying.is_empty() {
-        return if lapsed == Absence::Nothing { Level::Silent(silent) } else { Level::Lapsed(lapsed) };
+        return Level::Silent(silent);
     }
     let plan = node.current_plan(now);
     let key_of = |row: &Entitlement| WindowKey {

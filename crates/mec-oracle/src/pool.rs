@@ -47,11 +47,20 @@ pub(crate) enum Found {
 
 struct LevelRows<'a> {
     in_force: Vec<&'a Row>,
-    suspended: bool,
-    unmet: bool,
+    /// Sources of the rows in force that are suspended, and of those that miss a condition.
+    suspended: Vec<Source>,
+    unmet: Vec<Source>,
     starts: Option<Time>,
     expired: bool,
     other_scope: bool,
+}
+
+impl LevelRows<'_> {
+    /// Base rows are in force and none of them applies. Add-ons make no difference.
+    fn has_lapsed(&self) -> bool {
+        let applies = self.in_force.iter().any(|row| row.source != Source::Addon);
+        !applies && self.suspended.iter().chain(&self.unmet).any(|source| *source != Source::Addon)
+    }
 }
 
 impl Oracle {
@@ -60,7 +69,8 @@ impl Oracle {
         let account = &self.accounts[&question.account];
         let levels: Vec<_> = account.path.iter().map(|id| self.level(*id, question)).collect();
         let (mut pools, mut alone) = (Vec::new(), Vec::new());
-        for (level, (id, rows)) in account.path.iter().zip(&levels).enumerate() {
+        let in_force = account.path.iter().zip(&levels).enumerate().filter(|(_, (_, rows))| !rows.has_lapsed());
+        for (level, (id, rows)) in in_force {
             let owner = &self.accounts[id];
             let mut lone: Vec<Group<'_>> = Vec::new();
             let scopes: BTreeSet<Option<Code>> = rows.in_force.iter().map(|row| row.scope).collect();
@@ -88,15 +98,25 @@ impl Oracle {
     pub(crate) fn found(&self, question: &Question, resource: &Resource, except: Except) -> Found {
         let account = &self.accounts[&question.account];
         let levels: Vec<_> = account.path.iter().map(|id| self.level(*id, question)).collect();
-        if levels.iter().any(|level| level.in_force.is_empty() && level.suspended) {
-            return Found::Denied("entitlement_suspended", "Entitlement suspended".to_owned());
+        let suspended = || Found::Denied("entitlement_suspended", "Entitlement suspended".to_owned());
+        let unmet = || Found::Denied("condition_not_met", "Condition not met".to_owned());
+        let is_base = |source: &Source| *source != Source::Addon;
+        let lapsed: Vec<_> = levels.iter().filter(|level| level.has_lapsed()).collect();
+        if lapsed.iter().any(|level| level.suspended.iter().any(is_base)) {
+            return suspended();
         }
-        if levels.iter().any(|level| level.in_force.is_empty() && level.unmet) {
-            return Found::Denied("condition_not_met", "Condition not met".to_owned());
+        if !lapsed.is_empty() {
+            return unmet();
         }
         let pools = self.pools(question, resource, except);
         if !pools.is_empty() {
             return Found::Pools(pools);
+        }
+        if levels.iter().any(|level| !level.suspended.is_empty()) {
+            return suspended();
+        }
+        if levels.iter().any(|level| !level.unmet.is_empty()) {
+            return unmet();
         }
         if let Some(starts) = levels.iter().filter_map(|level| level.starts).min() {
             let date = crate::window::wall_clock(chrono_tz::UTC, starts).date();
@@ -117,21 +137,21 @@ impl Oracle {
 
     fn level(&self, account: Id, question: &Question) -> LevelRows<'_> {
         let mut level =
-            LevelRows { in_force: vec![], suspended: false, unmet: false, starts: None, expired: false, other_scope: false };
+            LevelRows { in_force: vec![], suspended: vec![], unmet: vec![], starts: None, expired: false, other_scope: false };
         let (zone, now) = (self.zone(account), self.now);
         for row in self.rows.values().filter(|row| row.account == account && row.resource == question.resource) {
             if row.scope.is_some() && row.scope != question.scope {
                 level.other_scope = true;
             } else if row.is_over(now) {
                 level.expired = true;
-            } else if row.valid_from > now {
-                level.starts = Some(level.starts.map_or(row.valid_from, |starts| starts.min(row.valid_from)));
+            } else if row.begins() > now {
+                level.starts = Some(level.starts.map_or(row.begins(), |starts| starts.min(row.begins())));
             } else if row.status == RowStatus::Suspended {
-                level.suspended = true;
+                level.suspended.push(row.source);
             } else if row.is_met(question, zone, now) {
                 level.in_force.push(row);
             } else {
-                level.unmet = true;
+                level.unmet.push(row.source);
             }
         }
         level

@@ -54,6 +54,14 @@ impl Row {
         self.status == RowStatus::Expired || self.valid_until.is_some_and(|until| until <= now)
     }
 
+    /// The first instant it can be in force: a period and a lifetime may begin later than the row is valid.
+    pub(crate) fn begins(&self) -> Time {
+        match self.window {
+            Window::Period(start, _) | Window::Lifetime(Some(start)) => start.max(self.valid_from),
+            _ => self.valid_from,
+        }
+    }
+
     pub(crate) fn is_of(&self, resource: Code, scope: Option<Code>) -> bool {
         self.resource == resource && (self.scope.is_none() || self.scope == scope)
     }

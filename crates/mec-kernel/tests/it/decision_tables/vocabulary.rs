@@ -157,6 +157,12 @@ fn window(text: &str) -> Result<WindowRule, String> {
     if let Some(length) = text.strip_prefix("in any ") {
         return Ok(WindowRule { seconds: Some(seconds(length)?), ..WindowRule::of(WindowKind::Rolling) });
     }
+    if let Some(start) = text.strip_prefix("in all from ") {
+        return Ok(WindowRule { anchor: Some(time(start)?), ..WindowRule::LIFETIME });
+    }
+    if let Some((start, end)) = text.strip_prefix("from ").and_then(|span| span.split_once(" to ")) {
+        return Ok(WindowRule { period: Some((time(start)?, time(end)?)), ..WindowRule::of(WindowKind::Period) });
+    }
     let kind = match text {
         "in all" => WindowKind::Lifetime,
         "an hour" => WindowKind::Hour,
