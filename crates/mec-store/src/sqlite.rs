@@ -1,13 +1,14 @@
 //! The store in one SQLite file: WAL, `synchronous=FULL`, one writer, one process.
 //!
-//! `mec.db.lock` beside the file is held for as long as the process lives; a second process reads in it whose file
-//! it is. Nothing here decides anything.
+//! The file is locked for as long as the process lives; a second process reads in `mec.db.lock` beside it whose it is.
+//! Nothing is read from it before everything in it is on the disk. Nothing here decides anything.
 
 mod catalogue;
 mod commit;
 pub(crate) mod copy;
 mod decisions;
 mod entitlement;
+mod file;
 mod functions;
 mod ledger;
 mod look_up;
@@ -21,18 +22,19 @@ mod usage;
 mod verify;
 mod versions;
 
+pub use file::owner;
 pub(crate) use plain::PlainConnection;
 
-use std::fs::File;
-use std::io::{Read, Seek, Write as _};
+use std::ops::Not as _;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use mec_kernel::{AccountId, Catalogue, Head, Time, TreeId};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
+use self::file::Taken;
 use crate::{Faults, OpenOptions, StoreError};
 
 /// Files of MEC carry it in their header (`PRAGMA application_id`): "MEC1".
@@ -42,9 +44,8 @@ const SQLITE_VERSION_MIN: i32 = 3_051_003;
 const STATEMENTS_CACHED: usize = 128;
 /// The longest the writer may look for the rows of a table write: every command waits meanwhile.
 const WRITER_READ_TIMEOUT: Duration = Duration::from_secs(2);
-/// Whoever asks for the owner holds the lock for a moment; an owner keeps it. So a held lock is tried again so often.
-const LOOKS_MAX: usize = 5;
-const LOOK_TIME: Duration = Duration::from_millis(10);
+/// `PRAGMA synchronous` when every commit waits until it is on the disk.
+const SYNCHRONOUS_FULL: i64 = 2;
 
 /// An open file and its readers.
 #[derive(Debug)]
@@ -52,8 +53,8 @@ pub struct Sqlite {
     path: PathBuf,
     readers: Readers,
     read_timeout: Duration,
-    /// Held for as long as the store is open; a store that only reads has none.
-    _lock: Option<File>,
+    /// Held for as long as a connection is open; a store that only reads has none.
+    _taken: Option<Arc<Taken>>,
 }
 
 /// The file's only writing connection.
@@ -64,6 +65,7 @@ pub struct Writer {
     faults: Faults,
     /// Whether a test has filled the disk.
     is_full: bool,
+    _taken: Arc<Taken>,
 }
 
 /// Read-only connections, lent one at a time.
@@ -82,44 +84,47 @@ impl Sqlite {
                 rusqlite::version()
             )));
         }
-        if !options.create && !path.exists() {
-            return Err(StoreError::Unusable(format!(
-                "{} does not exist; `mec migrate --store sqlite:{}` makes it",
-                path.display(),
-                path.display()
-            )));
-        }
-        let lock = take(path, &options.note)?;
-        let made = if options.create { OpenFlags::SQLITE_OPEN_CREATE } else { OpenFlags::empty() };
-        let mut connection =
-            Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | made)?;
+        let taken = Taken::take(path, &options.note, options.create)?;
+        let path = taken.path();
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        let mut connection = Connection::open_with_flags(path, flags)?;
+        taken.check_still_there()?;
         if options.create {
             migrate::check_ours(&connection, path)?;
-            configure(&connection)?;
-            migrate::run(&mut connection, path)?;
         } else {
             migrate::check_current(&connection, path)?;
-            configure(&connection)?;
         }
+        configure(&connection, path)?;
+        taken.write_log_anew()?;
+        if !tidy(&connection)? {
+            tracing::info!(path = %path.display(), "another process reads the file; the log beside it stays until that has ended");
+        }
+        if options.create {
+            migrate::run(&mut connection, path)?;
+        }
+        taken.sync()?;
         let readers: Result<Vec<_>, StoreError> = (0..options.readers.max(1)).map(|_| open_reader(path)).collect();
+        let (path, taken) = (path.to_owned(), Arc::new(taken));
         let store = Self {
-            path: path.to_owned(),
+            path: path.clone(),
             readers: Readers { idle: Mutex::new(readers?), returned: Condvar::new() },
             read_timeout: options.read_timeout,
-            _lock: Some(lock),
+            _taken: Some(taken.clone()),
         };
-        Ok((store, Writer { connection, path: path.to_owned(), faults: options.faults.clone(), is_full: false }))
+        Ok((store, Writer { connection, path, faults: options.faults.clone(), is_full: false, _taken: taken }))
     }
 
     /// Opens the file to read it beside the process that owns it, which is not asked: no lock, no migration.
     pub(crate) fn open_read_only(path: &Path, options: &OpenOptions) -> Result<(Self, Catalogue), StoreError> {
+        let path = &find_or_refuse(path)?;
         let first = open_reader(path)?;
         migrate::check_current(&first, path)?;
         let catalogue = catalogue::catalogue(&first)?;
+        file::sync_log(path)?;
         let further: Result<Vec<_>, StoreError> = (1..options.readers).map(|_| open_reader(path)).collect();
         let idle = std::iter::once(first).chain(further?).collect();
         let readers = Readers { idle: Mutex::new(idle), returned: Condvar::new() };
-        Ok((Self { path: path.to_owned(), readers, read_timeout: options.read_timeout, _lock: None }, catalogue))
+        Ok((Self { path: path.to_owned(), readers, read_timeout: options.read_timeout, _taken: None }, catalogue))
     }
 
     /// The file.
@@ -188,8 +193,7 @@ impl Writer {
     /// Moves what is committed from the log beside the file into the file, and leaves the log empty.
     pub(crate) fn close(mut self) -> Result<(), StoreError> {
         self.abort();
-        let is_busy: bool = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-        if is_busy {
+        if !tidy(&self.connection)? {
             let reason = "a reader did not end in time; copy it together with its -wal file";
             return Err(StoreError::Stopped(format!("{}: {reason}", self.path.display())));
         }
@@ -205,65 +209,15 @@ impl Writer {
     }
 }
 
-fn lock_path(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    name.into()
+/// Moves what is committed from the log into the file and empties the log; SQLite syncs both on the way. `false`: somebody
+/// reads beside, and the log stays.
+fn tidy(connection: &Connection) -> Result<bool, StoreError> {
+    Ok(connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0))?.not())
 }
 
-/// Takes the lock file; says whose the store is where somebody else has it.
-fn take(path: &Path, note: &str) -> Result<File, StoreError> {
-    let lock_path = lock_path(path);
-    let failed = |error| StoreError::File { path: lock_path.display().to_string(), error };
-    let mut file = File::options().create(true).truncate(false).read(true).write(true).open(&lock_path).map_err(failed)?;
-    let mut locked = file.try_lock();
-    for _ in 0..LOOKS_MAX {
-        if !matches!(locked, Err(std::fs::TryLockError::WouldBlock)) {
-            break;
-        }
-        std::thread::sleep(LOOK_TIME);
-        locked = file.try_lock();
-    }
-    if let Err(error) = locked {
-        if matches!(error, std::fs::TryLockError::Error(_)) {
-            return Err(StoreError::Unusable(format!("{}: cannot be locked: {error}", lock_path.display())));
-        }
-        let mut owner = String::new();
-        file.read_to_string(&mut owner).map_err(failed)?;
-        return Err(StoreError::Unusable(format!(
-            "{} is in use by another process ({}); stop it first, or talk to it over HTTP",
-            path.display(),
-            owner.trim()
-        )));
-    }
-    file.set_len(0).map_err(failed)?;
-    file.rewind().map_err(failed)?;
-    write!(file, "pid {}{}{note}", std::process::id(), if note.is_empty() { "" } else { ", " }).map_err(failed)?;
-    file.flush().map_err(failed)?;
-    Ok(file)
-}
-
-/// Who owns the store at `path` now, as it said itself: `None` where nobody does.
-///
-/// # Errors
-/// Where the lock file cannot be read.
-pub fn owner(path: &Path) -> Result<Option<String>, StoreError> {
-    let lock_path = lock_path(path);
-    let failed = |error| StoreError::File { path: lock_path.display().to_string(), error };
-    let mut file = match File::options().read(true).write(true).open(&lock_path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(error)),
-    };
-    match file.try_lock() {
-        Ok(()) => Ok(None),
-        Err(std::fs::TryLockError::WouldBlock) => {
-            let mut text = String::new();
-            file.read_to_string(&mut text).map_err(failed)?;
-            Ok(Some(text.trim().to_owned()))
-        }
-        Err(std::fs::TryLockError::Error(error)) => Err(failed(error)),
-    }
+fn find_or_refuse(path: &Path) -> Result<PathBuf, StoreError> {
+    let missing = || StoreError::Unusable(format!("{} does not exist; `mec migrate` makes a new store", path.display()));
+    file::find(path)?.ok_or_else(missing)
 }
 
 /// What a store's file says of itself.
@@ -282,6 +236,7 @@ pub struct Inspection {
 /// # Errors
 /// It cannot be read, or is not a file this program can work with.
 pub fn inspect(path: &Path) -> Result<Inspection, StoreError> {
+    let path = &find_or_refuse(path)?;
     let connection = open_reader(path)?;
     migrate::check_ours(&connection, path)?;
     let schema_version = migrate::version(&connection)?;
@@ -297,11 +252,20 @@ pub fn library_version() -> &'static str {
     rusqlite::version()
 }
 
-fn configure(connection: &Connection) -> Result<(), StoreError> {
+fn configure(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
+    let synchronous: i64 = connection.pragma_query_value(None, "synchronous", |row| row.get(0))?;
+    let journal_mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+    if synchronous != SYNCHRONOUS_FULL || journal_mode != "wal" {
+        return Err(StoreError::Unusable(format!(
+            "{}: SQLite keeps it with synchronous={synchronous}, journal_mode={journal_mode}, so a power cut could lose what was \
+             recorded; put the file on a local file system that supports WAL",
+            path.display()
+        )));
+    }
     // Without it, INSERT OR REPLACE would walk past the trigger that forbids DELETE.
     connection.pragma_update(None, "recursive_triggers", "ON")?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
