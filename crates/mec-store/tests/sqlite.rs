@@ -223,7 +223,8 @@ fn a_store_is_a_path_and_no_address_of_sqlites_own() {
     let dir = tempfile::tempdir().unwrap();
     drop(open(&dir).unwrap());
     let file = dir.path().join("mec.db").display().to_string();
-    for name in [format!("file:{file}"), format!("file:{file}?vfs=unix-none"), format!("{file}?vfs=unix-none"), ":memory:".into()] {
+    for name in [format!("file:{file}"), format!("file:{file}?vfs=unix-none"), format!("{file}?vfs=unix-none"), ":memory:".into()]
+    {
         let options = OpenOptions { create: false, ..OpenOptions::default() };
         for refused in [
             Store::open(&format!("sqlite:{name}"), &OpenOptions::default()).unwrap_err(),

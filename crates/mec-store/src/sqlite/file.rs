@@ -201,7 +201,9 @@ fn check(path: &Path, file: &File) -> Result<(), StoreError> {
     }
     if found.mode() & OTHERS != 0 {
         match file.set_permissions(Permissions::from_mode(PRIVATE)) {
-            Ok(()) => tracing::warn!(path = %shown, mode = format!("{:o}", found.mode() & 0o777), "others could open it; closed to them"),
+            Ok(()) => {
+                tracing::warn!(path = %shown, mode = format!("{:o}", found.mode() & 0o777), "others could open it; closed to them")
+            }
             Err(error) => tracing::warn!(path = %shown, %error, "others can open it; run `chmod 600` as its owner"),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufWriter, IsTerminal as _, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use clap::ValueEnum;
@@ -31,8 +32,17 @@ pub(crate) fn stdout() -> Out {
 /// The file at `path`, made anew, or stdout.
 pub(crate) fn file_or_stdout(path: Option<&Path>) -> Result<Out, Failure> {
     let Some(path) = path else { return Ok(stdout()) };
-    let file = File::create(path).map_err(|error| Failure::cannot_write(path, &error))?;
-    Ok(BufWriter::new(Box::new(file)))
+    Ok(BufWriter::new(Box::new(private_file(path)?)))
+}
+
+/// The file at `path`, made anew. It holds what customers do, so a new one is its owner's alone; of one that is there, and
+/// of a pipe or a device, the mode stays.
+///
+/// # Errors
+/// It cannot be made.
+pub(crate) fn private_file(path: &Path) -> Result<File, Failure> {
+    let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(path);
+    file.map_err(|error| Failure::cannot_write(path, &error))
 }
 
 /// One line.

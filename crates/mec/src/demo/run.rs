@@ -1,6 +1,7 @@
 //! The command itself: a store of its own or one that was named, what a visitor is told, and the server's life.
 
 use std::fs;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -76,7 +77,8 @@ impl Place {
             let made = tempfile::Builder::new().prefix("mec-demo-").tempdir();
             return made.map(Self::Temporary).map_err(|error| Failure::io("a temporary directory", &error));
         };
-        fs::create_dir_all(&path).map_err(|error| Failure::new(Exit::Io, format!("{}: {error}", path.display())))?;
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
+        made.map_err(|error| Failure::new(Exit::Io, format!("{}: {error}", path.display())))?;
         Ok(Self::Kept(path))
     }
 

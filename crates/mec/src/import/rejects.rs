@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::lines::Rejected;
 use crate::cli::failure::{Exit, Failure, printable};
+use crate::cli::output::private_file;
 
 /// Lines told on stderr; nobody reads more there.
 const TOLD_MAX: u64 = 20;
@@ -31,8 +32,7 @@ impl Rejects {
             return Err(Failure::new(Exit::BadInput, format!("{} is the file that is imported", path.display()))
                 .with_hint("name another file for --rejects"));
         }
-        let file = File::create(path).map_err(|error| Failure::cannot_write(path, &error))?;
-        Ok(Self::File(path.to_owned(), BufWriter::new(file)))
+        Ok(Self::File(path.to_owned(), BufWriter::new(private_file(path)?)))
     }
 
     /// Tells of a line.

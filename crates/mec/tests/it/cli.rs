@@ -234,6 +234,22 @@ fn a_dry_run_shows_the_difference_and_changes_nothing() {
     assert!(diff.json()["changes"].as_array().unwrap().len() > 10);
 }
 
+/// Whatever the process gives to new files.
+#[test]
+fn a_store_and_what_is_written_of_it_are_their_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let shell = Shell::new();
+    let commands = "umask 000; \"$1\" migrate --store sqlite:mec.db && \"$1\" export --store sqlite:mec.db --output out.ndjson";
+    let mut run = Command::new("sh");
+    run.args(["-c", commands, "sh", env!("CARGO_BIN_EXE_mec")]).current_dir(shell.path("")).env_remove("MEC_STORE");
+    let done = run.output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    for name in ["mec.db", "mec.db.lock", "out.ndjson"] {
+        let mode = fs::metadata(shell.path(name)).unwrap().permissions().mode();
+        assert_eq!(format!("{:o}", mode & 0o777), "600", "{name}");
+    }
+}
+
 #[test]
 fn an_exported_catalogue_differs_in_nothing() {
     let (shell, _) = Shell::with_acme();
