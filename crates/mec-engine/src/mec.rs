@@ -104,8 +104,6 @@ pub struct Options {
     pub decisions_kept: Duration,
     /// The longest a read of tables may take.
     pub read_timeout: Duration,
-    /// Tables of other schemas, beside MEC's own and without their rules; none by default.
-    pub plain_tables: Vec<mec_store::plain::PlainTable>,
     /// What a test lets go wrong in the store; nothing by default.
     pub faults: Faults,
 }
@@ -131,7 +129,6 @@ impl Default for Options {
             traced: Traced::Notable,
             decisions_kept: Duration::from_secs(30 * 86_400),
             read_timeout: Duration::from_secs(10),
-            plain_tables: vec![],
             faults: Faults::default(),
         }
     }
@@ -170,8 +167,6 @@ pub struct Mec {
     /// For those who read tables, and for commands sent many at once.
     readers: Arc<Semaphore>,
     room: Arc<Semaphore>,
-    /// The tables without rules, where there are some.
-    pub(crate) plain: Option<Arc<mec_store::plain::PlainTables>>,
 }
 
 impl Mec {
@@ -192,10 +187,6 @@ impl Mec {
         let clock = Arc::new(Hands::of(options.clock, store.versions(&[]).await?.moment));
         let seen = Instant::now();
         let catalogue = apply(&mut writer, &store, &options.catalogue, &clock).await?;
-        let plain = match options.plain_tables {
-            none if none.is_empty() => None,
-            tables => Some(Arc::new(mec_store::plain::PlainTables::open(&store, tables)?)),
-        };
         let store = Arc::new(store);
         let cache = Arc::new(Cache::new(catalogue, options.cache_bytes_max, seen));
         let seed = getrandom::u64().map_err(|error| OpenError::Randomness(error.to_string()))?;
@@ -204,7 +195,7 @@ impl Mec {
         let lanes = Lanes::start(writer, &shared, options.lanes)?;
         let newest = store.is_shared().then(|| Newest::of(store.clone()));
         let room = Arc::new(Semaphore::new(MANY_MAX));
-        Ok(Self { lanes, store, cache, log, clock, newest, staleness_max: options.staleness_max, readers, room, plain })
+        Ok(Self { lanes, store, cache, log, clock, newest, staleness_max: options.staleness_max, readers, room })
     }
 
     /// The catalogue decisions are made with now.

@@ -8,7 +8,6 @@ mod catalogue;
 mod conditions;
 mod entitlements;
 mod given;
-mod plain;
 mod postgres;
 mod read_only;
 mod rules;
@@ -19,7 +18,6 @@ use std::sync::{Arc, LazyLock};
 
 use mec_kernel::Catalogue;
 use mec_query::{Delete, Fetched, Filter, Insert, QueryError, Read, Table, Update, Value, Verb};
-use mec_store::plain::RowWrite;
 
 pub use read_only::check_verb;
 
@@ -81,9 +79,6 @@ impl Mec {
         if insert.rows.len() > ROWS_MAX {
             return Err(too_many_rows());
         }
-        if let Some(plain) = self.plain_with(&table) {
-            return self.write_plain(plain, RowWrite::Insert(insert), expected).await;
-        }
         let outcome = match self.insert_alone(&insert, expected, caller).await {
             Some(outcome) => outcome,
             None => {
@@ -102,9 +97,6 @@ impl Mec {
         let table = update.table.clone();
         caller.check_write()?;
         check_verb(&table, Verb::Patch)?;
-        if let Some(plain) = self.plain_with(&table) {
-            return self.write_plain(plain, RowWrite::Update(update), expected).await;
-        }
         let family = Family::of(&table)?;
         let plan = move |catalogue: &Catalogue, committed: &mut Committed<'_>| family.update(catalogue, committed, &update);
         self.write(caller, expected, plan).await.map_err(|error| postgres::worded(&table, error))
@@ -124,9 +116,6 @@ impl Mec {
         let table = delete.table.clone();
         caller.check_write()?;
         check_verb(&table, Verb::Delete)?;
-        if let Some(plain) = self.plain_with(&table) {
-            return self.write_plain(plain, RowWrite::Delete(delete, show.map(Box::new)), expected).await;
-        }
         let family = Family::of(&table)?;
         let plan = move |catalogue: &Catalogue, committed: &mut Committed<'_>| {
             let mut steps = family.delete(catalogue, committed, &delete)?;

@@ -4,7 +4,7 @@ mod regex;
 
 use std::fmt::Write as _;
 
-use mec_query::{JsonKey, JsonStep, Type, json_key};
+use mec_query::{JsonKey, JsonStep, json_key};
 
 use crate::stored::{Parameter, Stored};
 
@@ -43,23 +43,6 @@ impl Dialect {
         match self {
             Self::Sqlite => format!("?{number}"),
             Self::Postgres { .. } => format!("${number}::{}", type_name(stored)),
-        }
-    }
-
-    /// The type a column of the table catalogue is declared with.
-    pub(crate) fn declared(self, ty: Type) -> String {
-        if self == Self::Sqlite {
-            return Stored::of(ty).declared().to_owned();
-        }
-        match ty {
-            Type::Text { max: None } => "text COLLATE \"C\"".to_owned(),
-            Type::Text { max: Some(max) } => format!("varchar({max}) COLLATE \"C\""),
-            Type::Int2 => "smallint".to_owned(),
-            Type::Int4 => "integer".to_owned(),
-            Type::Numeric { precision, scale } => format!("numeric({precision},{scale})"),
-            Type::Uuid | Type::Int8 | Type::Bool | Type::Timestamp | Type::Json | Type::TextArray => {
-                type_name(Stored::of(ty)).to_owned()
-            }
         }
     }
 

@@ -14,7 +14,6 @@ mod error;
 mod fault;
 mod json;
 mod moment;
-pub mod plain;
 pub mod postgres;
 mod read;
 mod render;

@@ -20,7 +20,6 @@ mod io;
 mod ledger;
 mod look_up;
 mod migrate;
-mod plain;
 mod read;
 mod roles;
 mod scan;
@@ -34,7 +33,6 @@ mod versions;
 
 pub use inspect::{Inspection, inspect};
 pub use migrate::{MigrateOptions, Migrated};
-pub(crate) use plain::PlainConnection;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

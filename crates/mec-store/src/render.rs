@@ -3,7 +3,6 @@
 //! The meaning is that of the query crate's evaluation in memory, unknowns included. Nothing here runs a statement.
 
 mod filter;
-pub(crate) mod plain;
 #[cfg(test)]
 mod tests;
 

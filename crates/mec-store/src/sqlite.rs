@@ -13,7 +13,6 @@ mod functions;
 mod ledger;
 mod look_up;
 mod migrate;
-mod plain;
 mod read;
 mod rows;
 mod scan;
@@ -23,7 +22,6 @@ mod verify;
 mod versions;
 
 pub use file::owner;
-pub(crate) use plain::PlainConnection;
 
 use std::ops::Not as _;
 use std::panic::AssertUnwindSafe;

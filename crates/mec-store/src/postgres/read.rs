@@ -56,11 +56,6 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// One that has begun.
-    pub(super) fn of(link: Arc<Link>, session: Arc<Session>) -> Self {
-        Self { link, session }
-    }
-
     /// Begins one that ends when nothing happens in it any more for as long as it may take.
     async fn begin(session: &Session, most: Option<Duration>) -> Result<(), StoreError> {
         let limit = most.map_or(0, |most| u64::try_from(most.as_millis()).unwrap_or(u64::MAX).clamp(1, 2_147_483_647));

@@ -7,15 +7,6 @@ use crate::stored::Parameter;
 pub(super) use crate::stored::Stored;
 
 impl Stored {
-    /// The type such a column is declared with.
-    pub(crate) fn declared(self) -> &'static str {
-        match self {
-            Self::Id => "BLOB",
-            Self::Text | Self::Json | Self::List => "TEXT",
-            Self::Integer | Self::Units(_) | Self::Flag | Self::Micros => "INTEGER",
-        }
-    }
-
     /// What a row holds; `None` where it holds what this program does not write.
     pub(super) fn value(self, held: ValueRef<'_>) -> Option<Value> {
         let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(str::to_owned);
@@ -84,6 +75,15 @@ mod tests {
         "webhook_endpoints.secret",
     ];
 
+    /// The type that the schema declares such a column with.
+    fn declared_type(stored: Stored) -> &'static str {
+        match stored {
+            Stored::Id => "BLOB",
+            Stored::Text | Stored::Json | Stored::List => "TEXT",
+            Stored::Integer | Stored::Units(_) | Stored::Flag | Stored::Micros => "INTEGER",
+        }
+    }
+
     #[test]
     fn the_table_catalogue_is_the_schema_but_for_what_is_hidden() {
         let dir = tempfile::tempdir().unwrap();
@@ -103,7 +103,7 @@ mod tests {
                     continue;
                 };
                 shown += 1;
-                assert_eq!(declared, Stored::of(column.ty).declared(), "{}.{name}", table.name);
+                assert_eq!(declared, declared_type(Stored::of(column.ty)), "{}.{name}", table.name);
                 assert_eq!(is_required, !column.nullable, "{}.{name}", table.name);
             }
             assert_eq!(shown, table.columns.len(), "every column of {} is kept", table.name);

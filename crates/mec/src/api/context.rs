@@ -33,11 +33,6 @@ impl AppState {
     pub fn new(mec: Arc<Mec>) -> Self {
         let catalogue = Catalogue::new(mec_store::tables::tables(), functions())
             .expect("the program's own tables and functions do not contradict each other, as its tests show");
-        Self::of_catalogue(mec, catalogue)
-    }
-
-    /// The API of `mec` over another catalogue, whose tables are among its plain ones.
-    pub fn of_catalogue(mec: Arc<Mec>, catalogue: Catalogue) -> Self {
         let anonymous = Actor { name: "anonymous".into(), source: "api".into() };
         Self { mec, catalogue: Arc::new(catalogue), auth: Auth::open(), anonymous }
     }

@@ -22,11 +22,11 @@ mod import;
 mod jwt;
 mod listen;
 mod plan;
-mod postgrest;
 mod prune;
 mod races;
 mod rpc;
 mod server;
+mod table_api;
 mod tables;
 
 use home::Home;

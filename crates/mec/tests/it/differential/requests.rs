@@ -1,5 +1,5 @@
 //! Requests drawn from a seed: reads of any catalogue's tables with whatever headers choose an answer's form, and writes of
-//! tables without rules.
+//! the catalog's tables.
 
 use std::fmt;
 

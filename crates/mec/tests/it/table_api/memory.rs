@@ -1,18 +1,23 @@
 //! A GET answered without any store: by the query language over rows in memory, in the order of its steps.
 
+use std::collections::HashMap;
+
 use axum::http::{HeaderMap, HeaderValue};
-use mec_query::{Media, Page, Preferences, Produces, Query, QueryError, Scope, Tables, Target, content_range_of_total};
+use mec_query::{
+    Catalogue, Media, Page, Preferences, Produces, Query, QueryError, Scope, Tables, Target, Value, content_range_of_total,
+};
 use percent_encoding::percent_decode_str;
 
-use super::case::Case;
-use super::fixture::Fixture;
+use super::case::{Case, Reply};
 
 /// `/api/{table}`.
 const PATH_PARTS: usize = 2;
 
-/// Status, headers and body.
-pub(super) fn answer(fixture: &Fixture, case: &Case) -> (u16, HeaderMap, String) {
-    match rows(fixture, case) {
+/// The rows of every table, with the values of all columns.
+type Rows = HashMap<&'static str, Vec<Vec<Value>>>;
+
+pub(super) fn answer(catalogue: &Catalogue, rows: &Rows, case: &Case) -> Reply {
+    let (status, headers, text) = match read(catalogue, rows, case) {
         Ok(answer) => answer,
         Err(error) => {
             let mut headers = HeaderMap::new();
@@ -26,10 +31,11 @@ pub(super) fn answer(fixture: &Fixture, case: &Case) -> (u16, HeaderMap, String)
             }
             (error.status, headers, error.body().to_string())
         }
-    }
+    };
+    Reply { status, headers, text }
 }
 
-fn rows(fixture: &Fixture, case: &Case) -> Result<(u16, HeaderMap, String), QueryError> {
+fn read(catalogue: &Catalogue, rows: &Rows, case: &Case) -> Result<(u16, HeaderMap, String), QueryError> {
     let uri = case.uri();
     let (path, query) = uri.split_once('?').unwrap_or((&uri, ""));
     if path.matches('/').count() > PATH_PARTS {
@@ -38,14 +44,14 @@ fn rows(fixture: &Fixture, case: &Case) -> Result<(u16, HeaderMap, String), Quer
     let name = percent_decode_str(path.trim_start_matches("/api/")).decode_utf8_lossy().into_owned();
     let query = Query::parse(query, Target::Rows)?;
     let page = Page::of_request(&query, case.header("range"))?;
-    let table = fixture.catalogue.table(&name)?;
-    let scope = Scope::relate(&fixture.catalogue, table, &query)?;
+    let table = catalogue.table(&name)?;
+    let scope = Scope::relate(catalogue, table, &query)?;
     let media = Media::negotiate(case.header("accept"), Produces::Rows)?;
     let all = case.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("prefer")).map(|(_, value)| value.as_str());
     let preferences = Preferences::parse(all);
     preferences.check()?;
     let read = scope.read(page, 0)?;
-    let tables = Tables(fixture.rows.iter().map(|(name, rows)| (*name, rows.as_slice())).collect());
+    let tables = Tables(rows.iter().map(|(name, rows)| (*name, rows.as_slice())).collect());
     let (fetched, total) = read.of_tables(&tables);
     let part = page.answer(fetched.rows.len(), preferences.count.map(|_| total))?;
     let text = media.write(&read.show(&fetched, 0)?)?;

@@ -1,26 +1,27 @@
-//! One case: a request and what is expected of its answer, read from the format of `tests/postgrest/cases`.
+//! One case: a behavior and the requests that show it, read from the files of `tests/table_api`.
 //!
-//! A block of lines each; blank lines stand between blocks:
+//! A case is a block of lines; blank lines stand between cases:
 //!
 //! ```text
+//! # What holds, in one sentence.
 //! METHOD /path?query
 //! > Name: value        a header of the request
 //! >> text              a line of its body
 //! 200                  the status
-//! < Name: value        a header of the answer; `!Name`: it is not there; `~Name: text`: it holds the text
-//! << text              a line of the body; none: the body does not matter
+//! < Name: value        a header of the answer; `!Name`: it is absent; `~Name: text`: it contains the text
+//! << text              a line of the body; none: the body does not matter; `<<` alone: it is empty
 //! ```
 //!
-//! Compared are meanings: JSON as JSON, numbers by value, instants as instants. The four keys of an error are compared
-//! where PostgREST gives them a value, the details of PGRST100 (which are those of a parser library) never.
+//! Further requests of the same case follow it line by line; they find what the first one wrote. `{acme}` is the id of the
+//! world's account `acme`; `…` in an expected text stands for anything.
+//!
+//! Compared are meanings: JSON as JSON, numbers by value. Of an error the keys that the case names are compared.
 
 use axum::http::HeaderMap;
-use percent_encoding::percent_decode_str;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// Where the API is found; PostgREST's paths begin behind it.
 const PREFIX: &str = "/api";
-const NAMED_MAX: usize = 240;
 
 #[derive(Debug, Default)]
 pub(super) struct Case {
@@ -40,22 +41,40 @@ pub(super) struct Reply {
     pub(super) text: String,
 }
 
-/// All cases of a text, each with the number of its first line.
-pub(super) fn read_all(text: &str) -> Vec<(usize, Case)> {
-    let mut cases = vec![];
-    let mut block = vec![];
+/// A behavior and the requests that show it, one after the other.
+#[derive(Debug)]
+pub(super) struct Behavior {
+    /// What holds, in one sentence.
+    pub(super) sentence: String,
+    pub(super) steps: Vec<Case>,
+}
+
+const METHODS: [&str; 7] = ["GET ", "HEAD ", "POST ", "PATCH ", "PUT ", "DELETE ", "OPTIONS "];
+
+/// All behaviors of a text, each with the number of its first line.
+pub(super) fn read_all(text: &str) -> Vec<(usize, Behavior)> {
+    let mut behaviors = vec![];
+    let mut block: Vec<(usize, &str)> = vec![];
     for (at, line) in text.lines().chain([""]).enumerate() {
         if !line.is_empty() {
             block.push((at + 1, line));
-        } else if let Some((first, _)) = block.first() {
-            cases.push((*first, Case::read(&block)));
+        } else if let Some((first, head)) = block.first() {
+            let sentence = head.strip_prefix("# ").unwrap_or_else(|| panic!("line {first}: a case begins with `# `"));
+            let is_request = |line: &str| METHODS.iter().any(|method| line.starts_with(method));
+            let steps = block[1..].chunk_by(|_, (_, next)| !is_request(next)).map(Case::read).collect();
+            behaviors.push((*first, Behavior { sentence: sentence.to_owned(), steps }));
             block.clear();
         }
     }
-    cases
+    behaviors
 }
 
 impl Case {
+    /// A GET of which nothing is expected yet.
+    pub(super) fn get(path: &str) -> Self {
+        Self { method: "GET".to_owned(), path: path.to_owned(), ..Self::default() }
+    }
+
     fn read(block: &[(usize, &str)]) -> Self {
         let mut case = Self::default();
         let (mut body, mut expected_body): (Vec<&str>, Vec<&str>) = (vec![], vec![]);
@@ -108,25 +127,19 @@ impl Case {
         uri
     }
 
-    /// The table it is about.
-    pub(super) fn table(&self) -> String {
-        let path = self.path.split('?').next().unwrap_or_default().trim_start_matches('/');
-        percent_decode_str(path).decode_utf8_lossy().into_owned()
-    }
-
-    /// The request as `not_ours.txt` names it: in one line, of which the first [`NAMED_MAX`] characters count.
-    pub(super) fn request_text(&self) -> String {
-        let mut text = format!("{} {}", self.method, self.path);
-        for (name, value) in &self.headers {
-            // What every body has goes without saying.
-            if (name.as_str(), value.as_str()) != ("Content-Type", "application/json") {
-                text.push_str(&format!(" > {name}: {value}"));
-            }
+    /// The same case with the ids of this world in place of its names.
+    pub(super) fn naming(&self, ids: &[(String, String)]) -> Self {
+        let named = |text: &str| ids.iter().fold(text.to_owned(), |text, (name, id)| text.replace(&format!("{{{name}}}"), id));
+        let headers = |headers: &[(String, String)]| headers.iter().map(|(name, text)| (name.clone(), named(text))).collect();
+        Self {
+            method: self.method.clone(),
+            path: named(&self.path),
+            headers: headers(&self.headers),
+            body: named(&self.body),
+            status: self.status,
+            expected_headers: headers(&self.expected_headers),
+            expected_body: self.expected_body.as_deref().map(named),
         }
-        if !self.body.is_empty() {
-            text.push_str(&format!(" >> {}", self.body.replace('\n', "\\n")));
-        }
-        text.chars().take(NAMED_MAX).collect()
     }
 
     /// The same case, whatever this header says.
@@ -166,7 +179,7 @@ impl Case {
         let is_path = matches!(name.to_ascii_lowercase().as_str(), "location" | "content-location");
         let wanted = if is_path { format!("{PREFIX}{wanted}") } else { wanted.to_owned() };
         match found(name) {
-            Some(value) if value == wanted => Ok(()),
+            Some(value) if same_text(&wanted, &value) => Ok(()),
             value => Err(format!("{name}: {} instead of {wanted}", value.unwrap_or_default())),
         }
     }
@@ -175,7 +188,7 @@ impl Case {
 fn same_json(wanted: &Value, found: &Value) -> bool {
     match (wanted, found) {
         (Value::Number(wanted), Value::Number(found)) => same_number(&wanted.to_string(), &found.to_string()),
-        (Value::String(wanted), Value::String(found)) => wanted == found || same_instant(wanted, found),
+        (Value::String(wanted), Value::String(found)) => same_text(wanted, found),
         (Value::Array(wanted), Value::Array(found)) => {
             wanted.len() == found.len() && wanted.iter().zip(found).all(|(wanted, found)| same_json(wanted, found))
         }
@@ -196,27 +209,27 @@ fn same_number(wanted: &str, found: &str) -> bool {
     shortest(wanted) == shortest(found)
 }
 
-/// Instants are shown with `Z` here.
-fn same_instant(wanted: &str, found: &str) -> bool {
-    wanted.strip_suffix("+00:00").zip(found.strip_suffix('Z')).is_some_and(|(wanted, found)| wanted == found)
+/// `…` stands for anything.
+fn same_text(wanted: &str, found: &str) -> bool {
+    match wanted.split_once('…') {
+        None => wanted == found,
+        Some((before, after)) => {
+            let rest = found.strip_prefix(before);
+            rest.is_some_and(|rest| rest.len() >= after.len() && rest.ends_with(after))
+        }
+    }
 }
 
+/// Of an error the keys that the case names; where exactly a parser stopped is its own affair.
 fn same_error(wanted: &Value, found: &Value) -> bool {
     let (Value::Object(wanted), Value::Object(found)) = (wanted, found) else { return false };
-    if !(wanted.contains_key("code") && wanted.contains_key("message") && found.contains_key("code")) {
-        return false;
-    }
-    let text = |error: &Map<String, Value>, key: &str| error.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let is_unparsable = text(wanted, "code") == "PGRST100";
-    let said = |error: &Map<String, Value>| {
-        let message = text(error, "message");
-        // Where exactly a parser stopped is its own affair.
-        if is_unparsable { message.split(" (line").next().unwrap_or_default().to_owned() } else { message }
+    let is_unparsable = wanted.get("code").is_some_and(|code| code == "PGRST100");
+    let is_same = |(key, wanted): (&String, &Value)| match (key.as_str(), wanted) {
+        ("message", Value::String(text)) if is_unparsable => {
+            let stem = |text: &str| text.split(" (line").next().unwrap_or_default().to_owned();
+            found.get(key).and_then(Value::as_str).is_some_and(|found| stem(found) == stem(text))
+        }
+        (_, wanted) => found.get(key).is_some_and(|found| same_json(wanted, found)),
     };
-    let is_same = |key: &str| match wanted.get(key) {
-        None | Some(Value::Null) => true,
-        Some(_) if is_unparsable => true,
-        Some(wanted) => found.get(key).is_some_and(|found| same_json(wanted, found)),
-    };
-    text(wanted, "code") == text(found, "code") && said(wanted) == said(found) && is_same("details") && is_same("hint")
+    wanted.contains_key("code") && found.contains_key("code") && wanted.iter().all(is_same)
 }
