@@ -13,6 +13,16 @@ use crate::{clients, fuzz};
 /// Beside a checkout in CI, and no part of it.
 const ORIGINAL_GUIDE: &str = "../shared/guide.md";
 
+/// Names a Citus coordinator of the caller's own.
+const CITUS_URL: &str = "MEC_TEST_CITUS_URL";
+
+/// What a test uses if it happens to be there.
+#[derive(Clone, Copy)]
+struct Beside {
+    has_original_guide: bool,
+    has_citus: bool,
+}
+
 /// Runs all checks and tests. What a missing tool makes impossible is skipped and named at the end;
 /// with `CI=true` it is an error instead.
 pub(crate) fn run(root: &Path, install: bool) -> Result<()> {
@@ -32,7 +42,9 @@ pub(crate) fn run(root: &Path, install: bool) -> Result<()> {
     steps.run("fuzz", || unless(no_compiler, || fuzz::run(root, fuzz::SECONDS)))?;
 
     steps.finish("xtask test");
-    for line in skips(&missing, root.join(ORIGINAL_GUIDE).exists()) {
+    let beside =
+        Beside { has_original_guide: root.join(ORIGINAL_GUIDE).exists(), has_citus: std::env::var_os(CITUS_URL).is_some() };
+    for line in skips(&missing, beside) {
         eprintln!("{line}");
     }
     Ok(())
@@ -82,12 +94,15 @@ fn test_command(missing: &[&Tool]) -> Vec<&'static str> {
 }
 
 /// What was not done and why, one line each.
-fn skips(missing: &[&Tool], has_original_guide: bool) -> Vec<String> {
+fn skips(missing: &[&Tool], beside: Beside) -> Vec<String> {
     let because = |tool: &&Tool| format!("SKIPPED {}: {} is missing", tool.skipped, tool.program);
     let mut lines: Vec<String> = missing.iter().map(because).collect();
     lines.extend(tool::advice(missing).iter().map(|get| format!("  get it: {get}")));
-    if !has_original_guide {
+    if !beside.has_original_guide {
         lines.push(format!("SKIPPED the guide this product started from: {ORIGINAL_GUIDE} is not there"));
+    }
+    if !beside.has_citus {
+        lines.push(format!("SKIPPED the tests on a distributed database: {CITUS_URL} names no Citus coordinator"));
     }
     lines
 }
@@ -95,6 +110,8 @@ fn skips(missing: &[&Tool], has_original_guide: bool) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const ALL: Beside = Beside { has_original_guide: true, has_citus: true };
 
     fn without(program: &str) -> Vec<&'static Tool> {
         let tools = tool::TOOLS.iter();
@@ -104,7 +121,7 @@ mod tests {
     #[test]
     fn with_every_tool_every_test_runs() {
         assert_eq!(test_command(&[]), ["test", "--workspace", "--locked"]);
-        assert_eq!(skips(&[], true), Vec::<String>::new());
+        assert_eq!(skips(&[], ALL), Vec::<String>::new());
     }
 
     #[test]
@@ -112,7 +129,7 @@ mod tests {
         let missing = without("jq");
         assert_eq!(test_command(&missing)[3..], ["--", "--skip", "guide_runs_as_written"]);
         assert_eq!(
-            skips(&missing, true),
+            skips(&missing, ALL),
             [
                 "SKIPPED the commands of the guides: jq is missing",
                 "  get it: sudo apt-get update && sudo apt-get install --yes jq",
@@ -121,9 +138,9 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_original_guide_is_said_too() {
-        let lines = skips(&[], false);
-        assert_eq!(lines.len(), 1);
-        assert!(lines[0].starts_with("SKIPPED"), "{lines:?}");
+    fn what_is_not_beside_the_checkout_is_said_too() {
+        let lines = skips(&[], Beside { has_original_guide: false, has_citus: false });
+        assert_eq!(lines.len(), 2);
+        assert!(lines.iter().all(|line| line.starts_with("SKIPPED")), "{lines:?}");
     }
 }

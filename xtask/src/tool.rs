@@ -18,6 +18,8 @@ pub(crate) struct Tool {
     pub(crate) program: &'static str,
     /// Directories to look in besides those of `PATH`.
     also_in: &'static [&'static str],
+    /// What it is asked with, and must answer with success, to be good enough; nothing: being there is.
+    probe: &'static [&'static str],
     source: Source,
     /// What cannot be done without it, as the end of "skipped: …".
     pub(crate) skipped: &'static str,
@@ -42,46 +44,73 @@ const GUIDE_TESTS: &[&str] = &["guide_runs_as_written"];
 const POSTGRES: &str = "the same tests on PostgreSQL";
 const POSTGRES_TESTS: &[&str] = &["on_postgres"];
 /// Where Debian keeps a server's programs, which it leaves out of `PATH`.
-const POSTGRES_BIN: &[&str] = &[
-    "/usr/lib/postgresql/18/bin",
-    "/usr/lib/postgresql/17/bin",
-    "/usr/lib/postgresql/16/bin",
-    "/usr/lib/postgresql/15/bin",
-    "/usr/lib/postgresql/14/bin",
-];
+const POSTGRES_BIN: &[&str] =
+    &["/usr/lib/postgresql/18/bin", "/usr/lib/postgresql/17/bin", "/usr/lib/postgresql/16/bin", "/usr/lib/postgresql/15/bin"];
+
+/// Any version will do.
+const ANY: &[&str] = &[];
+/// rustup leaves a file of that name even if the component is not installed.
+const VERSION: &[&str] = &["--version"];
+/// The clients' packages ask for Node 20.
+const NODE_20: &[&str] = &["-e", "process.exit(Number(process.versions.node.split('.')[0]) >= 20 ? 0 : 1)"];
+const VENV: &[&str] = &["-c", "import venv, ensurepip"];
 
 /// Everything the tests need beyond `cargo` and `rustc`.
 pub(crate) const TOOLS: [Tool; 11] = [
     Tool {
         program: "cargo-fmt",
         also_in: &[],
+        probe: VERSION,
         source: Source::Rustup("rustfmt"),
         skipped: "the check of the format",
         tests: &[],
     },
-    Tool { program: "cargo-clippy", also_in: &[], source: Source::Rustup("clippy"), skipped: "the lints", tests: &[] },
+    Tool {
+        program: "cargo-clippy",
+        also_in: &[],
+        probe: VERSION,
+        source: Source::Rustup("clippy"),
+        skipped: "the lints",
+        tests: &[],
+    },
     Tool {
         program: "sh",
         also_in: &[],
+        probe: ANY,
         source: Source::Apt("dash"),
         skipped: GUIDES,
         tests: &["guide_runs_as_written", "asked_to_stop"],
     },
-    Tool { program: "curl", also_in: &[], source: Source::Apt("curl"), skipped: GUIDES, tests: GUIDE_TESTS },
-    Tool { program: "jq", also_in: &[], source: Source::Apt("jq"), skipped: GUIDES, tests: GUIDE_TESTS },
+    Tool { program: "curl", also_in: &[], probe: ANY, source: Source::Apt("curl"), skipped: GUIDES, tests: GUIDE_TESTS },
+    Tool { program: "jq", also_in: &[], probe: ANY, source: Source::Apt("jq"), skipped: GUIDES, tests: GUIDE_TESTS },
     Tool {
         program: "postgres",
         also_in: POSTGRES_BIN,
+        probe: ANY,
         source: Source::Apt("postgresql"),
         skipped: POSTGRES,
         tests: POSTGRES_TESTS,
     },
-    Tool { program: "psql", also_in: POSTGRES_BIN, source: Source::Apt("postgresql"), skipped: POSTGRES, tests: POSTGRES_TESTS },
-    Tool { program: "node", also_in: &[], source: Source::Apt("nodejs"), skipped: CLIENTS, tests: &[] },
-    Tool { program: "npm", also_in: &[], source: Source::Apt("npm"), skipped: CLIENTS, tests: &[] },
-    // The package without which Python makes no environment of its own; it brings Python.
-    Tool { program: "python3", also_in: &[], source: Source::Apt("python3-venv"), skipped: CLIENTS, tests: &[] },
-    Tool { program: "c++", also_in: &[], source: Source::Apt("g++"), skipped: "the fuzzing of the grammar", tests: &[] },
+    Tool {
+        program: "psql",
+        also_in: POSTGRES_BIN,
+        probe: ANY,
+        source: Source::Apt("postgresql"),
+        skipped: POSTGRES,
+        tests: POSTGRES_TESTS,
+    },
+    Tool { program: "node", also_in: &[], probe: NODE_20, source: Source::Apt("nodejs"), skipped: CLIENTS, tests: &[] },
+    Tool { program: "npm", also_in: &[], probe: ANY, source: Source::Apt("npm"), skipped: CLIENTS, tests: &[] },
+    // Debian's Python comes without the modules that make an environment of its own.
+    Tool { program: "python3", also_in: &[], probe: VENV, source: Source::Apt("python3-venv"), skipped: CLIENTS, tests: &[] },
+    Tool {
+        program: "c++",
+        also_in: &[],
+        probe: ANY,
+        source: Source::Apt("g++"),
+        skipped: "the fuzzing of the grammar",
+        tests: &[],
+    },
 ];
 
 /// The rows of [`TOOLS`] that this machine lacks.
@@ -127,17 +156,13 @@ pub(crate) fn advice(missing: &[&Tool]) -> Vec<String> {
 
 impl Tool {
     fn is_there(&self) -> bool {
-        match self.source {
-            Source::Apt(_) => {
-                let elsewhere = self.also_in.iter().map(PathBuf::from);
-                in_path(self.program).or_else(|| first_file(elsewhere, self.program)).is_some()
-            }
-            // rustup leaves a file of that name even where the component is not installed.
-            Source::Rustup(_) => {
-                let version = Command::new(self.program).arg("--version").output();
-                version.is_ok_and(|version| version.status.success())
-            }
+        let elsewhere = self.also_in.iter().map(PathBuf::from);
+        let Some(program) = in_path(self.program).or_else(|| first_file(elsewhere, self.program)) else { return false };
+        if self.probe.is_empty() {
+            return true;
         }
+        let answer = Command::new(program).args(self.probe).output();
+        answer.is_ok_and(|answer| answer.status.success())
     }
 }
 
@@ -203,6 +228,14 @@ mod tests {
         assert_eq!(first_file(places(), "Cargo.toml"), Some(here.join("Cargo.toml")));
         assert_eq!(first_file(places(), "no-such-program"), None);
         assert_eq!(first_file(places(), "src"), None);
+    }
+
+    #[test]
+    fn a_program_that_fails_its_probe_is_missing() {
+        let sh = |probe| Tool { program: "sh", also_in: &[], probe, source: Source::Apt("dash"), skipped: "nothing", tests: &[] };
+        assert!(sh(ANY).is_there());
+        assert!(sh(&["-c", "exit 0"]).is_there());
+        assert!(!sh(&["-c", "exit 1"]).is_there());
     }
 
     #[test]

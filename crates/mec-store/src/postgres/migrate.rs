@@ -33,7 +33,7 @@ const STEPS: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (version INTEG
      oldest_beside INTEGER NOT NULL, migrated_at TIMESTAMPTZ NOT NULL DEFAULT now())";
 const LOCK: &str = "LOCK TABLE schema_migrations IN EXCLUSIVE MODE";
 /// Older servers lack what the statements use.
-const SERVER_VERSION_MIN: i32 = 140_000;
+const SERVER_VERSION_MIN: i32 = 150_000;
 
 /// How a database is brought to this program's schema.
 #[derive(Clone, Debug, Default)]
@@ -69,7 +69,7 @@ pub(super) async fn check_server(session: &Session, shown: &str) -> Result<(), S
     let synchronous_commit: &str = row.try_get(5)?;
     let refuse = |why: String| Err(StoreError::Unusable(format!("{shown}: {why}")));
     if number < SERVER_VERSION_MIN {
-        return refuse(format!("PostgreSQL {version} is too old; use PostgreSQL 14 or newer"));
+        return refuse(format!("PostgreSQL {version} is too old; use PostgreSQL 15 or newer"));
     }
     if fsync != "on" {
         return refuse(
