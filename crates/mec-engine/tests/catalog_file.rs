@@ -154,7 +154,7 @@ fn numbers_are_read_from_the_files_own_digits() {
 fn what_is_wrong_is_said_with_its_line_and_what_to_write() {
     let plan = "[plans.a]\nname = 'A'\n";
     let grant = "[plans.a]\nname = 'A'\n[[plans.a.grants]]\nresource = 'runs'\n";
-    let rows: [(String, &str); 27] = [
+    let rows: [(String, &str); 28] = [
         ("a =".into(), "line 1: not TOML: "),
         ("[units.a]\nname = 'A'\nname = 'B'".into(), "line 3: not TOML: "),
         ("[unit.hour]".into(), "line 1, unit: unknown key; known here are settings, account_types, units, "),
@@ -204,6 +204,10 @@ fn what_is_wrong_is_said_with_its_line_and_what_to_write() {
         (
             "[[rules]]\nresource = 'a'\naction = 'block'\n[[rules]]\nresource = 'b'".into(),
             "line 4, rules[2].action: missing; write block, ",
+        ),
+        (
+            "[[rules]]\nresource = 'a'\naction = 'overage'\noverage_unit_price = 1\ncurrency = 'EUR'".into(),
+            "line 1, rules[1].overage_limit: missing; write a number such as \"100\", or \"unlimited\"",
         ),
         (
             "[[rules]]\nresource = 'a'\naction = 'block'\nwarn_at_percent = 80.125".into(),

@@ -454,7 +454,7 @@ fn a_replay_under_the_same_catalogue_repeats_every_decision_there_was() {
         );
         let action = match round % 3 {
             0 => "action = 'grace'\ngrace_quantity = '20'\ngrace_period_seconds = 36000",
-            1 => "action = 'overage'\noverage_limit = '40'\noverage_unit_price = '1'",
+            1 => "action = 'overage'\noverage_limit = '40'\noverage_unit_price = '1'\ncurrency = 'EUR'",
             _ => "action = 'block'",
         };
         world.catalogue = changed(&world.catalogue, &(starter(&grants) + &rule(action)));

@@ -277,6 +277,7 @@ mod catalogue {
         rows_of_the_catalogue_are_made_changed_and_removed,
         a_plan_and_its_templates_are_rows_and_a_change_of_templates_is_a_new_version,
         rules_of_everybody_and_of_one_account_are_rows_of_one_table,
+        an_overage_rule_states_its_price_and_for_everybody_how_far_it_goes,
         one_bad_row_and_nothing_changes_in_the_catalogue_nor_in_a_tree,
     );
 
@@ -369,6 +370,42 @@ mod catalogue {
             assert_eq!(world.delete(&row(at)).await.unwrap().keys.len(), 1);
         }
         assert_eq!(world.get("control_rules").await.len(), before);
+    }
+
+    async fn an_overage_rule_states_its_price_and_for_everybody_how_far_it_goes(place: impl Place + 'static) {
+        let world = World::open_in(place).await;
+        let account = world.account("Acme").await;
+        let post = async |resource: &str, rest: &str| {
+            let rule = format!(r#"{{"resource_type_code":"{resource}","limit_action_code":"overage"{rest}}}"#);
+            world.post("control_rules", &rule).await
+        };
+        let of_account = format!(r#","account_id":"{account}""#);
+        let refusals = [
+            ("gpu_hours", r#","overage_limit":null"#.to_owned(), "overage_unit_price"),
+            ("gpu_hours", r#","overage_limit":null,"overage_unit_price":0"#.to_owned(), "currency"),
+            ("gpu_hours", r#","overage_unit_price":0,"currency":"USD""#.to_owned(), "overage_limit"),
+            ("gpu_hours", of_account.clone(), "overage_unit_price"),
+            ("concurrent_users", r#","overage_limit":9,"overage_unit_price":1,"currency":"USD""#.to_owned(), "limit_action_code"),
+            ("platform_access", format!(r#"{of_account},"overage_unit_price":1,"currency":"USD""#), "limit_action_code"),
+        ];
+        for (resource, rest, column) in &refusals {
+            assert_eq!(told_of(post(resource, rest).await), format!("MEC_BAD_VALUE {column}"), "{resource}{rest}");
+        }
+        for rest in [
+            r#","overage_limit":null,"overage_unit_price":0,"currency":"USD""#.to_owned(),
+            r#","plan_id":"starter","overage_unit_price":0,"currency":"USD""#.to_owned(),
+            format!(r#"{of_account},"overage_unit_price":0,"currency":"USD""#),
+        ] {
+            post("server_configs", &rest).await.unwrap();
+        }
+        // What was stated once need not be stated with every change; what becomes overage states it.
+        let everybody = "control_rules?resource_type_code=eq.server_configs&account_id=is.null&plan_id=is.null";
+        world.patch(&format!("{everybody}&limit_action_code=eq.overage"), r#"{"priority":3}"#).await.unwrap();
+        let priced = r#""limit_action_code":"overage","overage_unit_price":2,"currency":"USD""#;
+        let blocking = format!("{everybody}&limit_action_code=eq.block");
+        assert_eq!(told_of(world.patch(&blocking, &format!("{{{priced}}}")).await), "MEC_BAD_VALUE overage_limit");
+        let changed = world.patch(&blocking, &format!(r#"{{{priced},"overage_limit":null}}"#)).await.unwrap();
+        assert_eq!(changed.keys.len(), 1);
     }
 
     async fn one_bad_row_and_nothing_changes_in_the_catalogue_nor_in_a_tree(place: impl Place + 'static) {

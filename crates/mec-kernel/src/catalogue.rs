@@ -151,6 +151,14 @@ pub struct Rule {
     pub updated_at: Time,
 }
 
+impl Rule {
+    /// Whether whoever writes it must say how far overage goes: it is for everybody, so that overage without an end must be
+    /// meant.
+    pub fn must_state_overage_limit(&self) -> bool {
+        self.action == LimitAction::Overage && self.account.is_none() && self.plan.is_none()
+    }
+}
+
 /// Figures an operator may set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {

@@ -181,6 +181,9 @@ pub(crate) fn check_rule_in(catalogue: &Catalogue, rule: &Rule) -> Result<(), Re
     if rule.action == LimitAction::Grace && rule.grace_quantity.is_none() && rule.grace_seconds.is_none() {
         return bad("grace_quantity", "be given for grace, or a grace_period_seconds", row);
     }
+    if rule.action == LimitAction::Overage {
+        check_overage(resource, rule, row)?;
+    }
     if rule.warn_at.is_some_and(|percent| !(0..=10_000).contains(&percent.0)) {
         return bad("warn_at_percent", "be 0 to 100", row);
     }
@@ -202,6 +205,23 @@ pub(crate) fn check_rule_in(catalogue: &Catalogue, rule: &Rule) -> Result<(), Re
         Some(plan) => Err(Refusal::NotPresent { column: "plan_id", value: plan.to_string() }),
         None => Ok(()),
     }
+}
+
+/// Overage is a promise to bill: there must be use that adds up to something, and a price.
+fn check_overage(resource: &Resource, rule: &Rule, row: &str) -> Result<(), Refusal> {
+    if !matches!(resource.limit_kind, LimitKind::Cumulative | LimitKind::Inventory) {
+        let kind = resource.limit_kind;
+        let must =
+            format!("be block, warn or grace: only cumulative and inventory resources have overage, not one of kind {kind}");
+        return bad("limit_action_code", must, row);
+    }
+    if rule.overage_price.is_none() {
+        return bad("overage_unit_price", "be given for overage; 0 is a price", row);
+    }
+    if rule.currency.is_none() {
+        return bad("currency", "be given for overage", row);
+    }
+    Ok(())
 }
 
 fn check_settings(settings: &Settings) -> Result<(), Refusal> {

@@ -79,6 +79,12 @@ fn rule(resource: &str, limit_kind: LimitKind) -> Rule {
     }
 }
 
+/// Overage that says everything it must.
+fn overage_of(resource: &str, limit_kind: LimitKind) -> CatalogueChange {
+    let (overage_price, currency) = (Some(Quantity::ZERO), Some("USD".to_owned()));
+    PutRule(Rule { action: LimitAction::Overage, overage_price, currency, ..rule(resource, limit_kind) })
+}
+
 /// A catalogue in the order nobody would write it: every row before what it refers to.
 fn rows() -> Vec<CatalogueChange> {
     vec![
@@ -257,6 +263,11 @@ fn a_row_that_would_not_be_right_is_refused_with_its_column() {
         (ruled(|rule| rule.resource = "nothing".into()), "resource_type_code"),
         (ruled(|rule| rule.limit_kind = LimitKind::Inventory), "limit_kind_code"),
         (ruled(|rule| rule.action = LimitAction::Grace), "grace_quantity"),
+        (ruled(|rule| rule.action = LimitAction::Overage), "overage_unit_price"),
+        (ruled(|rule| (rule.action, rule.currency) = (LimitAction::Overage, Some("USD".to_owned()))), "overage_unit_price"),
+        (ruled(|rule| (rule.action, rule.overage_price) = (LimitAction::Overage, Some(Quantity::ZERO))), "currency"),
+        (overage_of("seats", LimitKind::Concurrency), "limit_action_code"),
+        (overage_of("access", LimitKind::TimeAccess), "limit_action_code"),
         (ruled(|rule| rule.warn_at = Some(Percent(10_001))), "warn_at_percent"),
         (ruled(|rule| rule.currency = Some("$".to_owned())), "currency"),
         (ruled(|rule| rule.grace_seconds = Some(-1)), "grace_period_seconds"),

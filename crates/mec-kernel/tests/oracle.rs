@@ -83,7 +83,6 @@ const EXPECTED: &[&str] = &[
     "consume replayed",
     "lease block grace_exhausted",
     "lease block limit_reached",
-    "lease block overage_exhausted",
     "lease deny lease_over",
     "recorded, replayed true",
     "reserve overage overage",

@@ -81,7 +81,10 @@ impl Oracle {
                 }
                 let is_endless =
                     rule.action == Action::Grace && rule.grace_quantity.is_none() && rule.grace_period_seconds.is_none();
-                if is_endless {
+                let kind = self.shop.resource(rule.resource).expect("a resource of the shop").kind;
+                let is_unbillable = rule.action == Action::Overage
+                    && (rule.overage_unit_price.is_none() || !matches!(kind, Kind::Cumulative | Kind::Inventory));
+                if is_endless || is_unbillable {
                     return Answer::refused(&["MEC_BAD_VALUE"]);
                 }
                 let id = self.make();

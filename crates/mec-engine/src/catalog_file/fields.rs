@@ -53,6 +53,7 @@ pub(super) fn grant(template: &Template, kind: LimitKind) -> Vec<Field> {
 }
 
 pub(super) fn rule(rule: &Rule) -> Vec<Field> {
+    let unlimited = rule.must_state_overage_limit().then(|| quoted("unlimited"));
     vec![
         ("resource", Some(quoted(&rule.resource))),
         ("plan", text(rule.plan.as_deref())),
@@ -60,7 +61,7 @@ pub(super) fn rule(rule: &Rule) -> Vec<Field> {
         ("warn_at_percent", rule.warn_at.map(percent)),
         ("grace_quantity", rule.grace_quantity.map(quantity)),
         ("grace_period_seconds", rule.grace_seconds.map(|seconds| seconds.to_string())),
-        ("overage_limit", rule.overage_limit.map(quantity)),
+        ("overage_limit", rule.overage_limit.map(quantity).or(unlimited)),
         ("overage_unit_price", rule.overage_price.map(quantity)),
         ("currency", text(rule.currency.as_deref())),
         ("priority", (rule.priority != 0).then(|| rule.priority.to_string())),

@@ -179,7 +179,11 @@ fn template(sort_order: i32, table: &Table<'_>, resources: &[Resource]) -> Resul
 
 fn rule(table: &Table<'_>) -> Result<Rule, CatalogFileError> {
     let action = table.member("action", LimitAction::from_code, LimitAction::ALL.iter().map(|action| action.code()))?;
-    Ok(Rule {
+    let overage_limit = match table.get("overage_limit") {
+        Some(value) if value.get_ref().as_str() == Some("unlimited") => None,
+        _ => table.quantity("overage_limit")?,
+    };
+    let rule = Rule {
         id: RuleId(0),
         resource: table.needed_text("resource", "the resource it is for")?.into(),
         // What its resource is counted as is known once the file meets a catalogue.
@@ -190,14 +194,18 @@ fn rule(table: &Table<'_>) -> Result<Rule, CatalogFileError> {
         warn_at: table.percent("warn_at_percent")?,
         grace_quantity: table.quantity("grace_quantity")?,
         grace_seconds: table.integer("grace_period_seconds")?,
-        overage_limit: table.quantity("overage_limit")?,
+        overage_limit,
         overage_price: table.quantity("overage_unit_price")?,
         currency: table.text("currency")?,
         priority: table.integer("priority")?.unwrap_or(0),
         is_active: table.flag("is_active")?.unwrap_or(true),
         created_at: Time::BEGINNING,
         updated_at: Time::BEGINNING,
-    })
+    };
+    if rule.must_state_overage_limit() && table.get("overage_limit").is_none() {
+        return Err(table.missing("overage_limit", "a number such as \"100\", or \"unlimited\""));
+    }
+    Ok(rule)
 }
 
 impl Table<'_> {

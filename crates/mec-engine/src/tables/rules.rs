@@ -48,14 +48,14 @@ pub(super) fn update(catalogue: &Catalogue, committed: &mut Committed<'_>, updat
     let action = action_of(&given)?;
     each(catalogue, committed, &update.table, update.filter.clone(), |found| {
         Ok(match found {
-            Found::InCatalogue(rule) => Err(CatalogueChange::PutRule(patched(&rule, &given, action))),
+            Found::InCatalogue(rule) => Err(CatalogueChange::PutRule(patched(&rule, &given, action)?)),
             Found::OfAccount(account, id) => {
                 let given = given.clone();
                 Ok(step(account, move |view, _| {
                     let path = view.path(account)?;
                     let held = path.first().and_then(|node| node.rules.iter().find(|rule| rule.id == id));
                     let held = held.ok_or_else(|| gone(id))?;
-                    let rule = Rule { updated_at: view.now, ..patched(held, &given, action) };
+                    let rule = Rule { updated_at: view.now, ..patched(held, &given, action)? };
                     Ok((id, put_rule(view, &Arc::new(rule))?))
                 })?)
             }
@@ -138,15 +138,15 @@ fn new_rule(catalogue: &Catalogue, given: &Given) -> Result<Rule, MecError> {
         created_at: Time::from_micros(0),
         updated_at: Time::from_micros(0),
     };
-    Ok(patched(&rule, given, action_of(given)?))
+    Ok(patched(&rule, given, action_of(given)?)?)
 }
 
 fn action_of(given: &Given) -> Result<Option<LimitAction>, MecError> {
     Ok(given.member("limit_action_code", LimitAction::from_code)?.flatten())
 }
 
-fn patched(held: &Rule, given: &Given, action: Option<LimitAction>) -> Rule {
-    Rule {
+fn patched(held: &Rule, given: &Given, action: Option<LimitAction>) -> Result<Rule, Refusal> {
+    let rule = Rule {
         action: action.unwrap_or(held.action),
         warn_at: given.optional_percent("warn_at_percent").unwrap_or(held.warn_at),
         grace_quantity: given.optional_quantity("grace_quantity").unwrap_or(held.grace_quantity),
@@ -159,7 +159,13 @@ fn patched(held: &Rule, given: &Given, action: Option<LimitAction>) -> Rule {
         priority: given.value("priority").map_or(held.priority, |_| given.int4("priority")),
         is_active: given.value("is_active").map_or(held.is_active, |_| given.flag("is_active")),
         ..held.clone()
+    };
+    let is_stated = held.must_state_overage_limit() || given.value("overage_limit").is_some();
+    if rule.must_state_overage_limit() && !is_stated {
+        let must = "be given for an overage rule without account_id and plan_id; null means without end".to_owned();
+        return Err(Refusal::BadValue { column: "overage_limit", must });
     }
+    Ok(rule)
 }
 
 /// The rule was found, and is not in the tree.

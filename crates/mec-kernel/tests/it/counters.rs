@@ -97,8 +97,11 @@ fn world(setting: Setting) -> (World, [AccountId; ACCOUNTS]) {
         world.set_zone(second, "America/New_York");
     }
     for resource in METERED.iter().chain(&["concurrent_users"]) {
+        let action = LimitAction::ALL[setting.action];
+        // Seats have no overage.
+        let is_seats = *resource == "concurrent_users" && action == LimitAction::Overage;
         world.rule(resource, |rule| {
-            rule.action = LimitAction::ALL[setting.action];
+            rule.action = if is_seats { LimitAction::Block } else { action };
             rule.grace_quantity = Some(quantity("20"));
             rule.grace_seconds = Some(86_400);
             rule.overage_limit = Some(quantity("50"));

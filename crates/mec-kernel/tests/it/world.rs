@@ -219,6 +219,10 @@ impl World {
             updated_at: self.now,
         };
         change(&mut rule);
+        if rule.action == LimitAction::Overage {
+            rule.overage_price.get_or_insert(Quantity::ZERO);
+            rule.currency.get_or_insert("USD".to_owned());
+        }
         let rule = Arc::new(rule);
         if rule.account.is_some() {
             self.run(|view, _| put_rule(view, &rule)).unwrap();

@@ -171,7 +171,7 @@ fn a_changed_catalogue_is_told_what_it_would_have_refused(home: fn() -> Home) {
 fn what_would_be_billed_is_told_in_its_currency(home: fn() -> Home) {
     let (shell, _) = Shell::with_acme_on(home());
     use_runs(&shell, "acme", 5);
-    let rule = "[[rules]]\nresource = 'benchmark_runs'\naction = 'overage'\noverage_unit_price = '0.25'\ncurrency = 'EUR'\n";
+    let rule = "[[rules]]\nresource = 'benchmark_runs'\naction = 'overage'\noverage_limit = 'unlimited'\noverage_unit_price = '0.25'\ncurrency = 'EUR'\n";
     shell.write("bill.toml", &(starter("30") + rule));
     let simulated = shell.run("plan simulate --plan bill.toml -o json").json();
     let changed = &simulated["accounts"][0]["changed"];
