@@ -34,11 +34,16 @@ enum Source {
     Apt(&'static str),
     /// A component of the Rust toolchain.
     Rustup(&'static str),
+    /// Whoever runs the machine: it is of use to root alone, and to nobody where there are no loop devices.
+    Machine,
 }
 
 const GUIDES: &str = "the commands of the guides";
 const CLIENTS: &str = "PostgREST's clients against a running server";
 const GUIDE_TESTS: &[&str] = &["guide_runs_as_written"];
+
+const POWER_CUTS: &str = "power cuts under load, on both stores";
+const POWER_CUT_TESTS: &[&str] = &["a_power_cut_"];
 
 /// The tests that start a PostgreSQL server of their own.
 const POSTGRES: &str = "the same tests on PostgreSQL";
@@ -46,6 +51,9 @@ const POSTGRES_TESTS: &[&str] = &["on_postgres"];
 /// Where Debian keeps a server's programs, which it leaves out of `PATH`.
 const POSTGRES_BIN: &[&str] =
     &["/usr/lib/postgresql/18/bin", "/usr/lib/postgresql/17/bin", "/usr/lib/postgresql/16/bin", "/usr/lib/postgresql/15/bin"];
+
+/// Where the programs of root are, which not everybody's `PATH` names.
+const SYSTEM_BIN: &[&str] = &["/usr/sbin", "/sbin"];
 
 /// Any version will do.
 const ANY: &[&str] = &[];
@@ -56,7 +64,7 @@ const NODE_20: &[&str] = &["-e", "process.exit(Number(process.versions.node.spli
 const VENV: &[&str] = &["-c", "import venv, ensurepip"];
 
 /// Everything the tests need beyond `cargo` and `rustc`.
-pub(crate) const TOOLS: [Tool; 11] = [
+pub(crate) const TOOLS: [Tool; 14] = [
     Tool {
         program: "cargo-fmt",
         also_in: &[],
@@ -111,6 +119,23 @@ pub(crate) const TOOLS: [Tool; 11] = [
         skipped: "the fuzzing of the grammar",
         tests: &[],
     },
+    Tool { program: "cc", also_in: &[], probe: ANY, source: Source::Apt("gcc"), skipped: POWER_CUTS, tests: POWER_CUT_TESTS },
+    Tool {
+        program: "mkfs.ext4",
+        also_in: SYSTEM_BIN,
+        probe: ANY,
+        source: Source::Apt("e2fsprogs"),
+        skipped: POWER_CUTS,
+        tests: POWER_CUT_TESTS,
+    },
+    Tool {
+        program: "losetup",
+        also_in: SYSTEM_BIN,
+        probe: &["--find"],
+        source: Source::Machine,
+        skipped: POWER_CUTS,
+        tests: POWER_CUT_TESTS,
+    },
 ];
 
 /// The rows of [`TOOLS`] that this machine lacks.
@@ -151,11 +176,22 @@ pub(crate) fn advice(missing: &[&Tool]) -> Vec<String> {
     if !components.is_empty() {
         commands.push(format!("rustup component add {components}"));
     }
+    if missing.iter().any(|tool| tool.is_of_machine()) {
+        commands.push("run the tests as root, on Linux with /dev/loop-control".to_owned());
+    }
     commands
 }
 
 impl Tool {
+    /// Whether it is the machine that lacks it, and not what is installed there.
+    pub(crate) fn is_of_machine(&self) -> bool {
+        self.source == Source::Machine
+    }
+
     fn is_there(&self) -> bool {
+        if self.is_of_machine() && !is_root() {
+            return false;
+        }
         let elsewhere = self.also_in.iter().map(PathBuf::from);
         let Some(program) = in_path(self.program).or_else(|| first_file(elsewhere, self.program)) else { return false };
         if self.probe.is_empty() {
@@ -169,7 +205,7 @@ impl Tool {
 fn packages(missing: &[&Tool]) -> Vec<&'static str> {
     let names = missing.iter().filter_map(|tool| match tool.source {
         Source::Apt(package) => Some(package),
-        Source::Rustup(_) => None,
+        Source::Rustup(_) | Source::Machine => None,
     });
     names.collect::<BTreeSet<_>>().into_iter().collect()
 }
@@ -177,7 +213,7 @@ fn packages(missing: &[&Tool]) -> Vec<&'static str> {
 fn components(missing: &[&Tool]) -> Vec<&'static str> {
     let names = missing.iter().filter_map(|tool| match tool.source {
         Source::Rustup(component) => Some(component),
-        Source::Apt(_) => None,
+        Source::Apt(_) | Source::Machine => None,
     });
     names.collect::<BTreeSet<_>>().into_iter().collect()
 }
@@ -194,10 +230,13 @@ fn first_file(mut places: impl Iterator<Item = PathBuf>, program: &str) -> Optio
     })
 }
 
-fn is_root_on_debian() -> bool {
+fn is_root() -> bool {
     let id = Command::new("id").arg("-u").stderr(Stdio::null()).output();
-    let is_root = id.is_ok_and(|id| id.stdout.trim_ascii() == b"0");
-    is_root && Path::new("/etc/debian_version").exists() && in_path("apt-get").is_some()
+    id.is_ok_and(|id| id.stdout.trim_ascii() == b"0")
+}
+
+fn is_root_on_debian() -> bool {
+    is_root() && Path::new("/etc/debian_version").exists() && in_path("apt-get").is_some()
 }
 
 #[cfg(test)]

@@ -298,7 +298,7 @@ pub(crate) fn name_of(url: &str) -> &str {
 }
 
 /// The directory of the server's programs, the newest version's where there are several.
-fn programs() -> PathBuf {
+pub(crate) fn programs() -> PathBuf {
     let mut places: Vec<PathBuf> = std::fs::read_dir(DEBIAN)
         .map(|versions| versions.filter_map(Result::ok).map(|version| version.path().join("bin")).collect())
         .unwrap_or_default();
@@ -314,7 +314,7 @@ fn programs() -> PathBuf {
 }
 
 /// A program as a user that is not root, which a server refuses to be.
-fn as_nobody(program: &Path) -> Command {
+pub(crate) fn as_nobody(program: &Path) -> Command {
     if !is_root() {
         return Command::new(program);
     }
@@ -330,7 +330,7 @@ fn done(program: &mut Command) {
     assert!(done.status.success(), "{program:?}: {}", String::from_utf8_lossy(&done.stderr));
 }
 
-fn own(dir: &Path) {
+pub(crate) fn own(dir: &Path) {
     let owned = Command::new("chown").arg("nobody:nogroup").arg(dir).status();
     assert!(owned.is_ok_and(|status| status.success()), "the directory is given to the server's user");
 }
