@@ -30,6 +30,7 @@ use mec_kernel::{Quantity, Time};
 use self::failure::{EXIT_CODES, Exit, Failure};
 use self::output::Print;
 use crate::config::{Config, Flags};
+use crate::serve::Beside;
 
 /// Metering, entitlements, controls: decides exactly who may use how much, and records what was used.
 #[derive(Debug, Parser)]
@@ -82,6 +83,21 @@ struct ListenArgs {
     listen: Option<String>,
 }
 
+/// Ports beside the one to answer on.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct PortArgs {
+    /// Also answer where clients of a PostgREST look: tables at the root of port 3000, and port 8005 for webhooks to come
+    #[arg(long)]
+    compat_ports: bool,
+}
+
+impl PortArgs {
+    /// Which they are.
+    pub(crate) fn beside(self) -> Beside {
+        if self.compat_ports { Beside::Compatible } else { Beside::Nothing }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Answer over HTTP until told to stop (SIGTERM, Ctrl-C)
@@ -90,6 +106,8 @@ enum Command {
         store: StoreArgs,
         #[command(flatten)]
         listen: ListenArgs,
+        #[command(flatten)]
+        ports: PortArgs,
     },
     /// Serve an example: the demo catalogue, a dozen accounts and 90 days of use
     Demo(DemoArgs),
@@ -148,6 +166,8 @@ pub(crate) struct DemoArgs {
     /// Also answer on addresses that other machines reach, although nobody is asked who they are
     #[arg(long)]
     pub(crate) open: bool,
+    #[command(flatten)]
+    pub(crate) ports: PortArgs,
 }
 
 /// Runs the command line of this process.
@@ -173,9 +193,9 @@ fn execute(cli: Cli) -> Result<(), Failure> {
     let of_store = |store: StoreArgs| Flags { store: store.store, ..flags.clone() };
     let of_target = |target: &TargetArgs| Flags { server: target.server.clone(), ..of_store(target.store.clone()) };
     match command {
-        Command::Serve { store, listen } => {
+        Command::Serve { store, listen, ports } => {
             let config = gather(Flags { listen: listen.listen, ..of_store(store) }, serving)?;
-            runtime()?.block_on(crate::serve::run(&config))
+            runtime()?.block_on(crate::serve::run(&config, ports.beside()))
         }
         Command::Demo(args) => {
             let config = gather(Flags { listen: args.listen.clone(), ..flags.clone() }, serving)?;

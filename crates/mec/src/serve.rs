@@ -8,36 +8,115 @@ use std::sync::Arc;
 
 use axum::Router;
 use mec_engine::Mec;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
+use crate::api::context::AppState;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::output;
 use crate::config::Config;
 use crate::http::auth::Auth;
 use crate::http::limits::Limits;
-use crate::http::listen;
+use crate::http::listen::{self, Drained};
+use crate::http::operator::Door;
+use crate::http::router;
 
 /// A process that a signal ended says so in its exit code: 128 and the signal's number.
 const ENDED_BY_SIGNAL: i32 = 128;
+/// Where a PostgREST and its webhooks are looked for.
+const COMPATIBLE_PORTS: [u16; 2] = [3000, 8005];
+/// More open files than this are of no use to the connections that are served.
+const DESCRIPTORS_WANTED: u64 = 65_536;
+/// Connections of operators' commands at once.
+const OPERATORS_MAX: usize = 64;
 
 /// `mec serve`: opens the store, prints the address, answers until it is told to stop.
 ///
 /// # Errors
 /// An address others reach while anybody may write, or that is taken, a store that cannot be used, or one that fails while it serves.
-pub(crate) async fn run(config: &Config) -> Result<(), Failure> {
+pub(crate) async fn run(config: &Config, ports: Beside) -> Result<(), Failure> {
     config.kept()?;
     let signals = Signals::catch()?;
-    let listener = bind(config.listen_address()?).await?;
-    let address = url(&listener)?;
-    let mec = Arc::new(Mec::open(&config.store, config.options(&address, true)).await?);
-    match output::line(format_args!("mec answers on {address}")) {
+    let ports = Ports::open(config.listen_address()?, ports).await?;
+    let mec = Arc::new(Mec::open(&config.store, config.options(&ports.note()?, true)).await?);
+    match output::line(format_args!("mec answers on {}", url(&ports.main)?)) {
         // It serves on, whoever reads along.
         Ok(()) | Err(Failure::ClosedPipe) => {}
         Err(failure) => return Err(failure),
     }
-    until_signal(mec, listener, config, signals).await
+    until_signal(mec, ports, config, signals).await
+}
+
+/// Which ports there are beside the main one and the operators'.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beside {
+    /// None.
+    Nothing,
+    /// Those at which clients of a PostgREST and of its webhooks look: 3000 and 8005.
+    Compatible,
+}
+
+/// The listening sockets of a server.
+#[derive(Debug)]
+pub(crate) struct Ports {
+    /// The API.
+    pub(crate) main: TcpListener,
+    /// The API and `/admin`, on the loopback interface.
+    operators: TcpListener,
+    /// The API at the root, and webhooks.
+    compatible: Option<(TcpListener, TcpListener)>,
+}
+
+impl Ports {
+    /// Opens them: the main one at `address`, those beside it on the same interface.
+    ///
+    /// # Errors
+    /// One is taken.
+    pub(crate) async fn open(address: SocketAddr, beside: Beside) -> Result<Self, Failure> {
+        let main = bind(address).await?;
+        let operators = bind((Ipv4Addr::LOCALHOST, 0).into()).await?;
+        let compatible = match beside {
+            Beside::Nothing => None,
+            Beside::Compatible => {
+                let [tables, webhooks] = COMPATIBLE_PORTS.map(|port| SocketAddr::new(address.ip(), port));
+                Some((bind(tables).await?, bind(webhooks).await?))
+            }
+        };
+        Ok(Self { main, operators, compatible })
+    }
+
+    /// What commands read that find the store in use.
+    ///
+    /// # Errors
+    /// The system does not tell.
+    pub(crate) fn note(&self) -> Result<String, Failure> {
+        Ok(format!("{}, operators {}", url(&self.main)?, url(&self.operators)?))
+    }
+
+    /// How many of them strangers reach.
+    fn public(&self) -> u64 {
+        if self.compatible.is_some() { 3 } else { 1 }
+    }
+}
+
+/// Raises the number of files this process may have open as far as it may, and answers it.
+fn raise_descriptors() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    // No limit at all is as good as more connections than there are.
+    let (soft, hard) = (limit.current.unwrap_or(u64::MAX), limit.maximum.unwrap_or(u64::MAX));
+    let wanted = hard.min(DESCRIPTORS_WANTED);
+    if soft >= wanted {
+        return soft;
+    }
+    match setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum }) {
+        Ok(()) => wanted,
+        Err(error) => {
+            tracing::warn!(%error, soft, "the limit of open files cannot be raised; fewer connections are served at once");
+            soft
+        }
+    }
 }
 
 /// A listening socket.
@@ -69,19 +148,14 @@ pub(crate) fn url(listener: &TcpListener) -> Result<String, Failure> {
     Ok(format!("http://{}", SocketAddr::new(ip, address.port())))
 }
 
-/// Answers on `listener`, to the hosts and callers of `config`, until SIGTERM or SIGINT, lets requests in flight finish, and closes `mec`. A second signal
-/// ends the process at once; nothing that was acknowledged is lost by that.
+/// Answers on `ports`, to the hosts and callers of `config`, until SIGTERM or SIGINT, lets requests in flight finish, and
+/// closes `mec`. A second signal ends the process at once; nothing that was acknowledged is lost by that.
 ///
 /// # Errors
 /// The store failed while it served, so that what is durable must be read anew: the process should end.
-pub(crate) async fn until_signal(
-    mec: Arc<Mec>,
-    listener: TcpListener,
-    config: &Config,
-    mut signals: Signals,
-) -> Result<(), Failure> {
+pub(crate) async fn until_signal(mec: Arc<Mec>, ports: Ports, config: &Config, mut signals: Signals) -> Result<(), Failure> {
     let (ask, asked) = oneshot::channel();
-    let watch = tokio::spawn(async move {
+    let watching = tokio::spawn(async move {
         let (name, _) = signals.next().await;
         tracing::info!(signal = name, "stopping: requests in flight are answered");
         if ask.send(()).is_err() {
@@ -91,6 +165,7 @@ pub(crate) async fn until_signal(
         tracing::warn!(signal = name, "ended at once");
         std::process::exit(ENDED_BY_SIGNAL + number);
     });
+    let (stop, stopped) = watch::channel(());
     let end = async {
         tokio::select! {
             _ = asked => {}
@@ -98,11 +173,35 @@ pub(crate) async fn until_signal(
                 tracing::error!(problem, "stopping: the store failed");
             },
         }
+        drop(stop);
     };
-    let served = listen::serve(listener, routes(mec.clone(), config.auth.clone()), Limits::default(), config.hosts.clone(), end);
-    let drained = served.await.map_err(|error| Failure::new(Exit::Config, error))?;
+    let limits = Limits::within_descriptors(raise_descriptors() / ports.public());
+    tracing::info!(operators = url(&ports.operators)?, connections_max = limits.connections_max, "serving");
+    let serve = |listener: Option<TcpListener>, router: fn(AppState) -> Router, limits: &Limits, door| {
+        let state = AppState::new(mec.clone()).with_auth(config.auth.clone());
+        let (limits, hosts, mut stopped) = (limits.clone(), config.hosts.clone(), stopped.clone());
+        async move {
+            let Some(listener) = listener else { return Ok(Drained::default()) };
+            // An error says that the sender is gone, which is the sign.
+            let stopping = async move { while stopped.changed().await.is_ok() {} };
+            listen::serve(listener, router(state), limits, hosts, door, stopping).await
+        }
+    };
+    let few = Limits { connections_max: OPERATORS_MAX, connections_per_peer_max: OPERATORS_MAX, ..limits.clone() };
+    let (tables, webhooks) = ports.compatible.unzip();
+    let (main, operators, tables, webhooks, ()) = tokio::join!(
+        serve(Some(ports.main), router::router, &limits, Door::Public),
+        serve(Some(ports.operators), router::router, &few, Door::Operators),
+        serve(tables, router::compatible, &limits, Door::Public),
+        serve(webhooks, router::webhooks, &limits, Door::Public),
+        end,
+    );
+    let mut drained = Drained::default();
+    for served in [main, operators, tables, webhooks] {
+        drained = drained.and(served.map_err(|error| Failure::new(Exit::Config, error))?);
+    }
     let closed = mec.close().await;
-    watch.abort();
+    watching.abort();
     tracing::info!(finished = drained.finished, cut = drained.cut, "stopped");
     closed.map_err(|problem| {
         Failure::new(Exit::Io, format!("the store failed: {problem}"))
@@ -112,7 +211,7 @@ pub(crate) async fn until_signal(
 
 /// Every route over `mec`, for callers who are asked as `auth` says.
 pub(crate) fn routes(mec: Arc<Mec>, auth: Auth) -> Router {
-    crate::http::router::router(crate::api::context::AppState::new(mec).with_auth(auth))
+    router::router(AppState::new(mec).with_auth(auth))
 }
 
 /// The signals that end a server, caught from the moment this is made: before it says where it answers, so that whoever

@@ -41,7 +41,8 @@ fn answer(state: &AppState, method: &Method, path: &str, headers: &HeaderMap) ->
     }
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let media = Media::negotiate(text(ACCEPT), Produces::RootDocument)?;
-    let document = document(&state.catalogue, text(HOST), path.trim_end_matches('/'), state.auth.is_asking());
+    let base_path = Some(path.trim_end_matches('/')).filter(|path| !path.is_empty()).unwrap_or("/");
+    let document = document(&state.catalogue, text(HOST), base_path, state.auth.is_asking());
     let mut response = Response::new(Body::from(document.to_string()));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media.content_type()));

@@ -101,10 +101,10 @@ fn examine(config: &Config) -> Vec<Line> {
 fn store(path: &Path, owned: Option<&Owner>) -> Line {
     let name = path.display();
     match owned {
-        Some(Owner { note, url: Some(_) }) => {
+        Some(Owner { note, url: Some(_), .. }) => {
             Line::ok("store", format!("{name} is served ({note}); commands go through that server"))
         }
-        Some(Owner { note, url: None }) => {
+        Some(Owner { note, url: None, .. }) => {
             Line::warn("store", format!("{name} is in use ({note})"), "wait until that process has ended")
         }
         None if path.exists() => match File::options().write(true).open(path) {

@@ -13,6 +13,8 @@ pub(super) struct Owner {
     pub(super) note: String,
     /// Where it answers, if it does.
     pub(super) url: Option<String>,
+    /// Where it answers operators.
+    pub(super) operators: Option<String>,
 }
 
 /// Who owns the store now; a database is nobody's.
@@ -22,7 +24,10 @@ pub(super) struct Owner {
 pub(super) fn owner(config: &Config) -> Result<Option<Owner>, Failure> {
     let Kept::File(path) = config.kept()? else { return Ok(None) };
     let note = sqlite::owner(path)?;
-    Ok(note.map(|note| Owner { url: url_in(&note), note }))
+    Ok(note.map(|note| {
+        let mut urls = urls_in(&note);
+        Owner { url: urls.next(), operators: urls.next(), note: note.clone() }
+    }))
 }
 
 /// The store and its catalogue, read only, beside a server that may own it.
@@ -53,10 +58,8 @@ pub(super) fn account_of(store: &Store, text: &str) -> Result<AccountId, Failure
     })
 }
 
-fn url_in(note: &str) -> Option<String> {
-    let at = note.find("http://")?;
-    let url = note[at..].split([' ', ',']).next()?;
-    Some(url.to_owned())
+fn urls_in(note: &str) -> impl Iterator<Item = String> {
+    note.split([' ', ',']).filter(|word| word.starts_with("http://")).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -64,15 +67,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_address_is_read_from_the_owners_note() {
-        let cases = [
-            ("pid 7, http://127.0.0.1:8000", Some("http://127.0.0.1:8000")),
-            ("pid 7, http://[::1]:8000, demo", Some("http://[::1]:8000")),
-            ("pid 7, mec import", None),
-            ("pid 7", None),
+    fn the_addresses_are_read_from_the_owners_note() {
+        let cases: [(&str, &[&str]); 4] = [
+            ("pid 7, http://127.0.0.1:8000, operators http://127.0.0.1:9", &["http://127.0.0.1:8000", "http://127.0.0.1:9"]),
+            ("pid 7, http://[::1]:8000, demo", &["http://[::1]:8000"]),
+            ("pid 7, mec import", &[]),
+            ("pid 7", &[]),
         ];
-        for (note, url) in cases {
-            assert_eq!(url_in(note).as_deref(), url, "{note}");
+        for (note, urls) in cases {
+            assert_eq!(urls_in(note).collect::<Vec<_>>(), urls, "{note}");
         }
     }
 }

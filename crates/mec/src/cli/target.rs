@@ -22,7 +22,7 @@ use super::store;
 use crate::config::{Config, Kept, masked};
 use crate::http::auth::Auth;
 use crate::http::errors::ApiError;
-use crate::http::operator::{Peer, X_MEC_ADMIN};
+use crate::http::operator::{Door, Peer, X_MEC_ADMIN};
 
 /// Longer than the server itself waits for anything.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
@@ -91,7 +91,7 @@ impl Target {
         }
         for attempt in 1.. {
             if let Some(owner) = store::owner(config)? {
-                match owner.url {
+                match owner.operators.or(owner.url) {
                     Some(url) => return Self::remote(url, config),
                     None if attempt < OPEN_ATTEMPTS => tokio::time::sleep(OPEN_PAUSE).await,
                     None => {
@@ -143,7 +143,7 @@ impl Target {
         let (status, headers, body) = match self {
             Self::Local { router, .. } => {
                 let request = Request::builder().method(method).uri(path).header(CONTENT_TYPE, kind).header(X_MEC_ADMIN, "1");
-                let request = request.extension(Peer::OWN).body(Body::from(body));
+                let request = request.extension(Peer::OWN).extension(Door::Operators).body(Body::from(body));
                 let request = request.map_err(|error| CallError::Unreachable(error.to_string()))?;
                 let response = match router.clone().call(request).await {
                     Ok(response) => response,

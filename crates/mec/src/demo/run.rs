@@ -13,7 +13,7 @@ use super::welcome::{self, Home};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::{DemoArgs, output};
 use crate::config::{self, Config, Kept, masked};
-use crate::serve::{self, Signals};
+use crate::serve::{self, Ports, Signals};
 
 /// The store's name in its directory.
 const FILE: &str = "mec.db";
@@ -35,10 +35,10 @@ pub(crate) async fn run(args: DemoArgs, config: &Config) -> Result<(), Failure> 
         )
         .with_hint("add --open where that is meant, or listen on 127.0.0.1"));
     }
-    let listener = serve::bind(address).await?;
-    let address = listener.local_addr().map_err(|error| Failure::io("the listening socket", &error))?;
+    let ports = Ports::open(address, args.ports.beside()).await?;
+    let address = ports.main.local_addr().map_err(|error| Failure::io("the listening socket", &error))?;
     let place = Place::of(args)?;
-    let options = config.options(&serve::url(&listener)?, true);
+    let options = config.options(&ports.note()?, true);
     let mec = Arc::new(Mec::open(&place.url(), options).await?);
     let contents = fill(&mec).await?;
     place.check(contents)?;
@@ -48,7 +48,7 @@ pub(crate) async fn run(args: DemoArgs, config: &Config) -> Result<(), Failure> 
         Ok(()) | Err(Failure::ClosedPipe) => {}
         Err(failure) => return Err(failure),
     }
-    serve::until_signal(mec, listener, config, signals).await?;
+    serve::until_signal(mec, ports, config, signals).await?;
     place.leave()
 }
 

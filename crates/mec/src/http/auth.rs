@@ -132,14 +132,14 @@ impl Auth {
     /// Who sends these headers, at `now`.
     ///
     /// # Errors
-    /// 500 PGRST300 for a token where there is no secret, 401 PGRST301 and PGRST303 for one that is not accepted, 401
+    /// 400 PGRST300 for a token where there is no secret, 401 PGRST301 and PGRST303 for one that is not accepted, 401
     /// PGRST302 for none, 403 42501 for a role that may do nothing.
     pub(crate) fn identify(&self, headers: &HeaderMap, now: Time) -> Result<Identity, ApiError> {
         let bearer = bearer(headers);
         let Some(asking) = &self.0 else {
             return match bearer {
                 Some(bearer) if token::is_token(&bearer) => {
-                    Err(QueryError::new(500, "PGRST300", "Server lacks JWT secret").into())
+                    Err(QueryError::new(400, "PGRST300", "Server lacks JWT secret").into())
                 }
                 // What is no token is an API key, which an open server does not ask for.
                 _ => Ok(Identity { name: None, role: Role::Admin, is_anonymous: true }),
@@ -213,6 +213,21 @@ impl Identity {
     /// What the engine lets it do.
     pub(crate) fn access(&self) -> Access {
         self.role.access()
+    }
+
+    /// Refuses an operator's work for everybody but an admin with a token.
+    ///
+    /// # Errors
+    /// 401 PGRST302 without a token, 403 42501 for another role.
+    pub(crate) fn check_admin(&self) -> Result<(), ApiError> {
+        if self.is_anonymous {
+            return Err(anonymous_disabled());
+        }
+        if self.role == Role::Admin {
+            return Ok(());
+        }
+        Err(ApiError::new(StatusCode::FORBIDDEN, "42501", "permission denied for /admin")
+            .with_hint("Send a token with the role admin"))
     }
 
     /// Refuses to write `what` (`table plans`, `function consume`) for somebody who only reads.

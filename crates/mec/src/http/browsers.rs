@@ -3,19 +3,24 @@
 //! A server on `localhost` is reachable by every page a developer opens, and asks nobody who they are. Two ways are
 //! closed here. A page whose own name was made to lead to this machine (DNS rebinding) is told by its `Host`: only
 //! names are answered that nobody outside can own. A page that sends a form or a request blindly (CSRF) is told by
-//! `Sec-Fetch-Site` and `Origin`, which browsers set and pages cannot: it may not write. Programs send neither header
-//! and are not concerned. Both ways are open again where every caller sends a token, which is no cookie: a page that has
+//! `Sec-Fetch-Site` and `Origin`, which browsers set and pages cannot: it may neither write nor read. Programs send neither
+//! header and are not concerned. Both ways are open again where every caller sends a token, which is no cookie: a page that has
 //! none gets nothing, and one that has one may use it. Who may call at all is for `auth`.
 
 use std::net::IpAddr;
 
 use axum::http::header::{HOST, HeaderName, ORIGIN};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{HeaderMap, Method, Request, StatusCode, Version};
 
 use super::cors::Origins;
 use super::errors::ApiError;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+
+/// What a link from elsewhere may lead to.
+const PAGES: [&str; 4] = ["/", "/health", "/livez", "/readyz"];
 
 /// Ends of names that are kept for private use, so that no page out there can have one: RFC 6761, RFC 6762 and ICANN's
 /// reservation of `internal`.
@@ -62,12 +67,30 @@ impl Hosts {
     }
 }
 
+/// Refuses a request that does not say once, and only once, which host it is for (RFC 9112, 3.2): a proxy in front might have
+/// read it in another way.
+///
+/// # Errors
+/// 400 `MEC_BAD_HOST`.
+pub(super) fn check_host<B>(request: &Request<B>) -> Result<(), ApiError> {
+    let needs_one = request.version() >= Version::HTTP_11;
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let problem = match (hosts.next(), hosts.next()) {
+        (None, _) if needs_one => "The request has no Host header",
+        (_, Some(_)) => "The request has more than one Host header",
+        _ => return Ok(()),
+    };
+    Err(ApiError::new(StatusCode::BAD_REQUEST, "MEC_BAD_HOST", problem)
+        .with_hint("Send exactly one Host header, as HTTP/1.1 requires"))
+}
+
 /// Refuses what only a foreign page's browser sends.
 ///
 /// # Errors
-/// 421 `MEC_FOREIGN_HOST` for a `Host` that is none of `hosts`; 403 `MEC_CROSS_SITE` for a request that may write and
-/// comes from a page of another origin.
-pub(super) fn check(hosts: &Hosts, method: &Method, headers: &HeaderMap) -> Result<(), ApiError> {
+/// 421 `MEC_FOREIGN_HOST` for a `Host` that is none of `hosts`; 403 `MEC_CROSS_SITE` for a request that comes from a page of
+/// another origin: what it costs and its status would tell that page something, even where it cannot read the answer.
+pub(super) fn check<B>(hosts: &Hosts, request: &Request<B>) -> Result<(), ApiError> {
+    let (method, headers) = (request.method(), request.headers());
     if hosts.callers_are_known {
         return Ok(());
     }
@@ -77,8 +100,17 @@ pub(super) fn check(hosts: &Hosts, method: &Method, headers: &HeaderMap) -> Resu
             return Err(foreign_host(&String::from_utf8_lossy(host.as_bytes())));
         }
     }
-    let is_safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE);
-    if is_safe || is_same_site(headers) || hosts.origins.of(headers).is_some() { Ok(()) } else { Err(cross_site()) }
+    // A question whether a page may ask; it is answered with no.
+    let is_question = *method == Method::OPTIONS;
+    let is_allowed = is_question || is_same_site(headers) || is_link(request) || hosts.origins.of(headers).is_some();
+    if is_allowed { Ok(()) } else { Err(cross_site()) }
+}
+
+/// Whether somebody follows a link to a page: a whole document, which no other page can look into, and none of the API.
+fn is_link<B>(request: &Request<B>) -> bool {
+    let says = |name: &HeaderName, wanted: &str| request.headers().get(name).is_some_and(|value| value == wanted);
+    let is_page = PAGES.contains(&request.uri().path());
+    *request.method() == Method::GET && is_page && says(&SEC_FETCH_MODE, "navigate") && says(&SEC_FETCH_DEST, "document")
 }
 
 /// Whether a request comes from a program, or from a page of this very server.
@@ -117,7 +149,7 @@ fn foreign_host(host: &str) -> ApiError {
 }
 
 fn cross_site() -> ApiError {
-    ApiError::new(StatusCode::FORBIDDEN, "MEC_CROSS_SITE", "A page of another origin may not write here").with_hint(
+    ApiError::new(StatusCode::FORBIDDEN, "MEC_CROSS_SITE", "A page of another origin may not call this server").with_hint(
         "Call the API from your own server, serve the page from the same host and port as the API, or name the page's \
          origin in the setting cors_origins (MEC_CORS_ORIGINS)",
     )
@@ -127,6 +159,13 @@ fn cross_site() -> ApiError {
 mod tests {
     use super::*;
     use axum::http::HeaderValue;
+
+    fn request(method: &Method, headers: HeaderMap) -> Request<()> {
+        let mut request = Request::new(());
+        *request.method_mut() = method.clone();
+        *request.headers_mut() = headers;
+        request
+    }
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).expect("text"))).collect()
@@ -157,16 +196,16 @@ mod tests {
             ("7f000001.rbndr.us", false),
             (".local", false),
         ] {
-            let found = check(&hosts, &Method::GET, &headers(&[("host", host)]));
+            let found = check(&hosts, &request(&Method::GET, headers(&[("host", host)])));
             assert_eq!(found.is_ok(), is_allowed, "{host}: {found:?}");
         }
-        assert_eq!(check(&hosts, &Method::GET, &HeaderMap::new()), Ok(()));
+        assert_eq!(check(&hosts, &request(&Method::GET, HeaderMap::new())), Ok(()));
     }
 
     #[test]
-    fn a_page_of_another_origin_may_ask_and_not_write() {
+    fn a_page_of_another_origin_may_neither_read_nor_write() {
         let here = ("host", "localhost:8000");
-        for (pairs, may_write) in [
+        for (pairs, is_allowed) in [
             (vec![here], true),
             (vec![here, ("origin", "http://localhost:8000")], true),
             (vec![here, ("origin", "http://localhost:3000")], false),
@@ -179,10 +218,11 @@ mod tests {
             (vec![here, ("sec-fetch-site", "cross-site")], false),
         ] {
             let headers = headers(&pairs);
-            for method in [Method::POST, Method::PATCH, Method::PUT, Method::DELETE] {
-                assert_eq!(check(&Hosts::default(), &method, &headers).is_ok(), may_write, "{method} {pairs:?}");
+            for method in [Method::GET, Method::HEAD, Method::POST, Method::PATCH, Method::PUT, Method::DELETE] {
+                let found = check(&Hosts::default(), &request(&method, headers.clone()));
+                assert_eq!(found.is_ok(), is_allowed, "{method} {pairs:?}");
             }
-            assert_eq!(check(&Hosts::default(), &Method::GET, &headers), Ok(()), "{pairs:?}");
+            assert_eq!(check(&Hosts::default(), &request(&Method::OPTIONS, headers)), Ok(()), "{pairs:?}");
         }
     }
 
@@ -190,17 +230,18 @@ mod tests {
     fn where_every_caller_is_known_names_and_pages_say_nothing() {
         let headers =
             headers(&[("host", "mec.example.com"), ("origin", "https://app.example.com"), ("sec-fetch-site", "cross-site")]);
-        assert!(check(&Hosts::default(), &Method::POST, &headers).is_err());
-        assert_eq!(check(&Hosts::default().of_known_callers(), &Method::POST, &headers), Ok(()));
+        let request = request(&Method::POST, headers);
+        assert!(check(&Hosts::default(), &request).is_err());
+        assert_eq!(check(&Hosts::default().of_known_callers(), &request), Ok(()));
     }
 
     #[test]
-    fn a_page_of_a_configured_origin_may_write() {
+    fn a_page_of_a_configured_origin_is_allowed() {
         let hosts = Hosts::default().with_origins(Origins::read("http://localhost:3000").expect("an origin"));
         let here = ("host", "localhost:8000");
-        for (origin, may_write) in [("http://localhost:3000", true), ("http://localhost:3001", false), ("null", false)] {
+        for (origin, is_allowed) in [("http://localhost:3000", true), ("http://localhost:3001", false), ("null", false)] {
             let headers = headers(&[here, ("sec-fetch-site", "same-site"), ("origin", origin)]);
-            assert_eq!(check(&hosts, &Method::POST, &headers).is_ok(), may_write, "{origin}");
+            assert_eq!(check(&hosts, &request(&Method::POST, headers)).is_ok(), is_allowed, "{origin}");
         }
     }
 }

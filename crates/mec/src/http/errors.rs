@@ -64,8 +64,14 @@ impl ApiError {
 
     /// 408 `MEC_BODY_TIMEOUT`: the request body stopped coming before it was complete.
     pub fn body_timeout() -> Self {
-        Self::new(StatusCode::REQUEST_TIMEOUT, "MEC_BODY_TIMEOUT", "The request body stopped coming before it was complete")
+        Self::new(StatusCode::REQUEST_TIMEOUT, "MEC_BODY_TIMEOUT", "The request body stopped coming, or came too slowly")
             .with_hint("Send the whole request again; the same idempotency key is safe")
+    }
+
+    /// 503 `MEC_BUSY`: the request bodies in flight take all the room there is for them.
+    pub fn bodies_full() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "MEC_BUSY", "Too many large request bodies are being received at once")
+            .with_hint("Nothing was recorded: send the request again in a second; smaller requests need less room")
     }
 
     /// 500 `MEC_INTERNAL`: a defect of this program. What happened is in its log, under the request's id.

@@ -13,6 +13,10 @@ pub struct Limits {
     /// How long a handler waits for the next bytes of a request body. A body that stalls longer is answered
     /// 408 and its connection is closed. Default 30 seconds.
     pub body_timeout: Duration,
+    /// How long a whole request body may take from when it is first waited for. Default 2 minutes.
+    pub body_whole_timeout: Duration,
+    /// The lowest rate a request body may come at, in bytes a second, beyond the first `body_timeout`. Default 8,192.
+    pub body_rate_min: u64,
     /// How long a connection may stay open between two requests. Default 75 seconds, which is longer than
     /// the 60 seconds after which common proxies close their side first.
     pub idle_timeout: Duration,
@@ -23,10 +27,16 @@ pub struct Limits {
     pub linger_timeout: Duration,
     /// How long requests in flight may still run once shutdown has begun. Default 30 seconds; zero cuts at once.
     pub shutdown_grace: Duration,
-    /// Connections served at the same time. Further ones wait in the kernel's queue until one ends. Default 10,000.
+    /// Connections served at the same time. One more ends the one that has been quiet for longest, and waits while none is.
+    /// Default 10,000.
     pub connections_max: usize,
+    /// Connections of one peer at the same time. One more ends that peer's longest quiet one, and is cut where none is. Default
+    /// 5,000, because a proxy in front is one peer.
+    pub connections_per_peer_max: usize,
     /// Largest request body, in bytes as sent. Anything larger is answered 413. Default 10,000,000.
     pub body_bytes_max: u64,
+    /// Largest sum of the request bodies in flight, in bytes as sent. What is beyond is answered 503. Default 134,217,728.
+    pub bodies_bytes_max: u64,
     /// Largest request head (request line and headers), in bytes. Anything larger is answered 431. Default 65,536.
     pub head_bytes_max: usize,
 }
@@ -36,18 +46,36 @@ impl Default for Limits {
         Self {
             head_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
+            body_whole_timeout: Duration::from_mins(2),
+            body_rate_min: 8_192,
             idle_timeout: Duration::from_secs(75),
             write_timeout: Duration::from_secs(30),
             linger_timeout: Duration::from_secs(2),
             shutdown_grace: Duration::from_secs(30),
             connections_max: 10_000,
+            connections_per_peer_max: 5_000,
             body_bytes_max: 10_000_000,
+            bodies_bytes_max: 134_217_728,
             head_bytes_max: 65_536,
         }
     }
 }
 
+/// Descriptors that are kept for the store, the log and everything else that is no client's.
+const DESCRIPTORS_RESERVED: u64 = 128;
+
 impl Limits {
+    /// The defaults, with as many connections as a process that may have so many open files can serve: some are kept for the
+    /// store, and one peer gets half.
+    #[must_use]
+    pub fn within_descriptors(descriptors: u64) -> Self {
+        let all = Self::default();
+        let reserved = DESCRIPTORS_RESERVED.min(descriptors / 2);
+        let room = usize::try_from(descriptors - reserved).unwrap_or(usize::MAX).max(2);
+        let connections_max = all.connections_max.min(room);
+        Self { connections_max, connections_per_peer_max: all.connections_per_peer_max.min(connections_max / 2), ..all }
+    }
+
     /// Says whether a server could work within these limits at all.
     ///
     /// # Errors
@@ -58,9 +86,12 @@ impl Limits {
         let must_be_positive = [
             ("head_timeout", self.head_timeout.is_zero()),
             ("body_timeout", self.body_timeout.is_zero()),
+            ("body_whole_timeout", self.body_whole_timeout.is_zero()),
             ("idle_timeout", self.idle_timeout.is_zero()),
             ("write_timeout", self.write_timeout.is_zero()),
             ("connections_max", self.connections_max == 0),
+            ("connections_per_peer_max", self.connections_per_peer_max == 0),
+            ("bodies_bytes_max", self.bodies_bytes_max == 0),
             ("body_bytes_max", self.body_bytes_max == 0),
             ("head_bytes_max", self.head_bytes_max == 0),
         ];
@@ -86,6 +117,16 @@ mod tests {
     #[test]
     fn the_defaults_are_usable() {
         assert_eq!(Limits::default().check(), Ok(()));
+    }
+
+    #[test]
+    fn connections_leave_descriptors_for_the_store() {
+        for (descriptors, connections, of_one_peer) in [(1_048_576, 10_000, 5_000), (1_024, 896, 448), (200, 100, 50), (2, 2, 1)]
+        {
+            let limits = Limits::within_descriptors(descriptors);
+            assert_eq!((limits.connections_max, limits.connections_per_peer_max), (connections, of_one_peer), "{descriptors}");
+            assert_eq!(limits.check(), Ok(()));
+        }
     }
 
     #[test]

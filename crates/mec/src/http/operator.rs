@@ -1,12 +1,13 @@
-//! Who may use `/admin`: whoever sits at the machine the server runs on, through a program.
+//! Who may use `/admin`, where the catalogue is changed.
 //!
-//! The catalogue is changed there without anybody being asked who they are, so it answers only what comes over the
-//! loopback interface, under a loopback name, not handed on by a proxy, with a header that no page can make a browser
-//! send. That holds where the rest of the API is open to others, too.
+//! Where callers are asked who they are, an operator is who proves to be an admin, wherever the call comes from. Where nobody is
+//! asked, `/admin` is not on the main port at all, which a proxy may make reachable for the world: it is on a port of its own on
+//! the loopback interface. There, too, it answers only what comes over that interface, under a loopback name, not handed on
+//! by a proxy, with a header that no page can make a browser send.
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::header::{FORWARDED, HOST, HeaderName, VIA};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
@@ -14,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::browsers::{host_name, is_same_site};
 use super::errors::ApiError;
+use crate::api::context::AppState;
 
 /// Says that the caller means it: any value. A browser asks before it sends this to another origin, and is told no.
 pub const X_MEC_ADMIN: HeaderName = HeaderName::from_static("x-mec-admin");
@@ -31,15 +33,33 @@ impl Peer {
     pub const OWN: Self = Self(IpAddr::V4(Ipv4Addr::LOCALHOST));
 }
 
+/// The port a request came in by, among its extensions. A request without one is a stranger's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// The port that clients use.
+    Public,
+    /// The port, or the process itself, that only commands on this machine use.
+    Operators,
+}
+
 /// Hands a request on if it is an operator's.
-pub(super) async fn require(request: Request, next: Next) -> Response {
-    match check(request.extensions().get::<Peer>().copied(), request.headers()) {
+pub(super) async fn require(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let checked = if state.auth.is_asking() {
+        state.identify(request.headers()).and_then(|identity| identity.check_admin())
+    } else {
+        let (door, peer) = (request.extensions().get().copied(), request.extensions().get().copied());
+        check(door, peer, request.headers()).map_err(refused)
+    };
+    match checked {
         Ok(()) => next.run(request).await,
-        Err(why) => refused(why).into_response(),
+        Err(error) => error.into_response(),
     }
 }
 
-fn check(peer: Option<Peer>, headers: &HeaderMap) -> Result<(), &'static str> {
+fn check(door: Option<Door>, peer: Option<Peer>, headers: &HeaderMap) -> Result<(), &'static str> {
+    if door != Some(Door::Operators) {
+        return Err("they use a port of their own");
+    }
     if !peer.is_some_and(|Peer(ip)| ip.to_canonical().is_loopback()) {
         return Err("the request comes from another machine");
     }
@@ -65,8 +85,9 @@ fn check(peer: Option<Peer>, headers: &HeaderMap) -> Result<(), &'static str> {
 /// 403 `MEC_NOT_OPERATOR`.
 fn refused(why: &str) -> ApiError {
     ApiError::new(StatusCode::FORBIDDEN, "MEC_NOT_OPERATOR", format!("This is for operators only: {why}")).with_hint(
-        "Use `mec catalog` on the machine the server runs on, or call http://127.0.0.1:PORT from there with the header \
-         X-Mec-Admin: 1",
+        "Run the command, such as `mec catalog export`, on the server's machine with the server's --store, or with --server and \
+         the address for operators that the server logs when it starts; or set jwt_secret (MEC_JWT_SECRET) and send an admin's \
+         token",
     )
 }
 
@@ -98,8 +119,11 @@ mod tests {
             let headers: HeaderMap =
                 pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect();
             let peer = Peer(peer.parse().expect("an address"));
-            assert_eq!(check(Some(peer), &headers).is_ok(), is_operator, "{peer:?} {pairs:?}");
-            assert!(check(None, &headers).is_err());
+            assert_eq!(check(Some(Door::Operators), Some(peer), &headers).is_ok(), is_operator, "{peer:?} {pairs:?}");
+            assert!(check(Some(Door::Operators), None, &headers).is_err());
+            for door in [Some(Door::Public), None] {
+                assert!(check(door, Some(peer), &headers).is_err());
+            }
         }
     }
 }

@@ -4,8 +4,8 @@
 
 use axum::Router;
 use axum::extract::{OriginalUri, State};
-use axum::http::HeaderMap;
-use axum::middleware::from_fn;
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{any, get};
 use mec_query::QueryError;
 
@@ -19,19 +19,39 @@ const PREFIXES: [&str; 2] = ["/api", "/rest/v1"];
 
 /// Every route of the server, ready to be served.
 pub fn router(state: AppState) -> Router {
-    let mut router = Router::new()
-        .route("/health", get(health::health))
-        .route("/livez", get(health::livez))
-        .route("/readyz", get(health::readyz))
-        .merge(admin::routes().route_layer(from_fn(operator::require)));
+    let mut router = health_routes().merge(admin::routes().route_layer(from_fn_with_state(state.clone(), operator::require)));
     for prefix in PREFIXES {
-        router = router
-            .route(prefix, any(root::handle))
-            .route(&format!("{prefix}/"), any(root::handle))
-            .route(&format!("{prefix}/rpc/{{name}}"), any(rpc::handle))
-            .route(&format!("{prefix}/{{table}}"), any(tables::handle));
+        router = api(router, prefix);
     }
     errors::with_fallbacks(router).fallback(unknown).with_state(state)
+}
+
+/// The tables and functions at the root, for clients that know a PostgREST.
+pub fn compatible(state: AppState) -> Router {
+    let router = api(health_routes(), "");
+    errors::with_fallbacks(router).with_state(state)
+}
+
+/// The state of the server, and for everything else that webhooks are not there yet.
+pub fn webhooks(state: AppState) -> Router {
+    let absent = async || {
+        ApiError::new(StatusCode::NOT_FOUND, "MEC_NOT_BUILT", "This version has no webhooks")
+            .with_hint("They come with a later version; use GET /health here, and the API on the server's other ports")
+    };
+    health_routes().fallback(absent).method_not_allowed_fallback(absent).with_state(state)
+}
+
+fn health_routes() -> Router<AppState> {
+    Router::new().route("/health", get(health::health)).route("/livez", get(health::livez)).route("/readyz", get(health::readyz))
+}
+
+/// The API below `prefix`.
+fn api(router: Router<AppState>, prefix: &str) -> Router<AppState> {
+    let router = if prefix.is_empty() { router } else { router.route(prefix, any(root::handle)) };
+    router
+        .route(&format!("{prefix}/"), any(root::handle))
+        .route(&format!("{prefix}/rpc/{{name}}"), any(rpc::handle))
+        .route(&format!("{prefix}/{{table}}"), any(tables::handle))
 }
 
 /// 404 `PGRST125`; below the API only for those who may know.

@@ -8,6 +8,7 @@ use mec::api::context::AppState;
 use mec::http::auth::Auth;
 use mec::http::browsers::Hosts;
 use mec::http::limits::Limits;
+use mec::http::operator::Door;
 use mec::http::{listen, router};
 use mec_engine::{Caller, Clock, Mec, NewAccount, Now, Options, catalog_file};
 use mec_kernel::{AccountId, Catalogue, CreateAccount, Provision, Time};
@@ -36,15 +37,16 @@ pub(crate) struct Api {
     pub(crate) mec: Arc<Mec>,
     client: reqwest::Client,
     base: String,
+    operators: String,
     store_url: String,
     hands: Arc<Hands>,
-    serving: tokio::task::JoinHandle<()>,
+    serving: [tokio::task::JoinHandle<()>; 2],
     _home: Home,
 }
 
 impl Drop for Api {
     fn drop(&mut self) {
-        self.serving.abort();
+        self.serving.iter().for_each(tokio::task::JoinHandle::abort);
     }
 }
 
@@ -113,15 +115,22 @@ impl Api {
         let options = Options { catalogue, clock: Clock::ruling(hands.clone()), ..Options::default() };
         let url = home.url();
         let mec = Arc::new(Mec::open(&url, options).await.expect("a store"));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let base = format!("http://{}", listener.local_addr().expect("an address"));
         let router = router::router(AppState::new(mec.clone()).with_auth(auth));
         let limits = Limits { body_bytes_max: BODY_BYTES_MAX, ..Limits::default() };
-        let serving = tokio::spawn(async move {
-            listen::serve(listener, router, limits, hosts, std::future::pending::<()>()).await.expect("usable limits");
-        });
+        let (mut bases, mut serving) = (Vec::new(), Vec::new());
+        for door in [Door::Public, Door::Operators] {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+            bases.push(format!("http://{}", listener.local_addr().expect("an address")));
+            let (router, limits, hosts) = (router.clone(), limits.clone(), hosts.clone());
+            serving.push(tokio::spawn(async move {
+                let never = std::future::pending::<()>();
+                listen::serve(listener, router, limits, hosts, door, never).await.expect("usable limits");
+            }));
+        }
+        let [base, operators] = bases.try_into().expect("two");
+        let serving = serving.try_into().expect("two");
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-        Self { mec, client, base, store_url: url, hands, serving, _home: home }
+        Self { mec, client, base, operators, store_url: url, hands, serving, _home: home }
     }
 
     pub(crate) fn caller() -> Caller {
@@ -157,9 +166,19 @@ impl Api {
         &self.store_url
     }
 
-    /// A request as it is.
+    /// A request as it is; one below `/admin` on the operators' port.
     pub(crate) async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: String) -> Answer {
-        let mut request = self.client.request(method, format!("{}{path}", self.base)).body(body);
+        let base = if path.starts_with("/admin") { &self.operators } else { &self.base };
+        self.send_to(base, method, path, headers, body).await
+    }
+
+    /// A request as it is on the port that clients use.
+    pub(crate) async fn send_in_public(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.send_to(&self.base, method, path, headers, String::new()).await
+    }
+
+    async fn send_to(&self, base: &str, method: Method, path: &str, headers: &[(&str, &str)], body: String) -> Answer {
+        let mut request = self.client.request(method, format!("{base}{path}")).body(body);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

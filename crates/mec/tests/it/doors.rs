@@ -49,6 +49,12 @@ async fn a_page_of_another_origin_writes_nothing() {
 async fn the_catalogue_is_for_operators_on_this_machine() {
     let api = Api::start().await;
     let ask = |headers: &'static [(&str, &str)]| api.send(Method::GET, "/admin/catalog", headers, String::new());
+    // Not on the port that a proxy may make reachable for everybody, whatever the proxy adds or leaves out.
+    for headers in [&[ADMIN][..], &[ADMIN, ("host", "localhost")], &[ADMIN, ("x-forwarded-for", "127.0.0.1")]] {
+        let public = api.send_in_public(Method::GET, "/admin/catalog", headers).await;
+        public.expect_error(403, "MEC_NOT_OPERATOR");
+        assert!(!public.text.contains("starter"), "{public:?}");
+    }
     ask(&[]).await.expect_error(403, "MEC_NOT_OPERATOR");
     ask(&[("host", "mec"), ADMIN]).await.expect_error(403, "MEC_NOT_OPERATOR");
     ask(&[("x-forwarded-for", "192.0.2.1"), ADMIN]).await.expect_error(403, "MEC_NOT_OPERATOR");
@@ -114,7 +120,7 @@ async fn what_is_not_http_is_told_in_the_same_shape() {
     let many = format!("GET /livez HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(200));
     let long = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(70_000));
     for (sent, status, code) in [
-        ("GET /api/accounts?select=metadata->>plan HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "MEC_NOT_HTTP"),
+        ("GET /api/accounts?select=a b HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "MEC_NOT_HTTP"),
         ("GET /api/plans HTTP/1.1\r\nHost : localhost\r\n\r\n", 400, "MEC_NOT_HTTP"),
         ("POST /api/plans HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n{}", 400, "MEC_NOT_HTTP"),
         (&many, 431, "MEC_HEAD_TOO_LARGE"),
@@ -130,5 +136,107 @@ async fn what_is_not_http_is_told_in_the_same_shape() {
         let body: Value = serde_json::from_str(body).expect("JSON");
         assert_eq!(body["code"], code);
         assert!(body["hint"].as_str().is_some_and(|hint| !hint.is_empty()));
+    }
+}
+
+/// What is on the wire until the server ends the connection.
+async fn exchange(api: &Api, sent: &[u8]) -> String {
+    let mut wire = TcpStream::connect(api.address()).await.expect("a connection");
+    wire.write_all(sent).await.expect("the server reads");
+    let mut answer = String::new();
+    wire.read_to_string(&mut answer).await.expect("an answer and its end");
+    answer
+}
+
+#[tokio::test]
+async fn a_url_as_curl_sends_it_is_read_like_its_percent_encoded_form() {
+    let api = Api::start().await;
+    for (raw, encoded) in [
+        (
+            r#"/api/plans?select=plan_id,a:metadata->x&plan_id=in.("pro")"#,
+            "/api/plans?select=plan_id,a:metadata-%3Ex&plan_id=in.(%22pro%22)",
+        ),
+        ("/api/plans?select=plan_id,metadata->>x", "/api/plans?select=plan_id,metadata-%3E%3Ex"),
+        (
+            r#"/api/plans?plan_id=in.("pro","a\\b")&select=plan_id"#,
+            "/api/plans?plan_id=in.(%22pro%22,%22a%5C%5Cb%22)&select=plan_id",
+        ),
+        ("/api/plans?display_name=eq.M\u{fc}nchen<^`{|}", "/api/plans?display_name=eq.M%C3%BCnchen%3C%5E%60%7B%7C%7D"),
+        ("/api/plans/\"<>", "/api/plans/%22%3C%3E"),
+    ] {
+        let ask =
+            |path: &str| format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: same\r\nConnection: close\r\n\r\n");
+        let (raw_answer, answer) = (exchange(&api, ask(raw).as_bytes()).await, exchange(&api, ask(encoded).as_bytes()).await);
+        let without_date = |text: &str| text.lines().filter(|line| !line.starts_with("date: ")).collect::<Vec<_>>().join("\n");
+        assert_eq!(without_date(&raw_answer), without_date(&answer), "{raw}");
+        assert!(!raw_answer.contains("MEC_NOT_HTTP"), "{raw_answer}");
+    }
+}
+
+#[tokio::test]
+async fn only_the_url_is_read_so_and_never_a_body_or_a_later_request() {
+    let api = Api::start().await;
+    let body = r#"{"display_name":"GET /\"> HTTP/1.1"}"#;
+    let post = |more: &str| {
+        format!(
+            "POST /api/accounts?select=display_name,metadata->x HTTP/1.1\r\nHost: localhost\r\nPrefer: return=representation\r\n\
+             Content-Type: application/json\r\n{more}Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    };
+    // All of it at once: three requests, the second of which begins right behind the body of the first.
+    let sent = format!("{}{}{}", post(""), post("X-A: GET /> HTTP/1.1\r\n"), post("Connection: close\r\n"));
+    let answer = exchange(&api, sent.as_bytes()).await;
+    assert_eq!(answer.matches("HTTP/1.1 201 Created").count(), 3, "{answer}");
+    assert_eq!(answer.matches(r#""display_name":"GET /\"> HTTP/1.1""#).count(), 3, "{answer}");
+    // Behind a chunked body nothing is mended, because only the HTTP library knows where one ends.
+    let chunked = format!(
+        "POST /api/accounts HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n\
+         {:x}\r\n{body}\r\n0\r\n\r\nGET /api/plans?select=metadata->x HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        body.len()
+    );
+    let answer = exchange(&api, chunked.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 201 Created") && answer.contains("MEC_NOT_HTTP"), "{answer}");
+    let named = api.get("/api/accounts?select=display_name").await.ok();
+    assert_eq!(named, json!(vec![json!({"display_name": "GET /\"> HTTP/1.1"}); 4]));
+}
+
+#[tokio::test]
+async fn a_request_names_its_host_once() {
+    let api = Api::start().await;
+    for (lines, status) in [
+        ("HTTP/1.1\r\n", 400),
+        ("HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n", 400),
+        ("HTTP/1.0\r\nHost: localhost\r\nHost: 127.0.0.1\r\n", 400),
+        ("HTTP/1.0\r\n", 200),
+        ("HTTP/1.1\r\nHost: localhost\r\n", 200),
+    ] {
+        let answer = exchange(&api, format!("GET /livez {lines}Connection: close\r\n\r\n").as_bytes()).await;
+        assert_eq!(answer.split(' ').nth(1), Some(status.to_string().as_str()), "{lines:?}: {answer}");
+        assert_eq!(answer.contains("MEC_BAD_HOST"), status == 400, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_another_origin_reads_nothing_on_an_open_server() {
+    let api = Api::start().await;
+    let oracle = "/api/plans?select=display_name::int";
+    for site in ["cross-site", "same-site"] {
+        for method in [Method::GET, Method::HEAD] {
+            for path in [oracle, "/api/plans", "/rest/v1/plans", "/api/rpc/get_usage", "/health"] {
+                let answer = api.send(method.clone(), path, &[("sec-fetch-site", site)], String::new()).await;
+                assert_eq!(answer.status, 403, "{method} {path} {site}");
+            }
+        }
+        let link = [("sec-fetch-site", site), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
+        assert_eq!(api.send(Method::GET, "/health", &link, String::new()).await.status, 200);
+        api.send(Method::GET, oracle, &link, String::new()).await.expect_error(403, "MEC_CROSS_SITE");
+        let frame = [("sec-fetch-site", site), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")];
+        api.send(Method::GET, "/health", &frame, String::new()).await.expect_error(403, "MEC_CROSS_SITE");
+    }
+    for path in ["/api/plans", "/health", "/nowhere"] {
+        let answer = api.get(path).await;
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
+        assert_eq!(answer.header("cross-origin-resource-policy"), Some("same-origin"), "{path}");
     }
 }

@@ -18,6 +18,7 @@ use mec::http::browsers::Hosts;
 use mec::http::errors::with_fallbacks;
 use mec::http::limits::{Limits, UnusableLimit};
 use mec::http::listen::{Drained, serve};
+use mec::http::operator::Door;
 use mec::http::request_id::RequestId;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -138,6 +139,27 @@ async fn a_small_body_nobody_reads_keeps_the_connection() {
     let mut client = server.connect().await;
     client.send("DELETE /nowhere HTTP/1.1\r\nHost: small\r\nContent-Length: 2\r\n\r\n{}").await;
     client.answer().await.expect_error(404, "PGRST125");
+    assert_eq!(client.get("/hello").await.body, "hello");
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_after_an_unread_body_says_so() {
+    let server = Server::start(patient()).await;
+    let mut client = server.connect().await;
+    // The rest never comes, so it cannot be skipped; the client must know that a next request would be lost.
+    client.send("DELETE /nowhere HTTP/1.1\r\nHost: late\r\nContent-Length: 5\r\n\r\n{").await;
+    let answer = client.answer().await;
+    answer.expect_error(404, "PGRST125");
+    assert_eq!(answer.header("connection"), Some("close"));
+    assert_eq!(client.rest().await, "");
+
+    let mut client = server.connect().await;
+    let head = "DELETE /nowhere HTTP/1.1\r\nHost: late\r\nContent-Length: 8000\r\n\r\n";
+    // It comes behind the head, and is read.
+    client.send(head).await;
+    client.send(&"x".repeat(8_000)).await;
+    let answer = client.answer().await;
+    assert_eq!((answer.status, answer.header("connection")), (404, None));
     assert_eq!(client.get("/hello").await.body, "hello");
 }
 
@@ -322,10 +344,125 @@ async fn unknown_paths_and_methods_are_answered_in_our_shape() {
 }
 
 #[tokio::test]
+async fn a_body_that_only_trickles_in_ends_after_its_time_and_rate() {
+    const PATIENCE: Duration = Duration::from_millis(600);
+    // Bytes keep coming, so that no stall is long enough; the sum of it is.
+    for limits in [
+        Limits { body_whole_timeout: PATIENCE, body_rate_min: 1, ..patient() },
+        Limits { body_timeout: PATIENCE, body_rate_min: 1_000_000, ..patient() },
+    ] {
+        let server = Server::start(limits).await;
+        // Its only use is that it passes time.
+        let pace = Server::start(Limits { head_timeout: SHORT, ..patient() }).await;
+        let mut client = server.connect().await;
+        let begun = Instant::now();
+        client.send("POST /length HTTP/1.1\r\nHost: slow\r\nContent-Length: 1000\r\n\r\n").await;
+        let mut sent = 0;
+        while begun.elapsed() < 3 * PATIENCE {
+            sent += usize::from(client.stream.write_all(b"x").await.is_ok());
+            assert_eq!(pace.connect().await.rest().await, "");
+        }
+        assert!(sent > 2, "only {sent} bytes were sent, so nothing was shown");
+        client.answer().await.expect_error(408, "MEC_BODY_TIMEOUT");
+    }
+}
+
+#[tokio::test]
+async fn a_body_at_the_lowest_rate_is_taken_however_long_it_is() {
+    let server = Server::start(Limits { body_timeout: SHORT, body_rate_min: 100, ..patient() }).await;
+    let pace = Server::start(Limits { head_timeout: SHORT / 2, ..patient() }).await;
+    let mut client = server.connect().await;
+    let begun = Instant::now();
+    client.send("POST /length HTTP/1.1\r\nHost: slow\r\nContent-Length: 400\r\n\r\n").await;
+    for _ in 0..4 {
+        // Every hundred bytes are worth a second.
+        client.send(&"x".repeat(100)).await;
+        assert_eq!(pace.connect().await.rest().await, "");
+    }
+    assert_eq!(client.answer().await.body, "400");
+    assert!(begun.elapsed() > SHORT);
+}
+
+#[tokio::test]
+async fn bodies_in_flight_take_no_more_than_their_room() {
+    const ROOM: u64 = 1_000_000;
+    let server = Server::start(Limits { bodies_bytes_max: ROOM, ..patient() }).await;
+    let head = "POST /held HTTP/1.1\r\nHost: held\r\nContent-Length: 400000\r\n\r\n";
+    let mut held = Vec::new();
+    for arrived in 1..=2 {
+        let mut client = server.connect().await;
+        client.send(&format!("{head}{}", "x".repeat(400_000))).await;
+        // Its body is in the handler's hands.
+        server.gate.entered(arrived).await;
+        held.push(client);
+    }
+    let mut third = server.connect().await;
+    third.send(&format!("{head}{}", "x".repeat(400_000))).await;
+    let refused = third.answer().await;
+    refused.expect_error(503, "MEC_BUSY");
+    assert_eq!((refused.header("retry-after"), refused.header("connection")), (Some("1"), Some("close")));
+    // What is small goes on meanwhile.
+    let mut small = server.connect().await;
+    small.send("POST /length HTTP/1.1\r\nHost: small\r\nContent-Length: 3\r\n\r\nabc").await;
+    assert_eq!(small.answer().await.body, "3");
+    server.gate.open(2);
+    for mut client in held {
+        assert_eq!(client.answer().await.body, "400000");
+    }
+    // The room is free again.
+    small.send(&format!("{}{}", head.replace("/held", "/length"), "x".repeat(400_000))).await;
+    assert_eq!(small.answer().await.body, "400000");
+}
+
+#[tokio::test]
+async fn one_more_connection_ends_the_longest_quiet_one() {
+    let server = Server::start(Limits { connections_max: 4, ..patient() }).await;
+    let mut busy = server.connect().await;
+    busy.send("GET /gate HTTP/1.1\r\nHost: busy\r\n\r\n").await;
+    server.gate.entered(1).await;
+    let mut quiet = Vec::new();
+    for _ in 0..3 {
+        let mut client = server.connect().await;
+        assert_eq!(client.get("/hello").await.body, "hello");
+        quiet.push(client);
+    }
+    let mut newer = Vec::new();
+    for mut oldest in quiet {
+        let mut one_more = server.connect().await;
+        assert_eq!(one_more.get("/hello").await.body, "hello");
+        newer.push(one_more);
+        assert_eq!(oldest.rest().await, "");
+    }
+    server.gate.open(1);
+    assert_eq!(busy.answer().await.body, "through");
+}
+
+#[tokio::test]
+async fn silent_connections_of_one_peer_lock_nobody_out() {
+    const OF_ONE: usize = 5;
+    const SILENT: usize = 40;
+    let server = Server::start(Limits { connections_max: 2 * OF_ONE, connections_per_peer_max: OF_ONE, ..patient() }).await;
+    let mut silent = Vec::new();
+    for _ in 0..SILENT {
+        silent.push(server.connect().await);
+    }
+    // Another peer is served, and so is the same one, whose oldest make room.
+    let other = tokio::net::TcpSocket::new_v4().expect("a socket");
+    other.bind("127.0.0.2:0".parse().expect("an address")).expect("all of 127/8 is this machine");
+    let stream = within(other.connect(server.address)).await.expect("a connection");
+    let mut other = Client { stream, read: Vec::new() };
+    assert_eq!(other.get("/hello").await.body, "hello");
+    assert_eq!(server.connect().await.get("/hello").await.body, "hello");
+    for (place, mut client) in silent.into_iter().enumerate().take(SILENT - OF_ONE) {
+        assert_eq!(client.rest().await, "", "connection {place} is still open");
+    }
+}
+
+#[tokio::test]
 async fn limits_that_allow_nothing_are_refused_at_start() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let limits = Limits { connections_max: 0, ..patient() };
-    let result = serve(listener, Router::new(), limits, Hosts::default(), std::future::pending::<()>()).await;
+    let result = serve(listener, Router::new(), limits, Hosts::default(), Door::Public, std::future::pending::<()>()).await;
     assert_eq!(result, Err(UnusableLimit { name: "connections_max" }));
 }
 
@@ -334,6 +471,7 @@ fn patient() -> Limits {
     Limits {
         head_timeout: LONG,
         body_timeout: LONG,
+        body_whole_timeout: LONG,
         idle_timeout: LONG,
         write_timeout: LONG,
         shutdown_grace: LONG,
@@ -422,6 +560,13 @@ fn router(gate: Arc<Gate>) -> Router {
             }),
         )
         .route(
+            "/held",
+            post(async |State(gate): State<Arc<Gate>>, body: Bytes| {
+                gate.pass().await;
+                body.len().to_string()
+            }),
+        )
+        .route(
             "/length-gated",
             post(async |State(gate): State<Arc<Gate>>, body: Body| {
                 gate.pass().await;
@@ -465,7 +610,7 @@ impl Server {
         let address = listener.local_addr().expect("an address");
         let gate = Gate::new();
         let (shutdown, begins) = oneshot::channel();
-        let serving = tokio::spawn(serve(listener, router(Arc::clone(&gate)), limits, Hosts::default(), begins));
+        let serving = tokio::spawn(serve(listener, router(Arc::clone(&gate)), limits, Hosts::default(), Door::Public, begins));
         Self { address, gate, shutdown, serving }
     }
 

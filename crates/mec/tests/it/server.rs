@@ -105,9 +105,11 @@ impl Server {
         request(&self.address(), "GET", path, "").unwrap()
     }
 
-    /// The same with the header that an operator's programs send.
-    pub(crate) fn get_as_operator(&self, path: &str) -> (u16, String) {
-        request_with(&self.address(), "GET", path, "X-Mec-Admin: 1\r\n", "").unwrap()
+    /// The same as an operator's program, on the port that the store's note names for them.
+    pub(crate) fn get_as_operator(store: &Path, path: &str) -> (u16, String) {
+        let note = std::fs::read_to_string(format!("{}.lock", store.display())).unwrap();
+        let address = note.trim().rsplit("operators http://").next().unwrap();
+        request_with(address, "GET", path, "X-Mec-Admin: 1\r\n", "").unwrap()
     }
 
     /// One POST of JSON on a connection of its own: status and the JSON of the body.

@@ -76,6 +76,8 @@ fn every_code_has_a_section_in_the_documents() {
         "MEC_CROSS_SITE",
         "MEC_NOT_OPERATOR",
         "MEC_NOT_HTTP",
+        "MEC_BAD_HOST",
+        "MEC_NOT_BUILT",
         "MEC_HEAD_TOO_LARGE",
         "MEC_INTERNAL",
     ];

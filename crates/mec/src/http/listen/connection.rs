@@ -7,15 +7,17 @@ use std::future::poll_fn;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::DefaultBodyLimit;
-use axum::http::header::CONNECTION;
-use axum::http::{HeaderValue, Request, Response};
+use axum::http::header::{CONNECTION, HeaderName, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderValue, Method, Request, Response, StatusCode};
 use axum::response::IntoResponse;
+use bytes::BytesMut;
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -25,15 +27,21 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::sleep_until;
 use tower_service::Service;
+use tracing::Instrument as _;
 
 use super::super::browsers::{self, Hosts};
 use super::super::errors::ApiError;
 use super::super::limits::Limits;
-use super::super::operator::Peer;
+use super::super::operator::{Door, Peer};
 use super::super::request_id::{RequestId, X_REQUEST_ID};
-use super::body::{AnswerBody, RequestBody};
+use super::body::{self, AnswerBody, Bodies, RequestBody};
+use super::head::HeadMender;
 use super::pulse::{BodyFault, Overdue, Patience, Pulse};
 use super::unread;
+
+const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+/// The room of the log's one line for each request, by which it is switched off: `info,mec::access=warn`.
+const ACCESS: &str = "mec::access";
 
 /// What all connections of a listener share.
 pub(super) struct Floor {
@@ -41,16 +49,26 @@ pub(super) struct Floor {
     http: http1::Builder,
     patience: Patience,
     pub(super) body_bytes_max: u64,
+    pub(super) bodies: Bodies,
     hosts: Hosts,
+    door: Door,
 }
 
 impl Floor {
-    pub(super) fn new(router: Router, limits: &Limits, hosts: Hosts) -> Self {
+    pub(super) fn new(router: Router, limits: &Limits, hosts: Hosts, door: Door) -> Self {
         let mut http = http1::Builder::new();
         // Our own clock does this: hyper's would set and drop a timer for each request. `pipeline_flush` stays
         // off: an answer would then wait for the rest of a half-sent next request.
         http.header_read_timeout(None).max_header_size(limits.head_bytes_max);
-        Self { router, http, patience: Patience::of(limits), body_bytes_max: limits.body_bytes_max, hosts }
+        Self {
+            router,
+            http,
+            patience: Patience::of(limits),
+            body_bytes_max: limits.body_bytes_max,
+            bodies: Bodies::of(limits.bodies_bytes_max),
+            hosts,
+            door,
+        }
     }
 }
 
@@ -58,19 +76,47 @@ impl Floor {
 pub(super) struct Session {
     pub(super) floor: Arc<Floor>,
     pub(super) pulse: Pulse,
+    /// How the requests' first lines are read.
+    head: Mutex<HeadMender>,
+    /// A body whose handler left it before its end.
+    left: Mutex<Option<Incoming>>,
     peer: Peer,
 }
 
+impl Session {
+    pub(super) fn new(floor: Arc<Floor>, peer: Peer) -> Self {
+        Self { floor, pulse: Pulse::new(), head: Mutex::new(HeadMender::new()), left: Mutex::new(None), peer }
+    }
+
+    pub(super) fn left(&self) -> MutexGuard<'_, Option<Incoming>> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn head(&self) -> MutexGuard<'_, HeadMender> {
+        self.head.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // A handler may have read a body in a task of its own, past the end of its request.
+        self.floor.bodies.give_back(self.pulse.body_ended());
+    }
+}
+
 /// Serves one connection until either side ends it, or `closing` says that the server shuts down.
-pub(super) async fn drive(stream: TcpStream, peer: Peer, floor: Arc<Floor>, mut closing: oneshot::Receiver<Infallible>) {
+pub(super) async fn drive(stream: TcpStream, session: Arc<Session>, mut closing: oneshot::Receiver<Infallible>) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "connection was gone before it was served");
         return;
     }
-    let session = Arc::new(Session { floor, pulse: Pulse::new(), peer });
     let (pulse, patience) = (&session.pulse, &session.floor.patience);
-    let wire = Wire { stream, session: Arc::clone(&session), is_shut: false, instead: None };
-    let service = service_fn(|request| answer(request, Arc::clone(&session)));
+    let wire = Wire::new(stream, Arc::clone(&session));
+    let service = service_fn(|request: Request<Incoming>| {
+        // Before a byte behind this head is read.
+        session.head().body_told(request.body().size_hint().exact());
+        answer(request, Arc::clone(&session))
+    });
     let mut http = pin!(session.floor.http.serve_connection(TokioIo::new(wire), service));
 
     let mut armed_for = pulse.next_look(patience);
@@ -114,29 +160,46 @@ pub(super) async fn drive(stream: TcpStream, peer: Peer, floor: Arc<Floor>, mut 
     }
 }
 
-/// Answers one request. The answer is the router's unless the request cannot have one.
+/// Answers one request, and says so in the log.
 async fn answer(mut request: Request<Incoming>, session: Arc<Session>) -> Result<Response<AnswerBody>, Infallible> {
-    let pulse = &session.pulse;
-    pulse.request_began();
+    session.pulse.request_began();
+    let began = Instant::now();
     let id = RequestId::settle(request.headers_mut());
+    let asked = Asked::of(&request);
+    // Wanted wherever anything is logged: whatever happens is told under the request's name.
+    let span = tracing::error_span!("request", id = id.as_str());
+    async move {
+        let _held = HeldBody(&session);
+        let response = answer_asked(request, &id, &session).await;
+        asked.tell(response.status(), began.elapsed());
+        Ok(response.map(|body| AnswerBody::new(body, &session)))
+    }
+    .instrument(span)
+    .await
+}
 
-    let origins = &session.floor.hosts.origins;
-    let allowed_origin = origins.of(request.headers()).cloned();
+/// The answer is the router's unless the request cannot have one.
+async fn answer_asked(mut request: Request<Incoming>, id: &RequestId, session: &Arc<Session>) -> Response<Body> {
+    let pulse = &session.pulse;
+    let hosts = &session.floor.hosts;
+    let allowed_origin = hosts.origins.of(request.headers()).cloned();
     let announced = request.body().size_hint().lower();
+    let refused = || browsers::check_host(&request).and_then(|()| browsers::check(hosts, &request));
     let mut response = if announced > session.floor.body_bytes_max {
         pulse.leave_body_unread();
         ApiError::body_too_large(session.floor.body_bytes_max).into_response()
-    } else if let Err(refused) = browsers::check(&session.floor.hosts, request.method(), request.headers()) {
-        drop(RequestBody::new(request.into_body(), Arc::clone(&session)));
+    } else if let Err(refused) = refused() {
+        drop(RequestBody::new(request.into_body(), Arc::clone(session)));
         refused.into_response()
-    } else if let Some(answer) = origins.preflight(request.method(), request.headers()) {
+    } else if let Some(answer) = hosts.origins.preflight(request.method(), request.headers()) {
         answer
     } else {
         request.extensions_mut().insert(session.peer);
+        request.extensions_mut().insert(session.floor.door);
         let request = request.map(|incoming| {
-            if incoming.is_end_stream() { Body::empty() } else { Body::new(RequestBody::new(incoming, Arc::clone(&session))) }
+            if incoming.is_end_stream() { Body::empty() } else { Body::new(RequestBody::new(incoming, Arc::clone(session))) }
         });
-        route(&session.floor.router, request, &id).await
+        route(&session.floor.router, request).await
     };
 
     if let Some(fault) = pulse.body_fault() {
@@ -146,23 +209,62 @@ async fn answer(mut request: Request<Incoming>, session: Arc<Session>) -> Result
             response = match fault {
                 BodyFault::TooLarge => ApiError::body_too_large(session.floor.body_bytes_max),
                 BodyFault::Stalled => ApiError::body_timeout(),
+                BodyFault::NoRoom => ApiError::bodies_full(),
             }
             .into_response();
         }
     }
+    body::read_rest(session).await;
     let headers = response.headers_mut();
-    headers.insert(X_REQUEST_ID, id.into_header());
+    headers.insert(X_REQUEST_ID, id.clone().into_header());
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(CROSS_ORIGIN_RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
     if let Some(origin) = &allowed_origin {
-        origins.allow(origin, headers);
+        hosts.origins.allow(origin, headers);
     }
     if pulse.body_is_unread() {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    Ok(response.map(|body| AnswerBody::new(body, &session)))
+    response
+}
+
+/// What the log says of a request: nothing that may be a secret, so a query's names without its values.
+struct Asked(Option<(Method, String)>);
+
+impl Asked {
+    fn of(request: &Request<Incoming>) -> Self {
+        if !tracing::enabled!(target: ACCESS, tracing::Level::INFO) {
+            return Self(None);
+        }
+        let mut path = request.uri().path().to_owned();
+        if let Some(query) = request.uri().query() {
+            for (place, parameter) in query.split('&').enumerate() {
+                path.push(if place == 0 { '?' } else { '&' });
+                path.push_str(parameter.split('=').next().unwrap_or_default());
+            }
+        }
+        Self(Some((request.method().clone(), path)))
+    }
+
+    fn tell(self, status: StatusCode, took: Duration) {
+        if let Self(Some((method, path))) = self {
+            let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+            tracing::info!(target: ACCESS, %method, path, status = status.as_u16(), micros, "answered");
+        }
+    }
+}
+
+/// Gives back, when a request has ended in whatever way, the room that its body took.
+struct HeldBody<'a>(&'a Session);
+
+impl Drop for HeldBody<'_> {
+    fn drop(&mut self) {
+        self.0.floor.bodies.give_back(self.0.pulse.body_ended());
+    }
 }
 
 /// The router's answer, or 500 when a handler panics.
-async fn route(router: &Router, mut request: Request<Body>, id: &RequestId) -> Response<Body> {
+async fn route(router: &Router, mut request: Request<Body>) -> Response<Body> {
     // axum's extractors would stop at 2 MB of their own accord; the limit is ours to keep.
     DefaultBodyLimit::disable().apply(&mut request);
     let mut handling = pin!(async { router.clone().call(request).await });
@@ -177,7 +279,7 @@ async fn route(router: &Router, mut request: Request<Body>, id: &RequestId) -> R
     match handled {
         Some(Ok(response)) => response,
         None => {
-            tracing::error!(request_id = id.as_str(), "a handler panicked");
+            tracing::error!("a handler panicked");
             ApiError::internal().into_response()
         }
     }
@@ -188,11 +290,31 @@ struct Wire {
     stream: TcpStream,
     session: Arc<Session>,
     is_shut: bool,
+    /// Bytes as they came, behind a head whose body's length was not known yet.
+    came: BytesMut,
+    /// Bytes to hand on before any others.
+    mended: BytesMut,
     /// What goes out instead of an answer of hyper's own, and how much of it has gone.
     instead: Option<(Vec<u8>, usize)>,
 }
 
 impl Wire {
+    fn new(stream: TcpStream, session: Arc<Session>) -> Self {
+        Self { stream, session, is_shut: false, came: BytesMut::new(), mended: BytesMut::new(), instead: None }
+    }
+
+    /// Hands on what is here already; whether there was anything.
+    fn read_ahead(&mut self, into: &mut ReadBuf<'_>) -> bool {
+        if self.mended.is_empty() && !self.came.is_empty() {
+            let (taken, mended) = self.session.head().take(&self.came);
+            let taken = self.came.split_to(taken);
+            self.mended = mended.as_deref().map_or(taken, BytesMut::from);
+        }
+        let count = self.mended.len().min(into.remaining());
+        into.put_slice(&self.mended.split_to(count));
+        count > 0
+    }
+
     /// Writes what stands in for `bytes`, if something does; all of `bytes` counts as written when all of it has gone.
     fn poll_instead(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Option<io::Result<usize>>> {
         if self.instead.is_none() {
@@ -229,7 +351,27 @@ impl Wire {
 
 impl AsyncRead for Wire {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.stream).poll_read(cx, into))?;
+        if into.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        if !self.read_ahead(into) {
+            let before = into.filled().len();
+            ready!(Pin::new(&mut self.stream).poll_read(cx, into))?;
+            let came = &into.filled()[before..];
+            let (taken, mended) = self.session.head().take(came);
+            if taken < came.len() || mended.is_some() {
+                let this = &mut *self;
+                this.came.extend_from_slice(&came[taken..]);
+                match mended {
+                    Some(mended) => {
+                        this.mended.extend_from_slice(&mended);
+                        into.set_filled(before);
+                        this.read_ahead(into);
+                    }
+                    None => into.set_filled(before + taken),
+                }
+            }
+        }
         self.session.pulse.bytes_came();
         Poll::Ready(Ok(()))
     }

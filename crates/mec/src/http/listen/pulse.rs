@@ -18,6 +18,8 @@ use super::super::limits::Limits;
 pub(super) struct Patience {
     head: u64,
     body: u64,
+    body_whole: u64,
+    body_rate_min: u64,
     idle: u64,
     write: u64,
     linger: u64,
@@ -28,10 +30,21 @@ impl Patience {
         Self {
             head: micros(limits.head_timeout),
             body: micros(limits.body_timeout),
+            body_whole: micros(limits.body_whole_timeout),
+            body_rate_min: limits.body_rate_min.max(1),
             idle: micros(limits.idle_timeout),
             write: micros(limits.write_timeout),
             linger: micros(limits.linger_timeout),
         }
+    }
+}
+
+impl Patience {
+    /// How long a body may take of which so much has come: the patience for a stall, and the time its bytes take at the lowest
+    /// rate, within the time for a whole one.
+    fn of_body(&self, bytes: u64) -> u64 {
+        let at_least_rate = bytes.saturating_mul(1_000_000) / self.body_rate_min;
+        self.body.saturating_add(at_least_rate).min(self.body_whole)
     }
 }
 
@@ -46,8 +59,10 @@ fn micros(duration: Duration) -> u64 {
 pub(super) enum BodyFault {
     #[error("the request body is larger than allowed")]
     TooLarge,
-    #[error("the request body stopped coming")]
+    #[error("the request body stopped coming, or came too slowly")]
     Stalled,
+    #[error("the request bodies in flight take all the room there is")]
+    NoRoom,
 }
 
 /// A clock that has run out.
@@ -88,6 +103,9 @@ pub(super) struct Pulse {
     /// Phase and moment in one number, so that they never contradict each other.
     phase: AtomicU64,
     body_awaited_since: AtomicU64,
+    /// When a handler asked for the body first, and how much of it has come.
+    body_began: AtomicU64,
+    body_bytes: AtomicU64,
     write_blocked_since: AtomicU64,
     /// The [`BodyFault`] of the current request plus one; 0 for none.
     body_fault: AtomicU8,
@@ -103,6 +121,8 @@ impl Pulse {
             opened: Instant::now(),
             phase: AtomicU64::new(1 << PHASE_BITS | Phase::Head as u64),
             body_awaited_since: AtomicU64::new(NOT_RUNNING),
+            body_began: AtomicU64::new(NOT_RUNNING),
+            body_bytes: AtomicU64::new(0),
             write_blocked_since: AtomicU64::new(NOT_RUNNING),
             body_fault: AtomicU8::new(0),
             body_unread: AtomicBool::new(false),
@@ -152,7 +172,11 @@ impl Pulse {
 
     pub(super) fn body_awaited(&self, waker: &Waker) {
         if self.body_awaited_since.load(Relaxed) == NOT_RUNNING {
-            self.body_awaited_since.store(self.now(), Relaxed);
+            let now = self.now();
+            self.body_awaited_since.store(now, Relaxed);
+            if self.body_began.load(Relaxed) == NOT_RUNNING {
+                self.body_began.store(now, Relaxed);
+            }
         }
         let mut waiting = self.body_waker.lock().unwrap_or_else(PoisonError::into_inner);
         match &mut *waiting {
@@ -165,9 +189,33 @@ impl Pulse {
         self.body_awaited_since.store(NOT_RUNNING, Relaxed);
     }
 
+    /// So much more of it has come.
+    pub(super) fn body_grew(&self, bytes: u64) {
+        self.body_bytes.fetch_add(bytes, Relaxed);
+    }
+
+    /// Nobody waits for it any more.
+    pub(super) fn body_left(&self) {
+        self.body_awaited_since.store(NOT_RUNNING, Relaxed);
+        self.body_began.store(NOT_RUNNING, Relaxed);
+    }
+
+    /// Its request has ended: how much of it had come.
+    pub(super) fn body_ended(&self) -> u64 {
+        self.body_left();
+        self.body_bytes.swap(0, Relaxed)
+    }
+
+    /// Since when nothing has been asked here; `None`: a request or its answer is under way.
+    pub(super) fn quiet_since(&self) -> Option<Instant> {
+        let (phase, since) = self.phase();
+        let is_quiet = matches!(phase, Phase::Head | Phase::Idle) && self.write_blocked_since.load(Relaxed) == NOT_RUNNING;
+        is_quiet.then(|| self.instant(since))
+    }
+
     pub(super) fn fail_body(&self, fault: BodyFault) {
         self.body_fault.store(fault as u8 + 1, Relaxed);
-        self.body_awaited_since.store(NOT_RUNNING, Relaxed);
+        self.body_left();
         let waiting = self.body_waker.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(waiting) = waiting {
             waiting.wake();
@@ -175,7 +223,9 @@ impl Pulse {
     }
 
     pub(super) fn body_fault(&self) -> Option<BodyFault> {
-        [BodyFault::TooLarge, BodyFault::Stalled].into_iter().find(|fault| *fault as u8 + 1 == self.body_fault.load(Relaxed))
+        [BodyFault::TooLarge, BodyFault::Stalled, BodyFault::NoRoom]
+            .into_iter()
+            .find(|fault| *fault as u8 + 1 == self.body_fault.load(Relaxed))
     }
 
     /// Notes that the current request's body was given up before its end.
@@ -203,7 +253,7 @@ impl Pulse {
         self.instant(self.now() + patience.body)
     }
 
-    fn clocks(&self, patience: &Patience) -> [Option<(u64, Overdue)>; 3] {
+    fn clocks(&self, patience: &Patience) -> [Option<(u64, Overdue)>; 4] {
         let running = |since: u64, allowed: u64, overdue: Overdue| (since != NOT_RUNNING).then(|| (since + allowed, overdue));
         let (phase, since) = self.phase();
         [
@@ -214,6 +264,7 @@ impl Pulse {
                 Phase::Busy => None,
             },
             running(self.body_awaited_since.load(Relaxed), patience.body, Overdue::Body),
+            running(self.body_began.load(Relaxed), patience.of_body(self.body_bytes.load(Relaxed)), Overdue::Body),
             running(self.write_blocked_since.load(Relaxed), patience.write, Overdue::Write),
         ]
     }

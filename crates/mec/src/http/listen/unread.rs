@@ -25,10 +25,8 @@ pub(super) fn instead_of(bytes: &[u8]) -> Option<Vec<u8>> {
         return None;
     }
     let error = match status {
-        StatusCode::BAD_REQUEST => ApiError::new(status, "MEC_NOT_HTTP", "The request cannot be read as HTTP/1.1").with_hint(
-            "Percent-encode what a URL must not hold: > is %3E, \" is %22, a blank is %20 (curl does not do it by itself); \
-             speak HTTP/1.1 without TLS",
-        ),
+        StatusCode::BAD_REQUEST => ApiError::new(status, "MEC_NOT_HTTP", "The request cannot be read as HTTP/1.1")
+            .with_hint("Percent-encode blanks in a URL: write %20 (curl does not do it by itself). Speak HTTP/1.1 without TLS"),
         status => ApiError::new(status, "MEC_HEAD_TOO_LARGE", "The URL or the headers are too large")
             .with_hint("Send fewer or shorter headers; a long list of ids is read in several requests"),
     };
