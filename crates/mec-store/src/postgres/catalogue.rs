@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use futures_util::future::try_join_all;
+use futures_util::future::{try_join, try_join4, try_join5};
 use mec_kernel::{
     Catalogue, CatalogueChange, Code, Factor, InUse, LimitKind, Percent, Plan, Quantity, Resource, Settings, Template,
     TemplateId, Time, Unit, WindowKind, Zone,
@@ -46,7 +46,7 @@ impl Writer {
 /// Only customers' rows count: the kernel knows itself what the catalogue's own rows refer to. What was recorded has its
 /// unit and resource in the stored sums, which are far fewer.
 pub(super) async fn in_use(session: &Session) -> Result<InUse, StoreError> {
-    let sets = [
+    let [units, resources, plans, account_types] = [
         "SELECT unit_code FROM usage_hours UNION SELECT unit_code FROM reservations",
         "SELECT resource_type_code FROM usage_hours UNION SELECT resource_type_code FROM entitlements \
          UNION SELECT resource_type_code FROM concurrency_leases UNION SELECT resource_type_code FROM reservations \
@@ -55,21 +55,24 @@ pub(super) async fn in_use(session: &Session) -> Result<InUse, StoreError> {
          UNION SELECT plan_id FROM control_rules WHERE account_id IS NOT NULL AND plan_id IS NOT NULL",
         "SELECT DISTINCT account_type_code FROM accounts",
     ];
-    let mut found = try_join_all(sets.map(|sql| session.query(sql, &[]))).await?.into_iter();
-    let mut next = || -> Result<BTreeSet<Code>, StoreError> {
-        let rows = found.next().unwrap_or_default();
+    let codes = |rows: Vec<Row>| -> Result<BTreeSet<Code>, StoreError> {
         rows.iter().map(|row| Found { row, table: "a table of customers" }.code(0)).collect()
     };
-    Ok(InUse { units: next()?, resources: next()?, plans: next()?, account_types: next()? })
+    let query = |sql| session.query(sql, &[]);
+    let (units, resources, plans, account_types) =
+        try_join4(query(units), query(resources), query(plans), query(account_types)).await?;
+    Ok(InUse { units: codes(units)?, resources: codes(resources)?, plans: codes(plans)?, account_types: codes(account_types)? })
 }
 
 /// The whole catalogue, as it is in one instant where the session is in a snapshot.
 pub(super) async fn catalogue(session: &Session) -> Result<Catalogue, StoreError> {
     // The version first: what is read while it changes is then too old, and read again, and never too new.
-    let all = [VERSION, SETTINGS, UNITS, RESOURCES, PLANS, TEMPLATES, &RULES, ACCOUNT_TYPES, ZONES];
-    let found = try_join_all(all.map(|sql| session.query(sql, &[]))).await?;
-    let [version, settings_rows, units, resources, plan_rows, templates, rules, account_types, zones] =
-        found.try_into().unwrap_or_default();
+    let query = |sql| session.query(sql, &[]);
+    let ((version, settings_rows, units, resources), (plan_rows, templates, rules, account_types, zones)) = try_join(
+        try_join4(query(VERSION), query(SETTINGS), query(UNITS), query(RESOURCES)),
+        try_join5(query(PLANS), query(TEMPLATES), query(&RULES), query(ACCOUNT_TYPES), query(ZONES)),
+    )
+    .await?;
     let mut catalogue = Catalogue { settings: settings(&settings_rows)?, ..Catalogue::default() };
     if let Some(row) = version.first() {
         catalogue.version = Found { row, table: "account_trees" }.integer(0)?;
