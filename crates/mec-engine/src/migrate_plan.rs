@@ -77,7 +77,7 @@ fn migrate(view: &View<'_>, making: &mut Making<'_>, command: &MigratePlan) -> R
         return Ok(Ruling::unchanged(PlanMigration::NothingInForce));
     }
     let anew = Provision {
-        quantity: held.quantity,
+        quantity: Some(held.quantity),
         reference: held.reference.clone(),
         migrate: true,
         ..Provision::new(command.account, &command.plan)

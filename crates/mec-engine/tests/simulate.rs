@@ -345,9 +345,9 @@ fn what_a_plan_no_longer_grants_is_denied_and_what_it_grants_anew_is_not() {
 fn quantities_bought_multiply_what_the_changed_plan_grants() {
     let mut world = World::new();
     let acme = world.account(None);
-    let three = Provision { quantity: Quantity::whole(3), ..Provision::new(acme, "seats") };
+    let three = Provision { quantity: Some(Quantity::whole(3)), ..Provision::new(acme, "seats") };
     world.provision(at("2025-12-01T00:00:00Z"), &three);
-    let item = Provision { quantity: Quantity::whole(2), reference: "item".into(), ..Provision::new(acme, "more") };
+    let item = Provision { quantity: Some(Quantity::whole(2)), reference: "item".into(), ..Provision::new(acme, "more") };
     world.provision(at("2025-12-02T00:00:00Z"), &item);
     for number in 1..=4 {
         world.used(acme, day(1, number), "20");

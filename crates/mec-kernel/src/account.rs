@@ -1,10 +1,12 @@
 //! Accounts: made once under a fixed parent, changed by patches. Closed is final.
 
+use std::sync::Arc;
+
 use crate::code::Code;
 use crate::command::{Halt, Ruling, View};
 use crate::id::{AccountId, IdSource};
 use crate::refusal::Refusal;
-use crate::tree::{Account, AccountStatus, LEVELS_MAX};
+use crate::tree::{Account, AccountStatus, LEVELS_MAX, Node};
 use crate::write::Write;
 
 /// A new account.
@@ -55,6 +57,7 @@ pub fn create_account(view: &View<'_>, ids: &mut IdSource, create: &CreateAccoun
                 return Err(Refusal::ParentNotFound { account: parent.to_string() }.into());
             }
             let path = view.tree.path(parent)?;
+            check_open(&path)?;
             if path.len() >= LEVELS_MAX {
                 return Err(Refusal::TooDeep.into());
             }
@@ -114,6 +117,14 @@ pub fn patch_account(view: &View<'_>, id: AccountId, patch: &AccountPatch) -> Re
     Ok(Ruling { answer: account.clone(), writes: vec![Write::Account(account)] })
 }
 
+/// Nothing new for an account that is closed, itself or by one above it.
+pub(crate) fn check_open(path: &[&Arc<Node>]) -> Result<(), Halt> {
+    if path.iter().any(|node| node.account.status == AccountStatus::Closed) {
+        return Err(Refusal::AccountClosed.into());
+    }
+    Ok(())
+}
+
 fn check_references(view: &View<'_>, account_type: Option<&Code>, time_zone: Option<&Code>) -> Result<(), Halt> {
     if let Some(code) = account_type.filter(|code| !view.catalogue.account_types.contains_key(*code)) {
         return Err(Refusal::NotPresent { column: "account_type_code", value: code.to_string() }.into());
@@ -126,6 +137,11 @@ fn check_references(view: &View<'_>, account_type: Option<&Code>, time_zone: Opt
 }
 
 fn check_link(view: &View<'_>, external_id: &Code, own: Option<AccountId>) -> Result<(), Halt> {
+    if external_id.is_empty() {
+        // An unset variable of a caller would otherwise name somebody.
+        let must = "have at least one character; null is none".to_owned();
+        return Err(Refusal::BadValue { column: "external_id", must }.into());
+    }
     match view.facts.link(external_id)? {
         Some(other) if Some(other) != own => Err(Refusal::ExternalIdTaken { external_id: external_id.to_string() }.into()),
         _ => Ok(()),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::account::check_open;
 use crate::catalogue::{LimitKind, Resource, Rule};
 use crate::catalogue_check::check_rule_in;
 use crate::check::scope_of;
@@ -67,6 +68,7 @@ pub struct EntitlementPatch {
 /// Grants by hand.
 pub fn grant(view: &View<'_>, making: &mut Making<'_>, grant: &Grant) -> Result<Ruling<Arc<Entitlement>>, Halt> {
     let path = view.path(grant.account)?;
+    check_open(&path)?;
     let resource = view.resource(&grant.resource)?;
     if let Some(kind) = grant.limit_kind.filter(|kind| *kind != resource.limit_kind) {
         let must = format!("be {}, as {} is counted; not {kind}", resource.limit_kind, resource.code);
@@ -137,6 +139,9 @@ pub fn patch_entitlement(
     row.valid_from = patch.valid_from.unwrap_or(row.valid_from);
     row.valid_until = patch.valid_until.unwrap_or(row.valid_until);
     if let Some(conditions) = &patch.conditions {
+        if conditions.iter().any(|condition| !before.conditions.contains(condition)) {
+            check_open(&path)?;
+        }
         row.conditions.clone_from(conditions);
     }
     check_validity(&row)?;
@@ -156,6 +161,9 @@ pub fn patch_entitlement(
     };
     if before.is_expired(view.now) && !row.is_expired(view.now) {
         return Err(Refusal::EntitlementExpired.into());
+    }
+    if row == (Entitlement { updated_at: row.updated_at, ..Entitlement::clone(before) }) && patch.metadata.is_none() {
+        return Ok(Ruling::unchanged(before.clone()));
     }
     put(view, making, &path, row, patch.metadata.clone(), action)
 }
@@ -180,7 +188,10 @@ fn put(
 /// Makes or changes a rule that names an account of this tree.
 pub fn put_rule(view: &View<'_>, rule: &Arc<Rule>) -> Result<Ruling<()>, Halt> {
     if let Some(account) = rule.account {
-        view.path(account)?;
+        let path = view.path(account)?;
+        if !path.first().is_some_and(|node| node.rules.iter().any(|other| other.id == rule.id)) {
+            check_open(&path)?;
+        }
     }
     check_rule(view, rule)?;
     Ok(Ruling { answer: (), writes: vec![Write::Rule(rule.clone())] })

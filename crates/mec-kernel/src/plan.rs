@@ -1,19 +1,22 @@
 //! Plans: `provision_plan` and `cancel_plan` (design 1.6). An account has one plan and any number of add-ons.
-//! Provisioning is known by what it is about (account, plan, reference), so repeating it changes nothing.
+//! Provisioning is known by what it is about (account, plan, an add-on's reference), so repeating it changes nothing.
 
 use std::sync::Arc;
 
+use crate::account::check_open;
 use crate::catalogue::{LimitKind, Plan, Resource, Template};
 use crate::check::{Judged, Request, pools};
 use crate::code::Code;
 use crate::command::{Facts, Halt, Making, Ruling, View};
 use crate::entitlement::{Attributes, Entitlement, EntitlementStatus, Source};
 use crate::id::{AccountId, AuditId, EntitlementId};
+use crate::pool::row_window;
 use crate::quantity::{Amount, Quantity, QuantityError};
 use crate::record::marks;
 use crate::refusal::Refusal;
 use crate::time::Time;
 use crate::tree::{AccountPlan, Node};
+use crate::window::{Window, WindowKind, WindowRule, window_at};
 use crate::write::{Audit, Write};
 
 /// Give an account a plan or an add-on.
@@ -25,9 +28,10 @@ pub struct Provision {
     pub plan: Code,
     /// From when; `None`: now. A start ahead leaves the plan in force until then.
     pub start: Option<Time>,
-    /// How many (seats): multiplies the templates that say so, and every template of an add-on.
-    pub quantity: Quantity,
-    /// An add-on's name where it was bought; empty where it has none.
+    /// How many (seats): multiplies the templates that say so, and every template of an add-on. `None`: as many as it
+    /// has, else one.
+    pub quantity: Option<Quantity>,
+    /// The plan's or add-on's name where it was bought. Empty: the one a plan has, else none.
     pub reference: Code,
     /// Until when; `None`: without end (a trial ends by itself).
     pub until: Option<Time>,
@@ -38,8 +42,8 @@ pub struct Provision {
 impl Provision {
     /// One of `plan`, from now on.
     pub fn new(account: AccountId, plan: &str) -> Self {
-        let (plan, quantity, reference) = (Code::from(plan), Quantity::whole(1), Code::from(""));
-        Self { account, plan, start: None, quantity, reference, until: None, migrate: false }
+        let (plan, reference) = (Code::from(plan), Code::from(""));
+        Self { account, plan, start: None, quantity: None, reference, until: None, migrate: false }
     }
 }
 
@@ -50,7 +54,7 @@ pub struct Cancel {
     pub account: AccountId,
     /// Which plan.
     pub plan: Code,
-    /// Only the add-on of this name; `None`: whatever its name.
+    /// Only the plan or add-on of this name; `None`: whatever its name.
     pub reference: Option<Code>,
     /// From when; `None`: now.
     pub at: Option<Time>,
@@ -60,17 +64,19 @@ pub struct Cancel {
 pub fn provision(view: &View<'_>, making: &mut Making<'_>, provision: &Provision) -> Result<Ruling<i64>, Halt> {
     let path = view.path(provision.account)?;
     let Some(node) = path.first().copied() else { return Ok(Ruling::unchanged(0)) };
+    check_open(&path)?;
     let plan = view.catalogue.plans.get(&provision.plan);
     let plan = plan.ok_or_else(|| Refusal::PlanNotFound { plan: provision.plan.to_string() })?;
-    if provision.quantity.millionths() <= 0 {
+    if provision.quantity.is_some_and(|quantity| quantity.millionths() <= 0) {
         return Err(Refusal::QuantityNotPositive { argument: "quantity" }.into());
     }
     let start = provision.start.unwrap_or(view.now);
     if provision.until.is_some_and(|until| until <= start) {
         return Err(Refusal::BadValue { column: "until", must: "be after the start".to_owned() }.into());
     }
-    let mut work = Work { view, making, node, plan, provision, start, writes: vec![] };
-    let answer = if plan.is_addon { work.addon(&path)? } else { work.base()? };
+    let (quantity, reference) = (provision.quantity.unwrap_or(Quantity::whole(1)), provision.reference.clone());
+    let mut work = Work { view, making, path: &path, node, plan, provision, start, quantity, reference, writes: vec![] };
+    let answer = if plan.is_addon { work.addon()? } else { work.base()? };
     let mut writes = work.writes;
     marks_after(view, &path, &mut writes)?;
     Ok(Ruling { answer, writes })
@@ -85,30 +91,75 @@ pub fn cancel(view: &View<'_>, making: &mut Making<'_>, cancel: &Cancel) -> Resu
     }
     let at = cancel.at.unwrap_or(view.now).max(view.now);
     let fits = |reference: &str| cancel.reference.as_deref().is_none_or(|wanted| wanted == reference);
+    let is_asked =
+        |held: &AccountPlan| held.plan == cancel.plan && fits(&held.reference) && !held.is_over(view.now) && !held.never_begins();
     let mut writes = Vec::new();
-    for held in node.plans.iter().filter(|held| held.plan == cancel.plan && fits(&held.reference) && !held.is_over(view.now)) {
-        let ends_at = Some(earlier(held.ends_at, at).max(held.starts_at));
-        writes.push(Write::AccountPlan(Arc::new(AccountPlan { ends_at, ..AccountPlan::clone(held) })));
+    for held in node.plans.iter().filter(|held| is_asked(held)) {
+        let ends = |end: Option<Time>| Some(earlier(end, at).max(held.starts_at));
+        put_held(
+            held,
+            AccountPlan { ends_at: ends(held.ends_at), own_end: ends(held.own_end), ..AccountPlan::clone(held) },
+            &mut writes,
+        );
     }
     let mut ended: i64 = 0;
     let reason = format!("cancel_plan {}", cancel.plan);
     for row in node.entitlements.iter().filter(|row| row.is_standing(view.now) && row.plan.as_ref() == Some(&cancel.plan)) {
         if matches!(row.source, Source::Plan | Source::Addon) && fits(row.source_ref.as_deref().unwrap_or_default()) {
-            writes.push(end(row, at, view.now, making, &reason));
+            writes.extend(end(row, at, view.now, making, &reason));
             ended = ended.saturating_add(1);
         }
+    }
+    let (cancelled, staying): (Vec<_>, Vec<_>) =
+        node.plans.iter().filter(|held| !held.is_addon && !held.never_begins()).partition(|held| is_asked(held));
+    let dropped: Vec<Time> =
+        cancelled.iter().map(|held| held.starts_at).filter(|start| *start > view.now && at <= *start).collect();
+    for held in staying.iter().filter(|held| held.ends_at.is_some_and(|end| end > view.now && dropped.contains(&end))) {
+        writes.extend(go_on(node, held, &staying, view.now, making, &reason));
     }
     marks_after(view, &path, &mut writes)?;
     Ok(Ruling { answer: ended, writes })
 }
 
+/// A plan that was to end when another began goes on as it would have without that one: to its own end, or until what is
+/// scheduled next.
+fn go_on(
+    node: &Node,
+    held: &Arc<AccountPlan>,
+    staying: &[&Arc<AccountPlan>],
+    now: Time,
+    making: &mut Making<'_>,
+    reason: &str,
+) -> Vec<Write> {
+    let next = staying.iter().map(|other| other.starts_at).filter(|start| *start > held.starts_at).min();
+    let ends_at = next.map_or(held.own_end, |next| Some(earlier(held.own_end, next)));
+    let mut writes = Vec::new();
+    put_held(held, AccountPlan { ends_at, ..AccountPlan::clone(held) }, &mut writes);
+    let rows = node.entitlements.iter().filter(|row| row.source == Source::Plan && came_with(row, held) && row.is_standing(now));
+    for row in rows.filter(|row| row.valid_until == held.ends_at && row.valid_until != ends_at) {
+        let lifted = Entitlement { valid_until: ends_at, updated_at: now, ..Entitlement::clone(row) };
+        writes.push(entitlement_write(lifted, "update", making, reason.to_owned()));
+    }
+    writes
+}
+
+/// Writes a plan that is had as it is now, unless it is what it was.
+fn put_held(before: &AccountPlan, held: AccountPlan, writes: &mut Vec<Write>) {
+    if held != *before {
+        writes.push(Write::AccountPlan(Arc::new(held)));
+    }
+}
+
 struct Work<'a, 'b, 'v> {
     view: &'a View<'v>,
     making: &'a mut Making<'b>,
+    path: &'a [&'a Arc<Node>],
     node: &'a Arc<Node>,
     plan: &'a Arc<Plan>,
     provision: &'a Provision,
     start: Time,
+    quantity: Quantity,
+    reference: Code,
     writes: Vec<Write>,
 }
 
@@ -122,6 +173,12 @@ impl Work<'_, '_, '_> {
         let held = self.node.plans.iter().rfind(is_repeated).cloned();
         let mut standing = self.standing();
         standing.retain(|row| held.as_ref().is_some_and(|held| came_with(row, held)));
+        if let Some(held) = held.as_ref().filter(|_| !standing.is_empty()) {
+            self.quantity = self.provision.quantity.unwrap_or(held.quantity);
+            if self.reference.is_empty() {
+                self.reference = held.reference.clone();
+            }
+        }
         let is_newest = standing.iter().all(|row| row.plan_version == Some(self.plan.version));
         let is_migration = self.provision.migrate && !is_newest;
         if let Some(held) = held.as_ref().filter(|_| !standing.is_empty() && !is_migration) {
@@ -137,80 +194,104 @@ impl Work<'_, '_, '_> {
         if self.plan.is_trial && self.view.facts.trials()?.iter().any(|trial| is_given(trial) && !is_own(trial)) {
             return Err(Refusal::TrialUsed { plan: self.plan.id.to_string() }.into());
         }
+        let migrated = held.filter(|_| is_migration);
         // The plan it replaces then, which may be one that is scheduled now.
         let anchor = self.node.current_plan(self.start.max(now)).map_or(self.start, |replaced| replaced.anchor);
-        self.end_plans();
-        // A migration changes what the plan grants, not until when.
-        let ends_at = match held.filter(|_| is_migration) {
-            Some(held) if self.provision.until.is_none() => held.ends_at,
-            Some(held) => self.end_from(held.starts_at),
-            None => self.end_from(self.start),
+        // A migration changes what the plan grants, not until when, nor what comes after it.
+        let (ends_at, own_end) = match migrated {
+            Some(held) if self.provision.until.is_none() => {
+                self.end_plan(&held, &[]);
+                (held.ends_at, held.own_end)
+            }
+            other => {
+                self.end_plans();
+                let end = self.end_from(other.map_or(self.start, |held| held.starts_at));
+                (end, end)
+            }
         };
-        self.put_plan(anchor, ends_at);
+        self.put_plan(anchor, ends_at, own_end);
         self.grant(anchor, ends_at, Source::Plan, |template, quantity| {
             if template.per_quantity { template.quantity.map(|each| each.times(quantity)) } else { template.quantity.map(Some) }
         })
     }
 
-    /// Repeated: the rows stay; an end that was set is lifted, and what was to come after is dropped.
+    /// Repeated: the rows stay. An end that was set is lifted, and what was to come after is dropped; another quantity is
+    /// set, another reference is taken over.
     fn keep(&mut self, held: &AccountPlan, standing: &[Arc<Entitlement>]) -> Result<i64, Halt> {
-        let wanted = self.end_from(held.starts_at);
-        if held.ends_at != wanted {
-            let now = self.view.now;
-            self.writes.push(Write::AccountPlan(Arc::new(AccountPlan { ends_at: wanted, ..held.clone() })));
-            let scheduled: Vec<_> = self
-                .node
-                .plans
-                .iter()
-                .filter(|other| !other.is_addon && other.starts_at > now.max(held.starts_at) && !other.is_over(now))
-                .cloned()
-                .collect();
-            for other in &scheduled {
-                self.end_plan(other, standing);
+        let now = self.view.now;
+        let ends_at = self.end_from(held.starts_at);
+        let (is_lifted, is_renamed) = (held.ends_at != ends_at, held.reference != self.reference);
+        if is_renamed {
+            // Its name is part of what it is known by: under the old one it never was.
+            let under_old = AccountPlan { ends_at: Some(held.starts_at), own_end: Some(held.starts_at), ..held.clone() };
+            self.writes.push(Write::AccountPlan(Arc::new(under_old)));
+        }
+        let (quantity, reference) = (self.quantity, self.reference.clone());
+        put_held(held, AccountPlan { reference, quantity, ends_at, own_end: ends_at, ..held.clone() }, &mut self.writes);
+        let to_come =
+            |other: &&Arc<AccountPlan>| !other.is_addon && other.starts_at > now.max(held.starts_at) && !other.is_over(now);
+        let scheduled: Vec<_> = self.node.plans.iter().filter(to_come).filter(|_| is_lifted).cloned().collect();
+        for other in &scheduled {
+            self.end_plan(other, standing);
+        }
+        for row in standing {
+            let mut kept = Entitlement::clone(row);
+            if is_lifted {
+                kept.valid_until = ends_at;
             }
-            for row in standing {
-                let lifted = Entitlement { valid_until: wanted, updated_at: now, ..Entitlement::clone(row) };
-                self.put(lifted, "update");
+            if is_renamed {
+                kept.source_ref = Some(self.reference.clone());
             }
+            let template = self.template_of(row).filter(|template| template.per_quantity && held.quantity != quantity);
+            if let Some(template) = template {
+                kept.quantity = times(template.quantity, quantity)?;
+            }
+            self.put_changed(row, kept);
         }
         Ok(count(standing.len()))
     }
 
+    /// The template `row` was made from: of several for its resource and scope the one with its window.
+    fn template_of(&self, row: &Entitlement) -> Option<&Template> {
+        let gives = |template: &&Template| template.resource == row.resource && template.scope == row.scope;
+        let is_same_window = |template: &&Template| template.window.unwrap_or(WindowKind::Lifetime) == row.window.kind;
+        let templates = || self.plan.templates.iter().filter(gives);
+        templates().find(is_same_window).or_else(|| templates().next())
+    }
+
     /// An add-on: known by its plan and reference; again sets its quantity, never adds.
-    fn addon(&mut self, path: &[&Arc<Node>]) -> Result<i64, Halt> {
+    fn addon(&mut self) -> Result<i64, Halt> {
         let now = self.view.now;
         let standing = self.standing();
         let held = self.node.plans.iter().rfind(|held| {
             held.is_addon && held.plan == self.plan.id && held.reference == self.provision.reference && !held.is_over(now)
         });
-        let wanted = self.end_from(self.start);
+        let ends_at = self.end_from(self.start);
         if let Some(held) = held.filter(|_| !standing.is_empty()) {
-            if held.quantity == self.provision.quantity && held.ends_at == wanted {
+            let quantity = self.provision.quantity.unwrap_or(held.quantity);
+            if held.quantity == quantity && held.ends_at == ends_at {
                 return Ok(count(standing.len()));
             }
-            let plan = AccountPlan { quantity: self.provision.quantity, ends_at: wanted, ..AccountPlan::clone(held) };
-            self.writes.push(Write::AccountPlan(Arc::new(plan)));
+            put_held(held, AccountPlan { quantity, ends_at, own_end: ends_at, ..AccountPlan::clone(held) }, &mut self.writes);
             for row in &standing {
-                let template =
-                    self.plan.templates.iter().find(|template| template.resource == row.resource && template.scope == row.scope);
-                let Some(template) = template else { continue };
-                let quantity = times(template.quantity, self.provision.quantity)?;
-                self.put(Entitlement { quantity, valid_until: wanted, updated_at: now, ..Entitlement::clone(row) }, "update");
+                let Some(template) = self.template_of(row) else { continue };
+                let quantity = times(template.quantity, quantity)?;
+                self.put_changed(row, Entitlement { quantity, valid_until: ends_at, ..Entitlement::clone(row) });
             }
             return Ok(count(standing.len()));
         }
         self.check_new()?;
         for template in &self.plan.templates {
-            self.check_has_pool(path, template)?;
+            self.check_has_pool(template)?;
         }
         if let Some(held) = held {
             // Its rows were ended one by one: so is it.
-            let ends_at = Some(earlier(held.ends_at, self.start).max(held.starts_at));
-            self.writes.push(Write::AccountPlan(Arc::new(AccountPlan { ends_at, ..AccountPlan::clone(held) })));
+            let over = Some(earlier(held.ends_at, self.start).max(held.starts_at));
+            put_held(held, AccountPlan { ends_at: over, own_end: over, ..AccountPlan::clone(held) }, &mut self.writes);
         }
         let anchor = self.node.current_plan(now).map_or(self.start, |current| current.anchor);
-        self.put_plan(anchor, wanted);
-        self.grant(anchor, wanted, Source::Addon, |template, quantity| template.quantity.map(|each| each.times(quantity)))
+        self.put_plan(anchor, ends_at, ends_at);
+        self.grant(anchor, ends_at, Source::Addon, |template, quantity| template.quantity.map(|each| each.times(quantity)))
     }
 
     /// The rows this plan (or add-on of this reference) gave and that are not over.
@@ -231,17 +312,45 @@ impl Work<'_, '_, '_> {
     }
 
     /// An add-on never tightens: where its resource is limited, it needs a pool at this level to join.
-    fn check_has_pool(&self, path: &[&Arc<Node>], template: &Template) -> Result<(), Halt> {
+    fn check_has_pool(&self, template: &Template) -> Result<(), Halt> {
         let gives = |row: &&Arc<Entitlement>| row.resource == template.resource && row.is_standing(self.view.now);
         let joins = |row: &Arc<Entitlement>| row.source != Source::Addon && row.scope == template.scope;
         let here = self.node.entitlements.iter().filter(gives).any(joins);
         let caps = |row: &Arc<Entitlement>| row.source != Source::Addon && row.quantity.is_some();
-        let is_limited = path.iter().flat_map(|node| node.entitlements.iter().filter(gives)).any(caps);
+        let is_limited = self.path.iter().flat_map(|node| node.entitlements.iter().filter(gives)).any(caps);
         if is_limited && !here {
             let (plan, resource) = (self.plan.id.to_string(), template.resource.to_string());
             return Err(Refusal::AddonNoPool { plan, resource }.into());
         }
         Ok(())
+    }
+
+    /// The window of the limit an add-on's row joins when it starts, which it keeps: of several the one with its own window,
+    /// else the longest. Its own where there is no limit.
+    fn joined_window(&self, template: &Template, own: WindowRule) -> WindowRule {
+        let at = self.start.max(self.view.now);
+        let joins = |row: &&Arc<Entitlement>| {
+            row.resource == template.resource
+                && row.scope == template.scope
+                && matches!(row.source, Source::Plan | Source::Manual)
+                && row.is_standing(self.view.now)
+        };
+        let rows = || self.node.entitlements.iter().filter(joins);
+        let (zone, plan) = (self.view.zone(self.path), self.node.current_plan(at));
+        let anchor = plan.map_or(self.start, |plan| plan.anchor);
+        let is_then = |row: &&Arc<Entitlement>| row.valid_from <= at && row.is_standing(at);
+        let is_any = rows().any(|row| is_then(&row));
+        let mut windows: Vec<(WindowRule, Window)> = Vec::new();
+        for row in rows().filter(|row| !is_any || is_then(row)) {
+            let window = row_window(row, plan, &zone, at);
+            if !windows.iter().any(|(rule, other)| rule.kind == row.window.kind && *other == window) {
+                windows.push((row.window, window));
+            }
+        }
+        let wanted = window_at(own, &zone, anchor, at);
+        let same = windows.iter().find(|(rule, window)| rule.kind == own.kind && *window == wanted);
+        let joined = same.or_else(|| windows.iter().max_by_key(|(_, window)| window.length_micros()));
+        joined.map_or(own, |(rule, _)| *rule)
     }
 
     fn end_plans(&mut self) {
@@ -256,10 +365,7 @@ impl Work<'_, '_, '_> {
     fn end_plan(&mut self, held: &Arc<AccountPlan>, staying: &[Arc<Entitlement>]) {
         let (now, start) = (self.view.now, self.start.max(self.view.now));
         let ends_at = earlier(held.ends_at, start).max(held.starts_at);
-        if held.ends_at != Some(ends_at) {
-            let ended = AccountPlan { ends_at: Some(ends_at), ..AccountPlan::clone(held) };
-            self.writes.push(Write::AccountPlan(Arc::new(ended)));
-        }
+        put_held(held, AccountPlan { ends_at: Some(ends_at), ..AccountPlan::clone(held) }, &mut self.writes);
         let is_ended = |row: &&Arc<Entitlement>| {
             row.source == Source::Plan
                 && came_with(row, held)
@@ -269,7 +375,7 @@ impl Work<'_, '_, '_> {
         };
         let reason = format!("provision_plan {}", self.plan.id);
         for row in self.node.entitlements.iter().filter(is_ended) {
-            self.writes.push(end(row, start, now, self.making, &reason));
+            self.writes.extend(end(row, start, now, self.making, &reason));
         }
     }
 
@@ -282,16 +388,17 @@ impl Work<'_, '_, '_> {
         }
     }
 
-    fn put_plan(&mut self, anchor: Time, ends_at: Option<Time>) {
+    fn put_plan(&mut self, anchor: Time, ends_at: Option<Time>, own_end: Option<Time>) {
         self.writes.push(Write::AccountPlan(Arc::new(AccountPlan {
             account: self.node.account.id,
             plan: self.plan.id.clone(),
-            reference: self.provision.reference.clone(),
+            reference: self.reference.clone(),
             version: self.plan.version,
-            quantity: self.provision.quantity,
+            quantity: self.quantity,
             anchor,
             starts_at: self.start,
             ends_at,
+            own_end,
             is_addon: self.plan.is_addon,
             is_trial: self.plan.is_trial,
         })));
@@ -308,21 +415,23 @@ impl Work<'_, '_, '_> {
         let plan = self.plan.clone();
         for template in &plan.templates {
             let kind = self.view.resource(&template.resource)?.limit_kind;
-            let quantity = match quantity(template, self.provision.quantity) {
+            let quantity = match quantity(template, self.quantity) {
                 None => None,
                 Some(Some(quantity)) => Some(quantity),
                 Some(None) => return Err(too_large()),
             };
+            let own = template.window_rule(kind, anchor);
+            let is_joining = source == Source::Addon && kind == LimitKind::Cumulative;
             let row = Entitlement {
                 id: EntitlementId(self.making.ids.draw()),
                 account: self.node.account.id,
                 resource: template.resource.clone(),
                 scope: template.scope.clone(),
                 quantity: quantity.filter(|_| kind != LimitKind::TimeAccess),
-                window: template.window_rule(kind, anchor),
+                window: if is_joining { self.joined_window(template, own) } else { own },
                 status: EntitlementStatus::Active,
                 source,
-                source_ref: Some(self.provision.reference.clone()).filter(|reference| !reference.is_empty()),
+                source_ref: Some(self.reference.clone()).filter(|reference| !reference.is_empty()),
                 plan: Some(plan.id.clone()),
                 plan_version: Some(plan.version),
                 priority: 0,
@@ -335,6 +444,13 @@ impl Work<'_, '_, '_> {
             self.put(row, "create");
         }
         Ok(count(plan.templates.len()))
+    }
+
+    /// Changes `row` to what it is now, if that is something else.
+    fn put_changed(&mut self, row: &Entitlement, changed: Entitlement) {
+        if changed != *row {
+            self.put(Entitlement { updated_at: self.view.now, ..changed }, "update");
+        }
     }
 
     fn put(&mut self, row: Entitlement, action: &'static str) {
@@ -379,12 +495,21 @@ fn came_with(row: &Entitlement, held: &AccountPlan) -> bool {
         && row.valid_until.is_none_or(|until| until > held.starts_at)
 }
 
-/// Ends `row` at `at`; a row that ends by now, or before it begins, is expired for good.
-fn end(row: &Arc<Entitlement>, at: Time, now: Time, making: &mut Making<'_>, reason: &str) -> Write {
+/// Ends `row` at `at`; a row that ends by now, or before it begins, is expired for good. `None`: it ends no later anyway.
+fn end(row: &Arc<Entitlement>, at: Time, now: Time, making: &mut Making<'_>, reason: &str) -> Option<Write> {
     let at = earlier(row.valid_until, at);
     let status = if at <= now.max(row.valid_from) { EntitlementStatus::Expired } else { row.status };
-    let ended = Entitlement { status, valid_until: Some(at.max(row.valid_from)), updated_at: now, ..Entitlement::clone(row) };
-    entitlement_write(ended, if status == EntitlementStatus::Expired { "expire" } else { "update" }, making, reason.to_owned())
+    let valid_until = Some(at.max(row.valid_from));
+    if (status, valid_until) == (row.status, row.valid_until) {
+        return None;
+    }
+    let ended = Entitlement { status, valid_until, updated_at: now, ..Entitlement::clone(row) };
+    Some(entitlement_write(
+        ended,
+        if status == EntitlementStatus::Expired { "expire" } else { "update" },
+        making,
+        reason.to_owned(),
+    ))
 }
 
 /// After limits changed: notes which pools of these accounts are above their limit now, or no longer. Grace periods

@@ -82,6 +82,8 @@ pub struct AccountPlan {
     pub starts_at: Time,
     /// First instant after it; `None` while nothing ends it.
     pub ends_at: Option<Time>,
+    /// Where it ends by itself; `ends_at` is sooner where another plan is to replace it.
+    pub own_end: Option<Time>,
     /// Added to a plan instead of being one.
     pub is_addon: bool,
     /// The tree's one trial.
@@ -92,6 +94,11 @@ impl AccountPlan {
     /// Whether it is in force at `now`.
     pub fn is_current(&self, now: Time) -> bool {
         self.starts_at <= now && !self.is_over(now)
+    }
+
+    /// Whether it was taken back before it began.
+    pub fn never_begins(&self) -> bool {
+        self.ends_at.is_some_and(|end| end <= self.starts_at)
     }
 
     /// Whether `other` is this one as it was or will be.

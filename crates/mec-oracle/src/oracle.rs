@@ -9,7 +9,9 @@ use chrono_tz::Tz;
 use crate::amount::Amount;
 use crate::answer::Answer;
 use crate::audit::{Audit, RowInWords};
-use crate::command::{Action, Code, Command, Grant, Id, Patch, Question, RowStatus, SECOND, Status, Step, Time, Window};
+use crate::command::{
+    Action, Code, Command, Condition, Grant, Id, Patch, Question, RowStatus, SECOND, Status, Step, Time, Window,
+};
 use crate::coverage::{Coverage, Rule};
 use crate::history::{Counter, Event, Except, Hold, Lease};
 use crate::pool::Pool;
@@ -78,6 +80,9 @@ impl Oracle {
             Command::PutRule(rule) => {
                 if rule.account.is_some_and(|account| !self.accounts.contains_key(&account)) {
                     return Answer::refused(&["MEC_ACCOUNT_NOT_FOUND"]);
+                }
+                if rule.account.is_some_and(|account| self.is_closed(account)) {
+                    return Answer::refused(&["MEC_ACCOUNT_CLOSED", "MEC_BAD_VALUE"]);
                 }
                 let is_endless =
                     rule.action == Action::Grace && rule.grace_quantity.is_none() && rule.grace_period_seconds.is_none();
@@ -153,6 +158,11 @@ impl Oracle {
         self.holdings.iter().find(|holding| holding.account == account && !holding.is_addon && holding.holds(at))
     }
 
+    /// Closed itself or by one above it: it gets nothing new.
+    pub(crate) fn is_closed(&self, account: Id) -> bool {
+        self.accounts[&account].path.iter().any(|id| self.accounts[id].status == Status::Closed)
+    }
+
     fn create_account(&mut self, parent: Option<Id>, zone: Option<Code>) -> Answer {
         let above: Arc<[Id]> = match parent {
             None => Arc::new([]),
@@ -161,6 +171,9 @@ impl Oracle {
                 Some(parent) => parent.path.clone(),
             },
         };
+        if parent.is_some_and(|parent| self.is_closed(parent)) {
+            return Answer::refused(&["MEC_ACCOUNT_CLOSED", "MEC_TOO_DEEP"]);
+        }
         if above.len() == LEVELS_MAX {
             return Answer::refused(&["MEC_TOO_DEEP"]);
         }
@@ -184,6 +197,8 @@ impl Oracle {
         let mut wrong = Vec::new();
         if !self.accounts.contains_key(&grant.account) {
             wrong.push("MEC_ACCOUNT_NOT_FOUND");
+        } else if self.is_closed(grant.account) {
+            wrong.push("MEC_ACCOUNT_CLOSED");
         }
         let resource = self.shop.resource(grant.resource);
         if resource.is_none() {
@@ -231,6 +246,10 @@ impl Oracle {
         };
         if row.is_over(self.now) && patch.status.is_some_and(|status| status != RowStatus::Expired) {
             return Answer::refused(&["MEC_ENTITLEMENT_EXPIRED"]);
+        }
+        let is_new = |condition: &Condition| !row.conditions.contains(condition);
+        if self.is_closed(row.account) && patch.conditions.iter().flatten().any(is_new) {
+            return Answer::refused(&["MEC_ACCOUNT_CLOSED", "MEC_BAD_VALUE", "MEC_BAD_QUANTITY", "MEC_QUANTITY_NOT_POSITIVE"]);
         }
         let mut changed = row.clone();
         changed.quantity = patch.quantity.unwrap_or(row.quantity);

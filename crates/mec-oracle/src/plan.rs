@@ -1,15 +1,21 @@
 //! Design 1.6: plans and add-ons, given, repeated, replaced, scheduled and taken away.
 
+use std::mem::discriminant;
+
 use crate::answer::Answer;
 use crate::command::{Code, Id, Plan, Provision, RowStatus, SECOND, Template, Time, Window};
 use crate::oracle::Oracle;
 use crate::row::{Holding, Row, Source};
+use crate::shop::Kind;
+use crate::window::{Cut, cut};
 
 impl Oracle {
     pub(crate) fn provision(&mut self, asked: &Provision) -> Answer {
         let mut wrong = Vec::new();
         if !self.accounts.contains_key(&asked.account) {
             wrong.push("MEC_ACCOUNT_NOT_FOUND");
+        } else if self.is_closed(asked.account) {
+            wrong.push("MEC_ACCOUNT_CLOSED");
         }
         if asked.quantity <= 0 {
             wrong.push("MEC_QUANTITY_NOT_POSITIVE");
@@ -44,7 +50,7 @@ impl Oracle {
         let is_old = |row: &&Row| row.plan.is_some_and(|(.., version)| version != plan.version);
         let old = same.filter(|place| asked.migrate && self.given_by(*place).iter().any(is_old));
         if let Some(place) = same.filter(|_| old.is_none()) {
-            return self.stay(place, asked, plan);
+            return self.stay_on(place, asked, plan);
         }
         if !plan.is_active {
             return Answer::refused(&["MEC_PLAN_INACTIVE"]);
@@ -61,18 +67,51 @@ impl Oracle {
             return Answer::refused(&["MEC_TRIAL_USED"]);
         }
         let anchor = at_start.map_or(start, |place| self.holdings[place].anchor);
-        // A migration changes what is granted, not until when.
-        let end = match old.map(|place| &self.holdings[place]) {
-            Some(old) if asked.until.is_none() => old.end,
-            Some(old) => end_from(old.start, asked, plan),
-            None => end_from(start, asked, plan),
+        let reference = match old.map(|place| self.holdings[place].reference) {
+            Some(reference) if asked.reference.is_empty() => reference,
+            _ => asked.reference,
         };
+        let asked = &Provision { reference, ..asked.clone() };
+        // A migration changes what is granted, not until when, nor what comes after.
+        if let Some(place) = old.filter(|_| asked.until.is_none()) {
+            let (end, own_end) = (self.holdings[place].end, self.holdings[place].own_end);
+            self.end_holding(place, from, &[]);
+            return self.give(asked, plan, start, (end, own_end), anchor);
+        }
+        let end = end_from(old.map_or(start, |place| self.holdings[place].start), asked, plan);
         for place in 0..self.holdings.len() {
             if mine(&self.holdings[place]) && self.holdings[place].end.is_none_or(|end| end > self.now) {
                 self.end_holding(place, from, &[]);
             }
         }
-        self.give(asked, plan, start, end, anchor)
+        self.give(asked, plan, start, (end, end), anchor)
+    }
+
+    /// It has this plan already: another quantity is set, another name is taken over.
+    fn stay_on(&mut self, place: usize, asked: &Provision, plan: &Plan) -> Answer {
+        let standing = self.standing_ids(place);
+        let holding = &self.holdings[place];
+        let is_renamed = !asked.reference.is_empty() && holding.reference != asked.reference;
+        let is_resized = holding.quantity != asked.quantity;
+        for id in &standing {
+            let window = discriminant(&self.rows[id].window);
+            let row = self.row(*id);
+            if let Some((_, reference, _)) = row.plan.as_mut().filter(|_| is_renamed) {
+                *reference = asked.reference;
+            }
+            let gives = |of: &&Template| of.resource == row.resource && of.scope == row.scope;
+            let same = |of: &&Template| gives(of) && discriminant(&of.window.unwrap_or(Window::Lifetime(None))) == window;
+            let template = plan.templates.iter().find(same).or_else(|| plan.templates.iter().find(gives));
+            if let Some(template) = template.filter(|of| is_resized && of.per_quantity) {
+                let Some(quantity) = times(template, plan, asked.quantity) else { return Answer::refused(&["MEC_BAD_QUANTITY"]) };
+                row.quantity = quantity;
+            }
+        }
+        self.holdings[place].quantity = asked.quantity;
+        if is_renamed {
+            self.holdings[place].reference = asked.reference;
+        }
+        self.stay(place, asked, plan)
     }
 
     /// It has it already: an end that was set is lifted, and what was to come after is dropped.
@@ -84,7 +123,7 @@ impl Oracle {
         if old != end && !is_addon {
             self.drop_scheduled(asked.account, start + 1, &standing);
         }
-        self.holdings[place].end = end;
+        (self.holdings[place].end, self.holdings[place].own_end) = (end, end);
         if old != end {
             for id in &standing {
                 self.row(*id).valid_until = end;
@@ -135,7 +174,7 @@ impl Oracle {
             self.end_holding(place, start, &[]);
         }
         let anchor = self.current_plan(asked.account, self.now).map_or(start, |holding| holding.anchor);
-        self.give(asked, plan, start, end, anchor)
+        self.give(asked, plan, start, (end, end), anchor)
     }
 
     /// Whether the resource of a template is or will be limited, and nothing is there for an add-on to join.
@@ -150,7 +189,45 @@ impl Oracle {
         !joins && rows.iter().any(|row| row.quantity.is_some())
     }
 
-    fn give(&mut self, asked: &Provision, plan: &Plan, start: Time, end: Option<Time>, anchor: Time) -> Answer {
+    /// The window an add-on's row keeps: that of the limit it joins when it starts.
+    fn joined(&self, account: Id, template: &Template, start: Time, anchor: Time) -> Window {
+        let (at, own) = (start.max(self.now), anchored(template.window, anchor));
+        let is_cumulative = self.shop.resource(template.resource).is_some_and(|resource| resource.kind == Kind::Cumulative);
+        if !is_cumulative {
+            return own;
+        }
+        let joins = |row: &&Row| {
+            row.account == account
+                && row.resource == template.resource
+                && row.scope == template.scope
+                && matches!(row.source, Source::Plan | Source::Manual)
+                && !row.is_over(self.now)
+        };
+        let all: Vec<&Row> = self.rows.values().filter(joins).collect();
+        let then: Vec<&Row> = all.iter().copied().filter(|row| row.valid_from <= at && !row.is_over(at)).collect();
+        let plan_anchor = self.current_plan(account, at).map(|holding| holding.anchor);
+        let zone = self.zone(account);
+        let mut windows: Vec<(Window, Cut)> = Vec::new();
+        for row in if then.is_empty() { all } else { then } {
+            let cut = cut(row.window, zone, plan_anchor.unwrap_or(row.valid_from), at);
+            let is_known = |(window, other): &(Window, Cut)| discriminant(window) == discriminant(&row.window) && *other == cut;
+            if !windows.iter().any(is_known) {
+                windows.push((row.window, cut));
+            }
+        }
+        let wanted = cut(own, zone, plan_anchor.unwrap_or(start), at);
+        let same = windows.iter().find(|(window, cut)| discriminant(window) == discriminant(&own) && *cut == wanted);
+        same.or_else(|| windows.iter().max_by_key(|(_, cut)| cut.length())).map_or(own, |(window, _)| *window)
+    }
+
+    fn give(
+        &mut self,
+        asked: &Provision,
+        plan: &Plan,
+        start: Time,
+        (end, own_end): (Option<Time>, Option<Time>),
+        anchor: Time,
+    ) -> Answer {
         for template in &plan.templates {
             let Some(quantity) = times(template, plan, asked.quantity) else { return Answer::refused(&["MEC_BAD_QUANTITY"]) };
             let id = self.make();
@@ -160,7 +237,11 @@ impl Oracle {
                 resource: template.resource,
                 scope: template.scope,
                 quantity,
-                window: anchored(template.window, anchor),
+                window: if plan.is_addon {
+                    self.joined(asked.account, template, start, anchor)
+                } else {
+                    anchored(template.window, anchor)
+                },
                 source: if plan.is_addon { Source::Addon } else { Source::Plan },
                 plan: Some((plan.id, asked.reference, plan.version)),
                 priority: 0,
@@ -181,6 +262,7 @@ impl Oracle {
             anchor,
             start,
             end,
+            own_end,
             is_addon: plan.is_addon,
         });
         Answer::Number(number)
@@ -253,14 +335,44 @@ impl Oracle {
             self.end_row(*id, at);
         }
         let now = self.now;
+        let mut dropped = Vec::new();
         let held =
             self.holdings.iter_mut().filter(|holding| holding.account == account && named(holding.plan, holding.reference));
-        for holding in held.filter(|holding| holding.end.is_none_or(|end| end > now)) {
-            holding.end = Some(holding.end.map_or(at, |end| end.min(at)));
+        for holding in held.filter(|holding| holding.end.is_none_or(|end| end > now) && !holding.never_begins()) {
+            for end in [&mut holding.end, &mut holding.own_end] {
+                *end = Some(end.map_or(at, |end| end.min(at)));
+            }
+            if !holding.is_addon && holding.start > now && at <= holding.start {
+                dropped.push(holding.start);
+            }
+        }
+        for start in dropped {
+            self.go_on(account, start);
         }
         let ended = i64::try_from(rows.len()).expect("few");
         self.note_limits(account, &before);
         Answer::Number(ended)
+    }
+}
+
+impl Oracle {
+    /// What was to end at `start`, because a plan was to begin then that is cancelled now, goes on as without that plan.
+    fn go_on(&mut self, account: Id, start: Time) {
+        let mine = |holding: &Holding| holding.account == account && !holding.is_addon && !holding.never_begins();
+        for place in 0..self.holdings.len() {
+            let holding = &self.holdings[place];
+            if !mine(holding) || holding.end != Some(start) {
+                continue;
+            }
+            let later = self.holdings.iter().filter(|other| mine(other) && other.start > holding.start).map(|other| other.start);
+            let end = later.chain(holding.own_end).min();
+            for id in self.standing_ids(place) {
+                if self.rows[&id].valid_until == Some(start) && end != Some(start) {
+                    self.row(id).valid_until = end;
+                }
+            }
+            self.holdings[place].end = end;
+        }
     }
 }
 

@@ -117,12 +117,19 @@ pub(crate) struct Holding {
     pub(crate) anchor: Time,
     pub(crate) start: Time,
     pub(crate) end: Option<Time>,
+    /// Where it ends by itself, whatever is to come after it.
+    pub(crate) own_end: Option<Time>,
     pub(crate) is_addon: bool,
 }
 
 impl Holding {
     pub(crate) fn holds(&self, at: Time) -> bool {
         self.start <= at && self.end.is_none_or(|end| at < end)
+    }
+
+    /// Whether it was taken back before it began.
+    pub(crate) fn never_begins(&self) -> bool {
+        self.end.is_some_and(|end| end <= self.start)
     }
 
     /// Whether a row is one of its own: an add-on's by its name, a plan's by the plan and the time.

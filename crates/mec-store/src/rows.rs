@@ -162,7 +162,7 @@ pub(crate) fn entitlement<C: Cells>(row: &C) -> Result<Entitlement, C::Error> {
 }
 
 pub(crate) const ACCOUNT_PLAN: &str =
-    "account_id, plan_id, ref, version, quantity, anchor, starts_at, ends_at, is_addon, is_trial";
+    "account_id, plan_id, ref, version, quantity, anchor, starts_at, ends_at, own_ends_at, is_addon, is_trial";
 
 pub(crate) fn account_plan<C: Cells>(row: &C) -> Result<AccountPlan, C::Error> {
     Ok(AccountPlan {
@@ -174,8 +174,9 @@ pub(crate) fn account_plan<C: Cells>(row: &C) -> Result<AccountPlan, C::Error> {
         anchor: row.time(5)?,
         starts_at: row.time(6)?,
         ends_at: row.optional_time(7)?,
-        is_addon: row.flag(8)?,
-        is_trial: row.flag(9)?,
+        own_end: row.optional_time(8)?,
+        is_addon: row.flag(9)?,
+        is_trial: row.flag(10)?,
     })
 }
 

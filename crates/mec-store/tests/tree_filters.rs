@@ -71,6 +71,7 @@ mod on_postgres {
             anchor: lane.now,
             starts_at: lane.now,
             ends_at: None,
+            own_end: None,
             is_addon: false,
             is_trial: false,
         };

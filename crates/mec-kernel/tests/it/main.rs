@@ -9,6 +9,7 @@ mod decisions;
 mod entitlement_rows;
 mod leases;
 mod overage;
+mod plan_changes;
 mod plans;
 mod quantities;
 mod recording;

@@ -55,7 +55,7 @@ const REFUSALS: [(&str, Provoke); 30] = [
     }),
     ("MEC_BAD_QUANTITY", |world, account| {
         let most = quantity("999999999999");
-        refused(world.try_provision(&Provision { quantity: most, ..provision_of(account, "more-runs") }))
+        refused(world.try_provision(&Provision { quantity: Some(most), ..provision_of(account, "more-runs") }))
     }),
     ("MEC_QUANTITY_NOT_POSITIVE", |world, account| refused(world.check(&check_of(account, "gpu_hours", Some("-1"))))),
     ("MEC_WRONG_LIMIT_KIND", |world, account| refused(world.try_meter(&meter_of(account, "concurrent_users", "1", "k")))),

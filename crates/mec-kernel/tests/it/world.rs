@@ -199,6 +199,19 @@ impl World {
 
     /// Enforces a resource by `change`d rule: of the catalogue, or of the account the rule names.
     pub(crate) fn rule(&mut self, resource: &str, change: impl FnOnce(&mut Rule)) -> RuleId {
+        let rule = self.new_rule(resource, change);
+        if rule.account.is_some() {
+            self.run(|view, _| put_rule(view, &rule)).unwrap();
+        } else {
+            let view = View { tree: &self.tree, facts: &self.facts, catalogue: &self.catalogue, now: self.now };
+            check_rule(&view, &rule).unwrap();
+            self.catalogue.rules.push(rule.clone());
+        }
+        rule.id
+    }
+
+    /// A `change`d rule that is nowhere yet.
+    pub(crate) fn new_rule(&mut self, resource: &str, change: impl FnOnce(&mut Rule)) -> Arc<Rule> {
         self.made += 1;
         let mut rule = Rule {
             id: RuleId(self.made.into()),
@@ -223,15 +236,7 @@ impl World {
             rule.overage_price.get_or_insert(Quantity::ZERO);
             rule.currency.get_or_insert("USD".to_owned());
         }
-        let rule = Arc::new(rule);
-        if rule.account.is_some() {
-            self.run(|view, _| put_rule(view, &rule)).unwrap();
-        } else {
-            let view = View { tree: &self.tree, facts: &self.facts, catalogue: &self.catalogue, now: self.now };
-            check_rule(&view, &rule).unwrap();
-            self.catalogue.rules.push(rule.clone());
-        }
-        rule.id
+        Arc::new(rule)
     }
 
     pub(crate) fn check(&mut self, question: &Check) -> Result<Standing, Refusal> {
@@ -315,15 +320,7 @@ pub(crate) fn new_account(parent: Option<AccountId>) -> CreateAccount {
 }
 
 pub(crate) fn provision_of(account: AccountId, plan: &str) -> Provision {
-    Provision {
-        account,
-        plan: plan.into(),
-        start: None,
-        quantity: Quantity::whole(1),
-        reference: "".into(),
-        until: None,
-        migrate: false,
-    }
+    Provision { account, plan: plan.into(), start: None, quantity: None, reference: "".into(), until: None, migrate: false }
 }
 
 /// A grant by hand; `None` is unlimited.

@@ -163,7 +163,7 @@ impl Names {
             account: self.account(of.account),
             plan: of.plan.into(),
             start: of.start.map(k::Time::from_micros),
-            quantity: quantity(of.quantity),
+            quantity: Some(quantity(of.quantity)),
             reference: of.reference.into(),
             until: of.until.map(k::Time::from_micros),
             migrate: of.migrate,

@@ -367,6 +367,7 @@ CREATE TABLE account_plans (
     anchor               TIMESTAMPTZ              NOT NULL,
     starts_at            TIMESTAMPTZ              NOT NULL,
     ends_at              TIMESTAMPTZ,
+    own_ends_at          TIMESTAMPTZ,
     is_addon             BOOLEAN                  NOT NULL,
     is_trial             BOOLEAN                  NOT NULL,
     PRIMARY KEY (account_id, plan_id, ref, starts_at, tree)

@@ -369,6 +369,7 @@ CREATE TABLE account_plans (
     anchor              INTEGER NOT NULL,
     starts_at           INTEGER NOT NULL,
     ends_at             INTEGER,
+    own_ends_at         INTEGER,
     is_addon            INTEGER NOT NULL CHECK (is_addon IN (0, 1)),
     is_trial            INTEGER NOT NULL CHECK (is_trial IN (0, 1)),
     PRIMARY KEY (account_id, plan_id, ref, starts_at)

@@ -248,10 +248,11 @@ impl<'a> Kept<'a> {
             .column("anchor", each().map(|plan| Instant::from(plan.anchor)))
             .column("starts_at", each().map(|plan| Instant::from(plan.starts_at)))
             .column("ends_at", each().map(|plan| plan.ends_at.map(Instant::from)))
+            .column("own_ends_at", each().map(|plan| plan.own_end.map(Instant::from)))
             .column("is_addon", each().map(|plan| plan.is_addon))
             .column("is_trial", each().map(|plan| plan.is_trial))
             .column("tree", each().map(|plan| number(plan.account.tree())))
-            .replace("account_id, plan_id, ref, starts_at, tree", &["version", "quantity", "anchor", "ends_at"])
+            .replace("account_id, plan_id, ref, starts_at, tree", &["version", "quantity", "anchor", "ends_at", "own_ends_at"])
     }
 
     fn removed_rules(&self) -> Option<Change<'a>> {

@@ -212,6 +212,7 @@ fn put_rows(changed: &[&Stored]) -> Option<Change<'static>> {
             "entitlement_id, tree",
             &[
                 "quantity_allowed",
+                "source_ref",
                 "window_type_code",
                 "window_anchor",
                 "window_seconds",

@@ -24,9 +24,10 @@ sql!(
 sql!(
     PUT_ACCOUNT_PLAN = "INSERT INTO account_plans (",
     rows::ACCOUNT_PLAN,
-    ", tree) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
+    ", tree) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
      ON CONFLICT (account_id, plan_id, ref, starts_at) DO UPDATE SET version = excluded.version, \
-     quantity = excluded.quantity, anchor = excluded.anchor, ends_at = excluded.ends_at",
+     quantity = excluded.quantity, anchor = excluded.anchor, ends_at = excluded.ends_at, \
+     own_ends_at = excluded.own_ends_at",
 );
 sql!(
     PUT_RULE = "INSERT INTO control_rules (",
@@ -202,6 +203,7 @@ fn put_account_plan(connection: &Connection, plan: &AccountPlan) -> rusqlite::Re
         plan.anchor.micros(),
         plan.starts_at.micros(),
         plan.ends_at.map(Time::micros),
+        plan.own_end.map(Time::micros),
         plan.is_addon,
         plan.is_trial,
         plan.account.tree().0,

@@ -29,7 +29,7 @@ sql!(
      ON CONFLICT (entitlement_id) DO UPDATE SET quantity_allowed = excluded.quantity_allowed, \
      window_type_code = excluded.window_type_code, window_anchor = excluded.window_anchor, \
      window_seconds = excluded.window_seconds, period_start = excluded.period_start, period_end = excluded.period_end, \
-     status = excluded.status, priority = excluded.priority, plan_version = excluded.plan_version, \
+     status = excluded.status, source_ref = excluded.source_ref, priority = excluded.priority, plan_version = excluded.plan_version, \
      valid_from = excluded.valid_from, valid_until = excluded.valid_until, updated_at = excluded.updated_at, \
      metadata = CASE WHEN ?23 THEN excluded.metadata ELSE metadata END",
 );

@@ -93,6 +93,8 @@ fn account_plans() -> Table {
             Column::new("anchor", Type::Timestamp).required().described("Where its billing windows begin."),
             Column::new("starts_at", Type::Timestamp).required().described("First instant it counts."),
             Column::new("ends_at", Type::Timestamp).described("First instant it does not; null is open."),
+            Column::new("own_ends_at", Type::Timestamp)
+                .described("Where it ends by itself; ends_at is earlier while another plan is scheduled to replace it."),
             Column::new("is_addon", Type::Bool).required().described("Whether it is had beside the account's plan."),
             Column::new("is_trial", Type::Bool).required().described("Whether it is the tree's trial."),
         ],

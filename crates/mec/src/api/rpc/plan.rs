@@ -1,7 +1,7 @@
 //! `provision_plan`, `cancel_plan`: give an account a plan, take it away.
 
 use mec_engine::{Caller, Mec};
-use mec_kernel::{Cancel, Code, Provision, Quantity, Refusal};
+use mec_kernel::{Cancel, Code, Provision, Refusal};
 use mec_query::Value;
 
 use crate::api::answers::Answer;
@@ -22,7 +22,7 @@ pub(super) async fn provision_plan(mec: &Mec, caller: &Caller, mut arguments: Ar
         account: arguments.account(mec).await?,
         plan: arguments.required_code("plan_id")?,
         start: arguments.time("start_date"),
-        quantity: arguments.quantity("quantity").unwrap_or(Quantity::whole(1)),
+        quantity: arguments.quantity("quantity"),
         reference: arguments.code("ref").unwrap_or_else(|| Code::from("")),
         until: arguments.time("until"),
         migrate: arguments.flag("migrate"),
