@@ -54,7 +54,7 @@ impl CatalogFile {
     /// What must change for `current` to be as the file says; with `prune` also the removal of what it does not name
     /// (settings excepted). Empty where everything is so already.
     ///
-    /// A plan's templates are known again by their place, rules by resource, plan, action and priority: applying a
+    /// A plan's templates are known again by their place, rules by resource, plan, window, action and priority: applying a
     /// file twice changes nothing the second time.
     pub fn changes(&self, current: &Catalogue, prune: bool) -> Vec<CatalogueChange> {
         let mut changes = Vec::new();
@@ -103,7 +103,7 @@ impl CatalogFile {
         ];
         for alike in likeness {
             for (rule, found) in rules.iter().zip(&mut matched).filter(|(_, found)| found.is_none()) {
-                let same_place = |known: &&Rule| known.resource == rule.resource && known.plan == rule.plan;
+                let same_place = |known: &&Rule| (&known.resource, &known.plan, known.window) == (&rule.resource, &rule.plan, rule.window);
                 if let Some(at) = free.iter().position(|known| same_place(known) && alike(rule, known)) {
                     *found = Some(as_known(rule, free.remove(at)));
                 }

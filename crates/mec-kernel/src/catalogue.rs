@@ -127,6 +127,8 @@ pub struct Rule {
     pub account: Option<AccountId>,
     /// Only for pools of accounts on this plan.
     pub plan: Option<Code>,
+    /// Only for limits counted in windows of this kind; without one, for all but rolling windows.
+    pub window: Option<WindowKind>,
     /// What happens beyond the limit.
     pub action: LimitAction,
     /// Warn from here on; `None`: the configured default.
@@ -152,6 +154,12 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// Whether it reaches limits counted in windows of `kind`. A rolling window limits a rate: what is billed beyond a month's
+    /// allowance must not sell calls beyond 20 a minute, so only a rule that names it reaches it.
+    pub fn reaches(&self, kind: WindowKind) -> bool {
+        self.window.map_or(kind != WindowKind::Rolling, |named| named == kind)
+    }
+
     /// Whether whoever writes it must say how far overage goes: it is for everybody, so that overage without an end must be
     /// meant.
     pub fn must_state_overage_limit(&self) -> bool {

@@ -181,6 +181,10 @@ pub(crate) fn check_rule_in(catalogue: &Catalogue, rule: &Rule) -> Result<(), Re
     if rule.action == LimitAction::Grace && rule.grace_quantity.is_none() && rule.grace_seconds.is_none() {
         return bad("grace_quantity", "be given for grace, or a grace_period_seconds", row);
     }
+    if rule.window.is_some() && resource.limit_kind != LimitKind::Cumulative {
+        let must = format!("be null: only a cumulative limit is counted in a window, not one of kind {}", resource.limit_kind);
+        return bad("window_type_code", must, row);
+    }
     if rule.action == LimitAction::Overage {
         check_overage(resource, rule, row)?;
     }

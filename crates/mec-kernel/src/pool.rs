@@ -43,6 +43,8 @@ pub(crate) struct Pool<'a> {
     /// 0 is the account itself.
     pub(crate) level: usize,
     pub(crate) key: WindowKey,
+    /// Lifetime for what is not counted in windows.
+    pub(crate) window_kind: WindowKind,
     pub(crate) entitlements: Vec<&'a Arc<Entitlement>>,
     /// In base units; `None` is unlimited.
     pub(crate) limit: Option<Amount>,
@@ -72,8 +74,8 @@ impl<'a> Pool<'a> {
         Some(window).filter(|window| window.holds(at))
     }
 
-    /// Whether both pools count in one counter, and this one, being the tighter, keeps its note. They have one rule, so where
-    /// the looser is exceeded the tighter is, and its time is up first.
+    /// Whether both pools count in one counter, and this one, being the tighter, keeps its note: where the looser is exceeded the
+    /// tighter is. Where their rules differ, the looser's grace ends sooner than it could, never later.
     pub(crate) fn keeps_note_of(&self, other: &Self) -> bool {
         let rank = |pool: &Self| (pool.limit.is_none(), pool.limit, pool.entitlement());
         self.level == other.level && self.key == other.key && rank(self) < rank(other)
@@ -177,17 +179,18 @@ pub(crate) fn level<'a>(
         LimitKind::Cumulative => (row.window.kind, key_of(row)),
         _ => (WindowKind::Lifetime, key_of(row)),
     };
-    let rule = enforcement(view.catalogue, node, plan.map(|plan| &plan.plan), resource);
+    let rule = |kind: WindowKind| enforcement(view.catalogue, node, plan.map(|plan| &plan.plan), resource, kind);
     let factor = view.catalogue.canonical(resource);
-    let pool = |rows: Vec<&'a Arc<Entitlement>>, key: WindowKey, is_override: bool, is_addon_only: bool| Pool {
+    let pool = |rows: Vec<&'a Arc<Entitlement>>, (window_kind, key): (WindowKind, WindowKey), is_override, is_addon_only| Pool {
         node,
         level,
         key,
+        window_kind,
         limit: rows.iter().try_fold(Amount::ZERO, |sum, row| row.quantity.map(|quantity| sum.plus(Amount::of(quantity, factor)))),
         entitlements: rows,
         is_override,
         is_addon_only,
-        rule: rule.clone(),
+        rule: rule(window_kind),
     };
     let mut scopes: Vec<Option<Code>> = applying.iter().map(|row| row.scope.clone()).collect();
     scopes.sort();
@@ -198,7 +201,7 @@ pub(crate) fn level<'a>(
         let newest_override =
             rows().filter(|row| row.source == Source::Override).max_by_key(|row| (row.priority, row.created_at, row.id));
         if let Some(row) = newest_override {
-            pools.push(pool(vec![row], key_of(row), true, false));
+            pools.push(pool(vec![row], window_of(row), true, false));
             continue;
         }
         let mut groups: Vec<Group<'_>> = Vec::new();
@@ -214,7 +217,7 @@ pub(crate) fn level<'a>(
                 None => join(&mut groups, window, row),
             }
         }
-        pools.extend(groups.into_iter().map(|((_, key), rows)| pool(rows, key, false, is_addon_only)));
+        pools.extend(groups.into_iter().map(|(window, rows)| pool(rows, window, false, is_addon_only)));
     }
     Level::Pools(pools)
 }
@@ -240,15 +243,25 @@ pub(crate) fn row_window(row: &Entitlement, plan: Option<&AccountPlan>, zone: &Z
     window_at(row.window, zone, plan.map_or(row.valid_from, |plan| plan.anchor), at)
 }
 
-/// The most specific active rule: the account's, the plan's, the resource's; then priority, then the newest.
-fn enforcement<'a>(catalogue: &'a Catalogue, node: &'a Node, plan: Option<&Code>, resource: &Resource) -> Enforcement<'a> {
+/// The most specific active rule: the account's, the plan's, the window's, the resource's; then priority, then the newest.
+fn enforcement<'a>(
+    catalogue: &'a Catalogue,
+    node: &'a Node,
+    plan: Option<&Code>,
+    resource: &Resource,
+    kind: WindowKind,
+) -> Enforcement<'a> {
     let applies = |rule: &&'a Arc<Rule>| {
         rule.is_active
             && rule.resource == resource.code
             && rule.limit_kind == resource.limit_kind
             && (rule.plan.is_none() || rule.plan.as_ref() == plan)
+            && rule.reaches(kind)
     };
-    let rank = |rule: &&'a Arc<Rule>| (rule.account.is_some(), rule.plan.is_some(), rule.priority, rule.created_at, rule.id);
+    let rank = |rule: &&'a Arc<Rule>| {
+        let specific = (rule.account.is_some(), rule.plan.is_some(), rule.window.is_some());
+        (specific, rule.priority, rule.created_at, rule.id)
+    };
     let rule = node.rules.iter().chain(&catalogue.rules).filter(applies).max_by_key(rank);
     let default_warn_at = catalogue.settings.warn_at;
     Enforcement {

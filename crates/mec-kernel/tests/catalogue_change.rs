@@ -65,6 +65,7 @@ fn rule(resource: &str, limit_kind: LimitKind) -> Rule {
         limit_kind,
         account: None,
         plan: None,
+        window: None,
         action: LimitAction::Block,
         warn_at: Some(Percent(8_000)),
         grace_quantity: None,

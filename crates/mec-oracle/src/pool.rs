@@ -223,7 +223,8 @@ impl Oracle {
             shown: shown(cut, rows[0].window, now),
             limit: if is_unlimited || is_access { None } else { Some(sum) },
             is_override: rows[0].source == Source::Override,
-            rule: self.rule(owner.id, resource.code).cloned(),
+            // A rule reaches a rolling window only where it names it, and none names one.
+            rule: self.rule(owner.id, resource.code).filter(|_| !matches!(cut, Cut::Rolling(_))).cloned(),
             used,
             reserved,
             taken,

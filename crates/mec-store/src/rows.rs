@@ -180,9 +180,9 @@ pub(crate) fn account_plan<C: Cells>(row: &C) -> Result<AccountPlan, C::Error> {
     })
 }
 
-pub(crate) const RULE: &str = "rule_id, resource_type_code, limit_kind_code, account_id, plan_id, limit_action_code, \
-     warn_at_percent, grace_quantity, grace_period_seconds, overage_limit, overage_unit_price, currency, priority, is_active, \
-     created_at, updated_at";
+pub(crate) const RULE: &str = "rule_id, resource_type_code, limit_kind_code, account_id, plan_id, window_type_code, \
+     limit_action_code, warn_at_percent, grace_quantity, grace_period_seconds, overage_limit, overage_unit_price, currency, \
+     priority, is_active, created_at, updated_at";
 
 pub(crate) fn rule<C: Cells>(row: &C) -> Result<Rule, C::Error> {
     Ok(Rule {
@@ -191,17 +191,21 @@ pub(crate) fn rule<C: Cells>(row: &C) -> Result<Rule, C::Error> {
         limit_kind: row.member(2, LimitKind::from_code)?,
         account: row.optional_id(3)?.map(AccountId),
         plan: row.optional_code(4)?,
-        action: row.member(5, LimitAction::from_code)?,
-        warn_at: row.optional_hundredths(6)?.map(Percent),
-        grace_quantity: row.optional_quantity(7)?,
-        grace_seconds: row.optional_integer(8)?,
-        overage_limit: row.optional_quantity(9)?,
-        overage_price: row.optional_quantity(10)?,
-        currency: row.optional_text(11)?.map(str::to_owned),
-        priority: row.small(12)?,
-        is_active: row.flag(13)?,
-        created_at: row.time(14)?,
-        updated_at: row.time(15)?,
+        window: match row.optional_text(5)? {
+            Some(code) => Some(WindowKind::from_code(code).ok_or_else(|| row.damaged(5, "no window type"))?),
+            None => None,
+        },
+        action: row.member(6, LimitAction::from_code)?,
+        warn_at: row.optional_hundredths(7)?.map(Percent),
+        grace_quantity: row.optional_quantity(8)?,
+        grace_seconds: row.optional_integer(9)?,
+        overage_limit: row.optional_quantity(10)?,
+        overage_price: row.optional_quantity(11)?,
+        currency: row.optional_text(12)?.map(str::to_owned),
+        priority: row.small(13)?,
+        is_active: row.flag(14)?,
+        created_at: row.time(15)?,
+        updated_at: row.time(16)?,
     })
 }
 

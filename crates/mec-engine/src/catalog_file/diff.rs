@@ -138,7 +138,8 @@ fn order(templates: &[Template]) -> Vec<&str> {
 
 fn rule_name(rule: &Rule) -> String {
     let plan = rule.plan.as_ref().map(|plan| format!(" on plan {plan}")).unwrap_or_default();
-    format!("rule {}{plan}", rule.resource)
+    let window = rule.window.map(|window| format!(" in {window} windows")).unwrap_or_default();
+    format!("rule {}{plan}{window}", rule.resource)
 }
 
 fn removed(what: String) -> DiffLine {

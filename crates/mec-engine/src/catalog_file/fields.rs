@@ -57,6 +57,7 @@ pub(super) fn rule(rule: &Rule) -> Vec<Field> {
     vec![
         ("resource", Some(quoted(&rule.resource))),
         ("plan", text(rule.plan.as_deref())),
+        ("window", text(rule.window.map(|window| window.code()))),
         ("action", Some(quoted(rule.action.code()))),
         ("warn_at_percent", rule.warn_at.map(percent)),
         ("grace_quantity", rule.grace_quantity.map(quantity)),

@@ -46,6 +46,7 @@ const GRANT: &[&str] = &["resource", "scope", "quantity", "window", "window_seco
 const RULE: &[&str] = &[
     "resource",
     "plan",
+    "window",
     "action",
     "warn_at_percent",
     "grace_quantity",
@@ -190,6 +191,7 @@ fn rule(table: &Table<'_>) -> Result<Rule, CatalogFileError> {
         limit_kind: LimitKind::Cumulative,
         account: None,
         plan: table.text("plan")?.map(Code::from),
+        window: table.member("window", WindowKind::from_code, WindowKind::ALL.iter().map(|kind| kind.code()))?,
         action: action.ok_or_else(|| table.missing("action", "block, warn, grace or overage in quotes"))?,
         warn_at: table.percent("warn_at_percent")?,
         grace_quantity: table.quantity("grace_quantity")?,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mec_kernel::{
     AccountId, Catalogue, CatalogueChange, Halt, LimitAction, LimitKind, Making, Refusal, Rule, RuleId, Ruling, Time, View,
-    put_rule, remove_rule,
+    WindowKind, put_rule, remove_rule,
 };
 use mec_query::{Delete, Filter, Insert, Table, Update, Value};
 
@@ -45,17 +45,17 @@ pub(super) fn insert(catalogue: &Catalogue, insert: &Insert) -> Result<Steps, Me
 
 pub(super) fn update(catalogue: &Catalogue, committed: &mut Committed<'_>, update: &Update) -> Result<Steps, MecError> {
     let given = Given::of_update(update);
-    let action = action_of(&given)?;
+    let (window, action) = (window_of(&given)?, action_of(&given)?);
     each(catalogue, committed, &update.table, update.filter.clone(), |found| {
         Ok(match found {
-            Found::InCatalogue(rule) => Err(CatalogueChange::PutRule(patched(&rule, &given, action)?)),
+            Found::InCatalogue(rule) => Err(CatalogueChange::PutRule(patched(&rule, &given, window, action)?)),
             Found::OfAccount(account, id) => {
                 let given = given.clone();
                 Ok(step(account, move |view, _| {
                     let path = view.path(account)?;
                     let held = path.first().and_then(|node| node.rules.iter().find(|rule| rule.id == id));
                     let held = held.ok_or_else(|| gone(id))?;
-                    let rule = Rule { updated_at: view.now, ..patched(held, &given, action)? };
+                    let rule = Rule { updated_at: view.now, ..patched(held, &given, window, action)? };
                     Ok((id, put_rule(view, &Arc::new(rule))?))
                 })?)
             }
@@ -126,6 +126,7 @@ fn new_rule(catalogue: &Catalogue, given: &Given) -> Result<Rule, MecError> {
         resource,
         account: given.optional_account("account_id").flatten(),
         plan: given.optional_text("plan_id").flatten(),
+        window: None,
         action: LimitAction::Block,
         warn_at: None,
         grace_quantity: None,
@@ -138,15 +139,26 @@ fn new_rule(catalogue: &Catalogue, given: &Given) -> Result<Rule, MecError> {
         created_at: Time::from_micros(0),
         updated_at: Time::from_micros(0),
     };
-    Ok(patched(&rule, given, action_of(given)?)?)
+    Ok(patched(&rule, given, window_of(given)?, action_of(given)?)?)
 }
 
 fn action_of(given: &Given) -> Result<Option<LimitAction>, MecError> {
     Ok(given.member("limit_action_code", LimitAction::from_code)?.flatten())
 }
 
-fn patched(held: &Rule, given: &Given, action: Option<LimitAction>) -> Result<Rule, Refusal> {
+/// The kind of window a request names; the inner one is none for all but rolling windows.
+fn window_of(given: &Given) -> Result<Option<Option<WindowKind>>, MecError> {
+    given.member("window_type_code", WindowKind::from_code)
+}
+
+fn patched(
+    held: &Rule,
+    given: &Given,
+    window: Option<Option<WindowKind>>,
+    action: Option<LimitAction>,
+) -> Result<Rule, Refusal> {
     let rule = Rule {
+        window: window.unwrap_or(held.window),
         action: action.unwrap_or(held.action),
         warn_at: given.optional_percent("warn_at_percent").unwrap_or(held.warn_at),
         grace_quantity: given.optional_quantity("grace_quantity").unwrap_or(held.grace_quantity),

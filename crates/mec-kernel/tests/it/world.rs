@@ -219,6 +219,7 @@ impl World {
             limit_kind: self.catalogue.resources[resource].limit_kind,
             account: None,
             plan: None,
+            window: None,
             action: LimitAction::Block,
             warn_at: None,
             grace_quantity: None,

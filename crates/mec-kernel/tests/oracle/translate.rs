@@ -178,6 +178,7 @@ impl Names {
             limit_kind: kind(shop.resource(of.resource).expect("a resource of the shop").kind),
             account: of.account.map(|account| self.account(account)),
             plan: of.plan.map(Code::from),
+            window: None,
             action: match of.action {
                 o::Action::Block => k::LimitAction::Block,
                 o::Action::Warn => k::LimitAction::Warn,

@@ -277,6 +277,7 @@ CREATE TABLE control_rules (
     limit_kind_code      VARCHAR(32) COLLATE "C"  NOT NULL,
     account_id           UUID,
     plan_id              VARCHAR(64) COLLATE "C",
+    window_type_code     VARCHAR(32) COLLATE "C",
     limit_action_code    VARCHAR(32) COLLATE "C"  NOT NULL,
     warn_at_percent      NUMERIC(5,2),
     grace_quantity       NUMERIC(18,6),

@@ -287,6 +287,7 @@ CREATE TABLE control_rules (
     limit_kind_code     TEXT    NOT NULL,
     account_id          BLOB,
     plan_id             TEXT,
+    window_type_code    TEXT,
     limit_action_code   TEXT    NOT NULL,
     warn_at_percent     INTEGER,
     grace_quantity      INTEGER,

@@ -382,6 +382,7 @@ pub(super) fn put_rule(rule: &Rule) -> Change<'static> {
         .column("limit_kind_code", std::iter::once(rule.limit_kind.code()))
         .column("account_id", std::iter::once(rule.account.map(|id| Id(id.0))))
         .column("plan_id", std::iter::once(rule.plan.as_deref().map(str::to_owned)))
+        .column("window_type_code", std::iter::once(rule.window.map(|kind| kind.code())))
         .column("limit_action_code", std::iter::once(rule.action.code()))
         .column("warn_at_percent", std::iter::once(rule.warn_at.map(|percent| Units::<2>(percent.0))))
         .column("grace_quantity", std::iter::once(money(rule.grace_quantity)))
@@ -400,6 +401,7 @@ pub(super) fn put_rule(rule: &Rule) -> Change<'static> {
                 "resource_type_code",
                 "limit_kind_code",
                 "plan_id",
+                "window_type_code",
                 "limit_action_code",
                 "warn_at_percent",
                 "grace_quantity",

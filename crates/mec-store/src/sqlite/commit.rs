@@ -32,9 +32,10 @@ sql!(
 sql!(
     PUT_RULE = "INSERT INTO control_rules (",
     rows::RULE,
-    ", tree) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17) \
+    ", tree) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18) \
      ON CONFLICT (rule_id) DO UPDATE SET resource_type_code = excluded.resource_type_code, \
-     limit_kind_code = excluded.limit_kind_code, plan_id = excluded.plan_id, limit_action_code = excluded.limit_action_code, \
+     limit_kind_code = excluded.limit_kind_code, plan_id = excluded.plan_id, window_type_code = excluded.window_type_code, \
+     limit_action_code = excluded.limit_action_code, \
      warn_at_percent = excluded.warn_at_percent, grace_quantity = excluded.grace_quantity, \
      grace_period_seconds = excluded.grace_period_seconds, overage_limit = excluded.overage_limit, \
      overage_unit_price = excluded.overage_unit_price, currency = excluded.currency, priority = excluded.priority, \
@@ -218,6 +219,7 @@ pub(super) fn put_rule(connection: &Connection, rule: &Rule) -> rusqlite::Result
         rule.limit_kind.code(),
         rule.account.map(|id| rows::Id(id.0)),
         rule.plan.as_deref(),
+        rule.window.map(|kind| kind.code()),
         rule.action.code(),
         rule.warn_at.map(|percent| percent.0),
         rule.grace_quantity.map(Quantity::millionths),

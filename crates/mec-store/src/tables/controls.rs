@@ -18,6 +18,9 @@ fn control_rules() -> Table {
             Column::new("limit_kind_code", MEMBER).defaulted().insertable().described("Of which kind: as its resource is."),
             Column::new("account_id", Type::Uuid).insertable().described("Only for this account's limits; null is any."),
             Column::new("plan_id", CODE).insertable().described("Only for accounts on this plan; null is any."),
+            Column::new("window_type_code", MEMBER)
+                .writable()
+                .described("Only for limits counted in such windows; null is all but rolling ones, which block without a rule."),
             Column::new("limit_action_code", MEMBER).required().writable().described("What happens beyond the limit."),
             Column::new("warn_at_percent", PERCENT).writable().described("Warn from here on; null is the configured default."),
             Column::new("grace_quantity", QUANTITY)
@@ -39,6 +42,7 @@ fn control_rules() -> Table {
     .references("control_rules_limit_kind_code_fkey", "limit_kind_code", "limit_kinds", "limit_kind_code")
     .references("control_rules_account_id_fkey", "account_id", "accounts", "account_id")
     .references("control_rules_plan_id_fkey", "plan_id", "plans", "plan_id")
+    .references("control_rules_window_type_code_fkey", "window_type_code", "window_types", "window_type_code")
     .references("control_rules_limit_action_code_fkey", "limit_action_code", "limit_actions", "limit_action_code")
     .allowing(WRITABLE)
 }

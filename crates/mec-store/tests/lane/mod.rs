@@ -125,6 +125,7 @@ impl Lane {
             limit_kind: LimitKind::Cumulative,
             account: Some(account),
             plan: None,
+            window: None,
             action: LimitAction::Overage,
             warn_at: None,
             grace_quantity: None,

@@ -136,6 +136,7 @@ impl Scene<'_> {
                     limit_kind: LimitKind::Cumulative,
                     account: Some(account),
                     plan: None,
+                    window: None,
                     action: beyond.action,
                     warn_at: None,
                     grace_quantity: beyond.grace_quantity,

@@ -199,7 +199,7 @@ impl Story {
         };
         let resource = self.resource.clone();
         Ok(self.world.rule(&resource, |made| {
-            (made.plan, made.account) = (plan, account);
+            (made.plan, made.account, made.window) = (plan, account, rule.window);
             made.action = rule.action;
             made.warn_at = rule.warn_at;
             match rule.action {

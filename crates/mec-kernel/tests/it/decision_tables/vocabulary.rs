@@ -45,6 +45,8 @@ pub(super) struct RuleOf {
     pub(super) price: Option<Quantity>,
     pub(super) priority: i32,
     pub(super) is_active: bool,
+    /// Only for limits counted in windows of this kind.
+    pub(super) window: Option<WindowKind>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -227,7 +229,7 @@ fn rule(text: &str) -> Result<RuleOf, String> {
     let (action, rest) = text.split_once(' ').unwrap_or((text, ""));
     let action = LimitAction::from_code(action).ok_or(format!("{action:?} is no action"))?;
     let mut rule =
-        RuleOf { whose, action, warn_at: None, quantity: None, seconds: None, price: None, priority: 0, is_active: true };
+        RuleOf { whose, action, warn_at: None, quantity: None, seconds: None, price: None, priority: 0, is_active: true, window: None };
     let mut words = rest.split(' ').filter(|word| !word.is_empty());
     let after = |word: Option<&str>| word.map(str::to_owned).ok_or("the rule does not end");
     while let Some(word) = words.next() {
@@ -250,6 +252,7 @@ fn rule(text: &str) -> Result<RuleOf, String> {
         match modifier.split_once(' ') {
             None if modifier == "inactive" => rule.is_active = false,
             Some(("priority", number)) => rule.priority = whole(number)?,
+            Some(("window", kind)) => rule.window = Some(WindowKind::from_code(kind).ok_or(format!("{kind:?} is no window"))?),
             _ => return Err(format!("{modifier:?} says nothing about a rule")),
         }
     }
