@@ -12,10 +12,12 @@ use crate::entitlement::Attributes;
 use crate::id::{AccountId, EntitlementId, RuleId};
 use crate::lease::Lease;
 use crate::pool::{Absence, Level, Pool, level};
-use crate::quantity::{Amount, Factor, Percent, Quantity, Total, divide_half_away};
+use crate::quantity::{Amount, Factor, Percent, Quantity, SCALE, Total, divide_half_away};
 use crate::refusal::Refusal;
+use crate::retry::fits_at;
 use crate::time::{SECOND, Time};
 use crate::tree::{AccountStatus, Node};
+use crate::window::WindowKind;
 
 closed_list! {
     /// What a request is told, from the best to the worst.
@@ -193,8 +195,12 @@ pub struct Standing {
     pub limit_kind: LimitKind,
     /// The figures of the binding pool; `None` where nothing is entitled.
     pub figures: Option<Figures>,
-    /// What of this request is overage, and its price where the rule names one.
+    /// What of this request is overage, and its price where the rule names one. Where no quantity was given: what has accrued in
+    /// the window, at the rule's present price.
     pub overage: Option<(Total, Option<Total>)>,
+    /// Seconds, rounded up, after which this request would be let through if nothing else happens; `None`: it is let through
+    /// now, or never by itself. Where no quantity was given: the smallest further amount.
+    pub retry_after_seconds: Option<i64>,
     /// Every pool considered, where asked for.
     pub limits: Vec<Limit>,
 }
@@ -212,6 +218,8 @@ pub struct Figures {
     pub remaining: Option<Total>,
     /// Used and reserved of the limit.
     pub percent: Option<Percent>,
+    /// The kind of window it is counted in; `None` for what is not counted in windows.
+    pub window_kind: Option<WindowKind>,
     /// Where the window begins and ends; `None`: it does not.
     pub window: (Option<Time>, Option<Time>),
 }
@@ -429,12 +437,19 @@ fn decide<'a>(view: &View<'a>, request: &Request<'a>, pool: Pool<'a>) -> Result<
     let asked = request.amount.unwrap_or(Amount::ZERO).or_zero();
     let over_since = pool.over_since(used).unwrap_or(view.now);
     let answer = |asked: Amount| decide_pool(&pool, held, asked, view.now.since(over_since), canonical);
+    let smallest = smallest(kind, canonical);
     let (decision, reason) = answer(asked);
     let allows_more = match request.amount {
         Some(_) => decision.allowed(),
-        None => answer(Amount(1)).0.allowed(),
+        None => answer(smallest).0.allowed(),
     };
     Ok(Judged { pool, used, reserved, decision, reason, allows_more })
+}
+
+/// The smallest further amount there is: a seat, or a millionth of the canonical unit.
+pub(crate) fn smallest(kind: LimitKind, canonical: Factor) -> Amount {
+    let millionths = if kind == LimitKind::Concurrency { i128::from(SCALE) } else { 1 };
+    Amount(i128::from(canonical.get()).saturating_mul(millionths))
 }
 
 /// The table of design 1.3: one pool, its limit, what is used and held, what is asked, and for how many microseconds
@@ -502,6 +517,23 @@ fn elapsed(from: Time, until: Time, now: Time) -> Percent {
 }
 
 impl<'a> Judgement<'a> {
+    /// Every pool that refuses must let the request through: the last of them says when.
+    fn retry_after_seconds(&self, request: &Request<'_>, canonical: Factor, now: Time) -> Option<i64> {
+        if self.allowed {
+            return None;
+        }
+        let at = match self.reason {
+            Reason::EntitlementStarts(at) => at,
+            _ => {
+                let refusing = self.pools.iter().filter(|judged| !judged.allows_more);
+                let instants: Option<Vec<Time>> =
+                    refusing.map(|judged| fits_at(&judged.pool, request, canonical, now)).collect();
+                instants?.into_iter().max()?
+            }
+        };
+        Some(at.since(now).saturating_add(SECOND - 1).div_euclid(SECOND).max(1))
+    }
+
     /// The binding pool.
     pub(crate) fn bound(&self) -> Option<&Judged<'a>> {
         self.pools.get(self.binding?)
@@ -522,6 +554,7 @@ impl<'a> Judgement<'a> {
             limit_kind: kind,
             figures: bound.map(|judged| judged.figures(kind, canonical, effect, view.now)),
             overage: bound.filter(|_| self.decision == Decision::Overage).map(|judged| judged.overage(request, canonical)),
+            retry_after_seconds: self.retry_after_seconds(request, canonical, view.now),
             limits: if explain {
                 self.pools.iter().map(|judged| judged.limit(kind, canonical, effect, view.now)).collect()
             } else {
@@ -544,7 +577,10 @@ impl Judged<'_> {
     }
 
     fn overage(&self, request: &Request<'_>, canonical: Factor) -> (Total, Option<Total>) {
-        let beyond = self.beyond(request.amount.unwrap_or(Amount::ZERO).or_zero());
+        let beyond = match request.amount {
+            Some(amount) => self.beyond(amount.or_zero()),
+            None => self.pool.accrued(),
+        };
         (beyond.rounded(canonical), self.pool.rule.overage_price().map(|price| cost(beyond, price, canonical)))
     }
 
@@ -552,7 +588,8 @@ impl Judged<'_> {
         if kind == LimitKind::TimeAccess {
             let (from, until) = access_span(&self.pool);
             let percent = until.map(|until| elapsed(from, until, now));
-            return Figures { allowed: None, used: None, reserved: None, remaining: None, percent, window: (Some(from), until) };
+            let window = (Some(from), until);
+            return Figures { allowed: None, used: None, reserved: None, remaining: None, percent, window_kind: None, window };
         }
         let (used, reserved) = match effect {
             Effect::None => (self.used, self.reserved),
@@ -566,6 +603,7 @@ impl Judged<'_> {
             reserved: Some(reserved.rounded(canonical)),
             remaining: self.pool.limit.map(|limit| limit.minus(taken).or_zero().cut(canonical)),
             percent: self.pool.limit.map(|limit| Percent::of(taken, limit)),
+            window_kind: Some(self.pool.window_kind).filter(|_| kind == LimitKind::Cumulative),
             window: self.pool.shown_window(now),
         }
     }
@@ -592,6 +630,6 @@ pub(crate) fn beyond(taken: Amount, amount: Amount, limit: Amount) -> Amount {
 
 /// `amount` at `price` per canonical unit, rounded half away from zero to a millionth.
 pub(crate) fn cost(amount: Amount, price: Quantity, canonical: Factor) -> Total {
-    let whole = i128::from(canonical.get()).saturating_mul(i128::from(crate::quantity::SCALE));
+    let whole = i128::from(canonical.get()).saturating_mul(i128::from(SCALE));
     Total(divide_half_away(amount.0.saturating_mul(i128::from(price.millionths())), whole))
 }

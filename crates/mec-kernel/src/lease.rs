@@ -216,15 +216,14 @@ fn write(path: &[&Arc<Node>], old: Option<Arc<Lease>>, new: Arc<Lease>) -> Write
 }
 
 fn no_slot(view: &View<'_>, request: &Request<'_>, judgement: &Judgement<'_>) -> Leased {
-    let now = view.now;
-    let seats = judgement
-        .bound()
-        .filter(|_| judgement.decision == Decision::Block)
-        .and_then(|judged| judged.pool.node.seats_of(&judged.pool.key.resource, judged.pool.key.scope.as_ref()));
-    let next = seats.and_then(|seats| seats.next_expiry(now));
-    let retry_after_seconds = next.map(|at| at.since(now).saturating_add(SECOND - 1).div_euclid(SECOND));
-    let standing = Some(judgement.standing(view, request, Effect::None, true));
-    Leased { lease: None, decision: judgement.decision, reason: judgement.reason.clone(), retry_after_seconds, standing }
+    let standing = judgement.standing(view, request, Effect::None, true);
+    Leased {
+        lease: None,
+        decision: judgement.decision,
+        reason: judgement.reason.clone(),
+        retry_after_seconds: standing.retry_after_seconds,
+        standing: Some(standing),
+    }
 }
 
 /// When something taken now for `ttl_seconds` expires: the next full second.

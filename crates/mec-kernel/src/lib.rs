@@ -74,6 +74,7 @@ mod record;
 mod refusal;
 mod reservation;
 mod reserve;
+mod retry;
 mod time;
 mod tree;
 mod window;

@@ -113,6 +113,11 @@ impl<'a> Pool<'a> {
         self.node.windows.get(&self.key).and_then(|total| total.over_since)
     }
 
+    /// The overage its window has accrued.
+    pub(crate) fn accrued(&self) -> Amount {
+        self.node.windows.get(&self.key).map_or(Amount::ZERO, |total| total.overage)
+    }
+
     /// The window as answers show it.
     pub(crate) fn shown_window(&self, now: Time) -> (Option<Time>, Option<Time>) {
         let period =

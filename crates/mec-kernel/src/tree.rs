@@ -186,11 +186,10 @@ impl Expiries {
         self.by_second.range(..=last).fold(self.total, |sum, (_, amount)| sum.minus(*amount))
     }
 
-    /// The next instant at which something lapses.
-    pub fn next_expiry(&self, now: Time) -> Option<Time> {
+    /// The instants after `now` at which something lapses, the next one first.
+    pub fn expiries(&self, now: Time) -> impl Iterator<Item = Time> {
         let last = now.micros().div_euclid(SECOND);
-        let (second, _) = self.by_second.range(last.saturating_add(1)..).next()?;
-        Some(Time::from_micros(second.saturating_mul(SECOND)))
+        self.by_second.range(last.saturating_add(1)..).map(|(second, _)| Time::from_micros(second.saturating_mul(SECOND)))
     }
 
     /// Adds an amount that lapses at `expires_at` (a full second), and forgets what has lapsed by `now`.

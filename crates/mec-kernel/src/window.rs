@@ -164,6 +164,11 @@ pub fn step_start(step: i64, step_micros: i64) -> Time {
     Time::from_micros(step.saturating_mul(step_micros))
 }
 
+/// First instant at which a step of a rolling window is wholly out of it.
+pub(crate) fn step_end(step: i64, seconds: i64) -> Time {
+    step_start(step.saturating_add(1), step_micros(seconds)).plus_seconds(seconds)
+}
+
 /// The window of `rule` that holds `at`. `zone` is the owner's; `anchor` is used where the rule names none.
 ///
 /// ```

@@ -200,14 +200,15 @@ impl Oracle {
         let factor = asked.factor;
         let ruling = &verdict.ruling;
         let allowed = if asked.amount == Amount::ZERO && ruling.decision != "deny" {
-            let smallest = amount(1, 1);
+            let smallest = amount(if asked.resource.kind == Kind::Concurrency { 1_000_000 } else { 1 }, factor);
             verdict.pools.iter().all(|(pool, _)| self.judge(pool, &smallest, factor).allowed())
         } else {
             ruling.allowed()
         };
         let binding = verdict.binding();
         let overage = binding.filter(|_| ruling.decision == "overage").map(|pool| {
-            let part = beyond(pool, &asked.amount);
+            let is_asked = asked.amount != Amount::ZERO;
+            let part = if is_asked { beyond(pool, &asked.amount) } else { self.overage(&pool.counter) };
             let price = pool.rule.as_ref().and_then(|row| row.rule.overage_unit_price);
             let cost = price.map(|price| decimal(&rounded(&(&part * price), factor * 1_000_000), 6));
             (decimal(&rounded(&part, factor), 6), cost)

@@ -45,7 +45,7 @@ impl Oracle {
         }
         let verdict = self.decide(&asked, Except::Nothing);
         if !verdict.ruling.allowed() {
-            return self.full(&asked, &verdict);
+            return self.full(&asked, &verdict, Except::Nothing);
         }
         let standing = self.standing(&asked, &verdict, &asked.amount, &Amount::ZERO);
         let pools: Vec<Pool> = verdict.pools.iter().map(|(pool, _)| pool.clone()).collect();
@@ -104,7 +104,7 @@ impl Oracle {
         let verdict = self.decide(asked, except);
         self.count_renewal(asked, lease, except, &verdict);
         if !verdict.ruling.allowed() {
-            return self.full(asked, &verdict);
+            return self.full(asked, &verdict, except);
         }
         let added = &asked.amount - &lease.amount;
         let pools: Vec<Pool> = verdict.pools.iter().map(|(pool, _)| pool.clone()).collect();
@@ -119,12 +119,26 @@ impl Oracle {
         leased(&verdict, Some(&row), Some(standing))
     }
 
-    fn full(&self, asked: &Asked<'_>, verdict: &Verdict) -> Answer {
+    /// The first expiry after which a pool has room for so much.
+    fn fits_at(&self, pool: &Pool, q: &Amount, except: Except) -> Option<Time> {
+        let limit = pool.limit.as_ref().filter(|limit| **limit > Amount::ZERO)?;
+        let mut instants: Vec<Time> = self.live_leases(&pool.counter, self.now).map(|lease| lease.expires_at).collect();
+        instants.sort_unstable();
+        let taken = |at: Time| match except {
+            Except::Lease(renewed) => self.in_the_way(&pool.counter, at, renewed),
+            _ => self.leased(&pool.counter, at),
+        };
+        instants.into_iter().find(|at| taken(*at) + q <= *limit)
+    }
+
+    fn full(&self, asked: &Asked<'_>, verdict: &Verdict, except: Except) -> Answer {
         let standing = self.standing(asked, verdict, &Amount::ZERO, &Amount::ZERO);
         let mut answer = leased(verdict, None, Some(standing));
-        if let (Answer::Leased { retry_after_seconds, decision: "block", .. }, Some(pool)) = (&mut answer, verdict.binding()) {
-            let next = self.live_leases(&pool.counter, self.now).map(|lease| lease.expires_at).min();
-            *retry_after_seconds = next.map(|at| (at - self.now + SECOND - 1) / SECOND);
+        if let Answer::Leased { retry_after_seconds, decision: "block", .. } = &mut answer {
+            let blocking = verdict.pools.iter().filter(|(_, ruling)| !ruling.allowed());
+            let fits: Option<Vec<Time>> = blocking.map(|(pool, _)| self.fits_at(pool, &asked.amount, except)).collect();
+            let last = fits.and_then(|fits| fits.into_iter().max());
+            *retry_after_seconds = last.map(|at| (at - self.now + SECOND - 1) / SECOND);
         }
         answer
     }

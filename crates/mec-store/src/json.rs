@@ -24,7 +24,7 @@ fn limit(limit: &Limit) -> Value {
     let figure = |total: Option<Total>| total.map_or(Value::Null, |total| digits(total.to_string()));
     let instant = |at: Option<Time>| at.filter(|at| at.is_bounded()).map_or(Value::Null, |at| at.to_string().into());
     let entitlements: Vec<Value> = limit.entitlements.iter().map(|id| id.to_string().into()).collect();
-    let entries: [(&str, Value); 16] = [
+    let entries: [(&str, Value); 17] = [
         ("level", limit.level.into()),
         ("account_id", limit.account.to_string().into()),
         ("resource_scope", limit.scope.as_ref().map_or(Value::Null, |scope| scope.as_str().into())),
@@ -36,6 +36,7 @@ fn limit(limit: &Limit) -> Value {
         ("quantity_reserved", figure(figures.reserved)),
         ("quantity_remaining", figure(figures.remaining)),
         ("percent_used", figure(figures.percent.map(Percent::total))),
+        ("window_type", figures.window_kind.map_or(Value::Null, |kind| kind.code().into())),
         ("window_start", instant(figures.window.0)),
         ("window_end", instant(figures.window.1)),
         ("decision", limit.decision.code().into()),

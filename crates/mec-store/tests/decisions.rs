@@ -77,6 +77,7 @@ fn every_limit_considered_is_kept_with_its_decision_and_counted(home: fn() -> Ho
             reserved: None,
             remaining: None,
             percent: Some(Percent(12_345)),
+            window_kind: Some(WindowKind::Month),
             window: (None, Some(at)),
         },
         decision: Decision::Block,
@@ -87,7 +88,7 @@ fn every_limit_considered_is_kept_with_its_decision_and_counted(home: fn() -> Ho
     let kept = lane.home.query("SELECT CAST(limits AS TEXT) FROM control_decisions_log ORDER BY decision_id");
     assert_eq!(kept, [None, limits_json(&[limit])]);
     let shown = format!(
-        r#"[{{"level":1,"account_id":"{acme}","resource_scope":"eu","entitlement_ids":[],"limit_action":"overage","rule_id":null,"quantity_allowed":1.5,"quantity_used":0.000001,"quantity_reserved":null,"quantity_remaining":null,"percent_used":123.45,"window_start":null,"window_end":"{at}","decision":"block","reason":"Overage limit reached","reason_code":"overage_exhausted"}}]"#
+        r#"[{{"level":1,"account_id":"{acme}","resource_scope":"eu","entitlement_ids":[],"limit_action":"overage","rule_id":null,"quantity_allowed":1.5,"quantity_used":0.000001,"quantity_reserved":null,"quantity_remaining":null,"percent_used":123.45,"window_type":"month","window_start":null,"window_end":"{at}","decision":"block","reason":"Overage limit reached","reason_code":"overage_exhausted"}}]"#
     );
     assert_eq!(kept[1].as_deref(), Some(shown.as_str()));
     for (micros, wanted) in [(0, 0), (1, 1), (2, 2)] {

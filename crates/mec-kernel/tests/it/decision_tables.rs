@@ -110,7 +110,7 @@ fn binds_the_worst(told: &Told) -> Result<(), String> {
 }
 
 /// Columns that say what the kernel tells, by the names of the API where it has one.
-const OUTCOMES: [&str; 21] = [
+const OUTCOMES: [&str; 22] = [
     "error",
     "decision",
     "reason",
@@ -124,6 +124,7 @@ const OUTCOMES: [&str; 21] = [
     "overage_quantity",
     "overage_cost",
     "billed",
+    "window_type",
     "window_start",
     "window_end",
     "binds",
@@ -161,6 +162,7 @@ fn shown(story: &Story, outcome: &Outcome, column: &str) -> String {
         "overage_quantity" => overage.map(|(quantity, _)| quantity.to_string()),
         "overage_cost" => overage.and_then(|(_, cost)| cost).map(|cost| cost.to_string()),
         "billed" => story.billed().map(|total| total.to_string()),
+        "window_type" => figures.and_then(|figures| figures.window_kind).map(|kind| kind.code().to_owned()),
         "window_start" => figures.and_then(|figures| figures.window.0).map(|at| at.to_string()),
         "window_end" => figures.and_then(|figures| figures.window.1).map(|at| at.to_string()),
         "binds" => standing.and_then(|standing| standing.account).map(|account| story.name_of(account).to_owned()),

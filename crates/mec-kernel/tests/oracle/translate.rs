@@ -275,7 +275,7 @@ impl Names {
             decision: of.decision.code(),
             reason: of.reason.to_string(),
             reason_code: of.reason.code().to_owned(),
-            retry_after_seconds: of.retry_after_seconds,
+            retry_after_seconds: of.retry_after_seconds.filter(|_| of.decision == k::Decision::Block),
             standing: of.standing.as_ref().map(|standing| self.standing(standing)),
         }
     }

@@ -71,8 +71,22 @@ fn decision_columns() -> Vec<Column> {
         column("window_start", Type::Timestamp, "Where the window begins; null: it does not."),
         column("window_end", Type::Timestamp, "Where the window ends; null: it does not."),
         column("binding_account_id", Type::Uuid, "The account whose limit binds: the one asked about or one above it."),
-        column("overage_quantity", TOTAL, "What of this request is beyond the limit and will be billed."),
-        column("overage_cost", TOTAL, "What that costs, where the rule names a price."),
+        column(
+            "overage_quantity",
+            TOTAL,
+            "What of this request is beyond the limit and will be billed; without a quantity: what has accrued in the window.",
+        ),
+        column("overage_cost", TOTAL, "What that costs at the rule's price."),
+        column(
+            "window_type",
+            Type::TEXT,
+            "The kind of window the limit is counted in; null if the resource is not counted in windows.",
+        ),
+        column(
+            "retry_after_seconds",
+            Type::Int8,
+            "If refused: the seconds until this quantity would be allowed if nothing else happens; null: never by itself.",
+        ),
     ]
 }
 
@@ -140,13 +154,15 @@ fn decision_row(standing: &Standing, said: Said) -> Vec<Value> {
         standing.account.map_or(Value::Null, |id| Value::Uuid(id.0)),
         overage.map_or(Value::Null, |(quantity, _)| total(*quantity)),
         overage.and_then(|(_, cost)| *cost).map_or(Value::Null, total),
+        figures.and_then(|figures| figures.window_kind).map_or(Value::Null, |kind| Value::text(kind.code())),
+        standing.retry_after_seconds.map_or(Value::Null, Value::Int),
     ]
 }
 
 /// The row of an effect that was there before: what was said then, the figures of today, nothing newly billed.
 fn replayed_row(standing: &Standing, ruling: Option<&RecordedRuling>, more: Vec<Value>) -> Vec<Value> {
     let entitlement = ruling.map_or(standing.entitlement, |ruling| ruling.entitlement);
-    let today = Standing { entitlement, overage: None, ..standing.clone() };
+    let today = Standing { entitlement, overage: None, retry_after_seconds: None, ..standing.clone() };
     let mut row = decision_row(&today, Said::before(ruling));
     row.extend(more);
     row.push(limits(&standing.limits));
@@ -200,14 +216,14 @@ pub(crate) fn reserve_row(reserved: &Reserved) -> Vec<Value> {
 
 /// What `acquire_lease` answers.
 pub(crate) fn acquire_columns() -> Vec<Column> {
-    let mut columns = renew_columns();
+    let mut columns = lease_columns();
     columns.push(column("fencing_token", Type::Int8, "A number that only grows: by it a late holder is turned away."));
-    columns.push(column("retry_after_seconds", Type::Int8, "When full: seconds until the next slot frees itself."));
+    columns.push(retry_column());
     columns
 }
 
 pub(crate) fn acquire_row(leased: &Leased) -> Vec<Value> {
-    let mut row = renew_row(leased);
+    let mut row = lease_row(leased);
     row.push(leased.lease.as_ref().map_or(Value::Null, |lease| Value::Int(lease.fencing_token)));
     row.push(leased.retry_after_seconds.map_or(Value::Null, Value::Int));
     row
@@ -215,6 +231,18 @@ pub(crate) fn acquire_row(leased: &Leased) -> Vec<Value> {
 
 /// What `renew_lease` answers.
 pub(crate) fn renew_columns() -> Vec<Column> {
+    let mut columns = lease_columns();
+    columns.push(retry_column());
+    columns
+}
+
+pub(crate) fn renew_row(leased: &Leased) -> Vec<Value> {
+    let mut row = lease_row(leased);
+    row.push(leased.retry_after_seconds.map_or(Value::Null, Value::Int));
+    row
+}
+
+fn lease_columns() -> Vec<Column> {
     vec![
         column("success", Type::Bool, "Whether there is a slot."),
         column("lease_id", Type::Uuid, "The lease; null: there is none."),
@@ -224,7 +252,15 @@ pub(crate) fn renew_columns() -> Vec<Column> {
     ]
 }
 
-pub(crate) fn renew_row(leased: &Leased) -> Vec<Value> {
+fn retry_column() -> Column {
+    column(
+        "retry_after_seconds",
+        Type::Int8,
+        "If refused: the seconds until a lease of this size would be granted if nothing else happens; null: never by itself.",
+    )
+}
+
+fn lease_row(leased: &Leased) -> Vec<Value> {
     let lease = leased.lease.as_ref();
     vec![
         Value::Bool(lease.is_some()),

@@ -336,7 +336,7 @@ async fn seats_are_taken_renewed_and_given_back(home: Home) {
 
     let renew = json!({"p_lease_id": alice[0]["lease_id"], "p_ttl_seconds": 7200});
     let renewed = api.call("renew_lease", renew).await.ok();
-    assert_eq!(keys(&renewed[0]), ["success", "lease_id", "decision", "reason", "expires_at"]);
+    assert_eq!(keys(&renewed[0]), ["success", "lease_id", "decision", "reason", "expires_at", "retry_after_seconds"]);
     expect(&renewed[0], json!({"success": true, "lease_id": alice[0]["lease_id"], "expires_at": "2026-11-24T14:00:00Z"}));
     let release = json!({"p_lease_id": alice[0]["lease_id"]});
     assert_eq!(api.call("release_lease", release.clone()).await.ok(), true);

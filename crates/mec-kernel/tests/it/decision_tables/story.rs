@@ -410,7 +410,8 @@ impl Story {
 
 fn of_standing(standing: Standing) -> Told {
     let (decision, reason, allowed) = (standing.decision, standing.reason.clone(), standing.allowed);
-    Told { decision, reason, allowed, standing: Some(standing), retry_after_seconds: None }
+    let retry_after_seconds = standing.retry_after_seconds;
+    Told { decision, reason, allowed, standing: Some(standing), retry_after_seconds }
 }
 
 fn of_lease(leased: Leased) -> Told {
