@@ -103,7 +103,8 @@ impl CatalogFile {
         ];
         for alike in likeness {
             for (rule, found) in rules.iter().zip(&mut matched).filter(|(_, found)| found.is_none()) {
-                let same_place = |known: &&Rule| (&known.resource, &known.plan, known.window) == (&rule.resource, &rule.plan, rule.window);
+                let same_place =
+                    |known: &&Rule| (&known.resource, &known.plan, known.window) == (&rule.resource, &rule.plan, rule.window);
                 if let Some(at) = free.iter().position(|known| same_place(known) && alike(rule, known)) {
                     *found = Some(as_known(rule, free.remove(at)));
                 }

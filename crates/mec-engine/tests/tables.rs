@@ -398,6 +398,23 @@ mod catalogue {
         ] {
             post("server_configs", &rest).await.unwrap();
         }
+        // A window is part of a rule like the rest of it; 20 an hour beside 100 a month blocks until a rule names it.
+        let rate = format!(
+            r#"{{"account_id":"{account}","resource_type_code":"benchmark_runs","quantity_allowed":20,
+                "window_type_code":"rolling","window_seconds":3600}}"#
+        );
+        world.post("entitlements", &rate).await.unwrap();
+        let monthly = format!(r#"{of_account},"overage_unit_price":1,"currency":"USD""#);
+        post("benchmark_runs", &monthly).await.unwrap();
+        assert_eq!(world.decision_of(&account, "benchmark_runs", 21).await, "block Limit reached");
+        post("benchmark_runs", &format!(r#"{monthly},"window_type_code":"rolling""#)).await.unwrap();
+        assert_eq!(world.decision_of(&account, "benchmark_runs", 21).await, "overage Over limit by 1, will be billed");
+        let rolling = world.get("control_rules?window_type_code=eq.rolling&select=limit_action_code,window_type_code").await;
+        assert_eq!(shown(&rolling[0]), "overage rolling");
+        world.patch("control_rules?window_type_code=eq.rolling", r#"{"window_type_code":"month"}"#).await.unwrap();
+        assert_eq!(world.decision_of(&account, "benchmark_runs", 21).await, "block Limit reached");
+        let seats = r#"{"resource_type_code":"concurrent_users","limit_action_code":"warn","window_type_code":"month"}"#;
+        assert_eq!(told_of(world.post("control_rules", seats).await), "MEC_BAD_VALUE window_type_code");
         // What was stated once need not be stated with every change; what becomes overage states it.
         let everybody = "control_rules?resource_type_code=eq.server_configs&account_id=is.null&plan_id=is.null";
         world.patch(&format!("{everybody}&limit_action_code=eq.overage"), r#"{"priority":3}"#).await.unwrap();

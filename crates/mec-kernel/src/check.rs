@@ -526,8 +526,7 @@ impl<'a> Judgement<'a> {
             Reason::EntitlementStarts(at) => at,
             _ => {
                 let refusing = self.pools.iter().filter(|judged| !judged.allows_more);
-                let instants: Option<Vec<Time>> =
-                    refusing.map(|judged| fits_at(&judged.pool, request, canonical, now)).collect();
+                let instants: Option<Vec<Time>> = refusing.map(|judged| fits_at(&judged.pool, request, canonical, now)).collect();
                 instants?.into_iter().max()?
             }
         };

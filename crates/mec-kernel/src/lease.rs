@@ -12,7 +12,7 @@ use crate::id::{AccountId, LeaseId};
 use crate::quantity::{Amount, Quantity};
 use crate::record::marks;
 use crate::refusal::Refusal;
-use crate::time::{SECOND, Time};
+use crate::time::Time;
 use crate::tree::Node;
 use crate::write::Write;
 

@@ -267,6 +267,7 @@ fn a_row_that_would_not_be_right_is_refused_with_its_column() {
         (ruled(|rule| rule.action = LimitAction::Overage), "overage_unit_price"),
         (ruled(|rule| (rule.action, rule.currency) = (LimitAction::Overage, Some("USD".to_owned()))), "overage_unit_price"),
         (ruled(|rule| (rule.action, rule.overage_price) = (LimitAction::Overage, Some(Quantity::ZERO))), "currency"),
+        (PutRule(Rule { window: Some(WindowKind::Rolling), ..rule("seats", LimitKind::Concurrency) }), "window_type_code"),
         (overage_of("seats", LimitKind::Concurrency), "limit_action_code"),
         (overage_of("access", LimitKind::TimeAccess), "limit_action_code"),
         (ruled(|rule| rule.warn_at = Some(Percent(10_001))), "warn_at_percent"),

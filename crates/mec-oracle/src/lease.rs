@@ -2,7 +2,7 @@
 
 use crate::amount::Amount;
 use crate::answer::{Answer, Seat, Standing};
-use crate::command::{Attributes, Code, Id, Question, SECOND};
+use crate::command::{Attributes, Code, Id, Question, SECOND, Time};
 use crate::decide::{Asked, Verdict};
 use crate::history::{Except, Lease, Renewed};
 use crate::oracle::{Oracle, full_second};

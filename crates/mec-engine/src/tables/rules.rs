@@ -151,12 +151,7 @@ fn window_of(given: &Given) -> Result<Option<Option<WindowKind>>, MecError> {
     given.member("window_type_code", WindowKind::from_code)
 }
 
-fn patched(
-    held: &Rule,
-    given: &Given,
-    window: Option<Option<WindowKind>>,
-    action: Option<LimitAction>,
-) -> Result<Rule, Refusal> {
+fn patched(held: &Rule, given: &Given, window: Option<Option<WindowKind>>, action: Option<LimitAction>) -> Result<Rule, Refusal> {
     let rule = Rule {
         window: window.unwrap_or(held.window),
         action: action.unwrap_or(held.action),

@@ -100,12 +100,16 @@ fn world(setting: Setting) -> (World, [AccountId; ACCOUNTS]) {
         let action = LimitAction::ALL[setting.action];
         // Seats have no overage.
         let is_seats = *resource == "concurrent_users" && action == LimitAction::Overage;
-        world.rule(resource, |rule| {
-            rule.action = if is_seats { LimitAction::Block } else { action };
-            rule.grace_quantity = Some(quantity("20"));
-            rule.grace_seconds = Some(86_400);
-            rule.overage_limit = Some(quantity("50"));
-        });
+        let is_cumulative = world.catalogue.resources[*resource].limit_kind == LimitKind::Cumulative;
+        for window in [None, Some(WindowKind::Rolling)].into_iter().filter(|window| window.is_none() || is_cumulative) {
+            world.rule(resource, |rule| {
+                rule.action = if is_seats { LimitAction::Block } else { action };
+                rule.window = window;
+                rule.grace_quantity = Some(quantity("20"));
+                rule.grace_seconds = Some(86_400);
+                rule.overage_limit = Some(quantity("50"));
+            });
+        }
     }
     world.provision(organization, "pro");
     world.provision(first, "starter");

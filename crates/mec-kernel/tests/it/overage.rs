@@ -39,7 +39,7 @@ fn window(kind: WindowKind, at: &str) -> Window {
 fn with_limits(limits: &[(&str, WindowRule)]) -> (World, AccountId) {
     let mut world = World::new();
     let account = world.root();
-    world.rule("benchmark_runs", |rule| rule.action = LimitAction::Overage);
+    bill_every_window(&mut world);
     for (limit, window) in limits {
         world.grant(&Grant { window: Some(*window), ..grant_of(account, "benchmark_runs", Some(limit)) });
     }
@@ -113,7 +113,7 @@ fn a_correction_takes_overage_back_from_a_counter_that_no_row_names_any_more() {
 fn an_event_too_old_for_a_rolling_window_accrues_no_overage_in_it() {
     let mut world = World::new();
     let account = world.root();
-    world.rule("benchmark_runs", |rule| rule.action = LimitAction::Overage);
+    bill_every_window(&mut world);
     let window = Some(WindowRule { seconds: Some(3_600), ..WindowRule::of(WindowKind::Rolling) });
     world.grant(&Grant { window, ..grant_of(account, "benchmark_runs", Some("10")) });
     let occurred_at = Some(world.now.plus_seconds(-2 * 3_600));
@@ -357,5 +357,12 @@ fn use_accrues_in_a_pool_under_a_condition_that_its_attributes_meet() {
         let settled = Settle { reservation: held.id, quantity: quantity("9"), attributes };
         world.run(|view, making| settle(view, making, &settled)).unwrap();
         assert_eq!(billed_in_all(&world, account), expected);
+    }
+}
+
+/// Overage for limits in every kind of window: a rule reaches rolling windows only by name.
+fn bill_every_window(world: &mut World) {
+    for window in [None, Some(WindowKind::Rolling)] {
+        world.rule("benchmark_runs", |rule| (rule.action, rule.window) = (LimitAction::Overage, window));
     }
 }

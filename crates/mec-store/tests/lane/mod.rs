@@ -118,14 +118,21 @@ impl Lane {
         self.run(|view, making| grant(view, making, &row)).id
     }
 
+    /// Bills what is beyond every limit of the account, in rolling windows too, which a rule has to name.
     pub(crate) fn bill_overage(&mut self, account: AccountId, resource: &str) {
+        for window in [None, Some(WindowKind::Rolling)] {
+            self.bill_overage_in(account, resource, window);
+        }
+    }
+
+    fn bill_overage_in(&mut self, account: AccountId, resource: &str, window: Option<WindowKind>) {
         let rule = Rule {
             id: RuleId(self.id()),
             resource: resource.into(),
             limit_kind: LimitKind::Cumulative,
             account: Some(account),
             plan: None,
-            window: None,
+            window,
             action: LimitAction::Overage,
             warn_at: None,
             grace_quantity: None,

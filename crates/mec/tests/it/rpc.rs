@@ -49,6 +49,8 @@ const DECISION_KEYS: [&str; 16] = [
     "binding_account_id",
     "overage_quantity",
     "overage_cost",
+    "window_type",
+    "retry_after_seconds",
 ];
 
 fn keys(row: &Value) -> Vec<&str> {
@@ -79,7 +81,7 @@ async fn a_check_answers_a_decision_with_its_figures(home: Home) {
         "decision": "allow", "reason": "Within entitlement", "quantity_allowed": 100, "quantity_used": 0,
         "quantity_remaining": 100, "percent_used": 0, "limit_kind": "cumulative", "allowed": true, "reason_code": "within",
         "quantity_reserved": 0, "window_start": "2026-11-01T00:00:00Z", "window_end": "2026-12-01T00:00:00Z",
-        "binding_account_id": account, "overage_quantity": null, "overage_cost": null,
+        "binding_account_id": account, "overage_quantity": null, "overage_cost": null, "window_type": "month", "retry_after_seconds": null,
     });
     expect(&rows[0], wanted);
     assert!(rows[0]["entitlement_id"].is_string());

@@ -228,8 +228,17 @@ fn rule(text: &str) -> Result<RuleOf, String> {
     };
     let (action, rest) = text.split_once(' ').unwrap_or((text, ""));
     let action = LimitAction::from_code(action).ok_or(format!("{action:?} is no action"))?;
-    let mut rule =
-        RuleOf { whose, action, warn_at: None, quantity: None, seconds: None, price: None, priority: 0, is_active: true, window: None };
+    let mut rule = RuleOf {
+        whose,
+        action,
+        warn_at: None,
+        quantity: None,
+        seconds: None,
+        price: None,
+        priority: 0,
+        is_active: true,
+        window: None,
+    };
     let mut words = rest.split(' ').filter(|word| !word.is_empty());
     let after = |word: Option<&str>| word.map(str::to_owned).ok_or("the rule does not end");
     while let Some(word) = words.next() {
