@@ -32,7 +32,7 @@ on_both_async!(
 );
 
 /// Every key of a decision, in the order of the answer.
-const DECISION_KEYS: [&str; 16] = [
+const DECISION_KEYS: [&str; 18] = [
     "decision",
     "reason",
     "entitlement_id",
@@ -246,8 +246,8 @@ async fn consume_records_what_it_lets_through_and_replays_it(home: Home) {
     };
     let first = api.call("consume", consume("one", 2)).await;
     let row = &first.ok()[0];
-    assert_eq!(keys(row)[..16], DECISION_KEYS);
-    assert_eq!(keys(row)[16..], ["event_id"]);
+    assert_eq!(keys(row)[..18], DECISION_KEYS);
+    assert_eq!(keys(row)[18..], ["event_id"]);
     expect(row, json!({"decision": "allow", "allowed": true, "quantity_used": 2, "quantity_remaining": 0}));
     let refused = api.call("fn_consume", consume("two", 1)).await.ok();
     expect(
@@ -284,7 +284,7 @@ async fn a_reservation_is_held_settled_and_released(home: Home) {
         })
     };
     let held = api.call("reserve", reserve("job")).await.ok();
-    assert_eq!(keys(&held[0])[16..], ["success", "reservation_id", "expires_at"]);
+    assert_eq!(keys(&held[0])[18..], ["success", "reservation_id", "expires_at"]);
     let wanted = json!({
         "success": true, "decision": "allow", "quantity_used": 0, "quantity_reserved": 10, "quantity_remaining": 15,
         "expires_at": "2026-11-24T12:10:00Z",
