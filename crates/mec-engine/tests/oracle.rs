@@ -84,7 +84,16 @@ fn report(places: Places, seed: u64, steps: &[Step], difference: &str) -> String
 }
 
 fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().expect("a number"))
+    let text = std::env::var_os(name)?;
+    let number = text.to_str().and_then(|text| text.parse().ok());
+    Some(number.unwrap_or_else(|| panic!("{name} is {text:?}, which is no number")))
+}
+
+/// Where the sequences of this run begin: elsewhere in every run.
+fn fresh_seed() -> u64 {
+    let drawn = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::time::SystemTime::now());
+    // Short enough to be typed again.
+    drawn % 1_000_000_000_000
 }
 
 mod on_sqlite {
@@ -109,14 +118,17 @@ fn commands_are_answered_as_the_oracle_answers(places: Places) {
         return;
     }
     let sequences = number("MEC_ORACLE_STORED").unwrap_or(COMMANDS).div_ceil(STEPS);
+    let first = fresh_seed();
+    println!("seeds from {first}");
     let (next, failed) = (AtomicU64::new(0), AtomicU64::new(0));
     let work = || {
         let mut reports = Vec::new();
         loop {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= sequences || failed.load(Ordering::Relaxed) > 1 {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            if place >= sequences || failed.load(Ordering::Relaxed) > 1 {
                 return reports;
             }
+            let seed = first + place;
             if let Err((steps, difference)) = wait(run(places, seed)) {
                 failed.fetch_add(1, Ordering::Relaxed);
                 reports.push(report(places, seed, &steps, &difference));

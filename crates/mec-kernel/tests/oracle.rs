@@ -196,7 +196,16 @@ fn report(seed: u64, steps: &[Step], difference: &str, catalogue: &Catalogue) ->
 }
 
 fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().expect("a number"))
+    let text = std::env::var_os(name)?;
+    let number = text.to_str().and_then(|text| text.parse().ok());
+    Some(number.unwrap_or_else(|| panic!("{name} is {text:?}, which is no number")))
+}
+
+/// Where the sequences of this run begin: elsewhere in every run.
+fn fresh_seed() -> u64 {
+    let drawn = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::time::SystemTime::now());
+    // Short enough to be typed again.
+    drawn % 1_000_000_000_000
 }
 
 #[test]
@@ -210,17 +219,20 @@ fn a_million_commands_are_answered_as_the_oracle_answers() {
     }
     let commands = number("MEC_ORACLE_COMMANDS").unwrap_or(COMMANDS);
     let sequences = commands.div_ceil(u64::try_from(STEPS).expect("a length"));
+    let first = fresh_seed();
+    println!("seeds from {first}");
     let (next, failed) = (AtomicU64::new(0), AtomicU64::new(0));
     let all_seen = Mutex::new(Seen::new());
     let work = || {
         let (mut reports, mut seen) = (Vec::new(), Seen::new());
         loop {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= sequences || failed.load(Ordering::Relaxed) > 3 {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            if place >= sequences || failed.load(Ordering::Relaxed) > 3 {
                 let mut all = all_seen.lock().expect("no thread panics");
                 seen.into_iter().for_each(|(what, times)| *all.entry(what).or_default() += times);
                 return reports;
             }
+            let seed = first + place;
             if let Err((steps, difference)) = run(seed, &catalogue, &mut seen) {
                 failed.fetch_add(1, Ordering::Relaxed);
                 reports.push(report(seed, &steps, &difference, &catalogue));
@@ -240,7 +252,7 @@ fn a_million_commands_are_answered_as_the_oracle_answers() {
         let unseen: Vec<_> = EXPECTED.iter().filter(|what| !seen.contains_key(**what)).collect();
         assert!(unseen.is_empty(), "never answered: {unseen:?}");
         let times = |rule: &Covered| seen.get(&decided(*rule)).copied().unwrap_or(0);
-        let rare: Vec<_> = Covered::ALL.into_iter().filter(|rule| times(rule) < TIMES_MIN).collect();
+        let rare: Vec<_> = Covered::ALL.into_iter().filter(|rule| rule.is_kept() && times(rule) < TIMES_MIN).collect();
         assert!(rare.is_empty(), "hardly ever decided: {rare:?}");
     }
 }

@@ -26,9 +26,12 @@ pub enum Answer {
         replayed: bool,
     },
     Reserved {
+        /// Whether it is held now.
+        success: bool,
         standing: Standing,
         reservation: Option<(Id, Time)>,
         replayed: bool,
+        told: Option<Told>,
     },
     Settled {
         event: Option<Id>,
@@ -104,6 +107,7 @@ pub struct Standing {
     pub account: Option<Id>,
     pub figures: Option<Figures>,
     pub overage: Option<(String, Option<String>)>,
+    pub retry_after_seconds: Option<i64>,
     pub limits: Vec<Limit>,
 }
 
@@ -133,6 +137,7 @@ pub struct Limit {
     pub reserved: Option<String>,
     pub allowed: Option<String>,
     pub window: (Option<Time>, Option<Time>),
+    pub window_type: Code,
     pub decision: Code,
     pub reason: String,
 }

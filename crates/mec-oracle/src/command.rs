@@ -65,6 +65,7 @@ pub enum Command {
     PatchEntitlement { entitlement: Id, patch: Patch },
     PutRule(Rule),
     PutPlan(Plan),
+    PutResource(&'static crate::shop::Resource),
     Provision(Provision),
     Cancel { account: Id, plan: Code, reference: Option<Code>, at: Option<Time> },
     Check(Question),
@@ -175,6 +176,25 @@ pub enum Window {
     Lifetime(Option<Time>),
 }
 
+impl Window {
+    /// Its kind, as rules and answers name it.
+    pub const fn kind(self) -> Code {
+        match self {
+            Self::Hour => "hour",
+            Self::Day => "day",
+            Self::Week => "week",
+            Self::Month => "month",
+            Self::Quarter => "quarter",
+            Self::Year => "year",
+            Self::BillingMonth(_) => "billing_month",
+            Self::BillingYear(_) => "billing_year",
+            Self::Period(..) => "period",
+            Self::Rolling(_) => "rolling",
+            Self::Lifetime(_) => "lifetime",
+        }
+    }
+}
+
 /// A grant by hand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the design's words")]
@@ -220,6 +240,8 @@ pub struct Rule {
     pub resource: Code,
     pub account: Option<Id>,
     pub plan: Option<Code>,
+    /// The kind of window whose pools it reaches; else all but rolling ones.
+    pub window: Option<Code>,
     pub action: Action,
     pub warn_at_percent: Option<i64>,
     pub grace_quantity: Option<i64>,
@@ -260,7 +282,8 @@ pub struct Provision {
     pub account: Id,
     pub plan: Code,
     pub start: Option<Time>,
-    pub quantity: i64,
+    /// None: what it has, or one.
+    pub quantity: Option<i64>,
     pub reference: Code,
     pub until: Option<Time>,
     pub migrate: bool,

@@ -5,6 +5,7 @@ use num_bigint::BigInt;
 use crate::amount::{Amount, amount, cut, decimal, one_decimal, percent, rounded};
 use crate::answer::{Answer, Figures, Limit, Standing};
 use crate::command::{Action, Code, Question, SECOND, Status, Time};
+use crate::coverage::Rule;
 use crate::history::Except;
 use crate::oracle::Oracle;
 use crate::pool::{Found, Pool};
@@ -42,6 +43,8 @@ pub(crate) struct Verdict {
     pub(crate) ruling: Ruling,
     pub(crate) pools: Vec<(Pool, Ruling)>,
     pub(crate) binding: Option<usize>,
+    /// What it was decided without.
+    pub(crate) except: Except,
 }
 
 impl Verdict {
@@ -61,9 +64,21 @@ pub(crate) struct Asked<'a> {
     pub(crate) amount: Amount,
 }
 
+impl Asked<'_> {
+    /// Whether part of a seat is asked for.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.resource.kind == Kind::Concurrency && &self.amount % (1_000_000 * self.factor) != Amount::ZERO
+    }
+}
+
 impl Oracle {
     /// Step 1: what is asked, or every mistake in it.
     pub(crate) fn asked<'a>(&self, question: &'a Question) -> Result<Asked<'a>, Vec<Code>> {
+        self.asked_with(question, None)
+    }
+
+    /// Step 1 where something that has the `known` unit is said again, or corrected.
+    pub(crate) fn asked_with<'a>(&self, question: &'a Question, known: Option<Code>) -> Result<Asked<'a>, Vec<Code>> {
         let mut wrong = Vec::new();
         if !self.accounts.contains_key(&question.account) {
             wrong.push("MEC_ACCOUNT_NOT_FOUND");
@@ -77,7 +92,11 @@ impl Oracle {
         if unit_factor.is_none() {
             wrong.push("MEC_UNIT_NOT_FOUND");
         } else if unit != resource.unit && !resource.allowed_units.contains(&unit) {
-            wrong.push("MEC_UNIT_NOT_ALLOWED");
+            let is_known = known == Some(unit) && self.holds(Rule::KeysComeFirst);
+            self.count(Rule::KeysComeFirst, is_known);
+            if !is_known {
+                wrong.push("MEC_UNIT_NOT_ALLOWED");
+            }
         }
         let Some(unit_factor) = unit_factor.filter(|_| wrong.is_empty()) else { return Err(wrong) };
         let amount = amount(question.quantity.unwrap_or(0), unit_factor);
@@ -90,17 +109,34 @@ impl Oracle {
             Ok(asked) => asked,
             Err(wrong) => return Answer::refused(&wrong),
         };
+        let mut wrong = self.wrong_seats(&asked);
         if asked.amount < Amount::ZERO && asked.resource.kind != Kind::Inventory {
-            return Answer::refused(&["MEC_QUANTITY_NOT_POSITIVE"]);
+            wrong.push("MEC_QUANTITY_NOT_POSITIVE");
+        }
+        if !wrong.is_empty() {
+            return Answer::refused(&wrong);
         }
         let verdict = self.decide(&asked, Except::Nothing);
         Answer::Standing(self.standing(&asked, &verdict, &Amount::ZERO, &Amount::ZERO))
     }
 
+    /// Nobody takes part of a seat.
+    pub(crate) fn wrong_seats(&self, asked: &Asked<'_>) -> Vec<Code> {
+        let is_wrong = asked.is_broken() && self.holds(Rule::SeatsAreWhole);
+        self.count(Rule::SeatsAreWhole, is_wrong);
+        if is_wrong { vec!["MEC_BAD_QUANTITY"] } else { vec![] }
+    }
+
     /// Steps 2 to 5.
     pub(crate) fn decide(&self, asked: &Asked<'_>, except: Except) -> Verdict {
+        self.count_rulings(asked, except);
+        self.decided(asked, except)
+    }
+
+    pub(crate) fn decided(&self, asked: &Asked<'_>, except: Except) -> Verdict {
         let is_return = asked.amount < Amount::ZERO;
-        let denied = |code, reason: String| Verdict { ruling: Ruling::new("deny", code, reason), pools: vec![], binding: None };
+        let denied =
+            |code, reason: String| Verdict { ruling: Ruling::new("deny", code, reason), pools: vec![], binding: None, except };
         let path = &self.accounts[&asked.question.account].path;
         if !is_return {
             match path.iter().map(|id| self.accounts[id].status).find(|status| *status != Status::Active) {
@@ -134,7 +170,7 @@ impl Oracle {
             Some(place) => pools[place].1.clone(),
             None => Ruling::new("allow", "released", "Released"),
         };
-        Verdict { ruling, pools, binding }
+        Verdict { ruling, pools, binding, except }
     }
 
     /// The table of step 5.
@@ -161,7 +197,7 @@ impl Oracle {
         let over = &after - a;
         let over_text = decimal(&rounded(&over, factor), 6);
         let within = |limit: Option<i64>| limit.is_none_or(|limit| over <= amount(limit, factor));
-        let is_zero_override = pool.is_override && *a == Amount::ZERO;
+        let is_zero_override = pool.is_zero_override();
         match RuleRow::action(pool.rule.as_ref()) {
             Action::Block => Ruling::new("block", "limit_reached", "Limit reached"),
             _ if is_zero_override => Ruling::new("block", "limit_reached", "Limit reached"),
@@ -171,9 +207,11 @@ impl Oracle {
             Action::Grace => {
                 let rule = rule.expect("grace comes from a rule");
                 // A grace period that has not begun is not over.
-                let since = self.over_since.get(&pool.counter).filter(|_| pool.used > *a);
+                let noted = self.over_since.get(&pool.counter).copied();
+                let since = noted.filter(|_| pool.used > *a).or(pool.fell);
                 let is_in_time =
                     rule.grace_period_seconds.is_none_or(|seconds| since.is_none_or(|since| self.now < since + seconds * SECOND));
+                self.count(Rule::LimitsFallByThemselves, pool.fell.is_some() && !is_in_time);
                 let grace = if rule.grace_quantity.is_none() && rule.grace_period_seconds.is_none() {
                     Some(0)
                 } else {
@@ -200,15 +238,17 @@ impl Oracle {
         let factor = asked.factor;
         let ruling = &verdict.ruling;
         let allowed = if asked.amount == Amount::ZERO && ruling.decision != "deny" {
-            let smallest = amount(if asked.resource.kind == Kind::Concurrency { 1_000_000 } else { 1 }, factor);
+            let smallest = self.smallest(asked);
             verdict.pools.iter().all(|(pool, _)| self.judge(pool, &smallest, factor).allowed())
         } else {
             ruling.allowed()
         };
+        let retry_after_seconds = if allowed { None } else { self.retry_after(asked, verdict) };
         let binding = verdict.binding();
         let overage = binding.filter(|_| ruling.decision == "overage").map(|pool| {
-            let is_asked = asked.amount != Amount::ZERO;
+            let is_asked = asked.amount != Amount::ZERO || !self.holds(Rule::AccruedIsTold);
             let part = if is_asked { beyond(pool, &asked.amount) } else { self.overage(&pool.counter) };
+            self.count(Rule::AccruedIsTold, !is_asked && part != Amount::ZERO);
             let price = pool.rule.as_ref().and_then(|row| row.rule.overage_unit_price);
             let cost = price.map(|price| decimal(&rounded(&(&part * price), factor * 1_000_000), 6));
             (decimal(&rounded(&part, factor), 6), cost)
@@ -226,6 +266,11 @@ impl Oracle {
                 reserved: figures.reserved,
                 allowed: figures.allowed,
                 window: figures.window,
+                window_type: if asked.resource.kind == Kind::Cumulative && self.holds(Rule::BlocksSayTheirEnd) {
+                    pool.window
+                } else {
+                    ""
+                },
                 decision: ruling.decision,
                 reason: ruling.reason.clone(),
             }
@@ -242,8 +287,16 @@ impl Oracle {
             account: binding.map(|pool| pool.counter.account),
             figures: binding.map(|pool| figures(pool, factor, used, reserved, self.now)),
             overage,
+            retry_after_seconds,
             limits,
         }
+    }
+}
+
+impl Pool {
+    /// Whether an override grants nothing: then no rule goes further.
+    pub(crate) fn is_zero_override(&self) -> bool {
+        self.is_override && self.limit == Some(Amount::ZERO)
     }
 }
 

@@ -9,8 +9,9 @@ mod setting;
 mod stated;
 
 use crate::command::{Code, Command, Id, Meter, Patch, Provision, Question, RowStatus, SECOND, Status, Step, Time};
+use crate::coverage::Rule;
 use crate::oracle::Oracle;
-use crate::shop::Kind;
+use crate::shop::{HOURS, Kind};
 
 use self::chance::Chance;
 
@@ -132,7 +133,7 @@ impl Generator {
             42..=54 => Command::Meter(self.meter(oracle)),
             55..=60 => self.correct(oracle),
             61..=66 => {
-                let (mut question, mut key, ttl_seconds) = (self.question(oracle), self.key(), self.ttl());
+                let (mut question, mut key, ttl_seconds) = (self.question(oracle), self.key(oracle), self.ttl());
                 let held = self.hold(oracle);
                 if self.chance.of(8)
                     && let Some(hold) = oracle.holds.iter().find(|hold| hold.id == held)
@@ -196,7 +197,8 @@ impl Generator {
                 let zone = if !is_closed && self.chance.of(5) { Some(self.zone()) } else { None };
                 Command::PatchAccount { account, status, zone }
             }
-            91..=95 => self.new_version(oracle),
+            91 | 92 if Rule::KeysComeFirst.is_kept() => Command::PutResource(&HOURS[self.chance.place(HOURS.len())]),
+            93..=95 => self.new_version(oracle),
             _ => {
                 let inactive = oracle.accounts.values().filter(|account| account.status == Status::Suspended);
                 let ids: Vec<Id> = inactive.map(|account| account.id).collect();
@@ -231,7 +233,7 @@ impl Generator {
             account,
             plan,
             start: start.filter(|_| !is_addon),
-            quantity: if self.chance.of(2) { 1_000_000 } else { (1 + self.chance.below(4)).cast_signed() * 1_000_000 },
+            quantity: if self.chance.of(2) { None } else { Some((1 + self.chance.below(4)).cast_signed() * 1_000_000) },
             reference,
             until,
             migrate: self.chance.of(4),
@@ -241,11 +243,14 @@ impl Generator {
     /// Who has or shall have what: often what there is already.
     fn holding(&mut self, oracle: &Oracle) -> (Id, Code, Code) {
         if !oracle.holdings.is_empty() && self.chance.of(3) {
-            let holding = &oracle.holdings[self.chance.place(oracle.holdings.len())];
-            return (holding.account, holding.plan, holding.reference);
+            let to_come = oracle.holdings.iter().rev().find(|holding| holding.start > self.at).filter(|_| self.chance.of(3));
+            let any = &oracle.holdings[self.chance.place(oracle.holdings.len())];
+            let holding = to_come.unwrap_or(any);
+            let reference = if self.chance.of(4) { self.reference() } else { holding.reference };
+            return (holding.account, holding.plan, reference);
         }
         let plan = self.plan();
-        let reference = if plan.starts_with("more") { self.reference() } else { "" };
+        let reference = if plan.starts_with("more") || self.chance.of(4) { self.reference() } else { "" };
         (self.account(oracle), plan, reference)
     }
 
@@ -306,9 +311,9 @@ impl Generator {
                 unit: Some(of.unit),
                 ..Question::of(of.account, of.resource)
             };
-            return Command::Consume { question, key: oracle.events[event].key.clone(), details: None };
+            return Command::Consume { question, key: oracle.events[event].key.clone().unwrap_or_default(), details: None };
         }
-        Command::Consume { question, key: self.key(), details }
+        Command::Consume { question, key: self.key(oracle), details }
     }
 
     fn meter(&mut self, oracle: &Oracle) -> Meter {
@@ -317,7 +322,7 @@ impl Generator {
             if matches!(question.resource, "seats" | "access") && !self.chance.of(20) { "runs" } else { question.resource };
         let occurred_at = self.happened(oracle, question.account, resource);
         let mut meter = Meter {
-            key: self.key(),
+            key: self.key(oracle),
             account: question.account,
             resource,
             scope: question.scope,
@@ -344,7 +349,7 @@ impl Generator {
                 }
                 // The same again, exactly or nearly so.
                 2 if !oracle.events[event].is_settlement() => {
-                    meter.key.clone_from(&oracle.events[event].key);
+                    meter.key = oracle.events[event].key.clone().unwrap_or_default();
                     (meter.account, meter.resource, meter.scope) = (of.account, of.resource, of.scope);
                     (meter.unit, meter.quantity, meter.occurred_at) = (Some(of.unit), of.quantity, of.occurred_at);
                     meter.details = None;
@@ -370,6 +375,6 @@ impl Generator {
             _ => Some(self.quantity()),
         };
         let event = event.map_or(Id::new(9_999, 0), |event| oracle.events[event].id);
-        Command::Correct { event, key: self.key(), quantity }
+        Command::Correct { event, key: self.key(oracle), quantity }
     }
 }

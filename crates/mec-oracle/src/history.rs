@@ -22,7 +22,8 @@ pub struct Counter {
 #[derive(Clone, Debug)]
 pub(crate) struct Event {
     pub(crate) id: Id,
-    pub(crate) key: String,
+    /// What its caller named it; what settles a reservation has none.
+    pub(crate) key: Option<String>,
     pub(crate) path: Arc<[Id]>,
     pub(crate) content: Content,
     pub(crate) amount: Amount,
@@ -47,7 +48,7 @@ pub struct Effect {
 impl Event {
     /// Whether it settles a reservation.
     pub(crate) fn is_settlement(&self) -> bool {
-        self.key.starts_with("reservation:")
+        self.key.is_none()
     }
 }
 
@@ -76,6 +77,8 @@ pub(crate) struct Hold {
     pub(crate) attributes: Attributes,
     pub(crate) expires_at: Time,
     pub(crate) end: Option<End>,
+    /// What was answered when it was made.
+    pub(crate) told: Told,
 }
 
 /// What became of a hold.

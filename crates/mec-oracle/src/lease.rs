@@ -2,7 +2,8 @@
 
 use crate::amount::Amount;
 use crate::answer::{Answer, Seat, Standing};
-use crate::command::{Attributes, Code, Id, Question, SECOND, Time};
+use crate::command::{Attributes, Code, Id, Question, SECOND};
+use crate::coverage::Rule;
 use crate::decide::{Asked, Verdict};
 use crate::history::{Except, Lease, Renewed};
 use crate::oracle::{Oracle, full_second};
@@ -26,6 +27,7 @@ impl Oracle {
         if asked.resource.kind != Kind::Concurrency {
             wrong.push("MEC_WRONG_LIMIT_KIND");
         }
+        wrong.extend(self.wrong_seats(&asked));
         if asked.amount <= Amount::ZERO {
             wrong.push("MEC_QUANTITY_NOT_POSITIVE");
         }
@@ -45,7 +47,7 @@ impl Oracle {
         }
         let verdict = self.decide(&asked, Except::Nothing);
         if !verdict.ruling.allowed() {
-            return self.full(&asked, &verdict, Except::Nothing);
+            return self.full(&asked, &verdict);
         }
         let standing = self.standing(&asked, &verdict, &asked.amount, &Amount::ZERO);
         let pools: Vec<Pool> = verdict.pools.iter().map(|(pool, _)| pool.clone()).collect();
@@ -104,7 +106,7 @@ impl Oracle {
         let verdict = self.decide(asked, except);
         self.count_renewal(asked, lease, except, &verdict);
         if !verdict.ruling.allowed() {
-            return self.full(asked, &verdict, except);
+            return self.full(asked, &verdict);
         }
         let added = &asked.amount - &lease.amount;
         let pools: Vec<Pool> = verdict.pools.iter().map(|(pool, _)| pool.clone()).collect();
@@ -119,26 +121,19 @@ impl Oracle {
         leased(&verdict, Some(&row), Some(standing))
     }
 
-    /// The first expiry after which a pool has room for so much.
-    fn fits_at(&self, pool: &Pool, q: &Amount, except: Except) -> Option<Time> {
-        let limit = pool.limit.as_ref().filter(|limit| **limit > Amount::ZERO)?;
-        let mut instants: Vec<Time> = self.live_leases(&pool.counter, self.now).map(|lease| lease.expires_at).collect();
-        instants.sort_unstable();
-        let taken = |at: Time| match except {
-            Except::Lease(renewed) => self.in_the_way(&pool.counter, at, renewed),
-            _ => self.leased(&pool.counter, at),
-        };
-        instants.into_iter().find(|at| taken(*at) + q <= *limit)
-    }
-
-    fn full(&self, asked: &Asked<'_>, verdict: &Verdict, except: Except) -> Answer {
+    fn full(&self, asked: &Asked<'_>, verdict: &Verdict) -> Answer {
         let standing = self.standing(asked, verdict, &Amount::ZERO, &Amount::ZERO);
+        let retry = standing.retry_after_seconds;
         let mut answer = leased(verdict, None, Some(standing));
-        if let Answer::Leased { retry_after_seconds, decision: "block", .. } = &mut answer {
-            let blocking = verdict.pools.iter().filter(|(_, ruling)| !ruling.allowed());
-            let fits: Option<Vec<Time>> = blocking.map(|(pool, _)| self.fits_at(pool, &asked.amount, except)).collect();
-            let last = fits.and_then(|fits| fits.into_iter().max());
-            *retry_after_seconds = last.map(|at| (at - self.now + SECOND - 1) / SECOND);
+        if self.holds(Rule::BlocksSayTheirEnd) {
+            if let Answer::Leased { retry_after_seconds, .. } = &mut answer {
+                *retry_after_seconds = retry;
+            }
+        } else if let (Answer::Leased { retry_after_seconds, decision: "block", .. }, Some(pool)) =
+            (&mut answer, verdict.binding())
+        {
+            let next = self.live_leases(&pool.counter, self.now).map(|lease| lease.expires_at).min();
+            *retry_after_seconds = next.map(|at| (at - self.now + SECOND - 1) / SECOND);
         }
         answer
     }

@@ -1,6 +1,6 @@
 //! Everything that was ever told, as lists, and the way a command takes through the rules.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -44,6 +44,8 @@ pub struct Oracle {
     pub(crate) audited: usize,
     /// Counted by what only reads, too.
     pub(crate) coverage: RefCell<Coverage>,
+    /// The rule that is left out, to see what it changes.
+    pub(crate) without: Cell<Option<Rule>>,
 }
 
 impl Oracle {
@@ -78,19 +80,9 @@ impl Oracle {
             Command::Grant(grant) => self.grant(grant),
             Command::PatchEntitlement { entitlement, patch } => self.patch_entitlement(*entitlement, patch),
             Command::PutRule(rule) => {
-                if rule.account.is_some_and(|account| !self.accounts.contains_key(&account)) {
-                    return Answer::refused(&["MEC_ACCOUNT_NOT_FOUND"]);
-                }
-                if rule.account.is_some_and(|account| self.is_closed(account)) {
-                    return Answer::refused(&["MEC_ACCOUNT_CLOSED", "MEC_BAD_VALUE"]);
-                }
-                let is_endless =
-                    rule.action == Action::Grace && rule.grace_quantity.is_none() && rule.grace_period_seconds.is_none();
-                let kind = self.shop.resource(rule.resource).expect("a resource of the shop").kind;
-                let is_unbillable = rule.action == Action::Overage
-                    && (rule.overage_unit_price.is_none() || !matches!(kind, Kind::Cumulative | Kind::Inventory));
-                if is_endless || is_unbillable {
-                    return Answer::refused(&["MEC_BAD_VALUE"]);
+                let wrong = self.wrong_rule(rule);
+                if !wrong.is_empty() {
+                    return Answer::refused(&wrong);
                 }
                 let id = self.make();
                 self.rules.push(RuleRow { id, rule: rule.clone() });
@@ -100,6 +92,10 @@ impl Oracle {
                 let of = self.shop.plans.iter_mut().find(|of| of.id == plan.id).expect("a plan of the shop");
                 let version = of.version + i32::from(of.templates != plan.templates);
                 *of = crate::command::Plan { version, ..plan.clone() };
+                Answer::Done
+            }
+            Command::PutResource(resource) => {
+                *self.shop.resources.iter_mut().find(|of| of.code == resource.code).expect("a resource of the shop") = resource;
                 Answer::Done
             }
             Command::Provision(provision) => self.provision(provision),
@@ -158,11 +154,6 @@ impl Oracle {
         self.holdings.iter().find(|holding| holding.account == account && !holding.is_addon && holding.holds(at))
     }
 
-    /// Closed itself or by one above it: it gets nothing new.
-    pub(crate) fn is_closed(&self, account: Id) -> bool {
-        self.accounts[&account].path.iter().any(|id| self.accounts[id].status == Status::Closed)
-    }
-
     fn create_account(&mut self, parent: Option<Id>, zone: Option<Code>) -> Answer {
         let above: Arc<[Id]> = match parent {
             None => Arc::new([]),
@@ -183,6 +174,37 @@ impl Oracle {
         Answer::Done
     }
 
+    /// Whether an account or one above it is closed, which is final: nothing new begins.
+    pub(crate) fn is_closed(&self, account: Id) -> bool {
+        let path = self.accounts.get(&account).map_or(&[][..], |account| &account.path);
+        let is_closed = path.iter().any(|id| self.accounts[id].status == Status::Closed);
+        self.count(Rule::ClosedIsFinal, is_closed && self.holds(Rule::ClosedIsFinal));
+        is_closed && self.holds(Rule::ClosedIsFinal)
+    }
+
+    fn wrong_rule(&self, rule: &crate::command::Rule) -> Vec<Code> {
+        let mut wrong = Vec::new();
+        if rule.account.is_some_and(|account| !self.accounts.contains_key(&account)) {
+            wrong.push("MEC_ACCOUNT_NOT_FOUND");
+        }
+        if rule.account.is_some_and(|account| self.is_closed(account)) {
+            wrong.push("MEC_ACCOUNT_CLOSED");
+        }
+        if rule.action == Action::Grace && rule.grace_quantity.is_none() && rule.grace_period_seconds.is_none() {
+            wrong.push("MEC_BAD_VALUE");
+        }
+        let kind = self.shop.resource(rule.resource).expect("a resource of the shop").kind;
+        let bills = matches!(kind, Kind::Cumulative | Kind::Inventory) && rule.overage_unit_price.is_some();
+        if rule.action == Action::Overage && !bills && self.holds(Rule::OverageNeedsUse) {
+            self.count(Rule::OverageNeedsUse, true);
+            wrong.extend(["MEC_BAD_VALUE", "MEC_WRONG_LIMIT_KIND"]);
+        }
+        if rule.window.is_some() && kind != Kind::Cumulative {
+            wrong.extend(["MEC_BAD_VALUE", "MEC_WRONG_LIMIT_KIND"]);
+        }
+        wrong
+    }
+
     fn patch_account(&mut self, id: Id, status: Option<Status>, zone: Option<Option<Code>>) -> Answer {
         let Some(account) = self.accounts.get_mut(&id) else { return Answer::refused(&["MEC_ACCOUNT_NOT_FOUND"]) };
         if account.status == Status::Closed && status.is_some_and(|status| status != Status::Closed) {
@@ -197,8 +219,6 @@ impl Oracle {
         let mut wrong = Vec::new();
         if !self.accounts.contains_key(&grant.account) {
             wrong.push("MEC_ACCOUNT_NOT_FOUND");
-        } else if self.is_closed(grant.account) {
-            wrong.push("MEC_ACCOUNT_CLOSED");
         }
         let resource = self.shop.resource(grant.resource);
         if resource.is_none() {
@@ -210,6 +230,9 @@ impl Oracle {
             || grant.window.is_some_and(is_bad)
         {
             wrong.extend(["MEC_BAD_VALUE", "MEC_BAD_QUANTITY", "MEC_QUANTITY_NOT_POSITIVE"]);
+        }
+        if self.is_closed(grant.account) {
+            wrong.push("MEC_ACCOUNT_CLOSED");
         }
         let Some(resource) = resource.filter(|_| wrong.is_empty()) else { return Answer::refused(&wrong) };
         let alike = |row: &&Row| {
@@ -248,8 +271,8 @@ impl Oracle {
             return Answer::refused(&["MEC_ENTITLEMENT_EXPIRED"]);
         }
         let is_new = |condition: &Condition| !row.conditions.contains(condition);
-        if self.is_closed(row.account) && patch.conditions.iter().flatten().any(is_new) {
-            return Answer::refused(&["MEC_ACCOUNT_CLOSED", "MEC_BAD_VALUE", "MEC_BAD_QUANTITY", "MEC_QUANTITY_NOT_POSITIVE"]);
+        if patch.conditions.iter().flatten().any(is_new) && self.is_closed(row.account) {
+            return Answer::refused(&["MEC_ACCOUNT_CLOSED", "MEC_BAD_VALUE"]);
         }
         let mut changed = row.clone();
         changed.quantity = patch.quantity.unwrap_or(row.quantity);
@@ -307,7 +330,8 @@ impl Oracle {
         self.note(pools, &after);
     }
 
-    /// Of pools that share a counter the tightest keeps its note.
+    /// Of pools that share a counter the tightest keeps its note. Where there is none although a limit had fallen,
+    /// it is of that instant.
     fn note(&mut self, was: &[Pool], is: &[Pool]) {
         let is_over = |pools: &[Pool], counter: &Counter| pools.iter().any(|of| of.counter == *counter && of.is_over());
         for pool in is {
@@ -316,8 +340,11 @@ impl Oracle {
             self.count(Rule::TheTighterLimitKeepsTheNote, is_tighter_over && !pool.is_over());
             if !is_tighter_over {
                 self.over_since.remove(counter);
-            } else if !is_over(was, counter) || !self.over_since.contains_key(counter) {
+            } else if !is_over(was, counter) {
                 self.over_since.insert(counter.clone(), self.now);
+            } else if !self.over_since.contains_key(counter) {
+                let fell = was.iter().filter(|of| of.counter == *counter).find_map(|of| of.fell);
+                self.over_since.insert(counter.clone(), fell.unwrap_or(self.now));
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Design 1.3, overage: what recorded use accrues in which counter, and what a correction takes back.
 
 use crate::amount::Amount;
-use crate::command::{Action, Code, Id, Time};
+use crate::command::{Action, Code, Id, Question, Time};
 use crate::coverage::Rule;
 use crate::history::{Content, Counter, Effect};
 use crate::oracle::Oracle;
@@ -14,6 +14,16 @@ fn place(counter: &Counter) -> (i128, bool, Counter) {
 }
 
 impl Oracle {
+    /// What use of `amount` at `at` accrues, by the rows that were in force then; `pools` are those in force now.
+    pub(crate) fn accrued_by(&self, question: &Question, pools: &[Pool], amount: &Amount, at: Time) -> Vec<Effect> {
+        if at == self.now || !self.holds(Rule::LateUseIsJudgedByItsRows) {
+            return self.accrued(pools, amount, at);
+        }
+        let resource = self.shop.resource(question.resource).expect("it is recorded");
+        let then = self.pools_at(question, resource, at);
+        self.accrued(&then, amount, at)
+    }
+
     /// What use of `amount` at `at` accrues in the pools in force: each account bills a unit once.
     pub(crate) fn accrued(&self, pools: &[Pool], amount: &Amount, at: Time) -> Vec<Effect> {
         let mut effects = Vec::new();

@@ -1,23 +1,23 @@
 //! Design 1.6: plans and add-ons, given, repeated, replaced, scheduled and taken away.
 
-use std::mem::discriminant;
-
 use crate::answer::Answer;
 use crate::command::{Code, Id, Plan, Provision, RowStatus, SECOND, Template, Time, Window};
+use crate::coverage::Rule;
 use crate::oracle::Oracle;
 use crate::row::{Holding, Row, Source};
 use crate::shop::Kind;
-use crate::window::{Cut, cut};
+use crate::window::cut;
 
 impl Oracle {
     pub(crate) fn provision(&mut self, asked: &Provision) -> Answer {
         let mut wrong = Vec::new();
         if !self.accounts.contains_key(&asked.account) {
             wrong.push("MEC_ACCOUNT_NOT_FOUND");
-        } else if self.is_closed(asked.account) {
+        }
+        if self.is_closed(asked.account) {
             wrong.push("MEC_ACCOUNT_CLOSED");
         }
-        if asked.quantity <= 0 {
+        if asked.quantity.is_some_and(|quantity| quantity <= 0) {
             wrong.push("MEC_QUANTITY_NOT_POSITIVE");
         }
         let start = asked.start.unwrap_or(self.now);
@@ -50,7 +50,10 @@ impl Oracle {
         let is_old = |row: &&Row| row.plan.is_some_and(|(.., version)| version != plan.version);
         let old = same.filter(|place| asked.migrate && self.given_by(*place).iter().any(is_old));
         if let Some(place) = same.filter(|_| old.is_none()) {
-            return self.stay_on(place, asked, plan);
+            if !self.repeat(place, asked, plan) {
+                return Answer::refused(&["MEC_BAD_QUANTITY"]);
+            }
+            return self.stay(place, asked, plan);
         }
         if !plan.is_active {
             return Answer::refused(&["MEC_PLAN_INACTIVE"]);
@@ -67,51 +70,53 @@ impl Oracle {
             return Answer::refused(&["MEC_TRIAL_USED"]);
         }
         let anchor = at_start.map_or(start, |place| self.holdings[place].anchor);
-        let reference = match old.map(|place| self.holdings[place].reference) {
-            Some(reference) if asked.reference.is_empty() => reference,
-            _ => asked.reference,
-        };
-        let asked = &Provision { reference, ..asked.clone() };
-        // A migration changes what is granted, not until when, nor what comes after.
-        if let Some(place) = old.filter(|_| asked.until.is_none()) {
-            let (end, own_end) = (self.holdings[place].end, self.holdings[place].own_end);
-            self.end_holding(place, from, &[]);
-            return self.give(asked, plan, start, (end, own_end), anchor);
+        let old = old.map(|place| (place, self.holdings[place].clone()));
+        // A migration changes what is granted: not until when, not what comes after, nor by which name.
+        let kept = old.as_ref().map(|(_, old)| old);
+        let reference = kept.map(|old| old.reference).filter(|_| asked.reference.is_empty()).unwrap_or(asked.reference);
+        let quantity = asked.quantity.or(kept.map(|old| old.quantity));
+        let asked = &Provision { reference, quantity, ..asked.clone() };
+        if let Some((place, old)) = old.as_ref().filter(|_| asked.until.is_none()) {
+            self.end_holding(*place, from, &[]);
+            let answer = self.give(asked, plan, start, old.end, anchor);
+            if let (Answer::Number(_), Some(given)) = (&answer, self.holdings.last_mut()) {
+                given.own_end = old.own_end;
+            }
+            return answer;
         }
-        let end = end_from(old.map_or(start, |place| self.holdings[place].start), asked, plan);
+        let end = end_from(kept.map_or(start, |old| old.start), asked, plan);
         for place in 0..self.holdings.len() {
             if mine(&self.holdings[place]) && self.holdings[place].end.is_none_or(|end| end > self.now) {
-                self.end_holding(place, from, &[]);
+                self.replace_holding(place, from);
             }
         }
-        self.give(asked, plan, start, (end, end), anchor)
+        self.give(asked, plan, start, end, anchor)
     }
 
-    /// It has this plan already: another quantity is set, another name is taken over.
-    fn stay_on(&mut self, place: usize, asked: &Provision, plan: &Plan) -> Answer {
-        let standing = self.standing_ids(place);
-        let holding = &self.holdings[place];
-        let is_renamed = !asked.reference.is_empty() && holding.reference != asked.reference;
-        let is_resized = holding.quantity != asked.quantity;
-        for id in &standing {
-            let window = discriminant(&self.rows[id].window);
-            let row = self.row(*id);
-            if let Some((_, reference, _)) = row.plan.as_mut().filter(|_| is_renamed) {
-                *reference = asked.reference;
+    /// A base plan that is there takes over the reference and the quantity it is asked for with; false: too much.
+    fn repeat(&mut self, place: usize, asked: &Provision, plan: &Plan) -> bool {
+        let holding = self.holdings[place].clone();
+        let quantity = asked.quantity.unwrap_or(holding.quantity);
+        if quantity != holding.quantity && self.holds(Rule::RepeatsSetTheQuantity) {
+            for id in self.standing_ids(place) {
+                let row = &self.rows[&id];
+                let of = plan.templates.iter().find(|of| of.resource == row.resource && of.scope == row.scope);
+                let Some(template) = of.filter(|of| of.per_quantity) else { continue };
+                let Some(times) = times(template, plan, quantity) else { return false };
+                self.row(id).quantity = times;
+                self.count(Rule::RepeatsSetTheQuantity, true);
             }
-            let gives = |of: &&Template| of.resource == row.resource && of.scope == row.scope;
-            let same = |of: &&Template| gives(of) && discriminant(&of.window.unwrap_or(Window::Lifetime(None))) == window;
-            let template = plan.templates.iter().find(same).or_else(|| plan.templates.iter().find(gives));
-            if let Some(template) = template.filter(|of| is_resized && of.per_quantity) {
-                let Some(quantity) = times(template, plan, asked.quantity) else { return Answer::refused(&["MEC_BAD_QUANTITY"]) };
-                row.quantity = quantity;
-            }
+            self.holdings[place].quantity = quantity;
         }
-        self.holdings[place].quantity = asked.quantity;
-        if is_renamed {
+        if asked.reference != holding.reference && !asked.reference.is_empty() && self.holds(Rule::RepeatsTakeTheReference) {
+            for id in self.standing_ids(place) {
+                let row = self.row(id);
+                row.plan = row.plan.map(|(plan, _, version)| (plan, asked.reference, version));
+            }
             self.holdings[place].reference = asked.reference;
+            self.count(Rule::RepeatsTakeTheReference, true);
         }
-        self.stay(place, asked, plan)
+        true
     }
 
     /// It has it already: an end that was set is lifted, and what was to come after is dropped.
@@ -143,16 +148,17 @@ impl Oracle {
         if let Some(place) = current.filter(|place| !self.given_by(*place).is_empty()) {
             let holding = &self.holdings[place];
             let end = end_from(holding.start, asked, plan);
-            if holding.quantity != asked.quantity || holding.end != end {
+            let by = asked.quantity.unwrap_or(if self.holds(Rule::RepeatsSetTheQuantity) { holding.quantity } else { 1_000_000 });
+            if holding.quantity != by || holding.end != end {
                 for id in self.standing_ids(place) {
                     let row = self.row(id);
                     let of = plan.templates.iter().find(|of| of.resource == row.resource && of.scope == row.scope);
-                    let quantity = of.map_or(Some(row.quantity), |template| times(template, plan, asked.quantity));
+                    let quantity = of.map_or(Some(row.quantity), |template| times(template, plan, by));
                     let Some(quantity) = quantity else { return Answer::refused(&["MEC_BAD_QUANTITY"]) };
                     (row.quantity, row.valid_until) = (quantity, end);
                 }
             }
-            self.holdings[place].quantity = asked.quantity;
+            self.holdings[place].quantity = by;
             return self.stay(place, asked, plan);
         }
         if !plan.is_active {
@@ -174,7 +180,7 @@ impl Oracle {
             self.end_holding(place, start, &[]);
         }
         let anchor = self.current_plan(asked.account, self.now).map_or(start, |holding| holding.anchor);
-        self.give(asked, plan, start, (end, end), anchor)
+        self.give(asked, plan, start, end, anchor)
     }
 
     /// Whether the resource of a template is or will be limited, and nothing is there for an add-on to join.
@@ -189,47 +195,10 @@ impl Oracle {
         !joins && rows.iter().any(|row| row.quantity.is_some())
     }
 
-    /// The window an add-on's row keeps: that of the limit it joins when it starts.
-    fn joined(&self, account: Id, template: &Template, start: Time, anchor: Time) -> Window {
-        let (at, own) = (start.max(self.now), anchored(template.window, anchor));
-        let is_cumulative = self.shop.resource(template.resource).is_some_and(|resource| resource.kind == Kind::Cumulative);
-        if !is_cumulative {
-            return own;
-        }
-        let joins = |row: &&Row| {
-            row.account == account
-                && row.resource == template.resource
-                && row.scope == template.scope
-                && matches!(row.source, Source::Plan | Source::Manual)
-                && !row.is_over(self.now)
-        };
-        let all: Vec<&Row> = self.rows.values().filter(joins).collect();
-        let then: Vec<&Row> = all.iter().copied().filter(|row| row.valid_from <= at && !row.is_over(at)).collect();
-        let plan_anchor = self.current_plan(account, at).map(|holding| holding.anchor);
-        let zone = self.zone(account);
-        let mut windows: Vec<(Window, Cut)> = Vec::new();
-        for row in if then.is_empty() { all } else { then } {
-            let cut = cut(row.window, zone, plan_anchor.unwrap_or(row.valid_from), at);
-            let is_known = |(window, other): &(Window, Cut)| discriminant(window) == discriminant(&row.window) && *other == cut;
-            if !windows.iter().any(is_known) {
-                windows.push((row.window, cut));
-            }
-        }
-        let wanted = cut(own, zone, plan_anchor.unwrap_or(start), at);
-        let same = windows.iter().find(|(window, cut)| discriminant(window) == discriminant(&own) && *cut == wanted);
-        same.or_else(|| windows.iter().max_by_key(|(_, cut)| cut.length())).map_or(own, |(window, _)| *window)
-    }
-
-    fn give(
-        &mut self,
-        asked: &Provision,
-        plan: &Plan,
-        start: Time,
-        (end, own_end): (Option<Time>, Option<Time>),
-        anchor: Time,
-    ) -> Answer {
+    fn give(&mut self, asked: &Provision, plan: &Plan, start: Time, end: Option<Time>, anchor: Time) -> Answer {
+        let by = asked.quantity.unwrap_or(1_000_000);
         for template in &plan.templates {
-            let Some(quantity) = times(template, plan, asked.quantity) else { return Answer::refused(&["MEC_BAD_QUANTITY"]) };
+            let Some(quantity) = times(template, plan, by) else { return Answer::refused(&["MEC_BAD_QUANTITY"]) };
             let id = self.make();
             let row = Row {
                 id,
@@ -237,11 +206,7 @@ impl Oracle {
                 resource: template.resource,
                 scope: template.scope,
                 quantity,
-                window: if plan.is_addon {
-                    self.joined(asked.account, template, start, anchor)
-                } else {
-                    anchored(template.window, anchor)
-                },
+                window: self.window_of(asked.account, plan, template, anchored(template.window, anchor), start),
                 source: if plan.is_addon { Source::Addon } else { Source::Plan },
                 plan: Some((plan.id, asked.reference, plan.version)),
                 priority: 0,
@@ -258,14 +223,39 @@ impl Oracle {
             account: asked.account,
             plan: plan.id,
             reference: asked.reference,
-            quantity: asked.quantity,
+            quantity: by,
             anchor,
             start,
             end,
-            own_end,
+            own_end: end,
             is_addon: plan.is_addon,
         });
         Answer::Number(number)
+    }
+
+    /// An add-on takes over the window of what it joins, and keeps it.
+    fn window_of(&self, account: Id, plan: &Plan, template: &Template, own: Window, start: Time) -> Window {
+        let resource = self.shop.resource(template.resource).expect("a template names a resource");
+        if !plan.is_addon || resource.kind != Kind::Cumulative || !self.holds(Rule::AddOnsKeepTheirWindow) {
+            return own;
+        }
+        let owner = &self.accounts[&account];
+        let at = start.max(self.now);
+        let beside = self.rows.values().filter(|row| {
+            let is_alike = row.account == account && row.resource == template.resource && row.scope == template.scope;
+            is_alike && matches!(row.source, Source::Plan | Source::Manual) && !row.is_over(self.now)
+        });
+        let beside: Vec<&Row> = beside.collect();
+        let begun: Vec<&Row> =
+            beside.iter().copied().filter(|row| self.begins(row) <= at && !row.had_ended(at, self.now)).collect();
+        let beside = if begun.is_empty() { beside } else { begun };
+        let cut = |window: Window| cut(window, self.zone(account), start, at);
+        let same =
+            beside.iter().find(|row| row.window.kind() == own.kind() && self.stretch(row, owner, resource, at).1 == cut(own));
+        let longest = || beside.iter().max_by_key(|row| self.stretch(row, owner, resource, at).1.length());
+        let window = same.or_else(longest).map_or(own, |row| row.window);
+        self.count(Rule::AddOnsKeepTheirWindow, window != own);
+        window
     }
 
     /// The rows of a holding that are not over.
@@ -314,6 +304,39 @@ impl Oracle {
         }
     }
 
+    /// Another base plan begins at `from`.
+    fn replace_holding(&mut self, place: usize, from: Time) {
+        let own = self.holdings[place].own_end;
+        self.end_holding(place, from, &[]);
+        self.holdings[place].own_end = own;
+    }
+
+    /// A plan that was to begin at `start` never does: what it would have replaced ends as if it had not been asked for.
+    fn lift(&mut self, account: Id, start: Time) {
+        for place in 0..self.holdings.len() {
+            let holding = &self.holdings[place];
+            if holding.account != account || holding.is_addon || holding.end != Some(start) || holding.start >= start {
+                continue;
+            }
+            let others = self.holdings.iter().filter(|other| {
+                let begins = other.end.is_none_or(|end| end > other.start);
+                other.account == account && !other.is_addon && begins && other.start > holding.start.max(self.now)
+            });
+            let next = others.map(|other| other.start).min();
+            let end = holding.own_end.into_iter().chain(next).min();
+            if end == Some(start) {
+                continue;
+            }
+            self.count(Rule::CancelledPlansLiftTheirEnd, true);
+            for id in self.standing_ids(place) {
+                if self.rows[&id].valid_until == Some(start) {
+                    self.row(id).valid_until = end;
+                }
+            }
+            self.holdings[place].end = end;
+        }
+    }
+
     pub(crate) fn cancel(&mut self, account: Id, plan: Code, reference: Option<Code>, at: Option<Time>) -> Answer {
         let mut wrong = Vec::new();
         if !self.accounts.contains_key(&account) {
@@ -335,44 +358,23 @@ impl Oracle {
             self.end_row(*id, at);
         }
         let now = self.now;
-        let mut dropped = Vec::new();
         let held =
             self.holdings.iter_mut().filter(|holding| holding.account == account && named(holding.plan, holding.reference));
-        for holding in held.filter(|holding| holding.end.is_none_or(|end| end > now) && !holding.never_begins()) {
-            for end in [&mut holding.end, &mut holding.own_end] {
-                *end = Some(end.map_or(at, |end| end.min(at)));
-            }
+        let mut dropped = Vec::new();
+        let begins = |holding: &&mut Holding| holding.end.is_none_or(|end| end > now && end > holding.start);
+        for holding in held.filter(begins) {
+            holding.own_end = Some(holding.own_end.map_or(at, |end| end.min(at)));
+            holding.end = Some(holding.end.map_or(at, |end| end.min(at)));
             if !holding.is_addon && holding.start > now && at <= holding.start {
                 dropped.push(holding.start);
             }
         }
-        for start in dropped {
-            self.go_on(account, start);
+        if self.holds(Rule::CancelledPlansLiftTheirEnd) {
+            dropped.into_iter().for_each(|start| self.lift(account, start));
         }
         let ended = i64::try_from(rows.len()).expect("few");
         self.note_limits(account, &before);
         Answer::Number(ended)
-    }
-}
-
-impl Oracle {
-    /// What was to end at `start`, because a plan was to begin then that is cancelled now, goes on as without that plan.
-    fn go_on(&mut self, account: Id, start: Time) {
-        let mine = |holding: &Holding| holding.account == account && !holding.is_addon && !holding.never_begins();
-        for place in 0..self.holdings.len() {
-            let holding = &self.holdings[place];
-            if !mine(holding) || holding.end != Some(start) {
-                continue;
-            }
-            let later = self.holdings.iter().filter(|other| mine(other) && other.start > holding.start).map(|other| other.start);
-            let end = later.chain(holding.own_end).min();
-            for id in self.standing_ids(place) {
-                if self.rows[&id].valid_until == Some(start) && end != Some(start) {
-                    self.row(id).valid_until = end;
-                }
-            }
-            self.holdings[place].end = end;
-        }
     }
 }
 

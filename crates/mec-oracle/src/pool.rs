@@ -5,6 +5,7 @@ use std::mem::{Discriminant, discriminant};
 
 use crate::amount::{Amount, amount};
 use crate::command::{Code, Id, Question, RowStatus, Time, Window};
+use crate::coverage::Rule;
 use crate::history::{Counter, Except};
 use crate::oracle::Oracle;
 use crate::row::{Account, Row, RuleRow, Source};
@@ -34,6 +35,10 @@ pub(crate) struct Pool {
     pub(crate) reserved: Amount,
     /// What it is decided with: used and reserved, or what of the leases stands in the way of a renewal.
     pub(crate) taken: Amount,
+    /// Since when its limit is too low although nothing was noted.
+    pub(crate) fell: Option<Time>,
+    /// The kind of its window.
+    pub(crate) window: Code,
     /// Validity of a time_access pool.
     pub(crate) access: Option<(Time, Option<Time>)>,
 }
@@ -47,44 +52,76 @@ pub(crate) enum Found {
 
 struct LevelRows<'a> {
     in_force: Vec<&'a Row>,
-    /// Sources of the rows in force that are suspended, and of those that miss a condition.
-    suspended: Vec<Source>,
-    unmet: Vec<Source>,
+    suspended: Vec<&'a Row>,
+    unmet: Vec<&'a Row>,
     starts: Option<Time>,
     expired: bool,
     other_scope: bool,
 }
 
+/// Which rows are asked for, and how.
+#[derive(Clone, Copy)]
+struct Asking {
+    /// Those in force then.
+    valid: Time,
+    /// Their windows and conditions at this instant.
+    at: Time,
+    except: Except,
+}
+
+fn is_base(row: &&Row) -> bool {
+    row.source != Source::Addon
+}
+
 impl LevelRows<'_> {
-    /// Base rows are in force and none of them applies. Add-ons make no difference.
+    /// Whether base rows are in force and none of them applies: then add-ons do not count either.
     fn has_lapsed(&self) -> bool {
-        let applies = self.in_force.iter().any(|row| row.source != Source::Addon);
-        !applies && self.suspended.iter().chain(&self.unmet).any(|source| *source != Source::Addon)
+        !self.in_force.iter().any(is_base) && self.suspended.iter().chain(&self.unmet).any(is_base)
     }
 }
 
 impl Oracle {
     /// The pools of every level, those of levels that deny left out.
     pub(crate) fn pools(&self, question: &Question, resource: &Resource, except: Except) -> Vec<Pool> {
+        let mut pools = self.pools_of(question, resource, Asking { valid: self.now, at: self.now, except });
+        for pool in &mut pools {
+            pool.fell = self.fell_at(pool, question, resource);
+        }
+        pools
+    }
+
+    /// The pools there were at `at`, by rows that may be over since.
+    pub(crate) fn pools_at(&self, question: &Question, resource: &Resource, at: Time) -> Vec<Pool> {
+        self.pools_of(question, resource, Asking { valid: at, at, except: Except::Nothing })
+    }
+
+    /// The pools there are by rows that were in force at `valid`.
+    pub(crate) fn pools_valid(&self, question: &Question, resource: &Resource, valid: Time) -> Vec<Pool> {
+        self.pools_of(question, resource, Asking { valid, at: self.now, except: Except::Nothing })
+    }
+
+    fn pools_of(&self, question: &Question, resource: &Resource, asking: Asking) -> Vec<Pool> {
         let account = &self.accounts[&question.account];
-        let levels: Vec<_> = account.path.iter().map(|id| self.level(*id, question)).collect();
+        let levels: Vec<_> = account.path.iter().map(|id| self.level(*id, question, asking.valid, asking.at)).collect();
         let (mut pools, mut alone) = (Vec::new(), Vec::new());
-        let in_force = account.path.iter().zip(&levels).enumerate().filter(|(_, (_, rows))| !rows.has_lapsed());
-        for (level, (id, rows)) in in_force {
+        for (level, (id, rows)) in account.path.iter().zip(&levels).enumerate() {
+            if self.holds(Rule::LapsedLevelsDeny) && rows.has_lapsed() {
+                continue;
+            }
             let owner = &self.accounts[id];
             let mut lone: Vec<Group<'_>> = Vec::new();
             let scopes: BTreeSet<Option<Code>> = rows.in_force.iter().map(|row| row.scope).collect();
             for scope in scopes {
                 let of_scope: Vec<&Row> = rows.in_force.iter().copied().filter(|row| row.scope == scope).collect();
-                let (pooled, left) = self.pools_of_scope(owner, resource, &of_scope);
+                let (pooled, left) = self.pools_of_scope(owner, resource, &of_scope, asking.at);
                 for group in pooled {
-                    pools.push(self.pool(level, owner, resource, &group, except));
+                    pools.push(self.pool(level, owner, resource, &group, asking));
                 }
                 for row in left {
-                    self.group(&mut lone, row, owner, resource);
+                    self.group(&mut lone, row, owner, resource, asking.at);
                 }
             }
-            alone.extend(lone.iter().map(|group| self.pool(level, owner, resource, group, except)));
+            alone.extend(lone.iter().map(|group| self.pool(level, owner, resource, group, asking)));
         }
         // An add-on that has nothing to add to never tightens what others limit.
         if pools.is_empty() {
@@ -97,28 +134,37 @@ impl Oracle {
     /// The pools, or why nothing is entitled.
     pub(crate) fn found(&self, question: &Question, resource: &Resource, except: Except) -> Found {
         let account = &self.accounts[&question.account];
-        let levels: Vec<_> = account.path.iter().map(|id| self.level(*id, question)).collect();
+        let levels: Vec<_> = account.path.iter().map(|id| self.level(*id, question, self.now, self.now)).collect();
         let suspended = || Found::Denied("entitlement_suspended", "Entitlement suspended".to_owned());
         let unmet = || Found::Denied("condition_not_met", "Condition not met".to_owned());
-        let is_base = |source: &Source| *source != Source::Addon;
-        let lapsed: Vec<_> = levels.iter().filter(|level| level.has_lapsed()).collect();
-        if lapsed.iter().any(|level| level.suspended.iter().any(is_base)) {
-            return suspended();
-        }
-        if !lapsed.is_empty() {
-            return unmet();
+        if self.holds(Rule::LapsedLevelsDeny) {
+            let lapsed = || levels.iter().filter(|level| level.has_lapsed());
+            if lapsed().any(|level| level.suspended.iter().any(is_base)) {
+                return suspended();
+            }
+            if lapsed().next().is_some() {
+                return unmet();
+            }
+        } else {
+            if levels.iter().any(|level| level.in_force.is_empty() && !level.suspended.is_empty()) {
+                return suspended();
+            }
+            if levels.iter().any(|level| level.in_force.is_empty() && !level.unmet.is_empty()) {
+                return unmet();
+            }
         }
         let pools = self.pools(question, resource, except);
         if !pools.is_empty() {
             return Found::Pools(pools);
         }
+        // Add-ons that would count alone and do not.
         if levels.iter().any(|level| !level.suspended.is_empty()) {
             return suspended();
         }
         if levels.iter().any(|level| !level.unmet.is_empty()) {
             return unmet();
         }
-        if let Some(starts) = levels.iter().filter_map(|level| level.starts).min() {
+        if let Some(starts) = self.starts(question) {
             let date = crate::window::wall_clock(chrono_tz::UTC, starts).date();
             return Found::Denied("entitlement_not_started", format!("Entitlement starts {date}"));
         }
@@ -135,42 +181,67 @@ impl Oracle {
         Found::Denied("no_entitlement", "No entitlement".to_owned())
     }
 
-    fn level(&self, account: Id, question: &Question) -> LevelRows<'_> {
+    /// When the first row begins that would count for the question.
+    pub(crate) fn starts(&self, question: &Question) -> Option<Time> {
+        let path = self.accounts[&question.account].path.iter();
+        path.filter_map(|id| self.level(*id, question, self.now, self.now).starts).min()
+    }
+
+    /// The rows of a level that were in force at `valid`, suspended or not as they are now, as their conditions apply at
+    /// `at`.
+    fn level(&self, account: Id, question: &Question, valid: Time, at: Time) -> LevelRows<'_> {
         let mut level =
             LevelRows { in_force: vec![], suspended: vec![], unmet: vec![], starts: None, expired: false, other_scope: false };
-        let (zone, now) = (self.zone(account), self.now);
+        let zone = self.zone(account);
         for row in self.rows.values().filter(|row| row.account == account && row.resource == question.resource) {
+            let begins = self.begins(row);
             if row.scope.is_some() && row.scope != question.scope {
                 level.other_scope = true;
-            } else if row.is_over(now) {
+            } else if row.had_ended(valid, self.now) {
                 level.expired = true;
-            } else if row.begins() > now {
-                level.starts = Some(level.starts.map_or(row.begins(), |starts| starts.min(row.begins())));
+            } else if begins > valid {
+                level.starts = Some(level.starts.map_or(begins, |starts| starts.min(begins)));
             } else if row.status == RowStatus::Suspended {
-                level.suspended.push(row.source);
-            } else if row.is_met(question, zone, now) {
+                level.suspended.push(row);
+            } else if row.is_met(question, zone, at) {
                 level.in_force.push(row);
             } else {
-                level.unmet.push(row.source);
+                level.unmet.push(row);
             }
         }
         level
     }
 
+    /// When a row can be in force first: once it is valid and its window has begun.
+    pub(crate) fn begins(&self, row: &Row) -> Time {
+        match row.window {
+            Window::Period(start, _) | Window::Lifetime(Some(start)) if self.holds(Rule::WindowsBegin) => {
+                start.max(row.valid_from)
+            }
+            _ => row.valid_from,
+        }
+    }
+
     /// Pools of one scope at one level, and add-ons that found none.
-    fn pools_of_scope<'a>(&self, owner: &Account, resource: &Resource, rows: &[&'a Row]) -> (Vec<Group<'a>>, Vec<&'a Row>) {
+    fn pools_of_scope<'a>(
+        &self,
+        owner: &Account,
+        resource: &Resource,
+        rows: &[&'a Row],
+        at: Time,
+    ) -> (Vec<Group<'a>>, Vec<&'a Row>) {
         let mut pools: Vec<Group<'_>> = Vec::new();
         let best = rows.iter().filter(|row| row.source == Source::Override).max_by_key(|row| (row.priority, row.id));
         if let Some(row) = best {
-            self.group(&mut pools, row, owner, resource);
+            self.group(&mut pools, row, owner, resource, at);
             return (pools, vec![]);
         }
         for row in rows.iter().filter(|row| row.source != Source::Addon) {
-            self.group(&mut pools, row, owner, resource);
+            self.group(&mut pools, row, owner, resource, at);
         }
         let mut alone = Vec::new();
         for row in rows.iter().filter(|row| row.source == Source::Addon) {
-            let (kind, cut) = self.stretch(row, owner, resource);
+            let (kind, cut) = self.stretch(row, owner, resource, at);
             let same = pools.iter().position(|group| (group.kind, group.cut) == (kind, cut));
             // Of equally long ones the newest.
             let longest = || (0..pools.len()).max_by_key(|place| pools[*place].cut.length());
@@ -183,8 +254,8 @@ impl Oracle {
     }
 
     /// Puts a row among those of its window and scope.
-    fn group<'a>(&self, groups: &mut Vec<Group<'a>>, row: &'a Row, owner: &Account, resource: &Resource) {
-        let (kind, cut) = self.stretch(row, owner, resource);
+    fn group<'a>(&self, groups: &mut Vec<Group<'a>>, row: &'a Row, owner: &Account, resource: &Resource, at: Time) {
+        let (kind, cut) = self.stretch(row, owner, resource, at);
         let is_it = |group: &&mut Group<'_>| (group.kind, group.cut, group.rows[0].scope) == (kind, cut, row.scope);
         match groups.iter_mut().find(is_it) {
             Some(group) => group.rows.push(row),
@@ -192,13 +263,14 @@ impl Oracle {
         }
     }
 
-    /// Kind and present stretch of a row's window; only what is cumulative has more than one.
-    fn stretch(&self, row: &Row, owner: &Account, resource: &Resource) -> (Discriminant<Window>, Cut) {
+    /// Kind and stretch of a row's window at `at`; only what is cumulative has more than one.
+    pub(crate) fn stretch(&self, row: &Row, owner: &Account, resource: &Resource, at: Time) -> (Discriminant<Window>, Cut) {
         let window = if resource.kind == Kind::Cumulative { row.window } else { Window::Lifetime(None) };
-        (discriminant(&window), self.cut_of(row, owner, resource, self.now))
+        (discriminant(&window), self.cut_of(row, owner, resource, at))
     }
 
-    fn pool(&self, level: usize, owner: &Account, resource: &Resource, group: &Group<'_>, except: Except) -> Pool {
+    fn pool(&self, level: usize, owner: &Account, resource: &Resource, group: &Group<'_>, asking: Asking) -> Pool {
+        let Asking { at, except, .. } = asking;
         let (cut, mut rows, now) = (group.cut, group.rows.clone(), self.now);
         // What an add-on was added to speaks for the pool.
         rows.sort_by_key(|row| (row.source == Source::Addon, row.id));
@@ -223,11 +295,12 @@ impl Oracle {
             shown: shown(cut, rows[0].window, now),
             limit: if is_unlimited || is_access { None } else { Some(sum) },
             is_override: rows[0].source == Source::Override,
-            // A rule reaches a rolling window only where it names it, and none names one.
-            rule: self.rule(owner.id, resource.code).filter(|_| !matches!(cut, Cut::Rolling(_))).cloned(),
+            rule: self.rule(owner.id, resource.code, kind_of(rows[0], resource), at).cloned(),
             used,
             reserved,
             taken,
+            fell: None,
+            window: kind_of(rows[0], resource),
             access: is_access.then_some((last.valid_from, last.valid_until)),
             counter,
         }
@@ -253,18 +326,31 @@ impl Oracle {
         Counter { cut: self.present(&self.rows[&pool.rows[0]], at), ..pool.counter.clone() }
     }
 
-    /// The most specific rule for pools of this account.
-    fn rule(&self, account: Id, resource: Code) -> Option<&RuleRow> {
-        let plan = self.current_plan(account, self.now).map(|holding| holding.plan);
+    /// The most specific rule for pools of this account and this kind of window, by the plan it had at `at`.
+    fn rule(&self, account: Id, resource: Code, window: Code, at: Time) -> Option<&RuleRow> {
+        let plan = self.current_plan(account, at).map(|holding| holding.plan);
+        let names_rolling = self.holds(Rule::RollingLimitsBlock);
         let fits = |row: &&RuleRow| {
             row.rule.is_active
                 && row.rule.resource == resource
                 && row.rule.account.is_none_or(|of| of == account)
                 && row.rule.plan.is_none_or(|of| Some(of) == plan)
+                && row
+                    .rule
+                    .window
+                    .map_or(!names_rolling || window != "rolling", |of| of == window || !self.holds(Rule::RulesOfOneWindow))
         };
-        let specific = |row: &&RuleRow| (row.rule.account.is_some(), row.rule.plan.is_some(), row.rule.priority, row.id);
+        let specific = |row: &&RuleRow| {
+            let of = &row.rule;
+            (of.account.is_some(), of.plan.is_some(), of.window.is_some(), of.priority, row.id)
+        };
         self.rules.iter().filter(fits).max_by_key(specific)
     }
+}
+
+/// The kind of a row's window, as rules name it.
+fn kind_of(row: &Row, resource: &Resource) -> Code {
+    if resource.kind == Kind::Cumulative { row.window.kind() } else { "lifetime" }
 }
 
 /// Start and end of a window as answers show them.

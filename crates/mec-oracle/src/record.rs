@@ -16,7 +16,7 @@ const LATE_MAX: Time = 90 * 86_400 * SECOND;
 
 /// An event that is to be recorded.
 pub(crate) struct Recording {
-    pub(crate) key: String,
+    pub(crate) key: Option<String>,
     pub(crate) content: Content,
     pub(crate) amount: Amount,
     pub(crate) occurred_at: Time,
@@ -32,16 +32,22 @@ pub(crate) fn is_bad_key(key: &str) -> bool {
 impl Oracle {
     pub(crate) fn event_under(&self, account: Id, key: &str) -> Option<&Event> {
         let tree = self.accounts.get(&account)?.tree();
-        self.events.iter().find(|event| event.key == key && event.path[event.path.len() - 1] == tree)
+        self.events.iter().find(|event| event.key.as_deref() == Some(key) && event.path[event.path.len() - 1] == tree)
     }
 
     pub(crate) fn event(&self, id: Id) -> Option<&Event> {
         self.events.iter().find(|event| event.id == id)
     }
 
+    /// The unit of what has the key or is corrected, whether it is allowed today or not.
+    pub(crate) fn known_unit(&self, account: Id, key: Option<&str>, original: Option<Id>) -> Option<Code> {
+        let under = key.and_then(|key| self.event_under(account, key)).or_else(|| self.event(original?));
+        under.map(|event| event.content.unit)
+    }
+
     /// What is wrong with a quantity that is to be recorded.
-    pub(crate) fn wrong_use(asked: &Asked<'_>) -> Vec<Code> {
-        let mut wrong = Vec::new();
+    pub(crate) fn wrong_use(&self, asked: &Asked<'_>) -> Vec<Code> {
+        let mut wrong = self.wrong_seats(asked);
         if !matches!(asked.resource.kind, Kind::Cumulative | Kind::Inventory) {
             wrong.push("MEC_WRONG_LIMIT_KIND");
         }
@@ -56,14 +62,18 @@ impl Oracle {
         if is_bad_key(key) {
             wrong.push("MEC_BAD_IDEMPOTENCY_KEY");
         }
-        let asked = match self.asked(question) {
+        let known = self.known_unit(question.account, Some(key), None);
+        let asked = match self.asked_with(question, known) {
             Ok(asked) => asked,
-            Err(more) => {
+            Err(mut more) => {
+                if known.is_some() {
+                    more.push("MEC_IDEMPOTENCY_CONFLICT");
+                }
                 wrong.extend(more);
                 return Answer::refused(&wrong);
             }
         };
-        wrong.extend(Self::wrong_use(&asked));
+        wrong.extend(self.wrong_use(&asked));
         let content = Content {
             account: question.account,
             resource: question.resource,
@@ -103,7 +113,7 @@ impl Oracle {
         let pools: Vec<Pool> = verdict.pools.into_iter().map(|(pool, _)| pool).collect();
         let (amount, occurred_at) = (asked.amount, self.now);
         let recording = Recording {
-            key: key.to_owned(),
+            key: Some(key.to_owned()),
             content,
             amount,
             occurred_at,
@@ -111,7 +121,7 @@ impl Oracle {
             original: None,
             attributes: question.attributes.clone(),
         };
-        let event = self.record(&pools, recording);
+        let event = self.record(question, &pools, recording);
         Answer::Consumed { standing, event: Some(event), replayed: false, told: None }
     }
 
@@ -135,14 +145,19 @@ impl Oracle {
             attributes: if meter.is_correction { Attributes::new() } else { meter.attributes.clone() },
             ..Question::of(meter.account, meter.resource)
         };
-        let asked = match self.asked(&question) {
+        // A unit that was taken away since serves what has it.
+        let known = self.known_unit(meter.account, Some(&meter.key), meter.corrects.filter(|_| meter.is_correction));
+        let asked = match self.asked_with(&question, known) {
             Ok(asked) => asked,
-            Err(more) => {
+            Err(mut more) => {
+                if known.is_some() {
+                    more.extend(["MEC_IDEMPOTENCY_CONFLICT", "MEC_BAD_CORRECTION"]);
+                }
                 wrong.extend(more);
                 return Answer::refused(&wrong);
             }
         };
-        wrong.extend(Self::wrong_use(&asked));
+        wrong.extend(self.wrong_use(&asked));
         if meter.is_correction && asked.amount < Amount::ZERO {
             wrong.retain(|code| *code != "MEC_QUANTITY_NOT_POSITIVE");
         }
@@ -203,7 +218,7 @@ impl Oracle {
         }
         let pools = self.pools(&question, asked.resource, Except::Nothing);
         let recording = Recording {
-            key: meter.key.clone(),
+            key: Some(meter.key.clone()),
             content,
             amount: asked.amount,
             occurred_at,
@@ -217,7 +232,7 @@ impl Oracle {
                 self.count_attributes(&question, &Attributes::new(), &recording, Rule::MeteredEventsStateTheirAttributes);
             }
         }
-        let event = self.record(&pools, recording);
+        let event = self.record(&question, &pools, recording);
         Answer::Recorded { event, replayed: false }
     }
 
@@ -279,7 +294,7 @@ impl Oracle {
             ..original.content.clone()
         };
         let recording = Recording {
-            key: key.to_owned(),
+            key: Some(key.to_owned()),
             content,
             amount,
             occurred_at: original.occurred_at,
@@ -288,17 +303,19 @@ impl Oracle {
             attributes: Attributes::new(),
         };
         self.count_attributes(&question, &original.attributes, &recording, Rule::CorrectionsStateNone);
-        let event = self.record(&pools, recording);
+        let event = self.record(&question, &pools, recording);
         Answer::Recorded { event, replayed: false }
     }
 
     /// The event happens. `pools` are those in force before it.
-    pub(crate) fn record(&mut self, pools: &[Pool], recording: Recording) -> Id {
+    pub(crate) fn record(&mut self, question: &Question, pools: &[Pool], recording: Recording) -> Id {
         let Recording { key, content, amount, occurred_at, told, original, attributes } = recording;
         let overage = if amount < Amount::ZERO {
             self.taken_back(&content, original, occurred_at, &-&amount)
         } else {
-            self.accrued(pools, &amount, occurred_at)
+            let accrued = self.accrued_by(question, pools, &amount, occurred_at);
+            self.count_late(question, pools, &amount, occurred_at, original.is_some());
+            accrued
         };
         let id = self.make();
         let path = self.accounts[&content.account].path.clone();

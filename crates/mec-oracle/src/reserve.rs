@@ -1,7 +1,7 @@
 //! Design 1.4: holds, and what becomes of them.
 
 use crate::amount::{Amount, amount};
-use crate::answer::Answer;
+use crate::answer::{Answer, Told};
 use crate::command::{Attributes, Id, Question, SECOND};
 use crate::coverage::Rule;
 use crate::history::{Content, End, Except, Hold};
@@ -13,6 +13,11 @@ pub(crate) fn is_bad_ttl(seconds: i64) -> bool {
 }
 
 impl Oracle {
+    fn hold_under(&self, account: Id, key: &str) -> Option<&Hold> {
+        let tree = self.accounts.get(&account)?.tree();
+        self.holds.iter().find(|hold| hold.key == key && hold.path[hold.path.len() - 1] == tree)
+    }
+
     pub(crate) fn reserve(&mut self, question: &Question, key: &str, ttl_seconds: i64) -> Answer {
         let mut wrong = Vec::new();
         if is_bad_key(key) {
@@ -21,14 +26,18 @@ impl Oracle {
         if is_bad_ttl(ttl_seconds) {
             wrong.push("MEC_BAD_TTL");
         }
-        let asked = match self.asked(question) {
+        let known = self.hold_under(question.account, key).map(|hold| hold.content.unit);
+        let asked = match self.asked_with(question, known) {
             Ok(asked) => asked,
-            Err(more) => {
+            Err(mut more) => {
+                if known.is_some() {
+                    more.push("MEC_IDEMPOTENCY_CONFLICT");
+                }
                 wrong.extend(more);
                 return Answer::refused(&wrong);
             }
         };
-        wrong.extend(Self::wrong_use(&asked));
+        wrong.extend(self.wrong_use(&asked));
         if asked.amount < Amount::ZERO {
             wrong.push("MEC_QUANTITY_NOT_POSITIVE");
         }
@@ -42,9 +51,7 @@ impl Oracle {
             details: None,
             corrects: None,
         };
-        let tree = self.accounts[&question.account].tree();
-        let under = self.holds.iter().find(|hold| hold.key == key && hold.path[hold.path.len() - 1] == tree);
-        if let Some(hold) = under {
+        if let Some(hold) = self.hold_under(question.account, key) {
             if hold.content != content {
                 wrong.push("MEC_IDEMPOTENCY_CONFLICT");
                 return Answer::refused(&wrong);
@@ -52,7 +59,17 @@ impl Oracle {
             if wrong.is_empty() {
                 let verdict = self.decide(&asked, Except::Nothing);
                 let standing = self.standing(&asked, &verdict, &Amount::ZERO, &Amount::ZERO);
-                return Answer::Reserved { standing, reservation: Some((hold.id, hold.expires_at)), replayed: true };
+                let is_held = hold.end.is_none() && self.now < hold.expires_at;
+                let success = is_held || !self.holds(Rule::ReplayedHoldsMayBeOver);
+                self.count(Rule::ReplayedHoldsMayBeOver, !success);
+                let told = Some(hold.told.clone()).filter(|_| self.holds(Rule::ReplayedHoldsMayBeOver));
+                return Answer::Reserved {
+                    success,
+                    standing,
+                    reservation: Some((hold.id, hold.expires_at)),
+                    replayed: true,
+                    told,
+                };
             }
         }
         if !wrong.is_empty() {
@@ -61,7 +78,7 @@ impl Oracle {
         let verdict = self.decide(&asked, Except::Nothing);
         if !verdict.ruling.allowed() {
             let standing = self.standing(&asked, &verdict, &Amount::ZERO, &Amount::ZERO);
-            return Answer::Reserved { standing, reservation: None, replayed: false };
+            return Answer::Reserved { success: false, standing, reservation: None, replayed: false, told: None };
         }
         let standing = self.standing(&asked, &verdict, &Amount::ZERO, &asked.amount);
         let id = self.make();
@@ -69,8 +86,25 @@ impl Oracle {
         let path = self.accounts[&question.account].path.clone();
         let (amount, reserved_at) = (asked.amount, self.now);
         let attributes = question.attributes.clone();
-        self.holds.push(Hold { id, key: key.to_owned(), path, content, amount, reserved_at, attributes, expires_at, end: None });
-        Answer::Reserved { standing, reservation: Some((id, expires_at)), replayed: false }
+        let told = Told {
+            decision: standing.decision,
+            reason: standing.reason.clone(),
+            reason_code: standing.reason_code.clone(),
+            entitlement: standing.entitlement,
+        };
+        self.holds.push(Hold {
+            id,
+            key: key.to_owned(),
+            path,
+            content,
+            amount,
+            reserved_at,
+            attributes,
+            expires_at,
+            end: None,
+            told,
+        });
+        Answer::Reserved { success: true, standing, reservation: Some((id, expires_at)), replayed: false, told: None }
     }
 
     pub(crate) fn settle(&mut self, id: Id, quantity: i64, attributes: &Attributes) -> Answer {
@@ -107,7 +141,7 @@ impl Oracle {
         let pools = self.pools(&question, resource, Except::Hold(id));
         let content = Content { quantity, occurred_at: Some(hold.reserved_at), ..hold.content };
         let recording = Recording {
-            key: format!("reservation:{}", id.0),
+            key: None,
             content,
             amount: amount(quantity, factor),
             occurred_at: hold.reserved_at,
@@ -116,7 +150,8 @@ impl Oracle {
             attributes: attributes.clone(),
         };
         self.count_attributes(&question, &hold.attributes, &recording, Rule::SettlementsStateTheirAttributes);
-        let event = self.record(&pools, recording);
+        self.count_named(id);
+        let event = self.record(&question, &pools, recording);
         self.holds[place].end = Some(End::Settled(quantity, event));
         Answer::Settled { event: Some(event), replayed: false }
     }

@@ -54,12 +54,9 @@ impl Row {
         self.status == RowStatus::Expired || self.valid_until.is_some_and(|until| until <= now)
     }
 
-    /// The first instant it can be in force: a period and a lifetime may begin later than the row is valid.
-    pub(crate) fn begins(&self) -> Time {
-        match self.window {
-            Window::Period(start, _) | Window::Lifetime(Some(start)) => start.max(self.valid_from),
-            _ => self.valid_from,
-        }
+    /// Whether it had ended by `at`: a row that has expired since keeps the validity it had.
+    pub(crate) fn had_ended(&self, at: Time, now: Time) -> bool {
+        if at == now { self.is_over(now) } else { self.valid_until.is_some_and(|until| until <= at) }
     }
 
     pub(crate) fn is_of(&self, resource: Code, scope: Option<Code>) -> bool {
@@ -117,7 +114,7 @@ pub(crate) struct Holding {
     pub(crate) anchor: Time,
     pub(crate) start: Time,
     pub(crate) end: Option<Time>,
-    /// Where it ends by itself, whatever is to come after it.
+    /// When it would end if no other plan were to come.
     pub(crate) own_end: Option<Time>,
     pub(crate) is_addon: bool,
 }
@@ -125,11 +122,6 @@ pub(crate) struct Holding {
 impl Holding {
     pub(crate) fn holds(&self, at: Time) -> bool {
         self.start <= at && self.end.is_none_or(|end| at < end)
-    }
-
-    /// Whether it was taken back before it began.
-    pub(crate) fn never_begins(&self) -> bool {
-        self.end.is_some_and(|end| end <= self.start)
     }
 
     /// Whether a row is one of its own: an add-on's by its name, a plan's by the plan and the time.

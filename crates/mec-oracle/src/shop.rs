@@ -39,7 +39,7 @@ pub struct Resource {
 #[expect(missing_docs, reason = "the design's words")]
 pub struct Shop {
     pub units: &'static [Unit],
-    pub resources: &'static [Resource],
+    pub resources: Vec<&'static Resource>,
     pub plans: Vec<Plan>,
 }
 
@@ -56,6 +56,14 @@ const RESOURCES: &[Resource] = &[
     Resource { code: "seats", kind: Kind::Concurrency, unit: "count", allowed_units: &[] },
     Resource { code: "servers", kind: Kind::Inventory, unit: "count", allowed_units: &[] },
     Resource { code: "access", kind: Kind::TimeAccess, unit: "count", allowed_units: &[] },
+];
+
+/// What may become of hours: units come and go.
+pub const HOURS: &[Resource] = &[
+    Resource { code: "hours", kind: Kind::Cumulative, unit: "hour", allowed_units: &["minute", "second"] },
+    Resource { code: "hours", kind: Kind::Cumulative, unit: "hour", allowed_units: &["second"] },
+    Resource { code: "hours", kind: Kind::Cumulative, unit: "hour", allowed_units: &["minute"] },
+    Resource { code: "hours", kind: Kind::Cumulative, unit: "hour", allowed_units: &[] },
 ];
 
 impl Shop {
@@ -93,12 +101,12 @@ impl Shop {
                 ..plan("more-all", vec![of("hours", Some(5), None), of("seats", Some(2), None), of("servers", Some(3), None)])
             },
         ];
-        Self { units: UNITS, resources: RESOURCES, plans }
+        Self { units: UNITS, resources: RESOURCES.iter().collect(), plans }
     }
 
     /// The resource `code`.
     pub fn resource(&self, code: &str) -> Option<&'static Resource> {
-        self.resources.iter().find(|resource| resource.code == code)
+        self.resources.iter().copied().find(|resource| resource.code == code)
     }
 
     /// How large a unit is.

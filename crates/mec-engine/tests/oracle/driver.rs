@@ -123,6 +123,11 @@ impl Driver {
                 mec.change_catalogue(caller, move |_| vec![k::CatalogueChange::PutPlan(plan.clone())]).await?;
                 Answer::Done
             }
+            Command::PutResource(resource) => {
+                let resource = translate::resource(resource);
+                mec.change_catalogue(caller, move |_| vec![resource.clone()]).await?;
+                Answer::Done
+            }
             Command::Provision(provision) => {
                 let provision = self.names.provision(provision);
                 let account = provision.account;
@@ -189,7 +194,7 @@ impl Driver {
             }
             Command::Consume { question, key, details } => {
                 let check = self.names.question(question, true);
-                let consume = k::Consume { check, key: key.as_str().into(), details: details.map(Arc::from) };
+                let consume = k::Consume { check, key: self.names.key(key).as_str().into(), details: details.map(Arc::from) };
                 let consumed = mec.consume(consume, caller).await?;
                 self.names.consumed(&consumed, serial)
             }
@@ -200,13 +205,13 @@ impl Driver {
             Command::Correct { event, key, quantity } => {
                 let (event, details) = (self.names.event(*event), translate::correction_details(*quantity));
                 let quantity = quantity.map(translate::quantity);
-                let correct = k::Correct { key: key.as_str().into(), event, quantity, details };
+                let correct = k::Correct { key: self.names.key(key).as_str().into(), event, quantity, details };
                 let recorded = mec.correct(correct, caller).await?;
                 self.names.recorded(recorded, serial)
             }
             Command::Reserve { question, key, ttl_seconds } => {
                 let check = self.names.question(question, true);
-                let reserve = k::Reserve { check, key: key.as_str().into(), ttl_seconds: *ttl_seconds };
+                let reserve = k::Reserve { check, key: self.names.key(key).as_str().into(), ttl_seconds: *ttl_seconds };
                 let reserved = mec.reserve(reserve, caller).await?;
                 self.names.reserved(&reserved, serial)
             }

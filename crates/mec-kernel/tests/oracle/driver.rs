@@ -120,6 +120,10 @@ impl Driver {
                 self.change_catalogue(k::CatalogueChange::PutPlan(translate::plan(plan)))?;
                 Answer::Done
             }
+            Command::PutResource(resource) => {
+                self.change_catalogue(translate::resource(resource))?;
+                Answer::Done
+            }
             Command::Provision(provision) => {
                 let provision = self.names.provision(provision);
                 Answer::Number(self.decide(provision.account.tree(), |view, making| k::provision(view, making, &provision))?)
@@ -138,7 +142,7 @@ impl Driver {
             Command::Consume { question, key, details } => {
                 let check = self.names.question(question, true);
                 let tree = check.account.tree();
-                let consume = k::Consume { check, key: key.as_str().into(), details: details.map(Arc::from) };
+                let consume = k::Consume { check, key: self.names.key(key).as_str().into(), details: details.map(Arc::from) };
                 let consumed = self.decide(tree, |view, making| k::consume(view, making, &consume))?;
                 self.names.consumed(&consumed, serial)
             }
@@ -158,14 +162,14 @@ impl Driver {
             Command::Correct { event, key, quantity } => {
                 let (event, details) = (self.names.event(*event), translate::correction_details(*quantity));
                 let quantity = quantity.map(translate::quantity);
-                let correct = k::Correct { key: key.as_str().into(), event, quantity, details };
+                let correct = k::Correct { key: self.names.key(key).as_str().into(), event, quantity, details };
                 let recorded = self.decide(event.tree(), |view, making| k::correct(view, making, &correct))?;
                 self.names.recorded(recorded, serial)
             }
             Command::Reserve { question, key, ttl_seconds } => {
                 let check = self.names.question(question, true);
                 let tree = check.account.tree();
-                let reserve = k::Reserve { check, key: key.as_str().into(), ttl_seconds: *ttl_seconds };
+                let reserve = k::Reserve { check, key: self.names.key(key).as_str().into(), ttl_seconds: *ttl_seconds };
                 let reserved = self.decide(tree, |view, making| k::reserve(view, making, &reserve))?;
                 self.names.reserved(&reserved, serial)
             }

@@ -1,7 +1,8 @@
 //! Sequences on which kernel and oracle once differed, told in words. A change of the generator cannot lose them.
 
 use mec_oracle::{
-    Action, Answer, Attributes, Command, Grant, Meter, Oracle, Patch, Provision, Question, RowStatus, SECOND, Status, Window,
+    Action, Answer, Attributes, Command, Grant, Meter, Oracle, Patch, Provision, Question, RowStatus, Rule, SECOND, Status,
+    Window,
 };
 
 use crate::story::*;
@@ -73,6 +74,96 @@ mod decisions {
         let story = [(0, account()), (1, child()), (2, closed), (3, Command::Check(of_child))];
         assert_eq!(told(&agree(story).0[3]), "deny account_closed");
     }
+
+    #[test]
+    fn an_add_on_alone_does_not_lift_a_suspended_plan() {
+        let of_child = |plan| Command::Provision(Provision { account: made(1), ..provision(plan) });
+        let (answers, _) = agree([
+            (0, account()),
+            (1, child()),
+            (2, Command::Provision(provision("pro"))),
+            (3, of_child("starter")),
+            (4, of_child("more-runs")),
+            (5, patch(made(3), Patch { status: Some(RowStatus::Suspended), ..Patch::default() })),
+            (6, Command::Check(Question { account: made(1), ..question("runs", 1) })),
+        ]);
+        assert_eq!(told(&answers[6]), "deny entitlement_suspended");
+    }
+
+    #[test]
+    fn an_add_on_that_misses_its_condition_denies_nothing() {
+        let (answers, _) = agree([
+            (0, account()),
+            (1, child()),
+            (2, Command::Provision(provision("more-runs"))),
+            (3, of_beta(made(2))),
+            (4, Command::Grant(Grant { account: made(1), ..grant("runs", 5, Window::Month) })),
+            (5, Command::Check(Question { account: made(1), ..question("runs", 1) })),
+        ]);
+        assert_eq!(told(&answers[5]), "allow within");
+    }
+
+    #[test]
+    fn a_window_that_has_not_begun_limits_nothing_and_grants_nothing() {
+        let to_come = Window::Period(instant(HOUR), instant(DAY));
+        let (answers, _) =
+            agree([(0, account()), (1, Command::Grant(grant("runs", 5, to_come))), (2, check("runs")), (HOUR, check("runs"))]);
+        assert_eq!(told(&answers[2]), "deny entitlement_not_started");
+        assert_eq!(told(&answers[3]), "allow within");
+    }
+
+    #[test]
+    fn a_rate_refuses_what_its_month_would_bill() {
+        let minute = |quantity| grant("runs", quantity, Window::Rolling(60));
+        let story = |window| {
+            let Command::PutRule(rule) = rule("runs", Action::Overage, None) else { panic!("a rule") };
+            vec![
+                (0, account()),
+                (1, Command::PutRule(Rule { window, ..rule })),
+                (2, Command::Grant(grant("runs", 1_000, Window::Month))),
+                (3, Command::Grant(minute(2))),
+                (4, consume("a", question("runs", 2))),
+                (5, consume("b", question("runs", 1))),
+            ]
+        };
+        assert_eq!(told(&agree(story(None)).0[5]), "block limit_reached");
+        assert_eq!(told(&agree(story(Some("month"))).0[5]), "block limit_reached");
+        assert_eq!(told(&agree(story(Some("rolling"))).0[5]), "overage overage");
+    }
+
+    #[test]
+    fn a_question_without_a_quantity_tells_what_has_accrued() {
+        let (answers, _) = agree([
+            (0, account()),
+            (1, rule("runs", Action::Overage, None)),
+            (2, Command::Grant(grant("runs", 5, Window::Month))),
+            (3, consume("a", question("runs", 9))),
+            (4, Command::Check(Question::of(ACCOUNT, "runs"))),
+        ]);
+        let Answer::Standing(standing) = &answers[4] else { panic!("{answers:?}") };
+        assert_eq!(standing.overage, Some(("4".to_owned(), Some("4".to_owned()))));
+    }
+
+    #[test]
+    fn a_block_says_when_it_would_fit() {
+        let (answers, _) = agree([
+            (0, account()),
+            (1, Command::Grant(grant("runs", 5, Window::Day))),
+            (2, reserve("h", 2)),
+            (3, consume("a", question("runs", 3))),
+            (4, check("runs")),
+            (5, Command::Check(question("runs", 3))),
+            (6, Command::Check(question("runs", 6))),
+        ]);
+        let retry = |answer: &Answer| match answer {
+            Answer::Standing(standing) => standing.retry_after_seconds,
+            other => panic!("{other:?}"),
+        };
+        // The hold ends after an hour, the day twelve hours after the story has begun; six are too many for any day.
+        assert_eq!(retry(&answers[4]), Some(HOUR + 2 - 4));
+        assert_eq!(retry(&answers[5]), Some(12 * HOUR - 5));
+        assert_eq!(retry(&answers[6]), None);
+    }
 }
 
 mod plans {
@@ -142,7 +233,7 @@ mod plans {
     #[test]
     fn an_add_on_in_force_is_repeated_although_its_pool_is_gone() {
         let more = |reference, quantity| {
-            Command::Provision(Provision { reference, quantity: quantity * WHOLE, ..provision("more-runs") })
+            Command::Provision(Provision { reference, quantity: Some(quantity * WHOLE), ..provision("more-runs") })
         };
         let (answers, _) = agree([
             (0, account()),
@@ -181,6 +272,77 @@ mod plans {
         ]);
         assert_eq!(answers[0], Answer::Done);
         assert_eq!(told(&answers[3]), "allow within");
+    }
+
+    #[test]
+    fn a_cancelled_schedule_lifts_the_end_it_had_set() {
+        let later = Provision { start: Some(instant(5 * DAY)), ..provision("starter") };
+        let (answers, _) = agree([
+            (0, account()),
+            (1, Command::Provision(provision("pro"))),
+            (2, Command::Provision(later)),
+            (3, cancel("starter")),
+            (6 * DAY, check("runs")),
+        ]);
+        assert_eq!(told(&answers[4]), "allow within");
+    }
+
+    #[test]
+    fn a_reference_that_was_replaced_ends_nothing() {
+        let under = |reference| Command::Provision(Provision { reference, ..provision("pro") });
+        let cancel = |reference| Command::Cancel { account: ACCOUNT, plan: "pro", reference: Some(reference), at: None };
+        let (answers, _) = agree([
+            (0, account()),
+            (1, under("si_1")),
+            (2, under("si_2")),
+            (3, cancel("si_1")),
+            (4, check("runs")),
+            (5, cancel("si_2")),
+            (6, check("runs")),
+        ]);
+        assert_eq!(answers[3], Answer::Number(0));
+        assert_eq!(told(&answers[4]), "allow within");
+        assert_eq!(told(&answers[6]), "deny entitlement_expired");
+    }
+
+    #[test]
+    fn another_quantity_of_a_base_plan_is_set() {
+        let team = |quantity: i64| Command::Provision(Provision { quantity: Some(quantity * WHOLE), ..provision("team") });
+        let (answers, _) =
+            agree([(0, account()), (1, team(7)), (2, team(9)), (3, Command::Check(question("seats", 9))), (4, team(2))]);
+        assert_eq!(answers[2], Answer::Number(4));
+        assert_eq!(told(&answers[3]), "allow within");
+    }
+
+    #[test]
+    fn an_add_on_keeps_the_window_it_joined() {
+        let more = Provision { quantity: Some(2 * WHOLE), ..provision("more-all") };
+        let (answers, _) = agree([
+            (0, account()),
+            (1, Command::Provision(provision("starter"))),
+            (2, Command::Provision(more)),
+            (3, cancel("starter")),
+            (4, consume("a", question("hours", 10))),
+            (30 * DAY, Command::Check(question("hours", 10))),
+        ]);
+        assert_eq!(told(&answers[4]), "allow within");
+        assert_eq!(told(&answers[5]), "allow within");
+    }
+
+    #[test]
+    fn a_closed_account_gets_nothing_new() {
+        let closed = Command::PatchAccount { account: ACCOUNT, status: Some(Status::Closed), zone: None };
+        let (answers, _) = agree([
+            (0, account()),
+            (1, closed),
+            (2, child()),
+            (3, Command::Provision(provision("pro"))),
+            (4, Command::Grant(grant("runs", 5, Window::Month))),
+            (5, rule("runs", Action::Warn, None)),
+        ]);
+        for answer in &answers[2..=5] {
+            assert_eq!(told(answer), "MEC_ACCOUNT_CLOSED");
+        }
     }
 }
 

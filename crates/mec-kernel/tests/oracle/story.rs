@@ -64,7 +64,7 @@ pub(crate) fn grant(resource: &'static str, quantity: i64, window: Window) -> Gr
 }
 
 pub(crate) fn provision(plan: &'static str) -> Provision {
-    Provision { account: ACCOUNT, plan, start: None, quantity: WHOLE, reference: "", until: None, migrate: false }
+    Provision { account: ACCOUNT, plan, start: None, quantity: None, reference: "", until: None, migrate: false }
 }
 
 pub(crate) fn cancel(plan: &'static str) -> Command {
@@ -108,6 +108,7 @@ pub(crate) fn rule(resource: &'static str, action: Action, grace_period_seconds:
         resource,
         account: Some(ACCOUNT),
         plan: None,
+        window: None,
         action,
         warn_at_percent: None,
         grace_quantity: None,

@@ -100,6 +100,12 @@ impl Names {
         self.leases.get(id).unwrap_or(k::LeaseId(self.nothing))
     }
 
+    /// A key as it is sent: one that is a reservation's name is its real name.
+    pub(crate) fn key(&self, key: &str) -> String {
+        let hold = key.strip_prefix("reservation:").map(|id| self.hold(Id(id.parse().expect("a number"))));
+        hold.map_or_else(|| key.to_owned(), |hold| format!("reservation:{hold}"))
+    }
+
     pub(crate) fn hold(&self, id: Id) -> k::ReservationId {
         self.holds.get(id).unwrap_or(k::ReservationId(self.nothing))
     }
@@ -128,7 +134,7 @@ impl Names {
 
     pub(crate) fn meter(&self, of: &o::Meter) -> k::Meter {
         k::Meter {
-            key: of.key.as_str().into(),
+            key: self.key(&of.key).as_str().into(),
             account: self.account(of.account),
             resource: of.resource.into(),
             scope: of.scope.map(Code::from),
@@ -163,7 +169,7 @@ impl Names {
             account: self.account(of.account),
             plan: of.plan.into(),
             start: of.start.map(k::Time::from_micros),
-            quantity: Some(quantity(of.quantity)),
+            quantity: of.quantity.map(quantity),
             reference: of.reference.into(),
             until: of.until.map(k::Time::from_micros),
             migrate: of.migrate,
@@ -178,7 +184,7 @@ impl Names {
             limit_kind: kind(shop.resource(of.resource).expect("a resource of the shop").kind),
             account: of.account.map(|account| self.account(account)),
             plan: of.plan.map(Code::from),
-            window: None,
+            window: of.window.map(window_kind),
             action: match of.action {
                 o::Action::Block => k::LimitAction::Block,
                 o::Action::Warn => k::LimitAction::Warn,
@@ -211,6 +217,7 @@ impl Names {
             reserved: shown(of.figures.reserved),
             allowed: shown(of.figures.allowed),
             window: instants(of.figures.window),
+            window_type: of.figures.window_kind.map_or("", WindowKind::code),
             decision: of.decision.code(),
             reason: of.reason.to_string(),
         };
@@ -233,6 +240,7 @@ impl Names {
                 window: instants(figures.window),
             }),
             overage: of.overage.as_ref().map(|(quantity, cost)| (quantity.to_string(), shown(*cost))),
+            retry_after_seconds: of.retry_after_seconds,
             limits,
         }
     }
@@ -257,7 +265,13 @@ impl Names {
 
     pub(crate) fn reserved(&mut self, of: &k::Reserved, serial: u32) -> o::Answer {
         let hold = of.reservation.as_ref().map(|hold| (self.holds.made(hold.id, serial), hold.expires_at.micros()));
-        o::Answer::Reserved { standing: self.standing(&of.standing), reservation: hold, replayed: of.replayed }
+        o::Answer::Reserved {
+            success: hold.is_some(),
+            standing: self.standing(&of.standing),
+            reservation: hold,
+            replayed: of.replayed,
+            told: None,
+        }
     }
 
     pub(crate) fn settled(&mut self, of: k::Settled, serial: u32) -> o::Answer {
@@ -275,7 +289,7 @@ impl Names {
             decision: of.decision.code(),
             reason: of.reason.to_string(),
             reason_code: of.reason.code().to_owned(),
-            retry_after_seconds: of.retry_after_seconds.filter(|_| of.decision == k::Decision::Block),
+            retry_after_seconds: of.retry_after_seconds,
             standing: of.standing.as_ref().map(|standing| self.standing(standing)),
         }
     }
@@ -367,21 +381,22 @@ pub(crate) fn changes(shop: &o::Shop) -> Vec<k::CatalogueChange> {
             factor,
         })
     };
-    let resource = |resource: &o::Resource| {
-        k::CatalogueChange::PutResource(k::Resource {
-            code: resource.code.into(),
-            name: resource.code.to_owned(),
-            limit_kind: kind(resource.kind),
-            unit: resource.unit.into(),
-            allowed_units: resource.allowed_units.iter().map(|unit| Code::from(*unit)).collect(),
-            description: None,
-        })
-    };
     let account_type = k::CatalogueChange::PutAccountType { code: "organization".into(), description: None };
     let units = shop.units.iter().map(unit);
-    let resources = shop.resources.iter().map(resource);
+    let resources = shop.resources.iter().map(|of| resource(of));
     let plans = shop.plans.iter().map(|of| k::CatalogueChange::PutPlan(plan(of)));
     units.chain(resources).chain(plans).chain([account_type]).collect()
+}
+
+pub(crate) fn resource(of: &o::Resource) -> k::CatalogueChange {
+    k::CatalogueChange::PutResource(k::Resource {
+        code: of.code.into(),
+        name: of.code.to_owned(),
+        limit_kind: kind(of.kind),
+        unit: of.unit.into(),
+        allowed_units: of.allowed_units.iter().map(|unit| Code::from(*unit)).collect(),
+        description: None,
+    })
 }
 
 pub(crate) fn plan(of: &o::Plan) -> k::Plan {
@@ -445,6 +460,10 @@ const fn kind(of: o::Kind) -> k::LimitKind {
         o::Kind::Inventory => k::LimitKind::Inventory,
         o::Kind::TimeAccess => k::LimitKind::TimeAccess,
     }
+}
+
+fn window_kind(name: &str) -> WindowKind {
+    WindowKind::from_code(name).expect("a kind of window")
 }
 
 fn window(of: o::Window) -> WindowRule {

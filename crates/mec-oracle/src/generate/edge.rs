@@ -20,11 +20,13 @@ impl Generator {
             8 => Window::BillingMonth(self.anchor(Window::Month)),
             9 => Window::BillingYear(self.anchor(Window::Year)),
             10 => {
-                let start = self.at - self.chance.below(5 * 86_400).cast_signed() * SECOND;
+                let past = self.at - self.chance.below(5 * 86_400).cast_signed() * SECOND;
+                let start = if self.chance.of(4) { self.ahead() } else { past };
                 Window::Period(start, start + (1 + self.chance.below(10 * 86_400).cast_signed()) * SECOND)
             }
             11 if self.chance.of(12) => Window::Rolling(59),
             11 | 12 => Window::Rolling([60, 61, 3_600, 86_400, 90_000][self.chance.place(5)]),
+            _ if self.chance.of(5) => Window::Lifetime(Some(self.ahead())),
             _ => Window::Lifetime(self.anchor(Window::Month)),
         }
     }

@@ -2,6 +2,7 @@
 
 use super::{Generator, QUANTITY_MAX};
 use crate::command::{Action, Code, Grant, Id, Rule, SECOND};
+use crate::coverage::Rule as Covered;
 use crate::oracle::Oracle;
 use crate::shop::ZONES;
 
@@ -103,9 +104,10 @@ impl Generator {
         }
     }
 
-    pub(super) fn key(&mut self) -> String {
+    pub(super) fn key(&mut self, oracle: &Oracle) -> String {
         match self.chance.below(60) {
             0 => String::new(),
+            13 if Covered::SettlementsHaveKeysOfTheirOwn.is_kept() => format!("reservation:{}", self.hold(oracle).0),
             1 => "k".repeat(255 + self.chance.place(2)),
             2..=12 => format!("shared {}", self.chance.below(12)),
             _ => format!("key {}", self.serial),
@@ -181,6 +183,7 @@ impl Generator {
             resource: ["runs", "hours"][self.chance.place(2)],
             account: None,
             plan: None,
+            window: None,
             action: Action::Overage,
             warn_at_percent: None,
             grace_quantity: None,
@@ -192,15 +195,24 @@ impl Generator {
         }
     }
 
+    /// A kind of window that rules name, rather one that is often there.
+    fn window_named(&mut self) -> Code {
+        ["rolling", "rolling", "rolling", "month", "month", "day", "billing_month", "lifetime", "hour", "period"]
+            [self.chance.place(10)]
+    }
+
     pub(super) fn rule(&mut self, oracle: &Oracle) -> Rule {
         let resource = ["runs", "runs", "hours", "seats", "servers", "access"][self.chance.place(6)];
         let some = |generator: &mut Self, of: u64| (!generator.chance.of(4)).then(|| generator.chance.below(of).cast_signed());
         let bills = self.bills && !self.chance.of(4);
         let action = [Action::Block, Action::Warn, Action::Grace, Action::Overage][if bills { 3 } else { self.chance.place(4) }];
+        let names_window = matches!(resource, "runs" | "hours") || self.chance.of(20);
+        let window = if names_window && self.chance.of(3) { Some(self.window_named()) } else { None };
         Rule {
             resource,
             account: if self.chance.of(2) { Some(self.account(oracle)) } else { None },
             plan: if self.chance.of(4) { Some(["starter", "pro", "team"][self.chance.place(3)]) } else { None },
+            window: window.filter(|_| Covered::RulesOfOneWindow.is_kept()),
             action,
             warn_at_percent: some(self, 10_001),
             grace_quantity: some(self, 20).map(|whole| whole * 1_000_000),
