@@ -42,8 +42,8 @@ const GUIDES: &str = "the commands of the guides";
 const CLIENTS: &str = "PostgREST's clients against a running server";
 const GUIDE_TESTS: &[&str] = &["guide_runs_as_written"];
 
-const POWER_CUTS: &str = "power cuts under load, on both stores";
-const POWER_CUT_TESTS: &[&str] = &["a_power_cut_"];
+const POWER_CUTS: &str = "power cuts under load, on both stores, and a full disk";
+const POWER_CUT_TESTS: &[&str] = &["a_power_cut_", "a_full_disk_"];
 
 /// The tests that start a PostgreSQL server of their own.
 const POSTGRES: &str = "the same tests on PostgreSQL";

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use mec_kernel::{AccountId, Facts, IdSource, Time, Tree, TreeId, WindowKey, Write};
+use mec_kernel::{AccountId, Facts, Head, IdSource, Time, Tree, TreeId, WindowKey, Write};
 use mec_query::QueryError;
 use mec_store::{Commit, DecisionRow, StoreError};
 
@@ -33,6 +33,8 @@ pub(crate) struct Batch {
 /// One tree of a batch.
 pub(crate) struct Work {
     pub(crate) tree: Tree,
+    /// What it continues from.
+    pub(crate) began: Head,
     pub(crate) facts: Facts,
     pub(crate) ids: IdSource,
     pub(crate) now: Time,

@@ -25,6 +25,8 @@ pub(crate) enum Message {
     Table(Box<TableWrite>),
     /// Remove old rows of the decision log.
     Prune(Prune),
+    /// Write something that leaves nothing behind, and say whether that went through.
+    Probe(oneshot::Sender<Result<(), MecError>>),
     /// Answer everything that waits, then end.
     Close,
 }
@@ -37,6 +39,7 @@ impl Message {
             Self::Many(jobs, _) => jobs.into_iter().for_each(|job| job.finish(Err(error.clone()))),
             Self::Table(write) => drop(write.caller.send(Err(error.clone()))),
             Self::Prune(prune) => drop(prune.caller.send(Err(error.clone()))),
+            Self::Probe(caller) => drop(caller.send(Err(error.clone()))),
             Self::Close => {}
         }
     }

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use mec_kernel::{Catalogue, Facts, Halt, Head, IdSource, Need, Time, Tree, TreeId, View, Write};
 use mec_store::{CommitError, DecisionRow, Hold, Store, StoreError, Writer};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::away::Away;
 use crate::batch::{Batch, Trouble, Work};
@@ -18,8 +18,10 @@ use crate::cache::Cache;
 use crate::clock::Hands;
 use crate::decision_log::DecisionLog;
 use crate::error::MecError;
+use crate::invariants::broken;
 use crate::job::{Job, Message, Prune, TableWrite};
 use crate::log_writing::Due;
+use crate::writes::Writes;
 
 /// Messages of one batch.
 const MESSAGES_MAX: usize = 1_024;
@@ -69,6 +71,7 @@ pub(crate) struct Lane {
     pub(crate) cache: Arc<Cache>,
     pub(crate) log: Arc<DecisionLog>,
     pub(crate) clock: Arc<Hands>,
+    pub(crate) writes: Arc<Writes>,
     pub(crate) queue: mpsc::Receiver<Message>,
     /// Where commands wait whose trees are not free; also keeps those lanes, and the log's, from ending before this one.
     pub(crate) away: Option<Arc<Away>>,
@@ -96,6 +99,7 @@ enum Entry {
     Job(Box<dyn Job>),
     Table(Box<TableWrite>),
     Prune(Prune),
+    Probe(oneshot::Sender<Result<(), MecError>>),
 }
 
 impl Lane {
@@ -105,6 +109,7 @@ impl Lane {
             match self.state.waiting.pop_front() {
                 Some(Entry::Table(write)) => self.table_write(*write).await,
                 Some(Entry::Prune(prune)) => self.prune_for(prune).await,
+                Some(Entry::Probe(caller)) => self.probe_for(caller).await,
                 Some(Entry::Job(job)) => {
                     let jobs = self.next_jobs(job);
                     self.batch(jobs).await;
@@ -160,6 +165,7 @@ impl Lane {
             Message::Many(jobs, _room) => self.state.waiting.extend(jobs.into_iter().map(Entry::Job)),
             Message::Table(write) => self.state.waiting.push_back(Entry::Table(write)),
             Message::Prune(prune) => self.state.waiting.push_back(Entry::Prune(prune)),
+            Message::Probe(caller) => self.state.waiting.push_back(Entry::Probe(caller)),
             // Whoever comes later is told so, and what has come is still answered.
             Message::Close => self.queue.close(),
         }
@@ -196,7 +202,7 @@ impl Lane {
             && jobs.len() < most
             && let Some(Entry::Job(job)) = self.state.waiting.pop_front_if(|entry| match entry {
                 Entry::Job(job) => bytes.saturating_add(job.foreseen().bytes) <= BYTES_MAX,
-                Entry::Table(_) | Entry::Prune(_) => false,
+                Entry::Table(_) | Entry::Prune(_) | Entry::Probe(_) => false,
             })
         {
             bytes += job.foreseen().bytes;
@@ -225,6 +231,7 @@ impl Lane {
                 Entry::Job(job) => Message::One(job),
                 Entry::Table(write) => Message::Table(write),
                 Entry::Prune(prune) => Message::Prune(prune),
+                Entry::Probe(caller) => Message::Probe(caller),
             };
             message.refuse(&MecError::Stopped);
         }
@@ -312,10 +319,23 @@ impl Lane {
             return Err(CommitError::NotDone(lost));
         }
         self.seal(batch);
+        if let Some(problem) = broken(batch) {
+            self.writer.abort().await;
+            return Err(CommitError::Refused(StoreError::Stopped(problem)));
+        }
         if batch.commit.is_empty() {
             return self.writer.release().await;
         }
-        self.writer.commit(&batch.commit).await
+        let outcome = self.writer.commit(&batch.commit).await;
+        self.writes.tell(&outcome);
+        outcome
+    }
+
+    async fn probe_for(&mut self, caller: oneshot::Sender<Result<(), MecError>>) {
+        let outcome = self.writer.probe().await;
+        self.writes.tell(&outcome);
+        // Whoever asked may have gone away.
+        drop(caller.send(outcome.map_err(|error| MecError::of_commit(&error))));
     }
 
     /// The heads the next batches continue from, and the counters as they are now.
@@ -408,6 +428,7 @@ impl Lane {
             // The top bit of 15 is clear: ids of checks, which no lane makes, have it set.
             let seed = u16::try_from(self.random() >> 50).unwrap_or_default();
             let work = Work {
+                began: head,
                 tree: cached.map_or_else(|| Tree::new(head), |tree| Tree::clone(&tree)),
                 facts: Facts::default(),
                 ids: IdSource::new(head.tree, now, seed),

@@ -16,6 +16,7 @@ use crate::decision_log::DecisionLog;
 use crate::error::{MecError, OpenError};
 use crate::job::{Job, Message};
 use crate::lane::{Duty, Lane, State};
+use crate::writes::Writes;
 
 /// Messages that may wait for a lane.
 const QUEUE_MAX: usize = 8_192;
@@ -42,6 +43,7 @@ pub(crate) struct Shared {
     pub(crate) cache: Arc<Cache>,
     pub(crate) log: Arc<DecisionLog>,
     pub(crate) clock: Arc<Hands>,
+    pub(crate) writes: Arc<Writes>,
 }
 
 /// The lanes, as those who send see them.
@@ -70,9 +72,12 @@ impl Lanes {
         let running = Arc::new(running);
         let start = |duty, writer, queue, away: Option<&Arc<Away>>, log_lane: Option<&mpsc::Sender<Message>>| {
             let seed = getrandom::u64().map_err(|error| OpenError::Randomness(error.to_string()))?;
-            let Shared { store, cache, log, clock } = shared.clone();
+            let Shared { store, cache, log, clock, writes } = shared.clone();
             let (away, _log_lane) = (away.cloned(), log_lane.cloned());
-            run(Lane { duty, writer, store, cache, log, clock, queue, away, _log_lane, seed, state: State::default() }, &running)
+            run(
+                Lane { duty, writer, store, cache, log, clock, writes, queue, away, _log_lane, seed, state: State::default() },
+                &running,
+            )
         };
         let (logging, log_queue) = mpsc::channel(QUEUE_MAX);
         if !shared.store.is_shared() {

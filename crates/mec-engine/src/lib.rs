@@ -37,6 +37,7 @@ mod clock;
 mod decision_log;
 mod error;
 mod in_use;
+mod invariants;
 mod job;
 mod lane;
 mod lanes;
@@ -50,6 +51,7 @@ pub mod simulate;
 mod table_write;
 mod tables;
 mod usage;
+mod writes;
 
 pub use clock::{Clock, MachineClock, Now};
 pub use decision_log::{Logged, Traced};

@@ -85,7 +85,9 @@ impl Lane {
         }
         while let Some(decisions) = parts.pop() {
             let mut commit = Commit { now: Some(self.clock.now()), decisions, ..Commit::default() };
-            match self.writer.commit(&commit).await {
+            let outcome = self.writer.commit(&commit).await;
+            self.writes.tell(&outcome);
+            match outcome {
                 Ok(()) => {}
                 Err(CommitError::Refused(_)) if commit.decisions.len() > 1 => {
                     let second = commit.decisions.split_off(commit.decisions.len() / 2);

@@ -19,6 +19,7 @@ use crate::job::{Command, Foreseen, Job, Message};
 use crate::lane::{RUNS_MAX, later_than};
 use crate::lanes::{Lanes, Shared, connections_max};
 use crate::newest::Newest;
+use crate::writes::Writes;
 
 /// Commands that may wait in messages that carry many: a few whole batches.
 const MANY_MAX: usize = 40_000;
@@ -161,6 +162,7 @@ pub struct Mec {
     pub(crate) cache: Arc<Cache>,
     pub(crate) log: Arc<DecisionLog>,
     clock: Arc<Hands>,
+    writes: Arc<Writes>,
     /// Asked whether published state is the newest, where others write too.
     newest: Option<Arc<Newest>>,
     staleness_max: Duration,
@@ -191,11 +193,13 @@ impl Mec {
         let cache = Arc::new(Cache::new(catalogue, options.cache_bytes_max, seen));
         let seed = getrandom::u64().map_err(|error| OpenError::Randomness(error.to_string()))?;
         let log = Arc::new(DecisionLog::new(options.logged, options.traced, options.decisions_kept, seed));
-        let shared = Shared { store: store.clone(), cache: cache.clone(), log: log.clone(), clock: clock.clone() };
+        let writes: Arc<Writes> = Arc::default();
+        let shared =
+            Shared { store: store.clone(), cache: cache.clone(), log: log.clone(), clock: clock.clone(), writes: writes.clone() };
         let lanes = Lanes::start(writer, &shared, options.lanes)?;
         let newest = store.is_shared().then(|| Newest::of(store.clone()));
         let room = Arc::new(Semaphore::new(MANY_MAX));
-        Ok(Self { lanes, store, cache, log, clock, newest, staleness_max: options.staleness_max, readers, room })
+        Ok(Self { lanes, store, cache, log, clock, writes, newest, staleness_max: options.staleness_max, readers, room })
     }
 
     /// The catalogue decisions are made with now.
@@ -222,7 +226,7 @@ impl Mec {
         }
     }
 
-    /// Whether the store answers and the lanes run.
+    /// Whether the store answers, the lanes run, and writes go through: after one that failed, another is tried.
     ///
     /// # Errors
     /// Why not.
@@ -230,7 +234,15 @@ impl Mec {
         if self.lanes.have_ended() {
             return Err(MecError::Stopped);
         }
-        self.read_store(Store::ping).await
+        self.read_store(Store::ping).await?;
+        if self.writes.fail() { self.probe().await } else { Ok(()) }
+    }
+
+    async fn probe(&self) -> Result<(), MecError> {
+        let (caller, outcome) = oneshot::channel();
+        // The lane that has not much to do.
+        self.lanes.logging().send(Message::Probe(caller)).await.map_err(|_| MecError::Stopped)?;
+        outcome.await.map_err(|_| MecError::Stopped)?
     }
 
     /// Answers everything that waits, writes the log out, and ends; the store's file can then be copied. Commands and

@@ -56,6 +56,32 @@ async fn on_a_full_disk_everything_that_waits_is_not_done_and_later_works() {
 }
 
 #[tokio::test]
+async fn from_the_first_write_that_fails_until_one_succeeds_it_is_not_well() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mec, faults) = open_with_faults(&dir).await;
+    let account = account(&mec, "benchmark_runs", 100).await;
+    faults.set(Some(Fault::DiskFull));
+    mec.ping().await.unwrap();
+    send_large(&mec, account, 3).await.into_iter().for_each(|refused| drop(refused.unwrap_err()));
+    for _ in 0..2 {
+        let told = mec.ping().await;
+        assert!(matches!(told, Err(MecError::NotDone(ref cause)) if cause.contains("full")), "{told:?}");
+    }
+    faults.set(None);
+    mec.ping().await.unwrap();
+    // A write that succeeds says so too.
+    faults.set(Some(Fault::DiskFull));
+    send_large(&mec, account, 3).await.into_iter().for_each(|refused| drop(refused.unwrap_err()));
+    faults.set(None);
+    send_large(&mec, account, 3).await.into_iter().for_each(|done| drop(done.unwrap()));
+    faults.set(Some(Fault::DiskFull));
+    mec.ping().await.unwrap();
+    faults.set(None);
+    mec.close().await.unwrap();
+    assert_eq!(findings(&dir).await, 0);
+}
+
+#[tokio::test]
 async fn a_catalogue_that_was_not_written_is_not_used() {
     let dir = tempfile::tempdir().unwrap();
     let (mec, faults) = open_with_faults(&dir).await;
@@ -247,6 +273,8 @@ mod on_postgres {
     async fn an_answer_that_was_recorded_before_waits_for_the_standby_like_a_new_one() {
         let cluster = Arc::new(Cluster::start(&["wal_level=replica", "max_wal_senders=4"]));
         let place = Database::on(cluster.clone());
+        // Whatever roles say, commits of this program wait.
+        place.sql("ALTER ROLE ALL SET synchronous_commit = off");
         let mec = open(&place).await;
         let account = account(&mec, "benchmark_runs", 100).await;
         let recorded = consume_one(&mec, account, "a").await.unwrap().event;

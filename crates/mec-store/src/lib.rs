@@ -390,6 +390,17 @@ impl Writer {
         }
     }
 
+    /// Whether the store takes writes: one that leaves nothing behind.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub async fn probe(&mut self) -> Result<(), CommitError> {
+        match self {
+            Self::Sqlite(writer) => writer.probe(),
+            Self::Postgres(writer) => writer.probe().await,
+        }
+    }
+
     /// Unlocks without changing anything.
     pub async fn abort(&mut self) {
         match self {

@@ -121,6 +121,7 @@ impl Postgres {
             migrate::check_server(&session, &shown).await?;
             migrate::check_version(&session, &shown, may_migrate).await?;
             copy::check_whole(&session, &shown).await?;
+            heads::check_commits(&session, &shown).await?;
             if may_migrate {
                 migrate::run(&session, &shown, false).await?;
             }

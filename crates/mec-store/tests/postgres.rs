@@ -62,6 +62,9 @@ mod on_postgres {
         let cluster = Cluster::start(&["fsync=off"]);
         let said = refusal(&cluster.url("postgres"), &OpenOptions::default());
         assert!(said.contains("fsync is off") && said.contains("set fsync = on"), "{said}");
+        let cluster = Cluster::start(&["data_sync_retry=on"]);
+        let said = refusal(&cluster.url("postgres"), &OpenOptions::default());
+        assert!(said.contains("data_sync_retry is on") && said.contains("set data_sync_retry = off"), "{said}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use tokio_postgres::Row;
 
 use super::cells::Found;
 use super::commit::warned;
+use super::session::Session;
 use super::versions::{MOMENT, moment};
 use super::{Stage, Writer};
 use crate::rows::{self, sql};
@@ -49,6 +50,21 @@ const BEGIN_SNAPSHOT: &str = concat!(
      SET LOCAL idle_in_transaction_session_timeout = '5s'; ",
     plans!()
 );
+
+/// Refuses a database in which a batch's COMMIT would be answered before it is durable, whatever its settings say.
+pub(super) async fn check_commits(session: &Session, shown: &str) -> Result<(), StoreError> {
+    session.run(BEGIN).await?;
+    let rows = session.query_once("SELECT current_setting('synchronous_commit')", &[]).await?;
+    session.run("ROLLBACK").await?;
+    let found: &str = rows.first().map(|row| row.try_get(0)).transpose()?.unwrap_or("not told");
+    if matches!(found, "on" | "remote_apply") {
+        return Ok(());
+    }
+    Err(StoreError::Unusable(format!(
+        "{shown}: synchronous_commit is {found} although the transaction sets it to on, so what was answered as recorded could be \
+         lost; let what is between set it, or connect without it"
+    )))
+}
 
 /// A tree's number as its columns hold it.
 pub(super) fn number(tree: TreeId) -> i32 {
@@ -135,6 +151,24 @@ impl Writer {
                 Err(CommitError::NotDone(error))
             }
         }
+    }
+
+    /// Commits a transaction that changes nothing but has a number, and so is written to the log and waited for.
+    pub(crate) async fn probe(&mut self) -> Result<(), CommitError> {
+        self.abort().await;
+        let begun = match self.begin().await {
+            Ok(()) => self.session().await,
+            Err(error) => Err(error),
+        };
+        let probed = match begun {
+            Ok(session) => session.run("SELECT pg_current_xact_id(); COMMIT").await,
+            Err(error) => Err(error),
+        };
+        self.stage = Stage::Idle;
+        probed.map_err(|error| {
+            self.session = None;
+            CommitError::NotDone(error)
+        })
     }
 
     /// Begins a batch that takes no tree.

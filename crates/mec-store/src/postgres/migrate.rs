@@ -62,7 +62,7 @@ pub(super) fn newest() -> i32 {
 pub(super) async fn check_server(session: &Session, shown: &str) -> Result<(), StoreError> {
     let sql = "SELECT current_setting('server_version_num')::integer, current_setting('server_version'), \
                current_setting('fsync'), pg_is_in_recovery(), current_setting('server_encoding'), \
-               current_setting('synchronous_commit')";
+               current_setting('synchronous_commit'), current_setting('data_sync_retry')";
     let row = one(session.query_once(sql, &[]).await?)?;
     let (number, version, fsync, is_standby, encoding): (i32, &str, &str, bool, &str) =
         (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?, row.try_get(4)?);
@@ -74,6 +74,13 @@ pub(super) async fn check_server(session: &Session, shown: &str) -> Result<(), S
     if fsync != "on" {
         return refuse(
             "fsync is off, so a power cut would lose what was answered as recorded; set fsync = on and restart the server"
+                .to_owned(),
+        );
+    }
+    if row.try_get::<_, &str>(6)? != "off" {
+        return refuse(
+            "data_sync_retry is on, so the server goes on after an fsync that failed and loses what it did not write; set \
+             data_sync_retry = off and restart the server"
                 .to_owned(),
         );
     }

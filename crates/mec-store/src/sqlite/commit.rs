@@ -60,20 +60,29 @@ impl Writer {
     /// full or the file is busy, which it says before it writes.
     pub(crate) fn commit(&mut self, commit: &Commit) -> Result<(), CommitError> {
         let fault = self.faults.get();
-        if fault == Some(Fault::DiskFull) || self.is_full {
-            self.fill_disk(fault == Some(Fault::DiskFull)).map_err(failed)?;
-        }
+        self.heed(fault).map_err(failed)?;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
         write_all(&transaction, commit)?;
         if fault == Some(Fault::CommitLost) {
             transaction.rollback().map_err(failed)?;
             return Err(lost());
         }
-        transaction.commit().map_err(|error| match error.sqlite_error_code() {
-            Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy) => CommitError::NotDone(error.into()),
-            _ => CommitError::Unknown(error.into()),
-        })?;
+        transaction.commit().map_err(not_committed)?;
         if fault == Some(Fault::AnswerLost) { Err(lost()) } else { Ok(()) }
+    }
+
+    /// Writes to new pages and to the disk, and leaves nothing behind.
+    pub(crate) fn probe(&mut self) -> Result<(), CommitError> {
+        self.heed(self.faults.get()).map_err(failed)?;
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        let sql = "CREATE TABLE probe (filler); INSERT INTO probe VALUES (zeroblob(65536)); DROP TABLE probe";
+        transaction.execute_batch(sql).map_err(failed)?;
+        transaction.commit().map_err(not_committed)
+    }
+
+    fn heed(&mut self, fault: Option<Fault>) -> rusqlite::Result<()> {
+        let is_full = fault == Some(Fault::DiskFull);
+        if is_full || self.is_full { self.fill_disk(is_full) } else { Ok(()) }
     }
 
     /// A file that may have no more pages than it has is what a full disk is to SQLite.
@@ -82,6 +91,14 @@ impl Writer {
         self.connection.pragma_update_and_check(None, "max_page_count", pages_max, |_| Ok(()))?;
         self.is_full = is_full;
         Ok(())
+    }
+}
+
+/// Why COMMIT failed.
+fn not_committed(error: rusqlite::Error) -> CommitError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy) => CommitError::NotDone(error.into()),
+        _ => CommitError::Unknown(error.into()),
     }
 }
 

@@ -87,6 +87,10 @@ impl World {
         answer.body[0]["quantity_used"].as_u64().ok_or_else(|| format!("a check without an answer: {answer:?}"))
     }
 
+    pub(crate) fn account(&self, number: usize) -> &str {
+        &self.accounts[number]
+    }
+
     pub(crate) fn accounts(&self) -> usize {
         self.accounts.len()
     }

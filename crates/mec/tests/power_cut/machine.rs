@@ -1,5 +1,6 @@
 //! A machine: a disk, on PostgreSQL its database server, and `mec`. Its power can be cut.
 
+use std::io::{ErrorKind, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
@@ -172,6 +173,23 @@ impl<'a> Machine<'a> {
     /// The whole ledger.
     pub(crate) fn export(&self) -> Result<String, String> {
         done(&mut mec(&["export", "--store", &self.store()]))
+    }
+
+    /// Takes all room on the disk, or gives it back.
+    pub(crate) fn fill_disk(&self, is_full: bool) {
+        let filler = self.disk.path().join("filler");
+        if !is_full {
+            return std::fs::remove_file(filler).expect("it is removed");
+        }
+        let mut file = std::fs::File::create(filler).expect("it is made");
+        let mut bytes = vec![1; 1 << 20];
+        while !bytes.is_empty() {
+            match file.write_all(&bytes) {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::StorageFull => bytes.truncate(bytes.len() / 2),
+                Err(error) => panic!("{error}"),
+            }
+        }
     }
 
     /// Cuts the power: what was not synced is gone, and so is everything that ran.

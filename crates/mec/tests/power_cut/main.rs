@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::thread;
 use std::time::Instant;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use clients::{Answer, Event, Load, PATIENCE, Told, World, ask, event_in};
 use dice::Dice;
@@ -268,6 +268,32 @@ fn a_power_cut_loses_nothing_that_was_acknowledged_on_sqlite() {
 #[test]
 fn a_power_cut_loses_nothing_that_was_acknowledged_on_postgres() {
     survives(Kept::Postgres, POSTGRES_CYCLES);
+}
+
+/// Records an event with much to keep, and answers the status.
+fn record(machine: &Machine<'_>, world: &World, key: &str) -> u16 {
+    let details = "x".repeat(50_000);
+    let body = json!({"p_account_id": world.account(0), "p_resource_type": "benchmark_runs", "p_quantity": 1,
+        "p_idempotency_key": key, "p_details": {"text": details}});
+    ask(machine.address, "POST", "/api/rpc/meter_consumption", &body).unwrap().status
+}
+
+#[test]
+fn a_full_disk_is_told_by_health_until_a_write_goes_through_on_sqlite() {
+    let place = Place::new(Kept::Sqlite);
+    let machine = Machine::make(&place).unwrap();
+    let world = World::make(machine.address);
+    let health = || ["/health", "/readyz", "/livez"].map(|path| ask(machine.address, "GET", path, &Value::Null).unwrap().status);
+    assert_eq!(health(), [200, 200, 200]);
+    machine.fill_disk(true);
+    // The log beside the file has room for a while, which it takes again and again.
+    let recorded = (0..).take_while(|number| record(&machine, &world, &format!("a{number}")) == 200).count();
+    println!("{recorded} events went in before the disk was full");
+    assert_eq!(health(), [503, 503, 200]);
+    assert_eq!(health(), [503, 503, 200]);
+    machine.fill_disk(false);
+    assert_eq!(health(), [200, 200, 200]);
+    assert_eq!(record(&machine, &world, &format!("a{recorded}")), 200);
 }
 
 /// What the test says of a server that is not as it should be.
