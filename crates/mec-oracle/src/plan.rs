@@ -6,7 +6,7 @@ use crate::coverage::Rule;
 use crate::oracle::Oracle;
 use crate::row::{Holding, Row, Source};
 use crate::shop::Kind;
-use crate::window::cut;
+use crate::window::{Cut, cut};
 
 impl Oracle {
     pub(crate) fn provision(&mut self, asked: &Provision) -> Answer {
@@ -249,11 +249,18 @@ impl Oracle {
         let begun: Vec<&Row> =
             beside.iter().copied().filter(|row| self.begins(row) <= at && !row.had_ended(at, self.now)).collect();
         let beside = if begun.is_empty() { beside } else { begun };
-        let cut = |window: Window| cut(window, self.zone(account), start, at);
-        let same =
-            beside.iter().find(|row| row.window.kind() == own.kind() && self.stretch(row, owner, resource, at).1 == cut(own));
-        let longest = || beside.iter().max_by_key(|row| self.stretch(row, owner, resource, at).1.length());
-        let window = same.or_else(longest).map_or(own, |row| row.window);
+        let mut limits: Vec<(Window, Cut)> = Vec::new();
+        for row in beside {
+            let (window, stretch) = (row.window, self.stretch(row, owner, resource, at).1);
+            if !limits.iter().any(|(other, of)| other.kind() == window.kind() && *of == stretch) {
+                limits.push((window, stretch));
+            }
+        }
+        let wanted = cut(own, self.zone(account), start, at);
+        let same = limits.iter().find(|(window, stretch)| window.kind() == own.kind() && *stretch == wanted);
+        // Of equally long ones the newest.
+        let longest = || limits.iter().max_by_key(|(_, stretch)| stretch.length());
+        let window = same.or_else(longest).map_or(own, |(window, _)| *window);
         self.count(Rule::AddOnsKeepTheirWindow, window != own);
         window
     }
