@@ -11,6 +11,7 @@ mod stated;
 use crate::command::{Code, Command, Id, Meter, Patch, Provision, Question, RowStatus, SECOND, Status, Step, Time};
 use crate::coverage::Rule;
 use crate::oracle::Oracle;
+use crate::row::Holding;
 use crate::shop::{HOURS, Kind};
 
 use self::chance::Chance;
@@ -180,7 +181,12 @@ impl Generator {
             25..=44 => Command::PutRule(self.rule(oracle)),
             45..=64 => Command::Provision(self.provision(oracle)),
             65..=70 => {
-                let (account, plan, reference) = self.holding(oracle);
+                let waits = |of: &&Holding| !of.is_addon && of.start > self.at && of.end.is_none_or(|end| end > of.start);
+                let to_come = oracle.holdings.iter().rev().find(waits).map(|of| (of.account, of.plan, of.reference));
+                let (account, plan, reference) = match to_come {
+                    Some(to_come) if !self.chance.of(3) => to_come,
+                    _ => self.holding(oracle),
+                };
                 let reference = if self.chance.of(2) { None } else { Some(reference) };
                 let at = if self.chance.of(2) { None } else { Some(self.ahead()) };
                 Command::Cancel { account, plan, reference, at }
