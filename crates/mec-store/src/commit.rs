@@ -1,7 +1,9 @@
 //! What a lane hands to the store: everything one batch changes.
 
+use std::collections::BTreeMap;
+
 use mec_kernel::{
-    AccountId, CatalogueChange, Code, Decision, DecisionId, EntitlementId, Head, Limit, RuleId, Time, Total, WindowKey,
+    AccountId, CatalogueChange, Code, Decision, DecisionId, EntitlementId, Head, Limit, RuleId, Time, Total, TreeId, WindowKey,
     WindowTotal, Write,
 };
 
@@ -28,6 +30,18 @@ impl Commit {
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.writes.is_empty() && self.catalogue.is_empty() && self.decisions.is_empty()
+    }
+
+    /// The present of what belongs to no tree.
+    pub(crate) fn now(&self) -> Time {
+        self.now.unwrap_or(Time::from_micros(0))
+    }
+
+    /// Each tree has its own present: after a clock was set back, one may be far ahead of another.
+    pub(crate) fn present(&self) -> impl Fn(TreeId) -> Time {
+        let present: BTreeMap<TreeId, Time> = self.heads.iter().map(|head| (head.tree, head.last_at)).collect();
+        let now = self.now();
+        move |tree| present.get(&tree).copied().unwrap_or(now)
     }
 }
 

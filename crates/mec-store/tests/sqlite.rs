@@ -330,23 +330,6 @@ fn a_row_of_the_catalogue_can_be_refused() {
 }
 
 #[test]
-fn a_window_is_open_by_the_clock_of_its_own_tree() {
-    let dir = tempfile::tempdir().unwrap();
-    let (_store, mut lane) = filled(&dir);
-    let account = acme(&mut lane, 2);
-    lane.run(|view, making| mec_kernel::consume(view, making, &consume(account, "a"))).unwrap();
-    let node = Arc::clone(lane.tree.get(account).unwrap());
-    let windows = node.windows.iter().map(|(key, total)| (account, key.clone(), total.clone())).collect();
-    // Beside a tree that was last used before the clock was set back.
-    let ahead = Head { last_at: now().plus_seconds(90 * 86_400), ..Head::new(TreeId(8)) };
-    let heads = vec![lane.tree.head, ahead];
-    wait(lane.writer.commit(&Commit { now: Some(ahead.last_at), heads, windows, ..Commit::default() })).unwrap();
-    let facts = wait(lane.writer.look_up(TREE, &[Need::Account(account)], &lane.catalogue, now())).unwrap();
-    let Fact::Account(_, Some(found)) = &facts[0] else { panic!("{facts:?}") };
-    assert_eq!(found.windows, node.windows);
-}
-
-#[test]
 fn what_a_closed_writer_committed_is_in_the_one_file() {
     let dir = tempfile::tempdir().unwrap();
     let (_store, lane) = filled(&dir);

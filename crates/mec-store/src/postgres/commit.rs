@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use mec_kernel::{
-    Account, AccountId, AccountPlan, HourSum, Lease, LedgerEvent, Reservation, Rule, Time, TreeId, Window, WindowKey,
-    WindowTotal, Write, key_hash,
+    Account, AccountId, AccountPlan, HourSum, Lease, LedgerEvent, Reservation, Rule, Time, TreeId, WindowKey, WindowTotal, Write,
+    key_hash,
 };
 use tokio_postgres::error::{DbError, Severity, SqlState};
 
@@ -41,8 +41,8 @@ impl Writer {
         self.begin().await.map_err(CommitError::NotDone)?;
         let new_trees = std::mem::take(&mut self.new_trees);
         let session = self.session().await.map_err(CommitError::NotDone)?;
-        let now = commit.now.unwrap_or(Time::from_micros(0));
-        let mut changes = entitlement::put(session, &commit.writes, now).await.map_err(CommitError::NotDone)?;
+        let now = commit.now();
+        let mut changes = entitlement::put(session, &commit.writes, &commit.present()).await.map_err(CommitError::NotDone)?;
         if let Some(version) = commit.catalogue_version {
             catalogue::raise_version(session, version, now).await.map_err(CommitError::NotDone)?;
         }
@@ -153,7 +153,7 @@ fn batch<'a>(commit: &'a Commit, new_trees: &std::collections::BTreeSet<TreeId>,
     changes.extend(kept.leases());
     changes.extend(kept.reservations());
     changes.extend(kept.hours());
-    changes.extend(windows(&commit.windows, now));
+    changes.extend(windows(&commit.windows, &commit.present()));
     changes.extend(heads(commit, new_trees));
     changes.extend(catalogue::changes(&commit.catalogue, now));
     changes.extend(decisions::log(&commit.decisions));
@@ -418,11 +418,11 @@ pub(super) fn put_rule(rule: &Rule) -> Change<'static> {
 }
 
 /// Open windows as they are after the batch; a closed one is dropped and counted anew should anybody ask.
-fn windows<'a>(moved: &'a [(AccountId, WindowKey, WindowTotal)], now: Time) -> Vec<Change<'a>> {
+fn windows<'a>(moved: &'a [(AccountId, WindowKey, WindowTotal)], at: &dyn Fn(TreeId) -> Time) -> Vec<Change<'a>> {
     let last: BTreeMap<(AccountId, &WindowKey), &WindowTotal> =
         moved.iter().map(|(account, key, total)| ((*account, key), total)).collect();
-    let is_closed = |key: &WindowKey| key.window.is_over(now) && matches!(key.window, Window::Fixed { .. });
-    let (closed, open): (Vec<_>, Vec<_>) = last.into_iter().partition(|((_, key), _)| is_closed(key));
+    let is_closed = |account: AccountId, key: &WindowKey| key.window.is_over(at(account.tree()));
+    let (closed, open): (Vec<_>, Vec<_>) = last.into_iter().partition(|((account, key), _)| is_closed(*account, key));
     let of = |some: &[((AccountId, &'a WindowKey), &'a WindowTotal)]| {
         let keys: Vec<(AccountId, &'a WindowKey)> = some.iter().map(|(key, _)| *key).collect();
         let each = || keys.iter().copied();

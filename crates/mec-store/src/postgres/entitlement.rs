@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mec_kernel::{Condition, ConditionId, Entitlement, EntitlementId, Quantity, Time, Write};
+use mec_kernel::{Condition, ConditionId, Entitlement, EntitlementId, Quantity, Time, TreeId, Write};
 use serde_json::Value;
 use tokio_postgres::Row;
 
@@ -120,7 +120,11 @@ struct Audited<'a> {
 }
 
 /// Makes and changes the entitlements of a batch, each change with its audit row, each on what the one before left.
-pub(super) async fn put(session: &Session, writes: &[Write], now: Time) -> Result<Vec<Change<'static>>, StoreError> {
+pub(super) async fn put(
+    session: &Session,
+    writes: &[Write],
+    at: &dyn Fn(TreeId) -> Time,
+) -> Result<Vec<Change<'static>>, StoreError> {
     let written = writes.iter().filter_map(|write| match write {
         Write::Entitlement { row, metadata, audit } => Some((row, metadata, audit)),
         _ => None,
@@ -165,7 +169,7 @@ pub(super) async fn put(session: &Session, writes: &[Write], now: Time) -> Resul
     let mut changes = vec![];
     changes.extend(put_rows(&changed));
     changes.extend(put_conditions(&reconditioned));
-    changes.extend(put_audit(&audited, now));
+    changes.extend(put_audit(&audited, at));
     Ok(changes)
 }
 
@@ -258,7 +262,7 @@ fn put_conditions(changed: &[&Stored]) -> Vec<Change<'static>> {
     cleared.into_iter().chain(made).collect()
 }
 
-fn put_audit(audited: &[Audited<'_>], now: Time) -> Option<Change<'static>> {
+fn put_audit(audited: &[Audited<'_>], at: &dyn Fn(TreeId) -> Time) -> Option<Change<'static>> {
     Bulk::of("entitlements_audit")
         .column("audit_id", audited.iter().map(|one| Id(one.audit.id.0)))
         .column("tree", audited.iter().map(|one| number(one.row.id.tree())))
@@ -269,6 +273,6 @@ fn put_audit(audited: &[Audited<'_>], now: Time) -> Option<Change<'static>> {
         .column("new_row", audited.iter().map(|one| Json(one.new.clone())))
         .column("changed_by", audited.iter().map(|one| one.audit.by.as_str().to_owned()))
         .column("reason", audited.iter().map(|one| one.audit.reason.clone()))
-        .column("changed_at", audited.iter().map(|_| Instant::from(now)))
+        .column("changed_at", audited.iter().map(|one| Instant::from(at(one.row.account.tree()))))
         .insert()
 }

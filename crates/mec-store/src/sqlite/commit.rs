@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use mec_kernel::{
-    Account, AccountId, AccountPlan, Head, HourSum, Lease, LedgerEvent, Quantity, Reservation, Rule, Time, TreeId, Window,
-    WindowKey, WindowTotal, Write, key_hash,
+    Account, AccountId, AccountPlan, Head, HourSum, Lease, LedgerEvent, Quantity, Reservation, Rule, Time, TreeId, WindowKey,
+    WindowTotal, Write, key_hash,
 };
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, TransactionBehavior, params};
 
@@ -116,10 +116,7 @@ pub(super) fn failed(error: rusqlite::Error) -> CommitError {
 }
 
 fn write_all(connection: &Connection, commit: &Commit) -> Result<(), CommitError> {
-    let now = commit.now.unwrap_or(Time::from_micros(0));
-    // Each tree has its own present: after a clock was set back, one may be far ahead of another.
-    let present: BTreeMap<TreeId, Time> = commit.heads.iter().map(|head| (head.tree, head.last_at)).collect();
-    let at = |tree: TreeId| present.get(&tree).copied().unwrap_or(now);
+    let (now, at) = (commit.now(), commit.present());
     let mut hours: BTreeMap<HourKey, HourSum> = BTreeMap::new();
     for write in &commit.writes {
         write_one(connection, write, &mut hours, &at).map_err(failed)?;
@@ -371,7 +368,7 @@ fn put_window(
 ) -> rusqlite::Result<()> {
     let (rolling, start, end) = rows::window_columns(key.window);
     let scope = rows::scope_text(key.scope.as_ref());
-    if key.window.is_over(now) && matches!(key.window, Window::Fixed { .. }) {
+    if key.window.is_over(now) {
         connection
             .prepare_cached(
                 "DELETE FROM usage_windows WHERE tree = ?1 AND account_id = ?2 AND resource_type_code = ?3 \
