@@ -106,6 +106,16 @@ impl Batch {
         self.commit.writes.extend(writes);
     }
 
+    /// The first instant that has passed at `now` and that it was decided before, where one of its decisions might be
+    /// another since: a lease or a hold has expired, a row or a window has ended.
+    pub(crate) fn outlived(&self, now: Time) -> Option<Time> {
+        let ends = self.commit.writes.iter().filter_map(|write| {
+            let work = self.trees.get(&write.tree()?)?;
+            work.tree.decided_until(write, work.now)
+        });
+        ends.filter(|end| *end <= now).min()
+    }
+
     /// Its commands, in an order that keeps that of each tree.
     pub(crate) fn into_jobs(self) -> impl Iterator<Item = Box<dyn Job>> {
         self.done.into_iter().map(|(job, _)| job).chain(self.later)

@@ -48,6 +48,7 @@ struct SettingsTable {
     warn_at: Option<Percent>,
     late_seconds_max: Option<i64>,
     ahead_seconds_max: Option<i64>,
+    rows_per_account_max: Option<i64>,
 }
 
 impl CatalogFile {
@@ -144,6 +145,7 @@ impl SettingsTable {
             warn_at: self.warn_at.unwrap_or(current.warn_at),
             late_seconds_max: self.late_seconds_max.unwrap_or(current.late_seconds_max),
             ahead_seconds_max: self.ahead_seconds_max.unwrap_or(current.ahead_seconds_max),
+            rows_per_account_max: self.rows_per_account_max.unwrap_or(current.rows_per_account_max),
         }
     }
 }

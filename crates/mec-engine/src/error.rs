@@ -47,6 +47,24 @@ impl MecError {
     }
 }
 
+impl MecError {
+    pub(crate) fn took_too_long() -> Self {
+        Self::NotDone("deciding it took longer than a batch may; it is too much for one request".to_owned())
+    }
+
+    /// The same of reading the rows of a write that is done. Whoever asked for them does not know that it is, and what
+    /// the read says of itself (nothing was recorded) is not true of the write.
+    #[must_use]
+    pub fn after_a_write(self) -> Self {
+        let cause = match self {
+            Self::NotDone(cause) | Self::OutcomeUnknown(cause) | Self::Rejected(cause) => cause,
+            Self::Busy => "too many commands were waiting".to_owned(),
+            other => other.to_string(),
+        };
+        Self::OutcomeUnknown(format!("the write is done, and its rows could not be read: {cause}"))
+    }
+}
+
 impl From<Refusal> for MecError {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
@@ -88,4 +106,29 @@ pub enum OpenError {
     /// A thread could not be started.
     #[error("the lane could not be started: {0}")]
     Thread(std::io::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_that_cannot_be_read_after_a_write_do_not_say_that_nothing_was_recorded() {
+        let cause = || "the disk is away".to_owned();
+        let errors = [
+            MecError::NotDone(cause()),
+            MecError::OutcomeUnknown(cause()),
+            MecError::Rejected(cause()),
+            MecError::Busy,
+            MecError::TimedOut,
+            MecError::Stopped,
+        ];
+        for error in errors {
+            let was = format!("{error:?}");
+            let MecError::OutcomeUnknown(said) = error.after_a_write() else { panic!("{was} is told as known") };
+            assert!(said.starts_with("the write is done"), "{said}");
+            assert!(!said.contains("nothing was recorded") && !said.contains("send it again"), "{said}");
+            assert_eq!(said.contains("disk"), was.contains("disk"), "{said}");
+        }
+    }
 }

@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use mec_kernel::{Catalogue, Facts, Halt, Head, IdSource, Need, Time, Tree, TreeId, View, Write};
+use mec_kernel::{Catalogue, Facts, Halt, Head, IdSource, Need, Time, Tree, TreeId, View, Write, with_windows_beside};
 use mec_store::{CommitError, DecisionRow, Hold, Store, StoreError, Writer};
 use tokio::sync::{mpsc, oneshot};
 
@@ -76,6 +76,8 @@ pub(crate) struct Lane {
     /// Where commands wait whose trees are not free; also keeps those lanes, and the log's, from ending before this one.
     pub(crate) away: Option<Arc<Away>>,
     pub(crate) _log_lane: Option<mpsc::Sender<Message>>,
+    /// The longest that deciding one batch may take: everybody else waits meanwhile.
+    pub(crate) batch_time_max: Duration,
     pub(crate) seed: u64,
     pub(crate) state: State,
 }
@@ -318,6 +320,13 @@ impl Lane {
             self.writer.abort().await;
             return Err(CommitError::NotDone(lost));
         }
+        // Since its trees were locked others may have been told that something of them is over. What comes to an end while
+        // COMMIT itself is under way is not seen.
+        if let Some(ended) = batch.outlived(self.clock.now()) {
+            self.writer.abort().await;
+            let why = format!("it was decided before {ended}, when something it rests on ended, and that has passed");
+            return Err(CommitError::NotDone(StoreError::Stopped(why)));
+        }
         self.seal(batch);
         if let Some(problem) = broken(batch) {
             self.writer.abort().await;
@@ -366,7 +375,7 @@ impl Lane {
                 batch.later.push(job);
                 continue;
             }
-            match self.decide_one(job.as_mut(), work, &catalogue).await {
+            match self.decide_one(job.as_mut(), work, batch.seen, &catalogue).await {
                 Ok(Some(writes)) => {
                     let row = job.log(&mut work.ids, work.now).filter(|row| self.log.wants(row.decision));
                     if writes.is_empty() {
@@ -471,10 +480,14 @@ impl Lane {
         &mut self,
         job: &mut dyn Job,
         work: &mut Work,
+        seen: Instant,
         catalogue: &Catalogue,
     ) -> Result<Option<Vec<Write>>, Trouble> {
         loop {
             let view = View { tree: &work.tree, facts: &work.facts, catalogue, now: work.now };
+            if seen.elapsed() > self.batch_time_max {
+                return Err(Trouble::Own(MecError::took_too_long()));
+            }
             let need = match caught(|| job.decide(&view, &mut work.ids))? {
                 Ok(writes) => return Ok(Some(writes)),
                 Err(Halt::Refuse(refusal)) => return Err(refusal.into()),
@@ -484,7 +497,8 @@ impl Lane {
             if work.has_writes && !settled {
                 return Ok(None);
             }
-            for fact in self.writer.look_up(work.tree.head.tree, &[need], catalogue, work.now).await? {
+            let needs = with_windows_beside(&view, need);
+            for fact in self.writer.look_up(work.tree.head.tree, &needs, catalogue, work.now).await? {
                 fact.learn(&mut work.tree, &mut work.facts, work.now);
             }
         }

@@ -4,6 +4,7 @@
 //! connection; others wait for trees that somebody else has, answer what published state cannot, and keep the log.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use mec_kernel::TreeId;
 use mec_store::{OpenOptions, Store, Writer};
@@ -44,6 +45,7 @@ pub(crate) struct Shared {
     pub(crate) log: Arc<DecisionLog>,
     pub(crate) clock: Arc<Hands>,
     pub(crate) writes: Arc<Writes>,
+    pub(crate) batch_time_max: Duration,
 }
 
 /// The lanes, as those who send see them.
@@ -72,10 +74,11 @@ impl Lanes {
         let running = Arc::new(running);
         let start = |duty, writer, queue, away: Option<&Arc<Away>>, log_lane: Option<&mpsc::Sender<Message>>| {
             let seed = getrandom::u64().map_err(|error| OpenError::Randomness(error.to_string()))?;
-            let Shared { store, cache, log, clock, writes } = shared.clone();
+            let Shared { store, cache, log, clock, writes, batch_time_max } = shared.clone();
             let (away, _log_lane) = (away.cloned(), log_lane.cloned());
+            let state = State::default();
             run(
-                Lane { duty, writer, store, cache, log, clock, writes, queue, away, _log_lane, seed, state: State::default() },
+                Lane { duty, writer, store, cache, log, clock, writes, queue, away, _log_lane, batch_time_max, seed, state },
                 &running,
             )
         };

@@ -97,6 +97,8 @@ pub struct Options {
     pub lanes: usize,
     /// Published state kept in memory, in bytes (256 MB).
     pub cache_bytes_max: usize,
+    /// The longest that deciding one batch may take (10 s): everybody else waits meanwhile. What takes longer is refused whole.
+    pub batch_time_max: Duration,
     /// Which decisions are logged.
     pub logged: Logged,
     /// With which of them every limit considered is kept.
@@ -126,6 +128,7 @@ impl Default for Options {
             staleness_max: Duration::ZERO,
             lanes: 2,
             cache_bytes_max: 256 << 20,
+            batch_time_max: Duration::from_secs(10),
             logged: Logged::All,
             traced: Traced::Notable,
             decisions_kept: Duration::from_secs(30 * 86_400),
@@ -185,6 +188,7 @@ impl Mec {
             ..OpenOptions::default()
         };
         let readers = Arc::new(Semaphore::new(open.readers));
+        let batch_time_max = options.batch_time_max;
         let (store, mut writer) = Store::open(url, &open)?;
         let clock = Arc::new(Hands::of(options.clock, store.versions(&[]).await?.moment));
         let seen = Instant::now();
@@ -194,8 +198,15 @@ impl Mec {
         let seed = getrandom::u64().map_err(|error| OpenError::Randomness(error.to_string()))?;
         let log = Arc::new(DecisionLog::new(options.logged, options.traced, options.decisions_kept, seed));
         let writes: Arc<Writes> = Arc::default();
-        let shared =
-            Shared { store: store.clone(), cache: cache.clone(), log: log.clone(), clock: clock.clone(), writes: writes.clone() };
+        let (of_lanes, of_cache) = (store.clone(), cache.clone());
+        let shared = Shared {
+            store: of_lanes,
+            cache: of_cache,
+            log: log.clone(),
+            clock: clock.clone(),
+            writes: writes.clone(),
+            batch_time_max,
+        };
         let lanes = Lanes::start(writer, &shared, options.lanes)?;
         let newest = store.is_shared().then(|| Newest::of(store.clone()));
         let room = Arc::new(Semaphore::new(MANY_MAX));

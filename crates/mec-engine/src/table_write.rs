@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mec_kernel::{
-    Catalogue, CatalogueChange, Fact, Halt, IdSource, Making, Need, Ruling, Template, Tree, TreeId, View, Write, change_catalogue,
+    Catalogue, CatalogueChange, Fact, Halt, IdSource, Making, Need, Ruling, Template, Tree, TreeId, View, Write,
+    change_catalogue, with_windows_beside,
 };
 use mec_query::{QueryError, Value};
 use mec_store::{CommitError, Hold};
@@ -169,13 +170,17 @@ impl Lane {
     ) -> Result<Ruling<Vec<Value>>, Trouble> {
         let Some(work) = batch.trees.get_mut(&step.tree) else { return Err(MecError::Stopped.into()) };
         loop {
+            if batch.seen.elapsed() > self.batch_time_max {
+                return Err(MecError::took_too_long().into());
+            }
             let view = View { tree: &work.tree, facts: &work.facts, catalogue, now: work.now };
             let need = match caught(|| (step.decide)(&view, &mut Making { ids: &mut work.ids, actor }))? {
                 Ok(ruling) => return Ok(ruling),
                 Err(Halt::Refuse(refusal)) => return Err(refusal.into()),
                 Err(Halt::Need(need)) => need,
             };
-            for fact in self.writer.look_up(step.tree, std::slice::from_ref(&need), catalogue, work.now).await? {
+            let needs = with_windows_beside(&view, need.clone());
+            for fact in self.writer.look_up(step.tree, &needs, catalogue, work.now).await? {
                 learn(fact, &need, work, earlier);
             }
         }

@@ -176,11 +176,13 @@ pub struct Settings {
     pub late_seconds_max: i64,
     /// How far ahead of now an event may be, in seconds: 5 minutes.
     pub ahead_seconds_max: i64,
+    /// How many rows an account may have: entitlements that are not over, their conditions, rules, each: 200.
+    pub rows_per_account_max: i64,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { warn_at: Percent(8_000), late_seconds_max: 90 * 86_400, ahead_seconds_max: 300 }
+        Self { warn_at: Percent(8_000), late_seconds_max: 90 * 86_400, ahead_seconds_max: 300, rows_per_account_max: 200 }
     }
 }
 

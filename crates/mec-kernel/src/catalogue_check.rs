@@ -239,6 +239,9 @@ fn check_settings(settings: &Settings) -> Result<(), Refusal> {
     if settings.ahead_seconds_max < 0 {
         return bad("ahead_seconds_max", "not be below zero", row);
     }
+    if settings.rows_per_account_max < 1 {
+        return bad("rows_per_account_max", "be at least 1", row);
+    }
     Ok(())
 }
 

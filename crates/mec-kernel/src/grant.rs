@@ -10,7 +10,7 @@ use crate::code::Code;
 use crate::command::{Halt, Making, Ruling, View};
 use crate::entitlement::{Condition, Entitlement, EntitlementStatus, Source};
 use crate::id::{AccountId, EntitlementId, RuleId};
-use crate::plan::{entitlement_write, marks_after};
+use crate::plan::{check_rows, entitlement_write, marks_after};
 use crate::quantity::Quantity;
 use crate::refusal::Refusal;
 use crate::time::Time;
@@ -189,8 +189,10 @@ fn put(
 pub fn put_rule(view: &View<'_>, rule: &Arc<Rule>) -> Result<Ruling<()>, Halt> {
     if let Some(account) = rule.account {
         let path = view.path(account)?;
-        if !path.first().is_some_and(|node| node.rules.iter().any(|other| other.id == rule.id)) {
+        let rules = path.first().map(|node| node.rules.as_slice()).unwrap_or_default();
+        if rules.iter().all(|other| other.id != rule.id) {
             check_open(&path)?;
+            check_rows(view, "rules", rules.len(), rules.len().saturating_add(1))?;
         }
     }
     check_rule(view, rule)?;

@@ -97,6 +97,7 @@ pub use lease::{Acquire, Lease, Leased, Renew, TTL_SECONDS_MAX, acquire, release
 pub use ledger::{Chain, Content, Effect, Fingerprint, LedgerEvent, RecordedRuling, details_hash, key_hash};
 pub use meter::{Correct, Meter, Recorded, correct, meter};
 pub use plan::{Cancel, Provision, cancel, provision};
+pub use pool::with_windows_beside;
 pub use quantity::{Amount, Factor, Percent, QUANTITY_MAX, Quantity, QuantityError, SCALE, Total};
 pub use refusal::Refusal;
 pub use reservation::{Reservation, ReservationStatus};

@@ -512,6 +512,25 @@ fn end(row: &Arc<Entitlement>, at: Time, now: Time, making: &mut Making<'_>, rea
     ))
 }
 
+/// Refuses what would give an account more entitlements than it may have, or more conditions. One that has more already (the
+/// setting was lowered) may be changed, and have fewer.
+fn check_standing_rows(view: &View<'_>, before: &Node, after: &Node) -> Result<(), Halt> {
+    let rows = |node: &Node| node.entitlements.iter().filter(|row| row.is_standing(view.now)).count();
+    let conditions = |node: &Node| {
+        let standing = node.entitlements.iter().filter(|row| row.is_standing(view.now));
+        standing.map(|row| row.conditions.len()).sum()
+    };
+    check_rows(view, "entitlements", rows(before), rows(after))?;
+    check_rows(view, "conditions", conditions(before), conditions(after))
+}
+
+/// Refuses more rows of one kind than an account may have.
+pub(crate) fn check_rows(view: &View<'_>, what: &'static str, before: usize, after: usize) -> Result<(), Halt> {
+    let max = view.catalogue.settings.rows_per_account_max;
+    let is_over = after > before && i64::try_from(after).is_ok_and(|after| after > max);
+    if is_over { Err(Refusal::TooManyRows { what, max }.into()) } else { Ok(()) }
+}
+
 /// After limits changed: notes which pools of these accounts are above their limit now, or no longer. Grace periods
 /// run from the write that lowered a limit.
 pub(crate) fn marks_after(view: &View<'_>, path: &[&Arc<Node>], writes: &mut Vec<Write>) -> Result<(), Halt> {
@@ -519,6 +538,9 @@ pub(crate) fn marks_after(view: &View<'_>, path: &[&Arc<Node>], writes: &mut Vec
     let mut tree = view.tree.clone();
     for write in writes.iter() {
         tree.apply(write, view.now);
+    }
+    if let Some(after) = tree.get(node.account.id) {
+        check_standing_rows(view, node, after)?;
     }
     let mut touched: Vec<(&Arc<Resource>, Option<Code>)> = Vec::new();
     for write in writes.iter() {

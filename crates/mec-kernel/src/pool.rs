@@ -1,6 +1,7 @@
 //! Pools: the entitlements of one account for one resource and scope that count as one limit (design 1.3, steps 3
 //! and 4), and the rule each is enforced by.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::catalogue::{Catalogue, LimitAction, LimitKind, Resource, Rule};
@@ -209,17 +210,17 @@ pub(crate) fn level<'a>(
             pools.push(pool(vec![row], window_of(row), true, false));
             continue;
         }
-        let mut groups: Vec<Group<'_>> = Vec::new();
+        let (mut groups, mut places): (Vec<Group<'_>>, Places) = (Vec::new(), BTreeMap::new());
         for row in rows().filter(|row| row.source != Source::Addon) {
-            join(&mut groups, window_of(row), row);
+            join(&mut groups, &mut places, window_of(row), row);
         }
         let is_addon_only = groups.is_empty();
         for row in rows().filter(|row| row.source == Source::Addon) {
             let window = window_of(row);
-            let place = groups.iter().position(|(other, _)| *other == window).or_else(|| longest(&groups));
+            let place = places.get(&window).copied().or_else(|| longest(&groups));
             match place.filter(|_| !is_addon_only).and_then(|place| groups.get_mut(place)) {
                 Some((_, members)) => members.push(row),
-                None => join(&mut groups, window, row),
+                None => join(&mut groups, &mut places, window, row),
             }
         }
         pools.extend(groups.into_iter().map(|(window, rows)| pool(rows, window, false, is_addon_only)));
@@ -231,11 +232,39 @@ pub(crate) fn level<'a>(
 /// they coincide.
 type Group<'a> = ((WindowKind, WindowKey), Vec<&'a Arc<Entitlement>>);
 
-fn join<'a>(groups: &mut Vec<Group<'a>>, window: (WindowKind, WindowKey), row: &'a Arc<Entitlement>) {
-    match groups.iter_mut().find(|(other, _)| *other == window) {
+/// Where in the groups the one of a window is.
+type Places = BTreeMap<(WindowKind, WindowKey), usize>;
+
+fn join<'a>(groups: &mut Vec<Group<'a>>, places: &mut Places, window: (WindowKind, WindowKey), row: &'a Arc<Entitlement>) {
+    let place = *places.entry(window.clone()).or_insert(groups.len());
+    match groups.get_mut(place) {
         Some((_, members)) => members.push(row),
         None => groups.push((window, vec![row])),
     }
+}
+
+/// With a window that nobody has counted yet, all the others that the decision would ask for next, one after another: those
+/// in which the account's rows for the resource are counted now.
+pub fn with_windows_beside(view: &View<'_>, need: Need) -> Vec<Need> {
+    let mut needs = vec![need];
+    if let Some(Need::Window(account, key)) = needs.first().cloned()
+        && let Ok(path) = view.path(account)
+        && let Some(node) = path.first()
+        && matches!(view.catalogue.resources.get(&key.resource), Some(resource) if resource.limit_kind == LimitKind::Cumulative)
+    {
+        let (zone, plan) = (view.zone(&path), node.current_plan(view.now));
+        let rows = node.entitlements.iter().filter(|row| row.resource == key.resource && row.is_standing(view.now));
+        let keys: BTreeSet<WindowKey> = rows
+            .map(|row| WindowKey {
+                resource: row.resource.clone(),
+                scope: row.scope.clone(),
+                window: row_window(row, plan, &zone, view.now),
+            })
+            .filter(|other| *other != key && !node.windows.contains_key(other))
+            .collect();
+        needs.extend(keys.into_iter().map(|key| Need::Window(account, key)));
+    }
+    needs
 }
 
 /// The pool an add-on joins when none has its window: the one with the longest.

@@ -1,6 +1,7 @@
 //! Writing use down: the one place where a ledger row, its chain and its effects are made. `meter` and `consume`
 //! come here once they know that the event is to be recorded.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::catalogue::{LimitAction, LimitKind, Resource};
@@ -9,7 +10,7 @@ use crate::code::Code;
 use crate::command::{Halt, Making, Need, View};
 use crate::id::{AccountId, EventId};
 use crate::ledger::{Chain, Content, Effect, Fingerprint, LedgerEvent, RecordedRuling, details_hash};
-use crate::pool::row_window;
+use crate::pool::{Pool, row_window};
 use crate::quantity::Amount;
 use crate::refusal::Refusal;
 use crate::time::Time;
@@ -183,9 +184,16 @@ fn billing_order(key: &WindowKey) -> (i64, bool, &WindowKey) {
 /// Pools that share a counter share its note: the tightest of them keeps it.
 pub(crate) fn marks(pools: &[Judged<'_>], amount: Amount, at: Time, now: Time) -> Vec<Write> {
     let mut writes = Vec::new();
+    let mut keepers: BTreeMap<(usize, &WindowKey), &Pool<'_>> = BTreeMap::new();
+    for Judged { pool, .. } in pools {
+        let keeper = keepers.entry((pool.level, &pool.key)).or_insert(pool);
+        if pool.keeps_note_of(keeper) {
+            *keeper = pool;
+        }
+    }
     for judged in pools {
         let pool = &judged.pool;
-        if pools.iter().any(|other| other.pool.keeps_note_of(pool)) {
+        if keepers.get(&(pool.level, &pool.key)).is_some_and(|keeper| keeper.keeps_note_of(pool)) {
             continue;
         }
         let amount = if pool.key.window.counts(at, now) { amount } else { Amount::ZERO };

@@ -34,6 +34,11 @@ refusals! {
     ExternalIdTaken { /** The external id. */ external_id: String } = "MEC_EXTERNAL_ID_TAKEN",
     /// A closed account stays closed.
     AccountClosed = "MEC_ACCOUNT_CLOSED",
+    /// Decisions read every row of an account, so it has only so many.
+    TooManyRows {
+        /** Rows of which kind. */ what: &'static str,
+        /** How many it may have. */ max: i64,
+    } = "MEC_TOO_MANY_ROWS",
     /// No such resource type.
     ResourceNotFound { /** What the caller named. */ resource: String } = "MEC_RESOURCE_NOT_FOUND",
     /// No such unit.

@@ -240,6 +240,19 @@ pub struct Node {
 }
 
 impl Node {
+    /// The first instant after `now` at which something of `resource` begins or ends by itself.
+    fn next_end(&self, resource: &Code, now: Time) -> Option<Time> {
+        let seats = self.seats.iter().filter(|((of, _), _)| of == resource).filter_map(|(_, seats)| seats.next_expiry(now));
+        let windows = self.windows.iter().filter(|(key, _)| key.resource == *resource);
+        let counted = windows.flat_map(|(key, total)| [key.window.end(), total.held.next_expiry(now)]);
+        let rows = self.entitlements.iter().filter(|row| row.resource == *resource);
+        let bounds = rows.flat_map(|row| {
+            let (start, end) = row.window.period.unzip();
+            [Some(row.valid_from), row.valid_until, start, end]
+        });
+        seats.chain(counted.chain(bounds).flatten()).filter(|end| *end > now).min()
+    }
+
     /// An account that has nothing yet.
     pub fn new(account: Account) -> Self {
         Self { account, entitlements: vec![], plans: vec![], rules: vec![], windows: BTreeMap::new(), seats: BTreeMap::new() }
@@ -343,6 +356,15 @@ impl Tree {
     /// Every loaded account.
     pub fn nodes(&self) -> impl Iterator<Item = &Arc<Node>> {
         self.nodes.values()
+    }
+
+    /// The first instant after `now` at which something ends that `write` was decided on: a lease or a hold, a row, a
+    /// window. Decided there it might be another. (What slides all the time, a rolling window, has no such instant.)
+    pub fn decided_until(&self, write: &Write, now: Time) -> Option<Time> {
+        let (account, resource) = write.decided_for()?;
+        let path = self.path(account).unwrap_or_default();
+        let of_path = path.into_iter().filter_map(|node| node.next_end(resource, now));
+        of_path.chain(write.own_ends().into_iter().flatten().filter(|end| *end > now)).min()
     }
 
     /// Roughly how many bytes it takes: for the cache's bound.

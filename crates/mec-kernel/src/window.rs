@@ -101,6 +101,14 @@ impl Window {
         }
     }
 
+    /// First instant after it; `None`: it slides.
+    pub(crate) const fn end(self) -> Option<Time> {
+        match self {
+            Self::Fixed { end, .. } => Some(end),
+            Self::Rolling { .. } => None,
+        }
+    }
+
     /// Whether nothing that happens from `now` on can count in it.
     pub fn is_over(self, now: Time) -> bool {
         matches!(self, Self::Fixed { end, .. } if end <= now)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::catalogue::Rule;
 use crate::code::Code;
 use crate::entitlement::Entitlement;
-use crate::id::{AccountId, AuditId, RuleId};
+use crate::id::{AccountId, AuditId, RuleId, TreeId};
 use crate::lease::Lease;
 use crate::ledger::LedgerEvent;
 use crate::quantity::Amount;
@@ -81,6 +81,38 @@ pub enum Write {
         /// What the ledger says.
         total: WindowTotal,
     },
+}
+
+impl Write {
+    /// The tree whose state it is part of, where that is decided on.
+    pub fn tree(&self) -> Option<TreeId> {
+        self.decided_for().map(|(account, _)| account.tree())
+    }
+
+    /// Whose use of what it was decided for; `None`: nothing that ends by itself had a say.
+    pub(crate) fn decided_for(&self) -> Option<(AccountId, &Code)> {
+        match self {
+            Self::Entitlement { row, .. } => Some((row.account, &row.resource)),
+            Self::Event { event, .. } => Some((event.account, &event.resource)),
+            Self::Lease { new, .. } => Some((new.account, &new.resource)),
+            Self::Reservation { new, .. } => Some((new.account, &new.resource)),
+            Self::Account(_)
+            | Self::AccountPlan(_)
+            | Self::Rule(_)
+            | Self::RemoveRule { .. }
+            | Self::Mark { .. }
+            | Self::Window { .. } => None,
+        }
+    }
+
+    /// When the lease or the hold ends that it changes, as it was and as it is.
+    pub(crate) fn own_ends(&self) -> [Option<Time>; 2] {
+        match self {
+            Self::Lease { old, new, .. } => [old.as_ref().map(|old| old.expires_at), Some(new.expires_at)],
+            Self::Reservation { old, new, .. } => [old.as_ref().map(|old| old.expires_at), Some(new.expires_at)],
+            _ => [None, None],
+        }
+    }
 }
 
 /// Why an entitlement changed.

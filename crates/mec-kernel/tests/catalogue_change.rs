@@ -276,6 +276,7 @@ fn a_row_that_would_not_be_right_is_refused_with_its_column() {
         (PutSettings(Settings { warn_at: Percent(-1), ..Settings::default() }), "warn_at_percent"),
         (PutSettings(Settings { late_seconds_max: -1, ..Settings::default() }), "late_seconds_max"),
         (PutSettings(Settings { ahead_seconds_max: -1, ..Settings::default() }), "ahead_seconds_max"),
+        (PutSettings(Settings { rows_per_account_max: 0, ..Settings::default() }), "rows_per_account_max"),
     ];
     for (put, expected) in rows {
         let refusal = change(&catalogue(), std::slice::from_ref(&put)).unwrap_err();

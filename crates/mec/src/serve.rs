@@ -5,6 +5,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use mec_engine::Mec;
@@ -148,6 +149,10 @@ pub(crate) fn url(listener: &TcpListener) -> Result<String, Failure> {
     Ok(format!("http://{}", SocketAddr::new(ip, address.port())))
 }
 
+/// What a stop waits for batches that are being recorded. None that is cut short was answered, and it is recorded whole or not
+/// at all; whoever stops a server kills it after a grace of theirs, which is longer.
+const CLOSE_MAX: Duration = Duration::from_secs(15);
+
 /// Answers on `ports`, to the hosts and callers of `config`, until SIGTERM or SIGINT, lets requests in flight finish, and
 /// closes `mec`. A second signal ends the process at once; nothing that was acknowledged is lost by that.
 ///
@@ -200,7 +205,8 @@ pub(crate) async fn until_signal(mec: Arc<Mec>, ports: Ports, config: &Config, m
     for served in [main, operators, tables, webhooks] {
         drained = drained.and(served.map_err(|error| Failure::new(Exit::Config, error))?);
     }
-    let closed = mec.close().await;
+    let closed = tokio::time::timeout(CLOSE_MAX, mec.close()).await;
+    let closed = closed.unwrap_or_else(|_| Err(format!("it did not come to rest within {} seconds", CLOSE_MAX.as_secs())));
     watching.abort();
     tracing::info!(finished = drained.finished, cut = drained.cut, "stopped");
     closed.map_err(|problem| {

@@ -75,6 +75,7 @@ pub(super) fn settings(settings: &Settings) -> Vec<Field> {
         ("warn_at_percent", Some(percent(settings.warn_at))),
         ("late_seconds_max", Some(settings.late_seconds_max.to_string())),
         ("ahead_seconds_max", Some(settings.ahead_seconds_max.to_string())),
+        ("rows_per_account_max", Some(settings.rows_per_account_max.to_string())),
     ]
 }
 

@@ -26,7 +26,7 @@ pub struct CatalogFileError {
 }
 
 const SECTIONS: &[&str] = &["settings", "account_types", "units", "resources", "plans", "rules"];
-const SETTINGS: &[&str] = &["warn_at_percent", "late_seconds_max", "ahead_seconds_max"];
+const SETTINGS: &[&str] = &["warn_at_percent", "late_seconds_max", "ahead_seconds_max", "rows_per_account_max"];
 const UNIT: &[&str] = &["name", "dimension", "factor"];
 const RESOURCE: &[&str] = &["name", "limit_kind", "unit", "allowed_units", "description"];
 const PLAN: &[&str] = &[
@@ -99,6 +99,7 @@ fn settings(table: &Table<'_>) -> Result<SettingsTable, CatalogFileError> {
         warn_at: table.percent("warn_at_percent")?,
         late_seconds_max: table.integer("late_seconds_max")?,
         ahead_seconds_max: table.integer("ahead_seconds_max")?,
+        rows_per_account_max: table.integer("rows_per_account_max")?,
     })
 }
 

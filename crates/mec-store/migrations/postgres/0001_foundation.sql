@@ -85,7 +85,7 @@ CREATE TABLE time_zones (
     tzif                 BYTEA                    NOT NULL
 );
 
--- Ours: figures an operator may set (warn_at_percent, late_seconds_max, ahead_seconds_max).
+-- Ours: figures an operator may set (warn_at_percent, late_seconds_max, ahead_seconds_max, rows_per_account_max).
 CREATE TABLE settings (
     name                 VARCHAR(64) COLLATE "C"  NOT NULL PRIMARY KEY,
     value                BIGINT                   NOT NULL

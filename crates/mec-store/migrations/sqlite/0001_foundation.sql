@@ -80,7 +80,7 @@ CREATE TABLE time_zones (
     tzif                BLOB    NOT NULL
 ) STRICT;
 
--- Ours: figures an operator may set (warn_at_percent, late_seconds_max, ahead_seconds_max).
+-- Ours: figures an operator may set (warn_at_percent, late_seconds_max, ahead_seconds_max, rows_per_account_max).
 CREATE TABLE settings (
     name                TEXT    NOT NULL PRIMARY KEY,
     value               INTEGER NOT NULL

@@ -116,6 +116,7 @@ fn settings(found: &[Row]) -> Result<Settings, StoreError> {
             "warn_at_percent" => settings.warn_at = Percent(value),
             "late_seconds_max" => settings.late_seconds_max = value,
             "ahead_seconds_max" => settings.ahead_seconds_max = value,
+            "rows_per_account_max" => settings.rows_per_account_max = value,
             name => return Err(row.damaged(0, &format!("\"{name}\" is no setting"))),
         }
     }
@@ -246,6 +247,7 @@ fn of_one(change: &CatalogueChange, now: Time) -> Vec<Change<'_>> {
             ("warn_at_percent", settings.warn_at.0),
             ("late_seconds_max", settings.late_seconds_max),
             ("ahead_seconds_max", settings.ahead_seconds_max),
+            ("rows_per_account_max", settings.rows_per_account_max),
         ]
         .into_iter()
         .map(|(name, value)| {

@@ -106,6 +106,7 @@ fn settings(connection: &Connection) -> Result<Settings, StoreError> {
             "warn_at_percent" => settings.warn_at = Percent(value),
             "late_seconds_max" => settings.late_seconds_max = value,
             "ahead_seconds_max" => settings.ahead_seconds_max = value,
+            "rows_per_account_max" => settings.rows_per_account_max = value,
             _ => return Err(StoreError::Damaged { table: "settings", problem: format!("\"{name}\" is no setting") }),
         }
     }
@@ -226,6 +227,7 @@ fn write_one(connection: &Connection, change: &CatalogueChange, now: Time) -> Re
                 ("warn_at_percent", settings.warn_at.0),
                 ("late_seconds_max", settings.late_seconds_max),
                 ("ahead_seconds_max", settings.ahead_seconds_max),
+                ("rows_per_account_max", settings.rows_per_account_max),
             ] {
                 connection.execute("INSERT OR REPLACE INTO settings (name, value) VALUES (?1, ?2)", params![name, value])?;
             }

@@ -156,6 +156,10 @@ pub(crate) fn of_refusal(refusal: &Refusal, catalogue: Option<&Catalogue>) -> Ap
         Refusal::AccountNotFound { account } => {
             not_found(format!("There is no account \"{account}\""), "Check the id, or create the account with POST /api/accounts")
         }
+        Refusal::TooManyRows { what, max } => conflict(
+            format!("The account would have more than {max} {what}"),
+            "Remove or expire those it no longer needs, or raise rows_per_account_max in the catalog's [settings]",
+        ),
         Refusal::ParentNotFound { account } => not_found(
             format!("There is no account \"{account}\" to be the parent"),
             "Create the parent before its children, and name it by its account_id",

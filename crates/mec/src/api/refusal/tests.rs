@@ -15,6 +15,7 @@ fn every_refusal() -> Vec<Refusal> {
         Refusal::TooDeep,
         Refusal::ExternalIdTaken { external_id: text() },
         Refusal::AccountClosed,
+        Refusal::TooManyRows { what: "entitlements", max: 200 },
         Refusal::ResourceNotFound { resource: text() },
         Refusal::UnitNotFound { unit: text() },
         Refusal::UnitNotAllowed { unit: text(), resource: text(), allowed: vec![text()] },

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::Response;
-use mec_engine::{Expected, MecError, Touched};
+use mec_engine::{Expected, Touched};
 use mec_query::{
     Cast, Delete, Done, Fetched, Insert, Media, Page, QueryError, Read, Resolution, Return, Sent, Source, Table, Type, Update,
     Value, content_range_of_total, content_range_of_update,
@@ -164,10 +164,8 @@ impl Asked<'_> {
     async fn fetch_written(&self, read: Read, keys: &[Vec<Value>]) -> Result<(Read, Fetched), ApiError> {
         let mut read = read.of_keys(keys);
         let key: Vec<usize> = self.table.key_positions().into_iter().map(|column| fetched(&mut read, column)).collect();
-        let (read, mut fetched) = self.state.mec.fetch(read).await.map_err(|error| {
-            // The write is done: to say that nothing was recorded would be wrong.
-            self.refused(MecError::OutcomeUnknown(error.to_string()), Repeat::Look)
-        })?;
+        let (read, mut fetched) =
+            self.state.mec.fetch(read).await.map_err(|error| self.refused(error.after_a_write(), Repeat::Look))?;
         if self.query.order.iter().all(|order| !order.path.is_empty()) {
             let place: HashMap<&[Value], usize> = keys.iter().enumerate().map(|(at, key)| (key.as_slice(), at)).collect();
             fetched.rows.sort_by_cached_key(|row| {
