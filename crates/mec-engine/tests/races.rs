@@ -163,14 +163,21 @@ async fn what_was_answered_is_there_for_the_next_process(place: impl Place) {
 async fn what_is_closed_has_answered_everything_that_waited(place: impl Place) {
     let mec = open(&place).await;
     let account = account(&mec, "benchmark_runs", 100).await;
+    let held = Held::lane_with(&mec, account).await;
     let mut tasks = tokio::task::JoinSet::new();
     for attempt in 0..50 {
         let mec = mec.clone();
         tasks.spawn(async move { consume_one(&mec, account, &attempt.to_string()).await });
     }
-    let closed = mec.close().await;
-    closed.unwrap();
+    until(async || mec.status().queued == 50).await;
+    let closing = tokio::spawn({
+        let mec = mec.clone();
+        async move { mec.close().await }
+    });
+    held.resume().await;
+    closing.await.unwrap().unwrap();
     let recorded = tasks.join_all().await.iter().filter(|answer| answer.is_ok()).count();
+    assert_eq!(recorded, 50);
     drop(mec);
     let mec = Mec::open(&url(&place), Options::default()).await.unwrap();
     let standing = mec.check(Check::of(account, "benchmark_runs", None), &caller()).await.unwrap();

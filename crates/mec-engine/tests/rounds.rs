@@ -1,6 +1,8 @@
 //! Thousands of races, each of a few tasks over the last units there are: never one unit too many, at any level, and
 //! none left that somebody was refused.
 
+#[path = "../../mec-store/tests/chance/mod.rs"]
+mod chance;
 mod installation;
 mod place;
 
@@ -16,13 +18,12 @@ const ROUNDS: u64 = 1_000;
 const RUNS: &str = "benchmark_runs";
 const SEATS: &str = "concurrent_users";
 
-/// Chance of a race: its rounds are the same in every run, their order of events is not.
+/// Chance of a race: a seed names its rounds, not their order of events.
 struct Dice(u64);
 
 impl Dice {
-    fn of(seed: u64) -> Self {
-        println!("seed {seed}");
-        Self(seed)
+    fn fresh() -> Self {
+        Self(chance::seed("MEC_ROUNDS_SEED"))
     }
 
     /// One of `0 … sides - 1`.
@@ -79,7 +80,8 @@ async fn the_last_units_at_three_levels_of_a_tree() {
     }
     let path = |place: usize| [org, teams[place / 2], users[place]];
     let mut used: BTreeMap<AccountId, i64> = BTreeMap::new();
-    let mut dice = Dice::of(1);
+    let mut refused = 0;
+    let mut dice = Dice::fresh();
     for round in 0..ROUNDS {
         let mut limits = BTreeMap::new();
         let mut lifting = JoinSet::new();
@@ -105,6 +107,7 @@ async fn the_last_units_at_three_levels_of_a_tree() {
             assert!(left(account).unwrap() >= 0, "round {round}: {account} used {:?} of {limit}", used.get(account));
         }
         for (place, _) in told.iter().filter(|(_, passed)| !*passed) {
+            refused += 1;
             let full = path(*place).iter().any(|account| left(account) == Some(0));
             assert!(full, "round {round}: user {place} was refused, and nothing is full");
         }
@@ -112,7 +115,7 @@ async fn the_last_units_at_three_levels_of_a_tree() {
             assert_eq!(ledger_sum(&mec, account, RUNS).await, used.get(&account).copied().unwrap_or(0), "round {round}");
         }
     }
-    assert!(used[&org] > 1_000, "{used:?}");
+    assert!(used[&org] > 1_000 && refused > 1_000, "{refused} refused, {used:?}");
     mec.close().await.unwrap();
 }
 
@@ -123,10 +126,12 @@ async fn reserve_against_consume() {
     let org = mec.create_account(mec_engine::NewAccount::named("Org"), &caller()).await.unwrap().id;
     let (team, limit_of_org) = (child(&mec, org).await, Lifted::of(&mec, org).await);
     let limit_of_team = Lifted::of(&mec, team).await;
-    let mut dice = Dice::of(2);
+    let mut dice = Dice::fresh();
     let mut open: Vec<Arc<Reservation>> = Vec::new();
     // Of the org, which has all of it, and of the team.
     let (mut used, mut held) = ([0; 2], [0; 2]);
+    // How many holds were made, settled and given back, and what was refused.
+    let (mut made, mut settled_up, mut given_back, mut refused) = (0, 0, 0, 0);
     for round in 0..ROUNDS {
         let limits = [used[0] + held[0] + dice.upto(4), used[1] + held[1] + dice.upto(4)];
         limit_of_org.to(&mec, limits[0]).await;
@@ -153,6 +158,7 @@ async fn reserve_against_consume() {
         for reservation in std::mem::take(&mut open) {
             let was_held = reservation.quantity.millionths() / SCALE;
             let (mec, settled) = (mec.clone(), dice.upto(u64::try_from(was_held).unwrap()));
+            *if settled > 0 { &mut settled_up } else { &mut given_back } += 1;
             racing.spawn(async move {
                 let quantity = Quantity::whole(i32::try_from(settled).unwrap());
                 mec.settle(Settle { reservation: reservation.id, quantity, attributes: Default::default() }, &caller())
@@ -166,6 +172,8 @@ async fn reserve_against_consume() {
                 used[level] += more_used;
                 held[level] += more_held;
             }
+            made += usize::from(reservation.is_some());
+            refused += usize::from((more_used, more_held) == (0, 0));
             open.extend(reservation);
         }
         for level in 0..2 {
@@ -177,6 +185,8 @@ async fn reserve_against_consume() {
         assert_eq!(told, [used[0], held[0]], "round {round}");
         assert_eq!([ledger_sum(&mec, org, RUNS).await, ledger_sum(&mec, team, RUNS).await], used, "round {round}");
     }
+    let least = [made, settled_up, given_back, refused].into_iter().min();
+    assert!(least > Some(250), "{made} made, {settled_up} settled, {given_back} given back, {refused} refused");
     assert!(used[0] > 1_000, "{used:?}");
     mec.close().await.unwrap();
 }
@@ -188,11 +198,12 @@ async fn acquire_against_expiry() {
     let org = account(&mec, SEATS, 3).await;
     let teams = [child(&mec, org).await, child(&mec, org).await];
     allow(&mec, teams[0], SEATS, 2).await;
-    let mut dice = Dice::of(3);
+    let mut dice = Dice::fresh();
     let mut leases: BTreeMap<LeaseId, Arc<Lease>> = BTreeMap::new();
-    let mut granted = 0;
+    let (mut granted, mut refused, mut renewed, mut expired) = (0, 0, 0, 0);
     for round in 0..ROUNDS {
         let mut racing: JoinSet<Option<Arc<Lease>>> = JoinSet::new();
+        let mut commands = 5;
         for _ in 0..5 {
             let (mec, place, ttl_seconds) = (mec.clone(), usize::try_from(dice.roll(2)).unwrap(), 1 + dice.upto(3));
             let command = seat_of(teams[place], ttl_seconds);
@@ -203,6 +214,7 @@ async fn acquire_against_expiry() {
             if dice.roll(3) == 0 {
                 let renew = Renew { lease, ttl_seconds, attributes: Default::default() };
                 racing.spawn(async move { mec.renew(renew, &caller()).await.unwrap().lease });
+                commands += 1;
             }
         }
         let steps: Vec<i64> = (0..3).map(|_| dice.upto(1)).collect();
@@ -215,7 +227,8 @@ async fn acquire_against_expiry() {
             None
         });
         for lease in racing.join_all().await.into_iter().flatten() {
-            granted += usize::from(!leases.contains_key(&lease.id));
+            commands -= 1;
+            *if leases.contains_key(&lease.id) { &mut renewed } else { &mut granted } += 1;
             let known = leases.entry(lease.id).or_insert_with(|| lease.clone());
             if lease.expires_at > known.expires_at {
                 *known = lease;
@@ -230,12 +243,16 @@ async fn acquire_against_expiry() {
                 assert!(live <= limit, "round {round}: {live} seats of {limit} at {at}");
             }
         }
+        refused += commands;
         let now = mec.now();
+        let before = leases.len();
         leases.retain(|_, lease| lease.expires_at > now);
+        expired += before - leases.len();
         let told = mec.check(Check::of(org, SEATS, None), &caller()).await.unwrap();
         assert_eq!(used_of(&told), leases.len().to_string(), "round {round}");
     }
-    assert!(granted > 1_000, "{granted}");
+    assert!(granted > 1_000 && refused > 1_000, "{granted} granted, {refused} refused");
+    assert!(renewed > 250 && expired > 1_000, "{renewed} renewed, {expired} expired");
     mec.close().await.unwrap();
 }
 
@@ -256,7 +273,9 @@ async fn provision_against_consume() {
         [("small", 2), ("large", 4)].map(plan).to_vec()
     };
     mec.change_catalogue(&caller(), plans).await.unwrap();
-    let mut dice = Dice::of(4);
+    let mut dice = Dice::fresh();
+    // How many rounds let so many through, by whether the plan grew: a plan that is always given first or last is no race.
+    let mut by_passed = BTreeMap::<(bool, usize), u64>::new();
     for round in 0..ROUNDS {
         let grows = dice.roll(2) == 0;
         let (before, after) = if grows { ("small", "large") } else { ("large", "small") };
@@ -278,6 +297,7 @@ async fn provision_against_consume() {
         }
         let passed: usize = racing.join_all().await.into_iter().sum();
         assert!((2..=4).contains(&passed), "round {round}: {passed} passed");
+        *by_passed.entry((grows, passed)).or_default() += 1;
         let mut total = passed;
         while consume_one(&mec, account, &format!("after {total}")).await.unwrap().event.is_some() {
             total += 1;
@@ -285,5 +305,7 @@ async fn provision_against_consume() {
         let expected = if grows { 4 } else { passed };
         assert_eq!((total, ledger_sum(&mec, account, RUNS).await), (expected, i64::try_from(expected).unwrap()), "round {round}");
     }
+    assert!(by_passed.keys().filter(|(grows, _)| *grows).count() > 1, "{by_passed:?}");
+    assert!(by_passed.keys().filter(|(grows, _)| !*grows).count() > 1, "{by_passed:?}");
     mec.close().await.unwrap();
 }

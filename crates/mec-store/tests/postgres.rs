@@ -346,9 +346,9 @@ mod on_postgres {
     #[test]
     fn a_read_takes_no_longer_than_it_may() {
         let home = Home::postgres();
-        let options = OpenOptions { read_timeout: Duration::from_millis(1), ..OpenOptions::default() };
+        let options = OpenOptions { read_timeout: Duration::from_millis(300), ..OpenOptions::default() };
         let (store, _writer) = Store::open(&home.url(), &options).unwrap();
-        home.run("INSERT INTO units SELECT 'unit' || i, repeat('x', 100), 'time', 1 FROM generate_series(1, 200000) AS n(i)");
+        home.run("INSERT INTO units SELECT 'unit' || i, repeat('x', 100), 'time', 1 FROM generate_series(1, 400000) AS n(i)");
         let table = mec_store::tables::tables().into_iter().find(|table| table.name == "units").unwrap();
         let filter = mec_query::Filter::Matches {
             left: mec_query::Expr::column(&table, 1),
@@ -356,7 +356,8 @@ mod on_postgres {
             ignore_case: true,
         };
         assert!(matches!(store.count(&table, &filter), Err(StoreError::TimedOut)));
-        assert_eq!(store.keys(&table, &mec_query::Filter::always(), 0).map(|keys| keys.len()).unwrap_or(1), 1);
+        // The connection is as good as before.
+        assert_eq!(store.keys(&table, &mec_query::Filter::always(), 0).unwrap().len(), 1);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! the program dies in between.
 
 use std::collections::BTreeSet;
+use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -130,6 +131,7 @@ fn kill_9_in_the_middle_loses_nothing_acknowledged_and_grants_nothing_twice(home
     };
     // What each attempt was told: nothing, or its event (null: refused).
     let told: Vec<Mutex<Option<Value>>> = (0..2 * LIMIT).map(|_| Mutex::new(None)).collect();
+    let cut_off = AtomicUsize::new(0);
     for kill_after in [150, 400, 900, usize::MAX] {
         let address = server.address();
         let (next, answered) = (AtomicUsize::new(0), AtomicUsize::new(0));
@@ -143,7 +145,11 @@ fn kill_9_in_the_middle_loses_nothing_acknowledged_and_grants_nothing_twice(home
                             continue;
                         }
                         // No answer: the program is dead, and whether it was recorded is not known here.
-                        let Ok((200, answer)) = request(&address, "POST", "/api/rpc/consume", &body(attempt)) else { return };
+                        let Ok((status, answer)) = request(&address, "POST", "/api/rpc/consume", &body(attempt)) else {
+                            cut_off.fetch_add(1, Ordering::Relaxed);
+                            return;
+                        };
+                        assert_eq!(status, 200, "{answer}");
                         let answer: Value = serde_json::from_str(&answer).unwrap();
                         *slot.lock().unwrap() = Some(answer[0]["event_id"].clone());
                         answered.fetch_add(1, Ordering::Relaxed);
@@ -158,10 +164,17 @@ fn kill_9_in_the_middle_loses_nothing_acknowledged_and_grants_nothing_twice(home
             }
         });
     }
+    // At each of the three kills some were in the middle.
+    assert!(cut_off.into_inner() >= 3);
     let acknowledged: BTreeSet<String> =
         told.iter().filter_map(|slot| slot.lock().unwrap().clone()?.as_str().map(str::to_owned)).collect();
     let ledger = rows(&server, &format!("/api/consumption_ledger?account_id=eq.{account}&select=event_id"));
     let recorded: BTreeSet<String> = ledger.iter().map(|row| row["event_id"].as_str().unwrap().to_owned()).collect();
     assert_eq!((acknowledged.len(), ledger.len()), (LIMIT, LIMIT));
     assert_eq!(acknowledged, recorded);
+    drop(server);
+    let verify =
+        Command::new(env!("CARGO_BIN_EXE_mec")).args(["verify", "--store", &home.url()]).env_remove("MEC_STORE").output();
+    let verified = verify.unwrap();
+    assert!(verified.status.success(), "{verified:?}");
 }
