@@ -35,12 +35,13 @@ async fn delayed<A: Send + 'static>(
     delays: &[i64],
     mut decide: impl FnMut(&View<'_>, &mut Making<'_>) -> Result<Ruling<A>, Halt> + Send + 'static,
 ) -> (Result<A, MecError>, Vec<Time>) {
-    let (moved, mut delays) = (hands.clone(), delays.to_vec().into_iter());
+    let moved = hands.clone();
+    let mut delays: Vec<i64> = delays.iter().rev().copied().collect();
     let (told, decided) = std::sync::mpsc::channel();
     let command = move |view: &View<'_>, making: &mut Making<'_>| {
         let ruling = decide(view, making)?;
         told.send(view.now).unwrap();
-        moved.forward(delays.next().unwrap_or_default());
+        moved.forward(delays.pop().unwrap_or_default());
         Ok(ruling)
     };
     (mec.run(account, &caller(), command).await, decided.try_iter().collect())
