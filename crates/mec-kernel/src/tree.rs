@@ -242,9 +242,9 @@ pub struct Node {
 impl Node {
     /// The first instant after `now` at which something of `resource` begins or ends by itself.
     fn next_end(&self, resource: &Code, now: Time) -> Option<Time> {
-        let seats = self.seats.iter().filter(|((of, _), _)| of == resource).filter_map(|(_, seats)| seats.next_expiry(now));
+        let seats = self.seats.iter().filter(|((of, _), _)| of == resource).filter_map(|(_, seats)| seats.expiries(now).next());
         let windows = self.windows.iter().filter(|(key, _)| key.resource == *resource);
-        let counted = windows.flat_map(|(key, total)| [key.window.end(), total.held.next_expiry(now)]);
+        let counted = windows.flat_map(|(key, total)| [key.window.end(), total.held.expiries(now).next()]);
         let rows = self.entitlements.iter().filter(|row| row.resource == *resource);
         let bounds = rows.flat_map(|row| {
             let (start, end) = row.window.period.unzip();
