@@ -1,7 +1,8 @@
 //! How much was used over time: for charts and invoices. Decides nothing.
 
 use mec_kernel::{
-    AccountId, Amount, Code, Factor, Halt, Refusal, Time, Total, View, Window, WindowKind, WindowRule, Zone, scope_of, window_at,
+    AccountId, Amount, Code, Factor, Halt, Refusal, Time, Total, View, Window, WindowKind, WindowRule, Zone, price_of, scope_of,
+    window_at,
 };
 use mec_store::UsageQuery;
 
@@ -85,6 +86,8 @@ pub struct Bucket {
     pub quantity: Total,
     /// What of it was overage in the account's pools.
     pub overage: Total,
+    /// What that costs at the prices of its moments; `None` where nothing was billed.
+    pub overage_cost: Option<Total>,
     /// Events summed.
     pub events: i64,
 }
@@ -117,6 +120,8 @@ impl Mec {
             end: bucket.end,
             quantity: total(bucket.amount),
             overage: total(bucket.overage),
+            overage_cost: ((bucket.overage, bucket.overage_cost) != (Amount::ZERO, Amount::ZERO))
+                .then(|| price_of(bucket.overage_cost, factor)),
             events: bucket.events,
         });
         Ok(Usage { unit, buckets: buckets.collect() })

@@ -184,6 +184,8 @@ impl World {
             recorded_by: "tester".into(),
             ruling: None,
             effects: vec![],
+            overage: None,
+            reservation: None,
             details: None,
             details_hash: None,
             chain: [0; 16],

@@ -11,8 +11,9 @@ use crate::command::{Halt, View};
 use crate::entitlement::Attributes;
 use crate::id::{AccountId, EntitlementId, RuleId};
 use crate::lease::Lease;
+use crate::ledger::price_of;
 use crate::pool::{Absence, Level, Pool, level};
-use crate::quantity::{Amount, Factor, Percent, Quantity, SCALE, Total, divide_half_away};
+use crate::quantity::{Amount, Factor, Percent, Quantity, SCALE, Total};
 use crate::refusal::Refusal;
 use crate::retry::fits_at;
 use crate::time::{SECOND, Time};
@@ -278,6 +279,11 @@ pub(crate) fn unit_of<'a>(view: &View<'a>, resource: &'a Resource, unit: Option<
         return Err(Refusal::UnitNotAllowed { unit: code.to_string(), resource: resource.code.to_string(), allowed }.into());
     }
     Ok((&unit.code, unit.factor))
+}
+
+/// The unit a caller's content is in, known or not, so that a key can be looked up before the unit is judged.
+pub(crate) fn unit_named<'a>(resource: &'a Resource, unit: Option<&'a Code>) -> &'a Code {
+    unit.unwrap_or(&resource.unit)
 }
 
 /// The scope a caller named. An empty one is none: whatever the door, there is one way to mean the whole resource.
@@ -629,6 +635,5 @@ pub(crate) fn beyond(taken: Amount, amount: Amount, limit: Amount) -> Amount {
 
 /// `amount` at `price` per canonical unit, rounded half away from zero to a millionth.
 pub(crate) fn cost(amount: Amount, price: Quantity, canonical: Factor) -> Total {
-    let whole = i128::from(canonical.get()).saturating_mul(i128::from(SCALE));
-    Total(divide_half_away(amount.0.saturating_mul(i128::from(price.millionths())), whole))
+    price_of(Amount(amount.0.saturating_mul(i128::from(price.millionths()))), canonical)
 }

@@ -99,7 +99,9 @@ impl Facts {
                 }
             }
             Write::Event { event, .. } => {
-                self.keys.insert(event.key.clone(), Some(event.clone()));
+                if event.reservation.is_none() {
+                    self.keys.insert(event.key.clone(), Some(event.clone()));
+                }
                 self.events.insert(event.id, Some(event.clone()));
                 if let Some(sum) = event.corrects.and_then(|original| self.corrections.get_mut(&original)) {
                     let millionths = sum.millionths().saturating_add(event.quantity.millionths());

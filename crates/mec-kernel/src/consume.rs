@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::catalogue::LimitKind;
-use crate::check::{Check, Effect, Request, Standing, judge, scope_of, unit_of};
+use crate::check::{Check, Effect, Request, Standing, judge, scope_of, unit_named, unit_of};
 use crate::code::Code;
 use crate::command::{Halt, Making, Ruling, View};
 use crate::id::EventId;
@@ -41,17 +41,8 @@ pub fn consume(view: &View<'_>, making: &mut Making<'_>, consume: &Consume) -> R
     let check = &consume.check;
     let path = view.path(check.account)?;
     let resource = view.resource(&check.resource)?;
-    let (unit, factor) = unit_of(view, resource, check.unit.as_ref())?;
-    if !matches!(resource.limit_kind, LimitKind::Cumulative | LimitKind::Inventory) {
-        let (resource, kind) = (resource.code.to_string(), resource.limit_kind);
-        return Err(Refusal::WrongLimitKind { resource, kind, operation: "consume" }.into());
-    }
-    let quantity = check.quantity.unwrap_or(Quantity::ZERO);
-    let is_return = quantity.is_negative() && resource.limit_kind == LimitKind::Inventory;
-    if quantity.is_zero() || (quantity.is_negative() && !is_return) {
-        return Err(Refusal::QuantityNotPositive { argument: "quantity" }.into());
-    }
-    let (amount, scope) = (Amount::of(quantity, factor), scope_of(check.scope.as_ref()));
+    let (unit, quantity) = (unit_named(resource, check.unit.as_ref()), check.quantity.unwrap_or(Quantity::ZERO));
+    let scope = scope_of(check.scope.as_ref());
     let content = Content {
         account: check.account,
         resource: &check.resource,
@@ -64,13 +55,24 @@ pub fn consume(view: &View<'_>, making: &mut Making<'_>, consume: &Consume) -> R
         details: consume.details.as_deref(),
     };
     let fingerprint = content.fingerprint();
-    let earlier = replayed(view, &consume.key, &content, &fingerprint)?;
-    let request = Request { resource, scope, amount: Some(amount), attributes: &check.attributes, extends: None };
-    let judgement = judge(view, &request, &path)?;
-    if let Some(event) = earlier {
-        let standing = judgement.standing(view, &request, Effect::None, check.explain);
+    if let Some(event) = replayed(view, &consume.key, &content, &fingerprint)? {
+        let amount = Some(Amount::of(quantity, view.catalogue.factor(unit)));
+        let request = Request { resource, scope, amount, attributes: &check.attributes, extends: None };
+        let standing = judge(view, &request, &path)?.standing(view, &request, Effect::None, check.explain);
         return Ok(Ruling::unchanged(Consumed { standing, event: Some(event.id), replayed: Some(event.ruling.clone()) }));
     }
+    let factor = unit_of(view, resource, check.unit.as_ref())?.1;
+    if !matches!(resource.limit_kind, LimitKind::Cumulative | LimitKind::Inventory) {
+        let (resource, kind) = (resource.code.to_string(), resource.limit_kind);
+        return Err(Refusal::WrongLimitKind { resource, kind, operation: "consume" }.into());
+    }
+    let is_return = quantity.is_negative() && resource.limit_kind == LimitKind::Inventory;
+    if quantity.is_zero() || (quantity.is_negative() && !is_return) {
+        return Err(Refusal::QuantityNotPositive { argument: "quantity" }.into());
+    }
+    let amount = Amount::of(quantity, factor);
+    let request = Request { resource, scope, amount: Some(amount), attributes: &check.attributes, extends: None };
+    let judgement = judge(view, &request, &path)?;
     if !judgement.decision.allowed() {
         let standing = judgement.standing(view, &request, Effect::None, check.explain);
         return Ok(Ruling::unchanged(Consumed { standing, event: None, replayed: None }));
@@ -79,14 +81,10 @@ pub fn consume(view: &View<'_>, making: &mut Making<'_>, consume: &Consume) -> R
         check_not_below_zero(view, &path, resource, scope, view.now, amount)?;
     }
     let standing = judgement.standing(view, &request, Effect::Used(amount), check.explain);
-    let ruling = RecordedRuling {
-        decision: standing.decision,
-        reason: standing.reason.to_string().into(),
-        reason_code: Code::from(standing.reason.code()),
-        entitlement: standing.entitlement,
-    };
+    let ruling = RecordedRuling::of(&standing);
     let recording = Recording {
         key: consume.key.clone(),
+        reservation: None,
         content,
         fingerprint,
         resource,

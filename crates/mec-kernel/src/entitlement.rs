@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::code::{Code, closed_list};
+use crate::decimal::Decimal;
 use crate::id::{AccountId, ConditionId, EntitlementId};
 use crate::quantity::Quantity;
 use crate::time::Time;
@@ -126,13 +127,13 @@ pub enum Comparison {
     /// Is there and none of these.
     NotIn(Vec<Attribute>),
     /// A number above.
-    Above(Quantity),
+    Above(Decimal),
     /// A number at or above.
-    AtLeast(Quantity),
+    AtLeast(Decimal),
     /// A number below.
-    Below(Quantity),
+    Below(Decimal),
     /// A number at or below.
-    AtMost(Quantity),
+    AtMost(Decimal),
 }
 
 /// A fact the caller states with a request.
@@ -140,8 +141,8 @@ pub enum Comparison {
 pub enum Attribute {
     /// Text.
     Text(String),
-    /// A number.
-    Number(Quantity),
+    /// A number of any length, compared exactly.
+    Number(Decimal),
     /// Yes or no.
     Flag(bool),
 }

@@ -94,6 +94,8 @@ pub struct Renew {
 pub struct Leased {
     /// The lease; `None`: no slot.
     pub lease: Option<Arc<Lease>>,
+    /// The lease that was not extended, which counts until it expires.
+    pub kept: Option<Arc<Lease>>,
     /// The decision.
     pub decision: Decision,
     /// Why.
@@ -158,7 +160,7 @@ pub fn renew(view: &View<'_>, renew: &Renew) -> Result<Ruling<Leased>, Halt> {
     let expires_at = expiry(view.now, renew.ttl_seconds)?;
     let Some(held) = view.facts.lease(renew.lease)?.filter(|lease| lease.is_live(view.now)) else {
         let (decision, reason) = (Decision::Deny, Reason::LeaseOver);
-        let leased = Leased { lease: None, decision, reason, retry_after_seconds: None, standing: None };
+        let leased = Leased { lease: None, kept: None, decision, reason, retry_after_seconds: None, standing: None };
         return Ok(Ruling::unchanged(leased));
     };
     let path = view.path(held.account)?;
@@ -167,7 +169,8 @@ pub fn renew(view: &View<'_>, renew: &Renew) -> Result<Ruling<Leased>, Halt> {
     let request = Request { resource, scope, amount: Some(held.amount), attributes, extends: Some(held) };
     let judgement = judge(view, &request, &path)?;
     if !judgement.decision.allowed() {
-        return Ok(Ruling::unchanged(no_slot(view, &request, &judgement)));
+        let leased = Leased { kept: Some(held.clone()), ..no_slot(view, &request, &judgement) };
+        return Ok(Ruling::unchanged(leased));
     }
     let lease = Lease { expires_at: held.expires_at.max(expires_at), ..Lease::clone(held) };
     Ok(taken(view, &request, &judgement, &path, Some(held.clone()), lease))
@@ -207,7 +210,7 @@ fn taken(
     writes.extend(marks(&judgement.pools, added, view.now, view.now));
     let standing = judgement.standing(view, request, Effect::Used(added), true);
     let (decision, reason) = (judgement.decision, judgement.reason.clone());
-    let answer = Leased { lease: Some(new), decision, reason, retry_after_seconds: None, standing: Some(standing) };
+    let answer = Leased { lease: Some(new), kept: None, decision, reason, retry_after_seconds: None, standing: Some(standing) };
     Ruling { answer, writes }
 }
 
@@ -219,6 +222,7 @@ fn no_slot(view: &View<'_>, request: &Request<'_>, judgement: &Judgement<'_>) ->
     let standing = judgement.standing(view, request, Effect::None, true);
     Leased {
         lease: None,
+        kept: None,
         decision: judgement.decision,
         reason: judgement.reason.clone(),
         retry_after_seconds: standing.retry_after_seconds,

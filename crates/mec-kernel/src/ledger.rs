@@ -1,16 +1,18 @@
-//! The ledger: immutable records of use. Every row carries a hash over the row before it, so a changed or missing
-//! row shows; corrections are further rows.
+//! The ledger: immutable records of use. Every row carries a hash over the row before it and over each of its own stored
+//! fields, so a changed or missing row shows; corrections are further rows.
 
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::check::Decision;
+use crate::check::{Decision, Standing};
 use crate::code::Code;
-use crate::id::{AccountId, EntitlementId, EventId, TreeId};
-use crate::quantity::{Amount, Quantity};
+use crate::id::{AccountId, EntitlementId, EventId, ReservationId, TreeId};
+use crate::json;
+use crate::quantity::{Amount, Factor, Quantity, SCALE, Total, divide_half_away};
 use crate::time::Time;
 use crate::tree::WindowKey;
+use crate::window::Window;
 
 /// 16 bytes of SHA-256 over the previous link and this row.
 pub type Chain = [u8; 16];
@@ -24,8 +26,11 @@ pub struct LedgerEvent {
     pub id: EventId,
     /// 1, 2, 3 … without gaps within the tree: the cursor of every feed.
     pub tree_seq: i64,
-    /// The caller's name for it, unique within the tree for ever.
+    /// The caller's name for it, unique within the tree for ever. Of a settlement it is MEC's own name, in a space of its
+    /// own: a caller's key that reads the same is another one.
     pub key: Arc<str>,
+    /// The reservation it settled.
+    pub reservation: Option<ReservationId>,
     /// What the caller said under that key.
     pub fingerprint: Fingerprint,
     /// Who used.
@@ -56,6 +61,8 @@ pub struct LedgerEvent {
     pub ruling: Option<RecordedRuling>,
     /// What it changed that cannot be summed again.
     pub effects: Vec<Effect>,
+    /// What of it the effects bill or take back, in `unit` and over all accounts; `None` where there are none.
+    pub overage: Option<Overage>,
     /// Free JSON text about it; `None` also once it was erased.
     pub details: Option<Arc<str>>,
     /// Hash of the details: what of them enters the chain, so that they can be erased.
@@ -64,7 +71,7 @@ pub struct LedgerEvent {
     pub chain: Chain,
 }
 
-/// The decision a `consume` was let through with.
+/// The decision a `consume` or a `reserve` was let through with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordedRuling {
     /// The decision.
@@ -75,6 +82,17 @@ pub struct RecordedRuling {
     pub reason_code: Code,
     /// The entitlement that bound it.
     pub entitlement: Option<EntitlementId>,
+}
+
+impl RecordedRuling {
+    pub(crate) fn of(standing: &Standing) -> Self {
+        Self {
+            decision: standing.decision,
+            reason: standing.reason.to_string().into(),
+            reason_code: Code::from(standing.reason.code()),
+            entitlement: standing.entitlement,
+        }
+    }
 }
 
 /// Overage an event accrued (or took back) in a pool, at the price of that moment.
@@ -88,6 +106,42 @@ pub struct Effect {
     pub overage: Amount,
     /// Price of one canonical unit, in millionths; `None` where the rule names none.
     pub price: Option<Quantity>,
+}
+
+impl Effect {
+    /// What it costs, exactly: base units times millionths of the price. 0 where the rule names no price.
+    pub fn cost(&self) -> Amount {
+        Amount(self.overage.0.saturating_mul(self.price.map_or(0, |price| price.millionths().into())))
+    }
+}
+
+/// What of an event lies beyond limits: its effects as readers see them. A unit beyond two accounts' limits counts twice, as
+/// each of them is billed for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Overage {
+    /// How much, in the event's unit.
+    pub quantity: Quantity,
+    /// What it costs at the price of its moment.
+    pub cost: Quantity,
+}
+
+impl Overage {
+    /// Of effects of an event in a unit of `unit` base units, of a resource whose price is per `canonical`.
+    pub fn of(effects: &[Effect], unit: Factor, canonical: Factor) -> Option<Self> {
+        let sum = |each: fn(&Effect) -> Amount| effects.iter().fold(Amount::ZERO, |sum, effect| sum.plus(each(effect)));
+        let bounded = |total: Total| {
+            let most = i128::from(crate::quantity::QUANTITY_MAX);
+            i64::try_from(total.0.clamp(most.saturating_neg(), most)).ok().and_then(Quantity::from_millionths)
+        };
+        let quantity = bounded(sum(|effect| effect.overage).rounded(unit))?;
+        let cost = bounded(price_of(sum(Effect::cost), canonical))?;
+        (!effects.is_empty()).then_some(Self { quantity, cost })
+    }
+}
+
+/// An exact [cost](Effect::cost), or a sum of them, as money per `canonical` unit, rounded half away from zero to a millionth.
+pub fn price_of(exact: Amount, canonical: Factor) -> Total {
+    Total(divide_half_away(exact.0, i128::from(canonical.get()).saturating_mul(i128::from(SCALE))))
 }
 
 /// What a key stands for once it is used.
@@ -125,7 +179,7 @@ impl Content<'_> {
         hash.optional(self.occurred_at.map(|at| at.micros().to_be_bytes()).as_ref().map(<[u8; 8]>::as_slice));
         hash.bytes(&[u8::from(self.is_correction)]);
         hash.optional(self.corrects.map(|id| id.0.to_be_bytes()).as_ref().map(<[u8; 16]>::as_slice));
-        hash.optional(self.details.map(str::as_bytes));
+        hash.optional(self.details.map(details_hash).as_ref().map(Chain::as_slice));
         hash.finish()
     }
 
@@ -162,6 +216,7 @@ impl LedgerEvent {
         hash.bytes(&self.id.0.to_be_bytes());
         hash.bytes(&self.tree_seq.to_be_bytes());
         hash.text(&self.key);
+        hash.optional(self.reservation.map(|id| id.0.to_be_bytes()).as_ref().map(<[u8; 16]>::as_slice));
         hash.bytes(&self.fingerprint);
         hash.bytes(&self.account.0.to_be_bytes());
         hash.text(&self.resource);
@@ -174,15 +229,21 @@ impl LedgerEvent {
         hash.optional(self.corrects.map(|id| id.0.to_be_bytes()).as_ref().map(<[u8; 16]>::as_slice));
         hash.text(&self.source);
         hash.text(&self.recorded_by);
+        hash.bytes(&[u8::from(self.ruling.is_some())]);
         if let Some(ruling) = &self.ruling {
             hash.text(ruling.decision.code());
             hash.text(&ruling.reason);
             hash.text(&ruling.reason_code);
             hash.optional(ruling.entitlement.map(|id| id.0.to_be_bytes()).as_ref().map(<[u8; 16]>::as_slice));
         }
+        hash.count(self.effects.len());
         for effect in &self.effects {
-            hash.bytes(&effect.account.0.to_be_bytes());
-            hash.bytes(&effect.overage.0.to_be_bytes());
+            hash.effect(effect);
+        }
+        hash.bytes(&[u8::from(self.overage.is_some())]);
+        if let Some(overage) = self.overage {
+            hash.bytes(&overage.quantity.millionths().to_be_bytes());
+            hash.bytes(&overage.cost.millionths().to_be_bytes());
         }
         hash.optional(self.details_hash.as_ref().map(Chain::as_slice));
         hash.finish()
@@ -202,10 +263,12 @@ pub fn key_hash(tree: TreeId, key: &str) -> i64 {
     i64::from_be_bytes(short)
 }
 
-/// 16 bytes of SHA-256 over an event's details.
+/// 16 bytes of SHA-256 over what an event's details say: the same JSON value has the same hash, however it is written.
 pub fn details_hash(details: &str) -> Chain {
     let mut hash = Fields::new();
-    hash.text(details);
+    let value = json::canonical(details);
+    hash.bytes(&[u8::from(value.is_some())]);
+    hash.text(value.as_deref().unwrap_or(details));
     hash.finish()
 }
 
@@ -220,6 +283,31 @@ impl Fields {
     fn bytes(&mut self, bytes: &[u8]) {
         self.0.update(u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes());
         self.0.update(bytes);
+    }
+
+    /// How many fields follow.
+    fn count(&mut self, count: usize) {
+        self.bytes(&u64::try_from(count).unwrap_or(u64::MAX).to_be_bytes());
+    }
+
+    fn effect(&mut self, effect: &Effect) {
+        let WindowKey { resource, scope, window } = &effect.key;
+        self.bytes(&effect.account.0.to_be_bytes());
+        self.text(resource);
+        self.optional(scope.as_deref().map(str::as_bytes));
+        match window {
+            Window::Fixed { start, end } => {
+                self.text("fixed");
+                self.bytes(&start.micros().to_be_bytes());
+                self.bytes(&end.micros().to_be_bytes());
+            }
+            Window::Rolling { seconds } => {
+                self.text("rolling");
+                self.bytes(&seconds.to_be_bytes());
+            }
+        }
+        self.bytes(&effect.overage.0.to_be_bytes());
+        self.optional(effect.price.map(|price| price.millionths().to_be_bytes()).as_ref().map(<[u8; 8]>::as_slice));
     }
 
     fn text(&mut self, text: &str) {

@@ -61,9 +61,11 @@ mod check;
 mod code;
 mod command;
 mod consume;
+mod decimal;
 mod entitlement;
 mod grant;
 mod id;
+mod json;
 mod lease;
 mod ledger;
 mod meter;
@@ -87,6 +89,7 @@ pub use check::{Check, Decision, Figures, Limit, Reason, Standing, check, scope_
 pub use code::Code;
 pub use command::{Actor, Fact, Facts, Halt, Making, Need, Ruling, Session, View};
 pub use consume::{Consume, Consumed, consume};
+pub use decimal::{Decimal, NotADecimal};
 pub use entitlement::{Attribute, Attributes, Comparison, Condition, ConditionTest, Entitlement, EntitlementStatus, Source};
 pub use grant::{EntitlementPatch, Grant, check_rule, grant, patch_entitlement, put_rule, remove_rule};
 pub use id::{
@@ -94,7 +97,7 @@ pub use id::{
     TemplateId, TreeId,
 };
 pub use lease::{Acquire, Lease, Leased, Renew, TTL_SECONDS_MAX, acquire, release, renew};
-pub use ledger::{Chain, Content, Effect, Fingerprint, LedgerEvent, RecordedRuling, details_hash, key_hash};
+pub use ledger::{Chain, Content, Effect, Fingerprint, LedgerEvent, Overage, RecordedRuling, details_hash, key_hash, price_of};
 pub use meter::{Correct, Meter, Recorded, correct, meter};
 pub use plan::{Cancel, Provision, cancel, provision};
 pub use pool::with_windows_beside;

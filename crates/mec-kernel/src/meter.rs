@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::catalogue::LimitKind;
-use crate::check::{Request, pools, scope_of, unit_of};
+use crate::check::{Request, pools, scope_of, unit_named, unit_of};
 use crate::code::Code;
 use crate::command::{Halt, Making, Ruling, View};
 use crate::entitlement::Attributes;
@@ -69,7 +69,7 @@ pub fn meter(view: &View<'_>, making: &mut Making<'_>, meter: &Meter) -> Result<
     check_key(&meter.key)?;
     let path = view.path(meter.account)?;
     let resource = view.resource(&meter.resource)?;
-    let (unit, factor) = unit_of(view, resource, meter.unit.as_ref())?;
+    let unit = unit_named(resource, meter.unit.as_ref());
     let scope = scope_of(meter.scope.as_ref());
     let content = Content {
         account: meter.account,
@@ -86,6 +86,12 @@ pub fn meter(view: &View<'_>, making: &mut Making<'_>, meter: &Meter) -> Result<
     if let Some(event) = replayed(view, &meter.key, &content, &fingerprint)? {
         return Ok(Ruling::unchanged(Recorded { event: event.id, replayed: true }));
     }
+    let original = meter.corrects.map(|id| original(view, meter, unit, id)).transpose()?;
+    // What a unit was allowed for can be corrected in it for ever.
+    let factor = match original {
+        Some(original) => view.catalogue.factor(&original.unit),
+        None => unit_of(view, resource, meter.unit.as_ref())?.1,
+    };
     if !matches!(resource.limit_kind, LimitKind::Cumulative | LimitKind::Inventory) {
         let (resource, kind) = (resource.code.to_string(), resource.limit_kind);
         return Err(Refusal::WrongLimitKind { resource, kind, operation: "meter_consumption" }.into());
@@ -94,7 +100,6 @@ pub fn meter(view: &View<'_>, making: &mut Making<'_>, meter: &Meter) -> Result<
     if meter.quantity.is_zero() || (meter.quantity.is_negative() && !may_be_negative) {
         return Err(Refusal::QuantityNotPositive { argument: "quantity" }.into());
     }
-    let original = meter.corrects.map(|id| original(view, meter, unit, id)).transpose()?;
     if meter.corrects.is_some() && !meter.is_correction {
         return Err(Refusal::BadCorrection { argument: "is_correction" }.into());
     }
@@ -120,6 +125,7 @@ pub fn meter(view: &View<'_>, making: &mut Making<'_>, meter: &Meter) -> Result<
     let pools = pools(view, &request, &path)?;
     let recording = Recording {
         key: meter.key.clone(),
+        reservation: None,
         content,
         fingerprint,
         resource,

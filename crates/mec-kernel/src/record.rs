@@ -8,10 +8,10 @@ use crate::catalogue::{LimitAction, LimitKind, Resource};
 use crate::check::{Judged, beyond};
 use crate::code::Code;
 use crate::command::{Halt, Making, Need, View};
-use crate::id::{AccountId, EventId};
-use crate::ledger::{Chain, Content, Effect, Fingerprint, LedgerEvent, RecordedRuling, details_hash};
+use crate::id::{AccountId, EventId, ReservationId};
+use crate::ledger::{Chain, Content, Effect, Fingerprint, LedgerEvent, Overage, RecordedRuling, details_hash};
 use crate::pool::{Pool, row_window};
-use crate::quantity::Amount;
+use crate::quantity::{Amount, Quantity};
 use crate::refusal::Refusal;
 use crate::time::Time;
 use crate::tree::{Node, WindowKey, WindowTotal};
@@ -22,6 +22,8 @@ use crate::write::Write;
 #[derive(Debug)]
 pub(crate) struct Recording<'a> {
     pub(crate) key: Arc<str>,
+    /// The reservation it settles.
+    pub(crate) reservation: Option<ReservationId>,
     pub(crate) content: Content<'a>,
     pub(crate) fingerprint: Fingerprint,
     pub(crate) resource: &'a Arc<Resource>,
@@ -61,11 +63,14 @@ pub(crate) fn record(
     recording: Recording<'_>,
 ) -> Result<(EventId, Vec<Write>), Halt> {
     let effects =
-        if recording.amount.0 < 0 { taken_back(view, path, &recording)? } else { accrued(view, path, pools, &recording)? };
+        if recording.amount.0 < 0 { taken_back(view, path, pools, &recording)? } else { accrued(view, path, pools, &recording)? };
+    let canonical = view.catalogue.canonical(recording.resource);
+    let overage = Overage::of(&effects, view.catalogue.factor(&recording.unit), canonical);
     let mut event = LedgerEvent {
         id: EventId(making.ids.draw()),
         tree_seq: view.tree.head.next_seq,
         key: recording.key,
+        reservation: recording.reservation,
         fingerprint: recording.fingerprint,
         account: recording.content.account,
         resource: recording.resource.code.clone(),
@@ -80,6 +85,7 @@ pub(crate) fn record(
         source: making.actor.source.clone(),
         recorded_by: making.actor.name.clone(),
         ruling: recording.ruling,
+        overage,
         effects,
         details: recording.content.details.map(Arc::from),
         details_hash: recording.content.details.map(details_hash),
@@ -94,10 +100,16 @@ pub(crate) fn record(
     Ok((id, writes))
 }
 
-/// Overage this event takes back: first of all, per account as much as it lowers use by, first from the counters in which
+/// Overage this event takes back, at the price it was billed at as far as the event it corrects was billed in the same
+/// counter, the rest at the present price: first of all, per account as much as it lowers use by, first from the counters in which
 /// the event it corrects was billed, then from the others it lowers. A closed window's counter is looked up like any other,
 /// so what is taken back never depends on what happens to be loaded.
-fn taken_back(view: &View<'_>, path: &[&Arc<Node>], recording: &Recording<'_>) -> Result<Vec<Effect>, Halt> {
+fn taken_back(
+    view: &View<'_>,
+    path: &[&Arc<Node>],
+    pools: &[Judged<'_>],
+    recording: &Recording<'_>,
+) -> Result<Vec<Effect>, Halt> {
     let resource = recording.resource;
     let accrued = recording.original.map(|event| event.effects.as_slice()).unwrap_or_default();
     let billed_it =
@@ -118,11 +130,36 @@ fn taken_back(view: &View<'_>, path: &[&Arc<Node>], recording: &Recording<'_>) -
     for (node, key) in counters {
         let account = node.account.id;
         let overage = total(node, &key)?.overage.min(billed(&effects, account).minus(recording.amount));
-        if overage.0 > 0 {
-            effects.push(Effect { account, key, overage: overage.negated(), price: None });
+        let mut left = overage;
+        for effect in accrued.iter().filter(|effect| effect.account == account && effect.key == key) {
+            let at_its_price = left.min(effect.overage);
+            left = left.minus(at_its_price);
+            push(&mut effects, Effect { overage: at_its_price.negated(), ..effect.clone() });
         }
+        let price = present_price(pools, account, &key);
+        push(&mut effects, Effect { account, key, overage: left.negated(), price });
     }
     Ok(effects)
+}
+
+/// Adds what is taken back, if anything is; at one price it is one effect.
+fn push(effects: &mut Vec<Effect>, effect: Effect) {
+    if effect.overage.0 >= 0 {
+        return;
+    }
+    match effects.last_mut() {
+        Some(last) if (last.account, &last.key, last.price) == (effect.account, &effect.key, effect.price) => {
+            last.overage = last.overage.plus(effect.overage);
+        }
+        _ => effects.push(effect),
+    }
+}
+
+/// What the account's rule for a counter charges now: that of the pool in it, else that of another pool of the account.
+fn present_price(pools: &[Judged<'_>], account: AccountId, key: &WindowKey) -> Option<Quantity> {
+    let mut of_account: Vec<_> = pools.iter().map(|judged| &judged.pool).filter(|pool| pool.node.account.id == account).collect();
+    of_account.sort_by_key(|pool| (pool.key != *key, pool.key.scope != key.scope));
+    of_account.first().and_then(|pool| pool.rule.overage_price())
 }
 
 /// Overage this event accrues in pools that bill it, each in its window that holds the event's instant. An account is

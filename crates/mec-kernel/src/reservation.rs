@@ -2,6 +2,7 @@
 
 use crate::code::{Code, closed_list};
 use crate::id::{AccountId, EventId, ReservationId};
+use crate::ledger::RecordedRuling;
 use crate::quantity::{Amount, Quantity};
 use crate::time::Time;
 
@@ -39,6 +40,8 @@ pub struct Reservation {
     pub reserved_at: Time,
     /// First instant at which it no longer holds; a full second.
     pub expires_at: Time,
+    /// What its maker was told, and is told again under the same key.
+    pub ruling: RecordedRuling,
     /// The event that settled it.
     pub event: Option<EventId>,
 }
@@ -47,5 +50,10 @@ impl Reservation {
     /// Whether it holds its amount until it expires.
     pub fn is_open(&self) -> bool {
         self.status == ReservationStatus::Open
+    }
+
+    /// Whether it holds its amount at `now`.
+    pub fn holds(&self, now: Time) -> bool {
+        self.is_open() && now < self.expires_at
     }
 }

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use crate::catalogue::LimitKind;
-use crate::check::{Check, Effect, Request, Standing, judge, pools, scope_of, unit_of};
+use crate::check::{Check, Effect, Request, Standing, judge, pools, scope_of, unit_named, unit_of};
 use crate::code::Code;
 use crate::command::{Facts, Halt, Making, Ruling, View};
 use crate::entitlement::Attributes;
 use crate::id::{EventId, ReservationId};
 use crate::lease::expiry;
-use crate::ledger::Content;
+use crate::ledger::{Content, RecordedRuling};
 use crate::quantity::{Amount, Quantity, QuantityError};
-use crate::record::{Recording, check_key, record, replayed};
+use crate::record::{Recording, check_key, record};
 use crate::refusal::Refusal;
 use crate::reservation::{Reservation, ReservationStatus};
 use crate::tree::Node;
@@ -44,8 +44,10 @@ pub struct Settle {
 pub struct Reserved {
     /// The check's answer, with the quantities after the hold.
     pub standing: Standing,
-    /// The hold; `None`: nothing is held.
+    /// The reservation; `None`: none was made.
     pub reservation: Option<Arc<Reservation>>,
+    /// Whether it holds its amount now: not where it was released, settled or expired since.
+    pub is_held: bool,
     /// Whether it was there before, under the same key.
     pub replayed: bool,
 }
@@ -65,20 +67,15 @@ pub fn reserve(view: &View<'_>, making: &mut Making<'_>, reserve: &Reserve) -> R
     let check = &reserve.check;
     let path = view.path(check.account)?;
     let resource = view.resource(&check.resource)?;
-    let (unit, factor) = unit_of(view, resource, check.unit.as_ref())?;
-    if !matches!(resource.limit_kind, LimitKind::Cumulative | LimitKind::Inventory) {
-        let (resource, kind) = (resource.code.to_string(), resource.limit_kind);
-        return Err(Refusal::WrongLimitKind { resource, kind, operation: "reserve" }.into());
-    }
+    let unit = unit_named(resource, check.unit.as_ref());
     let quantity = check.quantity.unwrap_or(Quantity::ZERO);
     if quantity.millionths() <= 0 {
         return Err(Refusal::QuantityNotPositive { argument: "quantity" }.into());
     }
     let expires_at = expiry(view.now, reserve.ttl_seconds)?;
-    let (amount, scope) = (Amount::of(quantity, factor), scope_of(check.scope.as_ref()));
-    let request = Request { resource, scope, amount: Some(amount), attributes: &check.attributes, extends: None };
-    let earlier = view.facts.hold(&reserve.key)?;
-    if let Some(held) = earlier {
+    let scope = scope_of(check.scope.as_ref());
+    let request = |amount| Request { resource, scope, amount: Some(amount), attributes: &check.attributes, extends: None };
+    if let Some(held) = view.facts.hold(&reserve.key)? {
         let argument = if held.account != check.account {
             Some("account_id")
         } else if held.resource != check.resource {
@@ -95,15 +92,22 @@ pub fn reserve(view: &View<'_>, making: &mut Making<'_>, reserve: &Reserve) -> R
         if let Some(argument) = argument {
             return Err(Refusal::IdempotencyConflict { key: reserve.key.to_string(), argument }.into());
         }
+        let request = request(held.amount);
+        let standing = judge(view, &request, &path)?.standing(view, &request, Effect::None, check.explain);
+        let (reservation, is_held) = (Some(held.clone()), held.holds(view.now));
+        return Ok(Ruling::unchanged(Reserved { standing, reservation, is_held, replayed: true }));
     }
+    let factor = unit_of(view, resource, check.unit.as_ref())?.1;
+    if !matches!(resource.limit_kind, LimitKind::Cumulative | LimitKind::Inventory) {
+        let (resource, kind) = (resource.code.to_string(), resource.limit_kind);
+        return Err(Refusal::WrongLimitKind { resource, kind, operation: "reserve" }.into());
+    }
+    let amount = Amount::of(quantity, factor);
+    let request = request(amount);
     let judgement = judge(view, &request, &path)?;
-    if let Some(held) = earlier {
-        let standing = judgement.standing(view, &request, Effect::None, check.explain);
-        return Ok(Ruling::unchanged(Reserved { standing, reservation: Some(held.clone()), replayed: true }));
-    }
     if !judgement.decision.allowed() {
         let standing = judgement.standing(view, &request, Effect::None, check.explain);
-        return Ok(Ruling::unchanged(Reserved { standing, reservation: None, replayed: false }));
+        return Ok(Ruling::unchanged(Reserved { standing, reservation: None, is_held: false, replayed: false }));
     }
     let standing = judgement.standing(view, &request, Effect::Held(amount), check.explain);
     let reservation = Arc::new(Reservation {
@@ -118,10 +122,11 @@ pub fn reserve(view: &View<'_>, making: &mut Making<'_>, reserve: &Reserve) -> R
         status: ReservationStatus::Open,
         reserved_at: view.now,
         expires_at,
+        ruling: RecordedRuling::of(&standing),
         event: None,
     });
     let writes = vec![write(&path, None, reservation.clone())];
-    Ok(Ruling { answer: Reserved { standing, reservation: Some(reservation), replayed: false }, writes })
+    Ok(Ruling { answer: Reserved { standing, reservation: Some(reservation), is_held: true, replayed: false }, writes })
 }
 
 /// Records what was truly used, in the windows that hold the instant of the hold; also after its expiry.
@@ -140,6 +145,10 @@ pub fn settle(view: &View<'_>, making: &mut Making<'_>, settle: &Settle) -> Resu
             } else {
                 Err(Refusal::ReservationClosed { status: "settled with another amount" }.into())
             };
+        }
+        // Settled with nothing, or given back, which is the same.
+        (ReservationStatus::Released, _) if settle.quantity.is_zero() => {
+            return Ok(Ruling::unchanged(Settled { event: None, replayed: true }));
         }
         _ => return Err(Refusal::ReservationClosed { status: "released" }.into()),
     }
@@ -177,6 +186,7 @@ pub fn settle(view: &View<'_>, making: &mut Making<'_>, settle: &Settle) -> Resu
     };
     let recording = Recording {
         key: format!("reservation:{}", held.id).into(),
+        reservation: Some(held.id),
         fingerprint: content.fingerprint(),
         content,
         resource,
@@ -186,11 +196,7 @@ pub fn settle(view: &View<'_>, making: &mut Making<'_>, settle: &Settle) -> Resu
         ruling: None,
         original: None,
     };
-    // The key is ours to make, but nothing keeps a caller from having used it.
-    let (event, events) = match replayed(view, &recording.key, &recording.content, &recording.fingerprint)? {
-        Some(event) => (event.id, vec![]),
-        None => record(view, making, &path, &pools.judged, recording)?,
-    };
+    let (event, events) = record(view, making, &path, &pools.judged, recording)?;
     let settled = Reservation { status: ReservationStatus::Settled, event: Some(event), ..Reservation::clone(held) };
     let mut writes = vec![write(&path, Some(held.clone()), Arc::new(settled))];
     writes.extend(events);
@@ -199,7 +205,7 @@ pub fn settle(view: &View<'_>, making: &mut Making<'_>, settle: &Settle) -> Resu
 
 /// Gives a hold back: `true` once, then `false`; also for one that is expired or unknown.
 pub fn release_reservation(view: &View<'_>, reservation: ReservationId) -> Result<Ruling<bool>, Halt> {
-    let held = view.facts.reservation(reservation)?.filter(|held| held.is_open() && view.now < held.expires_at);
+    let held = view.facts.reservation(reservation)?.filter(|held| held.holds(view.now));
     let Some(held) = held else { return Ok(Ruling::unchanged(false)) };
     let path = view.path(held.account)?;
     let released = Reservation { status: ReservationStatus::Released, ..Reservation::clone(held) };

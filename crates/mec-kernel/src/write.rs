@@ -7,7 +7,7 @@ use crate::code::Code;
 use crate::entitlement::Entitlement;
 use crate::id::{AccountId, AuditId, RuleId, TreeId};
 use crate::lease::Lease;
-use crate::ledger::LedgerEvent;
+use crate::ledger::{Effect, LedgerEvent};
 use crate::quantity::Amount;
 use crate::reservation::Reservation;
 use crate::time::Time;
@@ -137,6 +137,8 @@ pub struct HourSum {
     pub subtree: Amount,
     /// Overage accrued in the account's pools, in base units.
     pub overage: Amount,
+    /// What that overage costs, exactly: see [`Effect::cost`].
+    pub overage_cost: Amount,
     /// The account's own events.
     pub events: i64,
 }
@@ -146,11 +148,13 @@ impl HourSum {
     pub fn of<'a>(event: &'a LedgerEvent, path: &'a [AccountId]) -> impl Iterator<Item = (AccountId, Self)> + 'a {
         path.iter().map(|account| {
             let is_own = *account == event.account;
-            let overage = event.effects.iter().filter(|effect| effect.account == *account);
+            let effects = || event.effects.iter().filter(|effect| effect.account == *account);
+            let sum_of = |each: fn(&Effect) -> Amount| effects().fold(Amount::ZERO, |sum, effect| sum.plus(each(effect)));
             let sum = Self {
                 own: if is_own { event.amount } else { Amount::ZERO },
                 subtree: event.amount,
-                overage: overage.fold(Amount::ZERO, |sum, effect| sum.plus(effect.overage)),
+                overage: sum_of(|effect| effect.overage),
+                overage_cost: sum_of(Effect::cost),
                 events: i64::from(is_own),
             };
             (*account, sum)
@@ -164,6 +168,7 @@ impl HourSum {
             own: self.own.plus(other.own),
             subtree: self.subtree.plus(other.subtree),
             overage: self.overage.plus(other.overage),
+            overage_cost: self.overage_cost.plus(other.overage_cost),
             events: self.events.saturating_add(other.events),
         }
     }

@@ -154,6 +154,10 @@ impl Oracle {
                     more.extend(["MEC_IDEMPOTENCY_CONFLICT", "MEC_BAD_CORRECTION"]);
                 }
                 wrong.extend(more);
+                // A correction is compared with its event before its unit is judged.
+                if meter.corrects.is_some() {
+                    wrong.extend(["MEC_BAD_CORRECTION", "MEC_EVENT_NOT_FOUND"]);
+                }
                 return Answer::refused(&wrong);
             }
         };

@@ -34,6 +34,9 @@ impl Oracle {
                     more.push("MEC_IDEMPOTENCY_CONFLICT");
                 }
                 wrong.extend(more);
+                if question.quantity.is_none_or(|quantity| quantity <= 0) {
+                    wrong.push("MEC_QUANTITY_NOT_POSITIVE");
+                }
                 return Answer::refused(&wrong);
             }
         };
@@ -121,6 +124,7 @@ impl Oracle {
             Some(End::Settled(amount, event)) if amount == quantity => {
                 return Answer::Settled { event: Some(event), replayed: true };
             }
+            Some(End::Released) if quantity == 0 => return Answer::Settled { event: None, replayed: true },
             Some(_) => wrong.push("MEC_RESERVATION_CLOSED"),
             None => {}
         }

@@ -8,7 +8,7 @@
 //! | `time_of_day` | null | null | `{"from": "08:00", "to": "18:00"}`, half-open, may wrap midnight |
 //! | `weekday` | null | null | a list of 1 (Monday) … 7 (Sunday) |
 
-use mec_kernel::{Attribute, Code, Comparison, ConditionTest, Quantity, Refusal};
+use mec_kernel::{Attribute, Code, Comparison, ConditionTest, Decimal, Refusal};
 use serde_json::{Value, json};
 
 const DAY_SECONDS: i64 = 86_400;
@@ -92,7 +92,7 @@ fn bad(column: &'static str, must: &str) -> Refusal {
 }
 
 fn operator_of(comparison: &Comparison) -> (&'static str, Value) {
-    let number = |bound: &Quantity| attribute_value(&Attribute::Number(*bound));
+    let number = |bound: &Decimal| attribute_value(&Attribute::Number(bound.clone()));
     let list = |list: &[Attribute]| Value::Array(list.iter().map(attribute_value).collect());
     match comparison {
         Comparison::In(values) => match values.as_slice() {
@@ -136,7 +136,7 @@ fn comparison_of(operator: &str, value: &Value) -> Result<Comparison, Refusal> {
 fn attribute_value(attribute: &Attribute) -> Value {
     match attribute {
         Attribute::Text(text) => Value::String(text.clone()),
-        Attribute::Number(number) => crate::json::number(*number),
+        Attribute::Number(number) => crate::json::decimal(number),
         Attribute::Flag(flag) => Value::Bool(*flag),
     }
 }

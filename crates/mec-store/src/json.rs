@@ -1,11 +1,16 @@
 //! How single values and the trace of a decision look as JSON.
 
-use mec_kernel::{Limit, Percent, Quantity, Time, Total};
+use mec_kernel::{Decimal, Limit, Percent, Quantity, Time, Total};
 use serde_json::{Map, Value};
 
 /// The shortest exact number (`100`, `0.5`).
 pub(crate) fn number(quantity: Quantity) -> Value {
     digits(quantity.to_string())
+}
+
+/// The same of a number of any length.
+pub(crate) fn decimal(number: &Decimal) -> Value {
+    digits(number.to_string())
 }
 
 /// The number with its own digits, never by way of a float.

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use mec_kernel::{
     Account, AccountId, AccountPlan, AccountStatus, Amount, Catalogue, Code, Decision, Effect, Entitlement, EntitlementId,
-    EntitlementStatus, EventId, Head, HourSum, Lease, LedgerEvent, LimitAction, LimitKind, Percent, Quantity, RecordedRuling,
-    Reservation, ReservationStatus, Rule, Source, Time, TreeId, Window, WindowKey, WindowKind, WindowRule, WindowTotal,
+    EntitlementStatus, EventId, Head, HourSum, Lease, LedgerEvent, LimitAction, LimitKind, Overage, Percent, Quantity,
+    RecordedRuling, Reservation, ReservationStatus, Rule, Source, Time, TreeId, Window, WindowKey, WindowKind, WindowRule,
+    WindowTotal,
 };
 
 use crate::verify::HourKey;
@@ -211,28 +212,33 @@ pub(crate) fn rule<C: Cells>(row: &C) -> Result<Rule, C::Error> {
 
 pub(crate) const EVENT: &str = "l.event_id, l.tree_seq, l.idempotency_key, l.fingerprint, l.account_id, l.resource_type_code, \
      l.resource_scope, l.quantity, l.unit_code, l.occurred_at, l.recorded_at, l.is_correction, l.corrects_event_id, l.source, \
-     l.recorded_by, l.decision, l.reason, l.reason_code, l.entitlement_id, l.effects, l.details_hash, l.chain, d.details";
+     l.recorded_by, l.decision, l.reason, l.reason_code, l.entitlement_id, l.effects, l.details_hash, l.chain, d.details, \
+     l.reservation_id, l.overage_quantity, l.overage_cost";
 /// How many columns [`EVENT`] has.
-pub(crate) const EVENT_COLUMNS: usize = 23;
+pub(crate) const EVENT_COLUMNS: usize = 26;
 pub(crate) const EVENT_FROM: &str =
     "consumption_ledger l LEFT JOIN consumption_event_details d ON d.event_id = l.event_id AND d.tree = l.tree";
 
 pub(crate) fn event<C: Cells>(row: &C, catalogue: &Catalogue) -> Result<LedgerEvent, C::Error> {
     let (quantity, unit) = (row.quantity(7)?, row.code(8)?);
     let ruling = match row.optional_text(15)? {
-        Some(_) => Some(RecordedRuling {
-            decision: row.member(15, Decision::from_code)?,
-            reason: row.text(16)?.into(),
-            reason_code: row.code(17)?,
-            entitlement: row.optional_id(18)?.map(mec_kernel::EntitlementId),
-        }),
+        Some(_) => Some(ruling(row, 15)?),
+        None if row.optional_text(16)?.is_some() || row.optional_text(17)?.is_some() || row.optional_id(18)?.is_some() => {
+            return Err(row.damaged(15, "nothing, beside the reason or the entitlement of a decision"));
+        }
         None => None,
+    };
+    let overage = match (row.optional_quantity(24)?, row.optional_quantity(25)?) {
+        (Some(quantity), Some(cost)) => Some(Overage { quantity, cost }),
+        (None, None) => None,
+        _ => return Err(row.damaged(24, "an overage without its cost, or a cost without its overage")),
     };
     let resource = row.code(5)?;
     Ok(LedgerEvent {
         id: EventId(row.id(0)?),
         tree_seq: row.integer(1)?,
         key: row.text(2)?.into(),
+        reservation: row.optional_id(23)?.map(mec_kernel::ReservationId),
         fingerprint: row.hash(3)?,
         account: AccountId(row.id(4)?),
         scope: row.optional_code(6)?,
@@ -250,10 +256,21 @@ pub(crate) fn event<C: Cells>(row: &C, catalogue: &Catalogue) -> Result<LedgerEv
             Some(text) => effects_of(text, &resource).ok_or_else(|| row.damaged(19, "not the effects this program writes"))?,
             None => vec![],
         },
+        overage,
         details_hash: row.optional_hash(20)?,
         chain: row.hash(21)?,
         details: row.optional_text(22)?.map(Arc::from),
         resource,
+    })
+}
+
+/// A decision that was told, in four columns from `first` on.
+fn ruling<C: Cells>(row: &C, first: usize) -> Result<RecordedRuling, C::Error> {
+    Ok(RecordedRuling {
+        decision: row.member(first, Decision::from_code)?,
+        reason: row.text(first + 1)?.into(),
+        reason_code: row.code(first + 2)?,
+        entitlement: row.optional_id(first + 3)?.map(EntitlementId),
     })
 }
 
@@ -271,11 +288,18 @@ pub(crate) fn head<C: Cells>(row: &C) -> Result<Head, C::Error> {
     })
 }
 
-pub(crate) const HOUR: &str = "account_id, resource_type_code, resource_scope, unit_code, hour, own, subtree, overage, events";
+pub(crate) const HOUR: &str = "account_id, resource_type_code, resource_scope, unit_code, hour, own, subtree, overage, \
+     overage_cost, events";
 
 pub(crate) fn hour<C: Cells>(row: &C) -> Result<(HourKey, HourSum), C::Error> {
     let key = (AccountId(row.id(0)?), row.code(1)?, scope_of(row.text(2)?), row.code(3)?, row.time(4)?);
-    let sum = HourSum { own: row.exact(5)?, subtree: row.exact(6)?, overage: row.exact(7)?, events: row.integer(8)? };
+    let sum = HourSum {
+        own: row.exact(5)?,
+        subtree: row.exact(6)?,
+        overage: row.exact(7)?,
+        overage_cost: row.exact(8)?,
+        events: row.integer(9)?,
+    };
     Ok((key, sum))
 }
 
@@ -330,7 +354,7 @@ pub(crate) fn lease<C: Cells>(row: &C) -> Result<Lease, C::Error> {
 }
 
 pub(crate) const RESERVATION: &str = "reservation_id, idempotency_key, account_id, resource_type_code, resource_scope, quantity, \
-     unit_code, amount, status, reserved_at, expires_at, event_id";
+     unit_code, amount, status, reserved_at, expires_at, event_id, decision, reason, reason_code, entitlement_id";
 
 pub(crate) fn reservation<C: Cells>(row: &C) -> Result<Reservation, C::Error> {
     Ok(Reservation {
@@ -346,6 +370,7 @@ pub(crate) fn reservation<C: Cells>(row: &C) -> Result<Reservation, C::Error> {
         reserved_at: row.time(9)?,
         expires_at: row.time(10)?,
         event: row.optional_id(11)?.map(EventId),
+        ruling: ruling(row, 12)?,
     })
 }
 
@@ -398,18 +423,28 @@ pub(crate) fn effects_of(text: &str, resource: &Code) -> Option<Vec<Effect>> {
     let effect = |value: &serde_json::Value| {
         let number = |name: &str| value.get(name)?.as_i64();
         let time = |name: &str| number(name).map(Time::from_micros);
+        let optional = |name: &str| value.get(name).map(|value| Some(value).filter(|value| !value.is_null()));
         Some(Effect {
             account: value.get("account_id")?.as_str()?.parse().ok()?,
             key: WindowKey {
                 resource: resource.clone(),
-                scope: value.get("resource_scope")?.as_str().map(Code::from),
+                scope: match optional("resource_scope")? {
+                    Some(scope) => Some(Code::from(scope.as_str()?)),
+                    None => None,
+                },
                 window: window_of(number("rolling_seconds")?, time("window_start")?, time("window_end")?),
             },
             overage: Amount(value.get("overage")?.as_str()?.parse().ok()?),
-            price: number("unit_price").and_then(Quantity::from_millionths),
+            price: match optional("unit_price")? {
+                Some(price) => Some(Quantity::from_millionths(price.as_i64()?)?),
+                None => None,
+            },
         })
     };
-    list.iter().map(effect).collect()
+    let effects: Vec<Effect> = list.iter().map(effect).collect::<Option<_>>()?;
+    // What was written reads back as it was: anything else in the column was put there by somebody else.
+    let written: Vec<serde_json::Value> = serde_json::from_str(&effects_text(&effects)?).ok()?;
+    (written == list).then_some(effects)
 }
 
 /// The steps of a rolling window as JSON text (`[[step, "amount"], …]`); `None` where there are none.

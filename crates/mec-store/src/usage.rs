@@ -30,6 +30,8 @@ pub struct UsageBucket {
     pub amount: Amount,
     /// Overage accrued in the account's own pools, in base units, net of what corrections took back.
     pub overage: Amount,
+    /// What that overage costs at the prices of its moments, exactly: see [`Effect::cost`](mec_kernel::Effect::cost).
+    pub overage_cost: Amount,
     /// How many events were summed.
     pub events: i64,
 }
@@ -73,7 +75,8 @@ pub(crate) fn whole(
     start: Time,
     end: Time,
 ) -> (UsageBucket, Vec<(Time, Time)>) {
-    let mut bucket = UsageBucket { start, end, amount: Amount::ZERO, overage: Amount::ZERO, events: 0 };
+    let mut bucket =
+        UsageBucket { start, end, amount: Amount::ZERO, overage: Amount::ZERO, overage_cost: Amount::ZERO, events: 0 };
     let (first, last) = whole_hours(start, end);
     if first >= last {
         return (bucket, vec![(start, end)]);
@@ -81,6 +84,7 @@ pub(crate) fn whole(
     for sum in hours.range(first..last).map(|(_, sum)| sum) {
         bucket.amount = bucket.amount.plus(if query.own_only { sum.own } else { sum.subtree });
         bucket.overage = bucket.overage.plus(sum.overage);
+        bucket.overage_cost = bucket.overage_cost.plus(sum.overage_cost);
         bucket.events = bucket.events.saturating_add(sum.events);
     }
     (bucket, vec![(start, first), (last, end)])

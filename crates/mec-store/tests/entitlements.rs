@@ -61,15 +61,15 @@ fn the_audit_shows_rows_as_the_table_does(home: fn() -> Home) {
 fn tests() -> Vec<ConditionTest> {
     let attribute = |comparison| ConditionTest::Attribute { name: "tier".into(), comparison };
     let (text, number) = (Attribute::Text("gold".to_owned()), Attribute::Number("2.5".parse().unwrap()));
-    let bound = "99.5".parse().unwrap();
+    let bound: Decimal = "18446744073709551615.0000000001".parse().unwrap();
     vec![
         attribute(Comparison::In(vec![text.clone()])),
         attribute(Comparison::In(vec![text.clone(), number.clone(), Attribute::Flag(true)])),
         attribute(Comparison::NotIn(vec![number])),
         attribute(Comparison::NotIn(vec![])),
-        attribute(Comparison::Above(bound)),
-        attribute(Comparison::AtLeast(bound)),
-        attribute(Comparison::Below(bound)),
+        attribute(Comparison::Above(bound.clone())),
+        attribute(Comparison::AtLeast(bound.clone())),
+        attribute(Comparison::Below(bound.clone())),
         attribute(Comparison::AtMost(bound)),
         ConditionTest::TimeOfDay { from: 22 * 3_600, to: 6 * 3_600 + 30 },
         ConditionTest::TimeOfDay { from: 0, to: 86_400 },
@@ -124,7 +124,7 @@ fn a_condition_is_the_row_it_is_shown_as() {
         (r#"{"t": "attribute", "a": "tier", "o": "gt", "v": "1"}"#, "value"),
         (r#"{"t": "attribute", "a": "tier", "o": "eq", "v": [1]}"#, "value"),
         (r#"{"t": "attribute", "a": "tier", "o": "eq", "v": null}"#, "value"),
-        (r#"{"t": "attribute", "a": "tier", "o": "eq", "v": 1e300}"#, "value"),
+        (r#"{"t": "attribute", "a": "tier", "o": "eq", "v": 1e30000}"#, "value"),
         (r#"{"t": "attribute", "a": "tier", "o": "in", "v": 1}"#, "value"),
         (r#"{"t": "weekday", "v": [0]}"#, "value"),
         (r#"{"t": "weekday", "v": []}"#, "value"),

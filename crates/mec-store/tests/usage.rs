@@ -33,7 +33,8 @@ fn fold(lane: &Lane, query: &UsageQuery<'_>) -> Vec<UsageBucket> {
         }
     };
     let bucket = |&(start, end): &(Time, Time)| {
-        let mut bucket = UsageBucket { start, end, amount: Amount::ZERO, overage: Amount::ZERO, events: 0 };
+        let mut bucket =
+            UsageBucket { start, end, amount: Amount::ZERO, overage: Amount::ZERO, overage_cost: Amount::ZERO, events: 0 };
         for event in &events {
             let is_asked_for =
                 event.resource == *query.resource && query.scope.is_none_or(|scope| event.scope.as_ref() == Some(scope));
@@ -46,6 +47,7 @@ fn fold(lane: &Lane, query: &UsageQuery<'_>) -> Vec<UsageBucket> {
             }
             for effect in event.effects.iter().filter(|effect| effect.account == query.account) {
                 bucket.overage = bucket.overage.plus(effect.overage);
+                bucket.overage_cost = bucket.overage_cost.plus(effect.cost());
             }
         }
         bucket
@@ -99,7 +101,10 @@ fn usage_is_what_a_naive_fold_of_the_ledger_says(home: fn() -> Home) {
         }
     }
     let query = UsageQuery { account: acme, resource: &resource, scope: None, buckets: &buckets, own_only: false };
-    assert!(lane.store.usage(&query, &lane.catalogue).unwrap()[8].overage > Amount::ZERO);
+    let all = lane.store.usage(&query, &lane.catalogue).unwrap()[8];
+    assert!(all.overage > Amount::ZERO);
+    // At 2 a minute, whose base units are seconds.
+    assert_eq!(price_of(all.overage_cost, Factor::new(60).unwrap()).0, all.overage.rounded(Factor::new(60).unwrap()).0 * 2);
 }
 
 fn a_window_counted_from_the_ledger_has_the_overage_of_its_own_key(home: fn() -> Home) {

@@ -161,7 +161,7 @@ fn renewing_extends_and_never_shortens_or_revives() {
     assert_eq!(world.renew(lease, 1).lease.unwrap().expires_at, time("2026-01-30T12:01:30Z"));
     world.pass(60);
     let (decision, reason) = (Decision::Deny, Reason::LeaseOver);
-    let over = Leased { lease: None, decision, reason, retry_after_seconds: None, standing: None };
+    let over = Leased { lease: None, kept: None, decision, reason, retry_after_seconds: None, standing: None };
     assert_eq!(world.renew(lease, 60), over);
     assert_eq!(world.renew(LeaseId(lease.0 + 1), 60), over);
     let released = take(&mut world, account, 60);
@@ -319,4 +319,17 @@ fn grace_for_seats_runs_anew_once_they_were_back_within_the_limit() {
             assert_eq!(sixth.reason, Reason::GraceExhausted, "released: {is_released}, cold: {is_cold}");
         }
     }
+}
+
+#[test]
+fn a_renewal_that_is_refused_tells_until_when_the_lease_counts() {
+    let (mut world, account) = World::with("starter");
+    let lease = take(&mut world, account, 600);
+    let row = world.row(account, "concurrent_users").id;
+    world.set_limit(row, Some("0"));
+    let refused = world.renew(lease, 3_600);
+    assert_eq!(refused.lease, None);
+    assert_eq!(refused.kept.unwrap().expires_at, time("2026-01-30T12:10:00Z"));
+    world.pass(600);
+    assert_eq!(world.renew(lease, 3_600).kept, None);
 }

@@ -366,3 +366,33 @@ fn bill_every_window(world: &mut World) {
         world.rule("benchmark_runs", |rule| (rule.action, rule.window) = (LimitAction::Overage, window));
     }
 }
+
+#[test]
+fn overage_costs_the_price_of_its_moment_and_is_taken_back_at_the_price_it_was_billed_at() {
+    let (mut world, account) = World::with("starter");
+    let price = |world: &mut World, price: &str| {
+        let priority = i32::try_from(world.catalogue.rules.len()).unwrap();
+        world.rule("benchmark_runs", |rule| {
+            (rule.action, rule.overage_price, rule.priority) = (LimitAction::Overage, Some(quantity(price)), priority);
+        });
+    };
+    let of = |world: &World, event| {
+        world.written.event(event).unwrap().overage.map(|of| (of.quantity.to_string(), of.cost.to_string()))
+    };
+    let told = |quantity: &str, cost: &str| Some((quantity.to_owned(), cost.to_owned()));
+    price(&mut world, "0.5");
+    let within = world.meter(account, "benchmark_runs", "90");
+    assert_eq!(of(&world, within), None);
+    let first = world.meter(account, "benchmark_runs", "14");
+    assert_eq!(of(&world, first), told("4", "2"));
+    price(&mut world, "3");
+    let second = world.meter(account, "benchmark_runs", "2");
+    assert_eq!(of(&world, second), told("2", "6"));
+    // 14 becomes 9: of the five taken back four were billed at 0.5, and one more is taken back at today's price.
+    let fix = world.try_correct(&correction(first, "fix", Some("9"))).unwrap().event;
+    assert_eq!(of(&world, fix), told("-5", "-5"));
+    assert_eq!(billed_in_all(&world, account), 1);
+    let sums = world.written.events.iter().flat_map(|event| HourSum::of(event, &[account]).collect::<Vec<_>>());
+    let sum = sums.fold(HourSum::default(), |sum, (_, more)| sum.plus(more));
+    assert_eq!(price_of(sum.overage_cost, Factor::ONE), Total(3_000_000));
+}

@@ -470,7 +470,79 @@ fn the_sums_of_hours_add_up_to_the_ledger() {
         }
     }
     let runs = |amount: i128| Amount(amount * i128::from(SCALE));
-    let organizations = HourSum { own: runs(60), subtree: runs(110), overage: runs(10), events: 1 };
-    let users = HourSum { own: runs(50), subtree: runs(50), overage: runs(0), events: 1 };
+    let organizations = HourSum { own: runs(60), subtree: runs(110), overage: runs(10), overage_cost: Amount(0), events: 1 };
+    let users = HourSum { own: runs(50), subtree: runs(50), events: 1, ..HourSum::default() };
     assert_eq!((sums[&organization], sums[&user]), (organizations, users));
+}
+
+#[test]
+fn details_are_compared_as_json_values() {
+    let (mut world, account) = World::with("starter");
+    let meter = |details: &str| Meter { details: Some(details.into()), ..meter_of(account, "gpu_hours", "5", "k") };
+    world.try_meter(&meter("{\"job\": 1.50, \"tags\": [\"a\", \"b\"]}")).unwrap();
+    for same in ["{\"tags\":[\"a\",\"b\"],\"job\":1.5}", "{\"job\":15e-1,\"tags\":[\"\\u0061\",\"b\"]}"] {
+        assert!(world.try_meter(&meter(same)).unwrap().replayed, "{same}");
+    }
+    for other in ["{\"tags\":[\"b\",\"a\"],\"job\":1.5}", "{\"job\":\"1.5\",\"tags\":[\"a\",\"b\"]}", "{\"job\":1.5}"] {
+        let conflict = Refusal::IdempotencyConflict { key: "k".to_owned(), argument: "details" };
+        assert_eq!(world.try_meter(&meter(other)), Err(conflict), "{other}");
+    }
+}
+
+#[test]
+fn a_unit_that_is_no_longer_allowed_can_be_replayed_and_corrected() {
+    let (mut world, account) = World::with("starter");
+    let minutes = Meter { unit: Some("minute".into()), ..meter_of(account, "gpu_hours", "90", "k") };
+    let event = world.try_meter(&minutes).unwrap().event;
+    let mut asked = consume_of(account, "gpu_hours", "30", "c");
+    asked.check.unit = Some("minute".into());
+    world.try_consume(&asked).unwrap().event.unwrap();
+    let hold = Reserve { check: asked.check.clone(), key: "h".into(), ttl_seconds: 60 };
+    let held = world.run(|view, making| reserve(view, making, &hold)).unwrap().reservation.unwrap();
+    let resource = world.catalogue.resources["gpu_hours"].clone();
+    let without = Resource { allowed_units: vec![], ..Resource::clone(&resource) };
+    world.catalogue.resources.insert(resource.code.clone(), std::sync::Arc::new(without));
+
+    assert_eq!(world.try_meter(&minutes), Ok(Recorded { event, replayed: true }));
+    assert!(world.try_consume(&asked).unwrap().replayed.is_some());
+    assert_eq!(world.run(|view, making| reserve(view, making, &hold)).unwrap().reservation, Some(held));
+    world.try_correct(&correction(event, "fix", Some("60"))).unwrap();
+    let more =
+        Meter { corrects: Some(event), is_correction: true, key: "up".into(), quantity: quantity("30"), ..minutes.clone() };
+    world.try_meter(&more).unwrap();
+    assert_eq!(used(&mut world, account, "gpu_hours"), "2");
+    let new = Meter { key: "new".into(), ..minutes };
+    assert_eq!(world.try_meter(&new).unwrap_err().code(), "MEC_UNIT_NOT_ALLOWED");
+}
+
+#[test]
+fn attributes_of_any_length_are_compared_exactly() {
+    let number = |text: &str| Attribute::Number(text.parse().unwrap());
+    let table = "
+        | stated                | than                  | above | same  |
+        | 1769774400123         | 1769774400122         | true  | false |
+        | 18446744073709551615  | 18446744073709551614  | true  | false |
+        | 0.00000000000000002   | 0.00000000000000001   | true  | false |
+        | 1e400                 | 9e399                 | true  | false |
+        | -1e400                | -9e399                | false | false |
+        | 1.50                  | 15e-1                 | false | true  |
+        | -2                    | -1                    | false | false |
+        | 0                     | -0.0                  | false | true  |
+        | 1                     | 1.000000000000000001  | false | false |
+    ";
+    for row in rows(table) {
+        let (mut world, account) = World::with("starter");
+        let entitlement = world.row(account, "benchmark_runs").id;
+        let than: Decimal = row.cell("than").parse().unwrap();
+        for (comparison, expected) in [
+            (Comparison::Above(than.clone()), row.cell("above")),
+            (Comparison::In(vec![Attribute::Number(than.clone())]), row.cell("same")),
+        ] {
+            world.set_conditions(entitlement, &[ConditionTest::Attribute { name: "size".into(), comparison }]);
+            let attributes = Attributes::from([("size".to_owned(), number(row.cell("stated")))]);
+            let asked = Check { attributes, ..check_of(account, "benchmark_runs", Some("1")) };
+            let is_met = world.check(&asked).unwrap().decision.allowed();
+            assert_eq!(is_met.to_string(), expected, "{row}");
+        }
+    }
 }

@@ -220,11 +220,58 @@ fn bad_holds_are_refused() {
 }
 
 #[test]
-fn a_settlement_never_shares_a_key_with_another_event() {
+fn a_key_that_reads_like_a_settlements_is_another_one() {
     let (mut world, account) = World::with("starter");
     let held = hold(&mut world, account, "50", "h");
     // A caller may call an event anything, also what a settlement will be called.
     world.try_meter(&meter_of(account, "benchmark_runs", "1", &format!("reservation:{held}"))).unwrap();
-    assert_eq!(try_settle(&mut world, held, "20").unwrap_err().code(), "MEC_IDEMPOTENCY_CONFLICT");
-    assert_eq!(world.written.events.len(), 1);
+    let settled = try_settle(&mut world, held, "20").unwrap();
+    assert_eq!(world.written.events.len(), 2);
+    assert_eq!(world.written.event(settled.event.unwrap()).unwrap().reservation, Some(held));
+    // And afterwards: what a caller finds under that key is the caller's own.
+    let other = hold(&mut world, account, "5", "other");
+    let event = try_settle(&mut world, other, "5").unwrap().event.unwrap();
+    let own = world.try_meter(&meter_of(account, "benchmark_runs", "5", &format!("reservation:{other}"))).unwrap();
+    assert!(!own.replayed && own.event != event);
+}
+
+#[test]
+fn a_repeated_reserve_says_whether_it_holds_now_and_what_was_decided_then() {
+    for (end, is_held) in [("nothing", true), ("release", false), ("settle", false), ("expiry", false)] {
+        let (mut world, account) = World::with("starter");
+        world.meter(account, "benchmark_runs", "85");
+        let asked = reserve_of(account, "benchmark_runs", "10", "h");
+        let first = try_reserve(&mut world, &asked).unwrap();
+        assert_eq!((first.standing.decision, first.is_held, first.replayed), (Decision::Warn, true, false));
+        let made = first.reservation.unwrap();
+        match end {
+            "release" => assert!(release(&mut world, made.id)),
+            "settle" => drop(try_settle(&mut world, made.id, "10").unwrap()),
+            "expiry" => world.pass(600),
+            _ => {}
+        }
+        // By now the answer to the same question is another one.
+        let row = world.row(account, "benchmark_runs").id;
+        world.set_limit(row, Some("1000"));
+        let again = try_reserve(&mut world, &asked).unwrap();
+        assert_eq!((again.is_held, again.replayed), (is_held, true), "{end}");
+        let told = again.reservation.unwrap();
+        assert_eq!(told.id, made.id);
+        let ruling = &told.ruling;
+        assert_eq!(
+            (ruling.decision, &*ruling.reason_code, &*ruling.reason),
+            (Decision::Warn, "near_limit", "Usage at 85.0% of limit")
+        );
+        assert_eq!(ruling.entitlement, Some(row));
+    }
+}
+
+#[test]
+fn settling_with_nothing_twice_is_safe() {
+    let (mut world, account) = World::with("starter");
+    let held = hold(&mut world, account, "50", "h");
+    assert_eq!(try_settle(&mut world, held, "0"), Ok(Settled { event: None, replayed: false }));
+    assert_eq!(try_settle(&mut world, held, "0"), Ok(Settled { event: None, replayed: true }));
+    assert!(world.last.is_empty());
+    assert_eq!(try_settle(&mut world, held, "1").unwrap_err().code(), "MEC_RESERVATION_CLOSED");
 }

@@ -61,7 +61,7 @@ impl Written {
         match need {
             Need::Account(id) => Fact::Account(id, self.node(id, now).map(Box::new)),
             Need::Key(key) => {
-                let event = self.events.iter().find(|event| event.key == key).cloned();
+                let event = self.events.iter().find(|event| event.key == key && event.reservation.is_none()).cloned();
                 Fact::Key(key, event)
             }
             Need::Event(id) => Fact::Event(id, self.event(id).cloned()),

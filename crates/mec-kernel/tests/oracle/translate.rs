@@ -494,7 +494,7 @@ pub(crate) fn attributes(of: &o::Attributes) -> k::Attributes {
 fn attribute_of(of: &o::Attribute) -> k::Attribute {
     match of {
         o::Attribute::Text(text) => k::Attribute::Text((*text).to_owned()),
-        o::Attribute::Number(number) => k::Attribute::Number(quantity(*number)),
+        o::Attribute::Number(number) => k::Attribute::Number(decimal(*number)),
         o::Attribute::Flag(flag) => k::Attribute::Flag(*flag),
     }
 }
@@ -505,7 +505,7 @@ fn test(of: &o::Condition) -> k::ConditionTest {
         o::Condition::Weekday(days) => k::ConditionTest::Weekday(days.clone()),
         o::Condition::Attribute { name, operator, values } => {
             let number = || match values.first() {
-                Some(o::Attribute::Number(number)) => quantity(*number),
+                Some(o::Attribute::Number(number)) => decimal(*number),
                 other => panic!("{other:?} is no number"),
             };
             let comparison = match operator {
@@ -519,4 +519,9 @@ fn test(of: &o::Condition) -> k::ConditionTest {
             k::ConditionTest::Attribute { name: (*name).into(), comparison }
         }
     }
+}
+
+/// A stated number as attributes have it.
+fn decimal(millionths: i64) -> k::Decimal {
+    quantity(millionths).to_string().parse().expect("a quantity is a number")
 }

@@ -134,6 +134,7 @@ CREATE TABLE consumption_ledger (
     tree                 INTEGER                  NOT NULL,
     tree_seq             BIGINT                   NOT NULL,
     idempotency_key      VARCHAR(255) COLLATE "C" NOT NULL,
+    reservation_id       UUID,
     account_id           UUID                     NOT NULL,
     resource_type_code   VARCHAR(64) COLLATE "C"  NOT NULL,
     resource_scope       VARCHAR(128) COLLATE "C",
@@ -150,6 +151,8 @@ CREATE TABLE consumption_ledger (
     reason_code          VARCHAR(64) COLLATE "C",
     entitlement_id       UUID,
     effects              JSON,
+    overage_quantity     NUMERIC(18,6),
+    overage_cost         NUMERIC(18,6),
     details_hash         BYTEA,
     fingerprint          BYTEA                    NOT NULL,
     chain                BYTEA                    NOT NULL,
@@ -187,6 +190,7 @@ CREATE TABLE usage_hours (
     own                  NUMERIC                  NOT NULL,
     subtree              NUMERIC                  NOT NULL,
     overage              NUMERIC                  NOT NULL,
+    overage_cost         NUMERIC                  NOT NULL,
     events               BIGINT                   NOT NULL,
     PRIMARY KEY (tree, account_id, resource_type_code, resource_scope, unit_code, hour)
 ) WITH (fillfactor = 50);
@@ -352,6 +356,10 @@ CREATE TABLE reservations (
     status               VARCHAR(16) COLLATE "C"  NOT NULL CHECK (status IN ('open', 'settled', 'released')),
     reserved_at          TIMESTAMPTZ              NOT NULL,
     expires_at           TIMESTAMPTZ              NOT NULL,
+    decision             VARCHAR(16) COLLATE "C"  NOT NULL,
+    reason               VARCHAR(255) COLLATE "C" NOT NULL,
+    reason_code          VARCHAR(64) COLLATE "C"  NOT NULL,
+    entitlement_id       UUID,
     event_id             UUID,
     PRIMARY KEY (reservation_id, tree)
 );

@@ -129,6 +129,7 @@ CREATE TABLE consumption_ledger (
     tree                INTEGER NOT NULL,
     tree_seq            INTEGER NOT NULL,
     idempotency_key     TEXT    NOT NULL,
+    reservation_id      BLOB,
     account_id          BLOB    NOT NULL,
     resource_type_code  TEXT    NOT NULL,
     resource_scope      TEXT,
@@ -145,6 +146,8 @@ CREATE TABLE consumption_ledger (
     reason_code         TEXT,
     entitlement_id      BLOB,
     effects             TEXT,
+    overage_quantity    INTEGER,
+    overage_cost        INTEGER,
     details_hash        BLOB,
     fingerprint         BLOB    NOT NULL,
     chain               BLOB    NOT NULL,
@@ -191,6 +194,7 @@ CREATE TABLE usage_hours (
     own                 TEXT    NOT NULL,
     subtree             TEXT    NOT NULL,
     overage             TEXT    NOT NULL,
+    overage_cost        TEXT    NOT NULL,
     events              INTEGER NOT NULL,
     PRIMARY KEY (tree, account_id, resource_type_code, resource_scope, unit_code, hour)
 ) STRICT, WITHOUT ROWID;
@@ -355,6 +359,10 @@ CREATE TABLE reservations (
     status              TEXT    NOT NULL CHECK (status IN ('open', 'settled', 'released')),
     reserved_at         INTEGER NOT NULL,
     expires_at          INTEGER NOT NULL,
+    decision            TEXT    NOT NULL,
+    reason              TEXT    NOT NULL,
+    reason_code         TEXT    NOT NULL,
+    entitlement_id      BLOB,
     event_id            BLOB
 ) STRICT;
 CREATE UNIQUE INDEX reservations_key ON reservations (tree, idempotency_key);

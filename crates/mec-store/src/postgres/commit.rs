@@ -269,6 +269,7 @@ impl<'a> Kept<'a> {
     fn events(&self) -> Vec<Change<'a>> {
         let each = || self.events.iter().copied();
         let ruling = || each().map(|event| event.ruling.as_ref());
+        let overage = || each().map(|event| event.overage);
         let rows = Bulk::of("consumption_ledger")
             .column("event_id", each().map(|event| Id(event.id.0)))
             .column("tree", each().map(|event| number(event.id.tree())))
@@ -293,11 +294,16 @@ impl<'a> Kept<'a> {
             .column("details_hash", each().map(|event| event.details_hash.map(Hash)))
             .column("fingerprint", each().map(|event| Hash(event.fingerprint)))
             .column("chain", each().map(|event| Hash(event.chain)))
+            .column("reservation_id", each().map(|event| event.reservation.map(|id| Id(id.0))))
+            .column("overage_quantity", overage().map(|overage| overage.map(|of| Units::<6>(of.quantity.millionths()))))
+            .column("overage_cost", overage().map(|overage| overage.map(|of| Units::<6>(of.cost.millionths()))))
             .insert();
+        // A settlement is found by its reservation: no caller's key leads to it.
+        let keyed = || each().filter(|event| event.reservation.is_none());
         let keys = Bulk::of("ledger_keys")
-            .column("key_hash", each().map(|event| key_hash(event.id.tree(), &event.key)))
-            .column("tree", each().map(|event| number(event.id.tree())))
-            .column("event_id", each().map(|event| Id(event.id.0)))
+            .column("key_hash", keyed().map(|event| key_hash(event.id.tree(), &event.key)))
+            .column("tree", keyed().map(|event| number(event.id.tree())))
+            .column("event_id", keyed().map(|event| Id(event.id.0)))
             .insert();
         let detailed = || each().filter_map(|event| Some((event.id, event.details.as_deref()?)));
         let details = Bulk::of("consumption_event_details")
@@ -343,6 +349,10 @@ impl<'a> Kept<'a> {
             .column("reserved_at", each().map(|held| Instant::from(held.reserved_at)))
             .column("expires_at", each().map(|held| Instant::from(held.expires_at)))
             .column("event_id", each().map(|held| held.event.map(|id| Id(id.0))))
+            .column("decision", each().map(|held| held.ruling.decision.code()))
+            .column("reason", each().map(|held| &*held.ruling.reason))
+            .column("reason_code", each().map(|held| held.ruling.reason_code.as_str()))
+            .column("entitlement_id", each().map(|held| held.ruling.entitlement.map(|id| Id(id.0))))
             .column("tree", each().map(|held| number(held.id.tree())))
             .replace("reservation_id, tree", &["status", "event_id"])
     }
@@ -361,10 +371,11 @@ impl<'a> Kept<'a> {
             .column("own", sums().map(|sum| Exact(sum.own)))
             .column("subtree", sums().map(|sum| Exact(sum.subtree)))
             .column("overage", sums().map(|sum| Exact(sum.overage)))
+            .column("overage_cost", sums().map(|sum| Exact(sum.overage_cost)))
             .column("events", sums().map(|sum| sum.events))
             .add(
                 "tree, account_id, resource_type_code, resource_scope, unit_code, hour",
-                &["own", "subtree", "overage", "events"],
+                &["own", "subtree", "overage", "overage_cost", "events"],
             )
     }
 }

@@ -18,7 +18,7 @@ use crate::{StoreError, UsageBucket, UsageQuery};
 const IN_HOURS: &str = "resource_type_code = $3 AND ($4::text IS NULL OR resource_scope = $4) AND hour >= $5 AND hour < $6";
 
 sql!(
-    SUMS = "SELECT hour, own, subtree, overage, events FROM usage_hours WHERE tree = ANY($2) AND account_id = ANY($1) AND ",
+    SUMS = "SELECT hour, own, subtree, overage, events, overage_cost FROM usage_hours WHERE tree = ANY($2) AND account_id = ANY($1) AND ",
     IN_HOURS,
 );
 sql!(
@@ -79,6 +79,7 @@ async fn sum(session: &Session, query: &UsageQuery<'_>, catalogue: &Catalogue) -
             let effects = ledger::effects(session, tree, &stretch).await?;
             for effect in effects.iter().filter(|effect| effect.account == query.account) {
                 bucket.overage = bucket.overage.plus(effect.overage);
+                bucket.overage_cost = bucket.overage_cost.plus(effect.cost());
             }
         }
         buckets.push(bucket);
@@ -100,6 +101,7 @@ async fn hours(session: &Session, query: &UsageQuery<'_>) -> Result<BTreeMap<Tim
             own: found.exact(1)?,
             subtree: found.exact(2)?,
             overage: found.exact(3)?,
+            overage_cost: found.exact(5)?,
             events: if query.own_only { found.integer(4)? } else { 0 },
         };
         let entry = hours.entry(found.time(0)?).or_default();

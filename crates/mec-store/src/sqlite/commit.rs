@@ -51,7 +51,7 @@ sql!(
 sql!(
     PUT_RESERVATION = "INSERT INTO reservations (",
     rows::RESERVATION,
-    ", tree) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
+    ", tree) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17) \
      ON CONFLICT (reservation_id) DO UPDATE SET status = excluded.status, event_id = excluded.event_id",
 );
 
@@ -257,8 +257,10 @@ fn put_event(connection: &Connection, event: &LedgerEvent) -> rusqlite::Result<(
         .prepare_cached(
             "INSERT INTO consumption_ledger (event_id, tree, tree_seq, idempotency_key, account_id, resource_type_code, \
              resource_scope, quantity, unit_code, occurred_at, recorded_at, is_correction, corrects_event_id, source, recorded_by, \
-             decision, reason, reason_code, entitlement_id, effects, details_hash, fingerprint, chain) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)",
+             decision, reason, reason_code, entitlement_id, effects, details_hash, fingerprint, chain, reservation_id, \
+             overage_quantity, overage_cost) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, \
+             ?24, ?25, ?26)",
         )?
         .execute(params![
             rows::Id(event.id.0),
@@ -284,12 +286,18 @@ fn put_event(connection: &Connection, event: &LedgerEvent) -> rusqlite::Result<(
             event.details_hash,
             event.fingerprint,
             event.chain,
+            event.reservation.map(|id| rows::Id(id.0)),
+            event.overage.map(|overage| overage.quantity.millionths()),
+            event.overage.map(|overage| overage.cost.millionths()),
         ])?;
-    connection.prepare_cached("INSERT INTO ledger_keys (key_hash, tree, event_id) VALUES (?1, ?2, ?3)")?.execute(params![
-        key_hash(tree, &event.key),
-        tree.0,
-        rows::Id(event.id.0)
-    ])?;
+    // A settlement is found by its reservation: no caller's key leads to it.
+    if event.reservation.is_none() {
+        connection.prepare_cached("INSERT INTO ledger_keys (key_hash, tree, event_id) VALUES (?1, ?2, ?3)")?.execute(params![
+            key_hash(tree, &event.key),
+            tree.0,
+            rows::Id(event.id.0)
+        ])?;
+    }
     if let Some(details) = event.details.as_deref() {
         connection
             .prepare_cached("INSERT INTO consumption_event_details (event_id, tree, details) VALUES (?1, ?2, ?3)")?
@@ -330,6 +338,10 @@ fn put_reservation(connection: &Connection, held: &Reservation) -> rusqlite::Res
         held.reserved_at.micros(),
         held.expires_at.micros(),
         held.event.map(|id| rows::Id(id.0)),
+        held.ruling.decision.code(),
+        &*held.ruling.reason,
+        held.ruling.reason_code.as_str(),
+        held.ruling.entitlement.map(|id| rows::Id(id.0)),
         held.id.tree().0,
     ])?;
     Ok(())
@@ -339,9 +351,10 @@ fn add_hour(connection: &Connection, (account, resource, scope, unit, hour): &Ho
     connection
         .prepare_cached(
             "INSERT INTO usage_hours (tree, account_id, resource_type_code, resource_scope, unit_code, hour, own, subtree, \
-             overage, events) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
+             overage, overage_cost, events) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
              ON CONFLICT DO UPDATE SET own = amount_add(own, excluded.own), subtree = amount_add(subtree, excluded.subtree), \
-             overage = amount_add(overage, excluded.overage), events = events + excluded.events",
+             overage = amount_add(overage, excluded.overage), \
+             overage_cost = amount_add(overage_cost, excluded.overage_cost), events = events + excluded.events",
         )?
         .execute(params![
             account.tree().0,
@@ -353,6 +366,7 @@ fn add_hour(connection: &Connection, (account, resource, scope, unit, hour): &Ho
             rows::Exact(sum.own),
             rows::Exact(sum.subtree),
             rows::Exact(sum.overage),
+            rows::Exact(sum.overage_cost),
             sum.events,
         ])?;
     Ok(())

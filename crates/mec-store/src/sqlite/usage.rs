@@ -13,7 +13,10 @@ use crate::{StoreError, UsageBucket, UsageQuery};
 
 const IN_HOURS: &str = "resource_type_code = ?3 AND (?4 IS NULL OR resource_scope = ?4) AND hour >= ?5 AND hour < ?6";
 
-sql!(SUMS = "SELECT hour, own, subtree, overage, events FROM usage_hours WHERE tree = ?2 AND account_id = ?1 AND ", IN_HOURS);
+sql!(
+    SUMS = "SELECT hour, own, subtree, overage, events, overage_cost FROM usage_hours WHERE tree = ?2 AND account_id = ?1 AND ",
+    IN_HOURS
+);
 sql!(
     /// A stored sum counts the account's own events: those below it are counted where they are theirs.
     EVENTS_SUBTREE = SUBTREE,
@@ -68,6 +71,7 @@ fn hours(connection: &Connection, query: &UsageQuery<'_>) -> Result<BTreeMap<Tim
             own: row.get::<_, rows::Exact>(1)?.0,
             subtree: row.get::<_, rows::Exact>(2)?.0,
             overage: row.get::<_, rows::Exact>(3)?.0,
+            overage_cost: row.get::<_, rows::Exact>(5)?.0,
             events: if query.own_only { row.get(4)? } else { 0 },
         };
         let entry = hours.entry(rows::time(row, 0)?).or_default();
@@ -99,5 +103,6 @@ fn add_cut(
     })?;
     ledger::each_effect(connection, query.account.tree(), &stretch, |effect| {
         bucket.overage = bucket.overage.plus(effect.overage);
+        bucket.overage_cost = bucket.overage_cost.plus(effect.cost());
     })
 }

@@ -15,9 +15,10 @@ fn consumption_ledger() -> Table {
         "consumption_ledger",
         vec![
             Column::new("event_id", Type::Uuid).required().described("The event's id; ids of one tree grow with time."),
-            Column::new("idempotency_key", varchar(255))
-                .required()
-                .described("The caller's name for it, unique in its tree for ever."),
+            Column::new("idempotency_key", varchar(255)).required().described(
+                "The caller's name for it, unique in its tree for ever; of a settlement reservation: and its id, which no \
+                     caller's key collides with.",
+            ),
             Column::new("account_id", Type::Uuid).required().described("Who used."),
             Column::new("resource_type_code", CODE).required().described("What was used."),
             Column::new("resource_scope", SCOPE).described("Which part of the resource."),
@@ -35,6 +36,10 @@ fn consumption_ledger() -> Table {
             Column::new("reason_code", CODE).described("That decision's reason as a code."),
             Column::new("entitlement_id", Type::Uuid).described("The entitlement that bound that decision."),
             Column::new("recorded_by", varchar(255)).required().described("Who recorded it."),
+            Column::new("reservation_id", Type::Uuid).described("The reservation it settled."),
+            Column::new("overage_quantity", QUANTITY)
+                .described("What of quantity was beyond a limit and is billed, in unit_code; added up over the accounts billed."),
+            Column::new("overage_cost", QUANTITY).described("What that costs at the price of its moment."),
             Column::new("tree_seq", Type::Int8)
                 .required()
                 .described("1, 2, 3 and so on without gaps in its tree: the cursor of a feed."),
@@ -80,6 +85,10 @@ fn reservations() -> Table {
                 .described("open, settled or released; an open one holds nothing after expires_at."),
             Column::new("reserved_at", Type::Timestamp).required().described("When it was made: the windows it counts in."),
             Column::new("expires_at", Type::Timestamp).required().described("First instant it holds nothing."),
+            Column::new("decision", varchar(16)).required().described("The decision it was made with."),
+            Column::new("reason", varchar(255)).required().described("That decision's reason in words."),
+            Column::new("reason_code", CODE).required().described("That decision's reason as a code."),
+            Column::new("entitlement_id", Type::Uuid).described("The entitlement that bound that decision."),
             Column::new("event_id", Type::Uuid).described("The event it was settled with."),
         ],
     )

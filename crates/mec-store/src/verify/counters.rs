@@ -174,6 +174,7 @@ fn difference(expected: &HourSum, found: &HourSum) -> String {
         ("own", expected.own, found.own),
         ("subtree", expected.subtree, found.subtree),
         ("overage", expected.overage, found.overage),
+        ("overage_cost", expected.overage_cost, found.overage_cost),
     ] {
         if expected != found {
             problems.push(differs(what, Figure(expected), Figure(found)));
@@ -200,7 +201,7 @@ struct Sum<'a>(&'a HourSum);
 
 impl fmt::Display for Sum<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let HourSum { own, subtree, overage, events } = *self.0;
+        let HourSum { own, subtree, overage, events, .. } = *self.0;
         write!(f, "own {}, subtree {}, overage {}, events {events}", Figure(own), Figure(subtree), Figure(overage))
     }
 }

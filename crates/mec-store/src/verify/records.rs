@@ -1,7 +1,7 @@
 //! Rows that must agree with others: reservations with their events, amounts with their quantities, entitlements with
 //! their audit, keys and details with the events they stand beside.
 
-use mec_kernel::{Amount, EntitlementId, Quantity, Reservation, ReservationStatus, key_hash};
+use mec_kernel::{Amount, EntitlementId, LedgerEvent, Quantity, Reservation, ReservationStatus, key_hash};
 use serde_json::Value;
 
 use super::evidence::{Counted, Evidence};
@@ -57,8 +57,9 @@ impl<E: Evidence> Verification<'_, E> {
             (ReservationStatus::Settled, None) => problems.push(differs("event_id", "an event", "none")),
             (ReservationStatus::Settled, Some(id)) => match self.evidence.event(id)? {
                 Ok(Some(event)) => {
-                    let expected = (held.account, &held.resource, &held.scope, &held.unit, held.reserved_at);
-                    if expected != (event.account, &event.resource, &event.scope, &event.unit, event.occurred_at) {
+                    let expected = (Some(held.id), held.account, &held.resource, &held.scope, &held.unit, held.reserved_at);
+                    let LedgerEvent { reservation, account, resource, scope, unit, occurred_at, .. } = &event;
+                    if expected != (*reservation, *account, resource, scope, unit, *occurred_at) {
                         problems.push(format!("event_id: expected an event of what was held, found {id}"));
                     }
                 }

@@ -103,7 +103,7 @@ impl Walk {
         problems
     }
 
-    /// The key leads to the event, and to no earlier one.
+    /// The key leads to the event, and to no earlier one; to a settlement none does.
     fn check_key<E>(&self, of: &mut Verification<'_, E>, event: &LedgerEvent, keys: &[KeyRow], problems: &mut Vec<String>) {
         let mut leads_here = false;
         for row in keys {
@@ -117,9 +117,11 @@ impl Walk {
                 problems.push(format!("idempotency_key: expected one event, found also tree_seq {seq}"));
             }
         }
-        if !leads_here {
-            let key = format!("tree {}, key \"{}\"", self.tree, event.key);
-            of.find("ledger_keys", key, differs("event_id", event.id, "no row"));
+        let key = || format!("tree {}, key \"{}\"", self.tree, event.key);
+        match (leads_here, event.reservation) {
+            (false, None) => of.find("ledger_keys", key(), differs("event_id", event.id, "no row")),
+            (true, Some(_)) => of.find("ledger_keys", key(), differs("event_id", "no settlement", event.id)),
+            _ => {}
         }
     }
 

@@ -198,8 +198,8 @@ pub(crate) fn consume_row(consumed: &mec_kernel::Consumed) -> Vec<Value> {
 /// What `reserve` adds to a decision.
 pub(crate) fn reserve_columns() -> [Column; 3] {
     [
-        column("success", Type::Bool, "Whether the quantity is held."),
-        column("reservation_id", Type::Uuid, "The reservation; null: nothing is held."),
+        column("success", Type::Bool, "Whether the quantity is held now: false for one that is over."),
+        column("reservation_id", Type::Uuid, "The reservation; null: none was made."),
         column("expires_at", Type::Timestamp, "First instant it holds nothing."),
     ]
 }
@@ -207,11 +207,14 @@ pub(crate) fn reserve_columns() -> [Column; 3] {
 pub(crate) fn reserve_row(reserved: &Reserved) -> Vec<Value> {
     let held = reserved.reservation.as_ref();
     let more = vec![
-        Value::Bool(held.is_some()),
+        Value::Bool(reserved.is_held),
         held.map_or(Value::Null, |held| Value::Uuid(held.id.0)),
         held.map_or(Value::Null, |held| time(held.expires_at)),
     ];
-    if reserved.replayed { replayed_row(&reserved.standing, None, more) } else { standing_row(&reserved.standing, more) }
+    match held.filter(|_| reserved.replayed) {
+        Some(held) => replayed_row(&reserved.standing, Some(&held.ruling), more),
+        None => standing_row(&reserved.standing, more),
+    }
 }
 
 /// What `acquire_lease` answers.
@@ -248,7 +251,7 @@ fn lease_columns() -> Vec<Column> {
         column("lease_id", Type::Uuid, "The lease; null: there is none."),
         column("decision", Type::TEXT, "The decision."),
         column("reason", Type::TEXT, "Why, for people."),
-        column("expires_at", Type::Timestamp, "First instant the lease does not count."),
+        column("expires_at", Type::Timestamp, "First instant the lease does not count; told also where it was not extended."),
     ]
 }
 
@@ -267,7 +270,7 @@ fn lease_row(leased: &Leased) -> Vec<Value> {
         lease.map_or(Value::Null, |lease| Value::Uuid(lease.id.0)),
         Value::text(leased.decision.code()),
         Value::Text(leased.reason.to_string()),
-        lease.map_or(Value::Null, |lease| time(lease.expires_at)),
+        lease.or(leased.kept.as_ref()).map_or(Value::Null, |lease| time(lease.expires_at)),
     ]
 }
 
@@ -289,6 +292,7 @@ pub(crate) fn usage_columns() -> Vec<Column> {
         column("quantity", TOTAL, "What was used, in unit_code."),
         column("unit_code", Type::TEXT, "The resource's own unit."),
         column("overage", TOTAL, "What of it was beyond the limit."),
+        column("overage_cost", TOTAL, "What that costs at the prices of its moments; null where nothing was billed."),
         column("events", Type::Int8, "How many ledger events were summed."),
     ]
 }
@@ -301,6 +305,7 @@ pub(crate) fn usage_rows(usage: &Usage) -> Vec<Vec<Value>> {
             total(bucket.quantity),
             Value::text(usage.unit.as_str()),
             total(bucket.overage),
+            bucket.overage_cost.map_or(Value::Null, total),
             Value::Int(bucket.events),
         ]
     };

@@ -207,7 +207,12 @@ impl Arguments {
                 Json::Bool(flag) => Attribute::Flag(flag),
                 Json::Number(number) => match number.to_string().parse() {
                     Ok(number) => Attribute::Number(number),
-                    Err(_) => return Err(refusal::bad_argument("attributes", "holds a number with too many digits")),
+                    Err(_) => {
+                        return Err(refusal::bad_argument(
+                            "attributes",
+                            "holds a number whose power of ten has more than 4 digits",
+                        ));
+                    }
                 },
                 Json::Array(_) | Json::Object(_) => {
                     return Err(refusal::bad_argument("attributes", "must hold texts, numbers and booleans only"));

@@ -19,7 +19,7 @@ use crate::import::Format;
 /// External ids remembered; when there are more, remembering starts anew.
 const REMEMBERED_MAX: usize = 100_000;
 
-const COLUMNS: [&str; 16] = [
+const COLUMNS: [&str; 17] = [
     "event_id",
     "idempotency_key",
     "account_id",
@@ -36,6 +36,7 @@ const COLUMNS: [&str; 16] = [
     "source",
     "recorded_by",
     "details",
+    "reservation_id",
 ];
 
 /// What is exported.
@@ -188,7 +189,7 @@ impl Lines {
 }
 
 /// In the order of [`COLUMNS`].
-fn texts(event: &LedgerEvent, names: &NamesOf) -> [Option<String>; 16] {
+fn texts(event: &LedgerEvent, names: &NamesOf) -> [Option<String>; 17] {
     [
         Some(event.id.to_string()),
         Some(event.key.to_string()),
@@ -206,6 +207,7 @@ fn texts(event: &LedgerEvent, names: &NamesOf) -> [Option<String>; 16] {
         Some(event.source.to_string()),
         Some(event.recorded_by.to_string()),
         event.details.as_deref().map(str::to_owned),
+        event.reservation.map(|id| id.to_string()),
     ]
 }
 

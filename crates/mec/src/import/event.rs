@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mec_kernel::{AccountId, Attributes, EventId, Meter, Quantity, Time};
+use mec_kernel::{AccountId, Attributes, EventId, Meter, Quantity, ReservationId, Time};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 const CODE_CHARS_MAX: usize = 64;
 const SCOPE_CHARS_MAX: usize = 128;
 
-/// What a line says, before it is known whether that makes sense. The last five are what an export adds.
+/// What a line says, before it is known whether that makes sense. The last six are what an export adds.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Fields {
@@ -28,6 +28,7 @@ pub(super) struct Fields {
     pub(super) corrects_event_id: Option<String>,
     pub(super) corrects_idempotency_key: Option<String>,
     pub(super) recorded_at: Option<String>,
+    pub(super) reservation_id: Option<String>,
     #[serde(rename = "event_id")]
     pub(super) _event_id: Option<String>,
     #[serde(rename = "source")]
@@ -51,6 +52,7 @@ pub(super) const NAMES: &[&str] = &[
     "corrects_event_id",
     "corrects_idempotency_key",
     "recorded_at",
+    "reservation_id",
     "event_id",
     "source",
     "recorded_by",
@@ -79,6 +81,8 @@ pub(crate) struct Event {
     pub(crate) corrects_key: Option<String>,
     /// When an exported event had been written down.
     pub(crate) recorded_at: Option<Time>,
+    /// The reservation an exported event had settled.
+    pub(crate) reservation: Option<ReservationId>,
 }
 
 impl Fields {
@@ -96,6 +100,7 @@ impl Fields {
             value.map(read).transpose()
         };
         let corrects = |text: String| text.parse().map_err(|_| format!("corrects_event_id \"{text}\" is not a UUID"));
+        let reservation = |text: String| text.parse().map_err(|_| format!("reservation_id \"{text}\" is not a UUID"));
         let key = needed(self.idempotency_key, "idempotency_key")?;
         if key.chars().count() > 255 {
             return Err("idempotency_key has more than 255 characters".to_owned());
@@ -118,6 +123,7 @@ impl Fields {
             corrects: self.corrects_event_id.map(corrects).transpose()?,
             corrects_key: self.corrects_idempotency_key,
             recorded_at: instant(self.recorded_at, "recorded_at")?,
+            reservation: self.reservation_id.map(reservation).transpose()?,
         })
     }
 }

@@ -55,6 +55,12 @@ impl Resolver {
         Ok(())
     }
 
+    /// Whether `event` settled a reservation of the target's own: then it is there, under a key no import can state.
+    pub(super) async fn is_settlement_there(&self, event: &Event) -> Result<bool, Unresolved> {
+        let Some(reservation) = event.reservation else { return Ok(false) };
+        Ok(self.first("reservations", "event_id", &[("reservation_id", &reservation.to_string())]).await?.is_some())
+    }
+
     async fn account(&self, id: Option<AccountId>, external_id: &str) -> Result<Option<AccountId>, Unresolved> {
         let names = (id, external_id.to_owned());
         if let Some(known) = self.remembered().get(&names) {

@@ -124,7 +124,15 @@ impl Sender {
         let mut ready = Vec::with_capacity(items.len());
         let mut rest = items.into_iter();
         while let Some(mut item) = rest.next() {
-            let problem = match self.resolver.resolve(&mut item.event).await {
+            let resolved = match self.resolver.is_settlement_there(&item.event).await {
+                Ok(true) => {
+                    counted.replayed += 1;
+                    continue;
+                }
+                Ok(false) => self.resolver.resolve(&mut item.event).await,
+                Err(unresolved) => Err(unresolved),
+            };
+            let problem = match resolved {
                 Ok(()) => {
                     ready.push(item);
                     continue;

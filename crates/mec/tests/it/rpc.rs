@@ -395,7 +395,7 @@ async fn use_is_reported_in_buckets(home: Home) {
     let row = |start: &str, end: &str, quantity: f64, events: i64| {
         json!({
             "bucket_start": format!("2026-11-{start}T00:00:00Z"), "bucket_end": format!("2026-11-{end}T00:00:00Z"),
-            "quantity": quantity, "unit_code": "hour", "overage": 0, "events": events,
+            "quantity": quantity, "unit_code": "hour", "overage": 0, "overage_cost": null, "events": events,
         })
     };
     let rows = api.call("get_usage", days.clone()).await.ok();

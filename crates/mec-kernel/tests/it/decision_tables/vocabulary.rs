@@ -194,18 +194,22 @@ fn condition(text: &str) -> Result<ConditionTest, String> {
         }
         [_, "=", values] => Comparison::In(list(values)),
         [_, "not", values] => Comparison::NotIn(list(values)),
-        [_, ">", bound] => Comparison::Above(quantity(bound)?),
-        [_, ">=", bound] => Comparison::AtLeast(quantity(bound)?),
-        [_, "<", bound] => Comparison::Below(quantity(bound)?),
-        [_, "<=", bound] => Comparison::AtMost(quantity(bound)?),
+        [_, ">", bound] => Comparison::Above(decimal(bound)?),
+        [_, ">=", bound] => Comparison::AtLeast(decimal(bound)?),
+        [_, "<", bound] => Comparison::Below(decimal(bound)?),
+        [_, "<=", bound] => Comparison::AtMost(decimal(bound)?),
         _ => return Err(format!("{text:?} is no condition")),
     };
     Ok(ConditionTest::Attribute { name: words[0].into(), comparison })
 }
 
+fn decimal(text: &str) -> Result<Decimal, String> {
+    text.parse().map_err(|_| format!("{text:?} is no number"))
+}
+
 /// `yes` and `no` are flags, digits a number; everything else, and what stands in quotes, is text.
 fn value(text: &str) -> Attribute {
-    match text.parse::<Quantity>() {
+    match text.parse::<Decimal>() {
         Ok(number) => Attribute::Number(number),
         Err(_) if text == "yes" || text == "no" => Attribute::Flag(text == "yes"),
         Err(_) => Attribute::Text(text.trim_matches('"').to_owned()),
