@@ -84,10 +84,16 @@ impl CatalogFile {
         let (rules, left) = self.continued_rules(current);
         changes.extend(rules.into_iter().map(CatalogueChange::PutRule));
         if prune {
-            changes.extend(left.into_iter().map(CatalogueChange::RemoveRule));
-            changes.extend(self.removals(current));
+            changes.extend(self.removals(current, left));
         }
         changes
+    }
+
+    /// The removal of everything in `current` that the file does not name (settings excepted): what stays, and goes on being
+    /// in force, unless the file is applied with `prune`.
+    pub fn left(&self, current: &Catalogue) -> Vec<CatalogueChange> {
+        let (_, rules) = self.continued_rules(current);
+        self.removals(current, rules)
     }
 
     /// The file's rules that are not in `current` as they are, and the ids of those there that it does not name.
@@ -124,8 +130,8 @@ impl CatalogFile {
         Rule { limit_kind: kind.unwrap_or(LimitKind::Cumulative), ..rule.clone() }
     }
 
-    fn removals(&self, current: &Catalogue) -> Vec<CatalogueChange> {
-        let mut removals = Vec::new();
+    fn removals(&self, current: &Catalogue, rules: Vec<RuleId>) -> Vec<CatalogueChange> {
+        let mut removals: Vec<_> = rules.into_iter().map(CatalogueChange::RemoveRule).collect();
         let plans = current.plans.keys().filter(|id| self.plans.iter().all(|plan| plan.id != **id));
         removals.extend(plans.cloned().map(CatalogueChange::RemovePlan));
         let resources = current.resources.keys().filter(|code| self.resources.iter().all(|resource| resource.code != **code));

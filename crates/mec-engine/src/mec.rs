@@ -51,7 +51,7 @@ pub enum Access {
 impl Caller {
     /// Somebody by name (`signup`) through a door (`api`, `import`, `demo`), who may do everything.
     pub fn new(name: &str, source: &str) -> Self {
-        let actor = Actor { name: name.into(), source: source.into() };
+        let actor = Actor { name: name.into(), source: source.into(), reason: None };
         Self { actor, request_id: None, staleness_max: None, access: Access::Everything }
     }
 

@@ -98,7 +98,7 @@ impl World {
     fn run<A>(&mut self, now: Time, decide: impl Fn(&View<'_>, &mut Making<'_>) -> Result<Ruling<A>, Halt>) -> A {
         self.made += 1;
         let mut ids = IdSource::new(TREE, now, self.made);
-        let actor = Actor { name: "tester".into(), source: "api".into() };
+        let actor = Actor { name: "tester".into(), source: "api".into(), reason: None };
         let mut facts = Facts { trials: Some(vec![]), ..Facts::default() };
         let ruling = loop {
             let view = View { tree: &self.tree, facts: &facts, catalogue: &self.catalogue, now };

@@ -13,7 +13,7 @@ use crate::id::{AccountId, EntitlementId, RuleId};
 use crate::lease::Lease;
 use crate::ledger::price_of;
 use crate::pool::{Absence, Level, Pool, level};
-use crate::quantity::{Amount, Factor, Percent, Quantity, SCALE, Total};
+use crate::quantity::{Amount, Factor, Percent, Quantity, QuantityError, SCALE, Total};
 use crate::refusal::Refusal;
 use crate::retry::fits_at;
 use crate::time::{SECOND, Time};
@@ -257,15 +257,27 @@ pub fn check(view: &View<'_>, check: &Check) -> Result<Standing, Halt> {
     if quantity.is_some_and(Quantity::is_negative) && resource.limit_kind != LimitKind::Inventory {
         return Err(Refusal::QuantityNotPositive { argument: "requested_qty" }.into());
     }
-    let request = Request {
-        resource,
-        scope: scope_of(check.scope.as_ref()),
-        amount: quantity.map(|quantity| Amount::of(quantity, unit)),
-        attributes: &check.attributes,
-        extends: None,
-    };
+    let amount = quantity.map(|quantity| Amount::of(quantity, unit));
+    check_whole(view, resource, amount, "requested_qty")?;
+    let request =
+        Request { resource, scope: scope_of(check.scope.as_ref()), amount, attributes: &check.attributes, extends: None };
     let judgement = judge(view, &request, &path)?;
     Ok(judgement.standing(view, &request, Effect::None, check.explain))
+}
+
+/// Seats are whole: of a concurrency resource nobody has a part of its unit.
+pub(crate) fn check_whole(
+    view: &View<'_>,
+    resource: &Resource,
+    amount: Option<Amount>,
+    argument: &'static str,
+) -> Result<(), Halt> {
+    let one = Amount::of(Quantity::whole(1), view.catalogue.canonical(resource)).0;
+    let is_whole = amount.is_none_or(|amount| amount.0.checked_rem(one) == Some(0));
+    if resource.limit_kind == LimitKind::Concurrency && !is_whole {
+        return Err(Refusal::BadQuantity { argument, error: QuantityError::NotWhole }.into());
+    }
+    Ok(())
 }
 
 /// The unit a caller named (the canonical one where none) and how large it is.

@@ -309,6 +309,8 @@ pub struct Actor {
     pub name: Code,
     /// Which door (`api`, `import`, `demo`).
     pub source: Code,
+    /// Why, in their words: the audit keeps it.
+    pub reason: Option<Code>,
 }
 
 /// How a command is decided: an answer and what it changes.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::catalogue::LimitKind;
-use crate::check::{Decision, Effect, Judgement, Reason, Request, Standing, judge, pools, scope_of};
+use crate::check::{Decision, Effect, Judgement, Reason, Request, Standing, check_whole, judge, pools, scope_of};
 use crate::code::Code;
 use crate::command::{Halt, Making, Ruling, Session, View};
 use crate::entitlement::Attributes;
@@ -120,6 +120,7 @@ pub fn acquire(view: &View<'_>, making: &mut Making<'_>, acquire: &Acquire) -> R
         return Err(Refusal::QuantityNotPositive { argument: "quantity" }.into());
     }
     let amount = Amount::of(acquire.quantity, view.catalogue.canonical(resource));
+    check_whole(view, resource, Some(amount), "quantity")?;
     let scope = scope_of(acquire.scope.as_ref());
     let session = acquire.token.clone().map(|token| Session {
         account: acquire.account,

@@ -478,6 +478,10 @@ fn count(rows: usize) -> i64 {
 
 /// The write that makes or changes `row`, with its audit row.
 pub(crate) fn entitlement_write(row: Entitlement, action: &'static str, making: &mut Making<'_>, reason: String) -> Write {
+    let reason = match &making.actor.reason {
+        Some(stated) => format!("{reason}: {stated}"),
+        None => reason,
+    };
     let audit = Audit { id: AuditId(making.ids.draw()), action, by: making.actor.name.clone(), reason };
     Write::Entitlement { row: Arc::new(row), metadata: None, audit }
 }

@@ -28,6 +28,8 @@ pub enum QuantityError {
     RoundsToZero,
     /// More than 12 integer digits.
     TooLarge,
+    /// A fraction of what is only had whole.
+    NotWhole,
 }
 
 impl Quantity {

@@ -125,7 +125,6 @@ impl Rule {
 /// Rules that what is judged does not keep yet.
 const TO_COME: &[Rule] = &[
     Rule::ReplayedHoldsMayBeOver,
-    Rule::SeatsAreWhole,
     Rule::KeysComeFirst,
     Rule::SettlementsHaveKeysOfTheirOwn,
     Rule::LimitsFallByThemselves,

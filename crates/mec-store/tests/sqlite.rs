@@ -58,7 +58,7 @@ impl Lane {
     }
 
     fn run<A>(&mut self, decide: impl Fn(&View<'_>, &mut Making<'_>) -> Result<Ruling<A>, Halt>) -> Result<A, Refusal> {
-        let actor = Actor { name: "test".into(), source: "api".into() };
+        let actor = Actor { name: "test".into(), source: "api".into(), reason: None };
         let ruling = loop {
             let view = View { tree: &self.tree, facts: &self.facts, catalogue: &self.catalogue, now: now() };
             match decide(&view, &mut Making { ids: &mut self.ids, actor: &actor }) {

@@ -266,5 +266,6 @@ pub(crate) fn quantity(text: &str) -> Result<Quantity, String> {
         mec_kernel::QuantityError::NotANumber => "not a decimal number".to_owned(),
         mec_kernel::QuantityError::RoundsToZero => "rounds to 0; the smallest quantity is 0.000001".to_owned(),
         mec_kernel::QuantityError::TooLarge => "has more than 12 digits before the point".to_owned(),
+        mec_kernel::QuantityError::NotWhole => "is a part of what is only had whole".to_owned(),
     })
 }

@@ -220,7 +220,7 @@ impl Table<'_> {
             Some(Ok(quantity)) => return Ok(Some(quantity)),
             Some(Err(QuantityError::TooLarge)) => "too large a number",
             Some(Err(QuantityError::RoundsToZero)) => "too small a number: it rounds to 0",
-            Some(Err(QuantityError::NotANumber)) | None => "not a number",
+            Some(Err(QuantityError::NotANumber | QuantityError::NotWhole)) | None => "not a number",
         };
         Err(self.wrong(key, value, problem, hint))
     }

@@ -20,7 +20,7 @@ pub(super) struct Side {
 
 impl Side {
     pub(super) fn new(catalogue: Arc<Catalogue>, late_seconds_max: i64) -> Self {
-        let actor = Actor { name: "simulate".into(), source: "simulate".into() };
+        let actor = Actor { name: "simulate".into(), source: "simulate".into(), reason: None };
         Self { catalogue, tree: Tree::new(Head::new(TreeId::CATALOGUE)), actor, late_seconds_max }
     }
 

@@ -43,4 +43,15 @@ pub(super) fn key_taken(table: &Table, value: &str) -> QueryError {
 fn in_use(table: &Table, what: &str, by: &str) -> QueryError {
     QueryError::sqlstate("23503", format!("update or delete on table \"{}\": {what} is in use", table.name))
         .with_details(format!("It is still referenced from {by}."))
+        .with_hint(in_use_hint(what))
+}
+
+/// What to do instead of removing or altering what is in use.
+fn in_use_hint(what: &str) -> String {
+    if let Some(plan) = what.strip_prefix("plan ") {
+        return format!(
+            "PATCH /api/plans?plan_id=eq.{plan} with {{\"is_active\": false}}: those who have the plan keep it, and nobody else gets it"
+        );
+    }
+    format!("Leave {what} as it is, and create a new one under another code for what comes")
 }

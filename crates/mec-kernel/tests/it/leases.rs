@@ -3,7 +3,7 @@
 use mec_kernel::*;
 
 use crate::table::rows;
-use crate::world::{World, acquire_of, grant_of, quantity, time};
+use crate::world::{World, acquire_of, check_of, grant_of, quantity, time};
 
 /// Seats taken, as a check tells.
 fn taken(world: &mut World, account: AccountId) -> String {
@@ -30,6 +30,19 @@ fn seats_are_given_until_none_is_left_and_then_it_is_told_when_to_come_back() {
     assert_eq!(world.acquire(&acquire_of(account, None, 60)).retry_after_seconds, Some(1));
     world.now = world.now.plus_micros(500_000);
     assert!(world.acquire(&acquire_of(account, None, 60)).lease.is_some());
+}
+
+#[test]
+fn seats_are_whole() {
+    let (mut world, account) = World::with("starter");
+    for part in ["0.5", "1.5", "0.000001"] {
+        let asked = Acquire { quantity: quantity(part), ..acquire_of(account, None, 60) };
+        assert_eq!(world.run(|view, making| acquire(view, making, &asked)).unwrap_err().code(), "MEC_BAD_QUANTITY", "{part}");
+        let asked = check_of(account, "concurrent_users", Some(part));
+        assert_eq!(world.check(&asked).unwrap_err().code(), "MEC_BAD_QUANTITY", "{part}");
+    }
+    assert!(world.ask(account, "concurrent_users", Some("2")).allowed);
+    assert!(world.ask(account, "benchmark_runs", Some("0.5")).allowed);
 }
 
 #[test]

@@ -113,6 +113,7 @@ fn numbers_are_read_as_the_table_says() {
                 QuantityError::NotANumber => "no number".to_owned(),
                 QuantityError::RoundsToZero => "rounds to zero".to_owned(),
                 QuantityError::TooLarge => "too large".to_owned(),
+                QuantityError::NotWhole => "not whole".to_owned(),
             },
             |quantity| quantity.to_string(),
         );

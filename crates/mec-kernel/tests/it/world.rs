@@ -77,7 +77,7 @@ impl World {
         let mut asked = Vec::new();
         let ruled = loop {
             let view = View { tree: &self.tree, facts: &self.facts, catalogue: &self.catalogue, now: self.now };
-            let actor = Actor { name: "tester".into(), source: "api".into() };
+            let actor = Actor { name: "tester".into(), source: "api".into(), reason: None };
             let mut ids = self.ids.clone();
             match decide(&view, &mut Making { ids: &mut ids, actor: &actor }) {
                 Ok(ruling) => {

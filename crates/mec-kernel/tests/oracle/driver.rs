@@ -244,7 +244,7 @@ impl Driver {
         if self.is_cold {
             plot.tree = Tree::new(plot.tree.head);
         }
-        let actor = k::Actor { name: "oracle".into(), source: "api".into() };
+        let actor = k::Actor { name: "oracle".into(), source: "api".into(), reason: None };
         let mut asked = Vec::new();
         let ruling = loop {
             let view = View { tree: &plot.tree, facts: &plot.facts, catalogue: &self.catalogue, now };

@@ -41,7 +41,7 @@ impl Lane {
     }
 
     pub(crate) fn run<A>(&mut self, decide: impl Fn(&View<'_>, &mut Making<'_>) -> Result<Ruling<A>, Halt>) -> A {
-        let actor = Actor { name: "test".into(), source: "api".into() };
+        let actor = Actor { name: "test".into(), source: "api".into(), reason: None };
         self.batch += 1;
         self.now = self.now.plus_micros(1);
         self.ids = IdSource::new(TREE, self.now, self.batch);

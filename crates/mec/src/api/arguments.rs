@@ -189,6 +189,10 @@ impl Arguments {
             (Some(_), Some(_)) => Err(refusal::conflicting_arguments("account_id", "external_id")),
             (None, None) => Err(refusal::missing_account()),
             (Some(id), None) => Ok(Named::Id(AccountId(id))),
+            // What a caller's unset variable sends.
+            (None, Some(external_id)) if external_id.is_empty() => {
+                Err(refusal::bad_argument("external_id", "must have at least one character"))
+            }
             (None, Some(external_id)) => Ok(Named::External(external_id)),
         }
     }

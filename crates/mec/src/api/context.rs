@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, Method};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
 use mec_engine::{Caller, Mec};
-use mec_kernel::Actor;
+use mec_kernel::{Actor, Code};
 use mec_query::{Catalogue, Preferences, QueryError};
 
 use super::functions::functions;
@@ -33,7 +33,7 @@ impl AppState {
     pub fn new(mec: Arc<Mec>) -> Self {
         let catalogue = Catalogue::new(mec_store::tables::tables(), functions())
             .expect("the program's own tables and functions do not contradict each other, as its tests show");
-        let anonymous = Actor { name: "anonymous".into(), source: "api".into() };
+        let anonymous = Actor { name: "anonymous".into(), source: "api".into(), reason: None };
         Self { mec, catalogue: Arc::new(catalogue), auth: Auth::open(), anonymous }
     }
 
@@ -50,6 +50,22 @@ impl AppState {
     pub(crate) fn identify(&self, headers: &HeaderMap) -> Result<Identity, ApiError> {
         self.auth.identify(headers, self.mec.now())
     }
+}
+
+/// Why a caller changes something, in their words: the audit of entitlements keeps it.
+pub(crate) const X_MEC_REASON: HeaderName = HeaderName::from_static("x-mec-reason");
+/// Characters of a reason.
+const REASON_CHARS_MAX: usize = 200;
+
+fn stated_reason(headers: &HeaderMap) -> Result<Option<Code>, ApiError> {
+    let Some(value) = headers.get(&X_MEC_REASON) else { return Ok(None) };
+    let text = std::str::from_utf8(value.as_bytes()).unwrap_or_default().trim();
+    if text.is_empty() || text.chars().count() > REASON_CHARS_MAX || text.chars().any(char::is_control) {
+        let message = format!("The header X-Mec-Reason must be 1 to {REASON_CHARS_MAX} characters of UTF-8");
+        return Err(ApiError::new(StatusCode::BAD_REQUEST, "MEC_BAD_ARGUMENT", message)
+            .with_hint("Shorten the reason, or omit the header"));
+    }
+    Ok(Some(text.into()))
 }
 
 /// Who asks, through the API. As the first extractor of a handler it comes before everything else that may be wrong.
@@ -70,6 +86,7 @@ impl FromRequestParts<AppState> for Asker {
         if let Some(name) = identity.name() {
             actor.name = name.clone();
         }
+        actor.reason = stated_reason(&parts.headers)?;
         let request_id = RequestId::settle(&mut parts.headers).as_str().into();
         let caller = Caller { actor, request_id: Some(request_id), staleness_max: None, access: identity.access() };
         Ok(Self { identity, caller })

@@ -318,6 +318,7 @@ const fn quantity_error(error: QuantityError) -> &'static str {
         QuantityError::NotANumber => "it is no decimal number",
         QuantityError::RoundsToZero => "it is not 0 and nearer to it than half a millionth",
         QuantityError::TooLarge => "it has more than 12 digits before the point",
+        QuantityError::NotWhole => "seats are whole, and this is a part of one",
     }
 }
 

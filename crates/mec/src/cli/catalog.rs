@@ -34,11 +34,11 @@ pub(super) enum Command {
         #[command(flatten)]
         target: TargetArgs,
     },
-    /// Show what applying a file would change; exit code 1: something
+    /// Show what applying a file would change, and what stays that the file does not have; exit code 1: something
     Diff {
         #[command(flatten)]
         file: FileArgs,
-        /// Also show what the file does not name
+        /// Show what the file does not name as removed, as `apply --prune` would remove it
         #[arg(long)]
         prune: bool,
         #[command(flatten)]
@@ -89,7 +89,7 @@ impl Command {
                 target.close().await?;
                 let answer = answered?;
                 show(&answer, print)?;
-                if changes(&answer).is_empty() { Ok(()) } else { Err(Failure::Quiet(Exit::No)) }
+                if changes(&answer).is_empty() && stays(&answer).is_empty() { Ok(()) } else { Err(Failure::Quiet(Exit::No)) }
             }
             Self::Export { output: path, .. } => {
                 let target = Target::open(config, "mec catalog export", false).await?;
@@ -157,18 +157,36 @@ fn changes(answer: &Value) -> &[Value] {
     answer["changes"].as_array().map_or(&[], Vec::as_slice)
 }
 
+/// What is in force although the file does not have it.
+fn stays(answer: &Value) -> &[Value] {
+    answer["stays"].as_array().map_or(&[], Vec::as_slice)
+}
+
 fn show(answer: &Value, print: Print) -> Result<(), Failure> {
     if print == Print::Json {
         return output::json(answer);
     }
-    let lines = changes(answer);
-    if lines.is_empty() {
+    let (changes, stays) = (changes(answer), stays(answer));
+    if changes.is_empty() && stays.is_empty() {
         return output::line("the catalogue is as the file says");
     }
-    for change in lines {
-        let [sign, what, detail] = ["sign", "what", "detail"].map(|key| output::cell(&change[key]));
-        let detail = if detail.is_empty() { detail } else { format!(": {detail}") };
-        output::line(format_args!("{sign} {what}{detail}"))?;
+    if changes.is_empty() {
+        output::line("everything in the file is in the catalogue as the file says")?;
+    }
+    for change in changes {
+        line(&output::cell(&change["sign"]), change)?;
+    }
+    if !stays.is_empty() {
+        output::line("not in the file, and still in force (--prune removes it):")?;
+    }
+    for row in stays {
+        line("=", row)?;
     }
     Ok(())
+}
+
+fn line(sign: &str, row: &Value) -> Result<(), Failure> {
+    let [what, detail] = ["what", "detail"].map(|key| output::cell(&row[key]));
+    let detail = if detail.is_empty() { detail } else { format!(": {detail}") };
+    output::line(format_args!("{sign} {what}{detail}"))
 }

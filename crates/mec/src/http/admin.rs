@@ -63,6 +63,7 @@ async fn apply(
     })?;
     let file = read(&body)?;
     let before = state.mec.catalogue();
+    let left = file.left(&before);
     let changes = if how.dry_run {
         let wanted = file.changes(&before, how.prune);
         // Judged without what customers' rows refer to: only applying it looks at them.
@@ -74,7 +75,9 @@ async fn apply(
         let changed = state.mec.change_catalogue(&caller, move |current| file.changes(current, how.prune)).await;
         changed.map_err(|error| of_error(error, &before, Repeat::Itself))?
     };
-    let answer = json!({ "applied": !how.dry_run, "changes": difference(&before, &changes) });
+    let stays = if how.prune { vec![] } else { left };
+    let answer =
+        json!({ "applied": !how.dry_run, "changes": difference(&before, &changes), "stays": difference(&before, &stays) });
     Ok(axum::Json(answer).into_response())
 }
 

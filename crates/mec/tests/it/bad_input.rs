@@ -48,6 +48,14 @@ pub(crate) fn calls(account: &str, event: &Value) -> Vec<Case> {
     let long = "k".repeat(256);
     let many: Vec<Value> = (0..10_001).map(|_| json!(0)).collect();
     vec![
+        Case("half a seat", "acquire_lease", lease(json!({"p_quantity": "0.5"})), 400, "MEC_BAD_QUANTITY"),
+        Case(
+            "a question about half a seat",
+            "check_entitlement",
+            json!({"p_account_id": account, "p_resource_type": "concurrent_users", "p_requested_qty": "1.5"}),
+            400,
+            "MEC_BAD_QUANTITY",
+        ),
         Case("an unknown account", "check_entitlement", check(json!({"p_account_id": NOBODY})), 404, "MEC_ACCOUNT_NOT_FOUND"),
         Case(
             "an account of no tree",

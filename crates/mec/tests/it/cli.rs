@@ -268,11 +268,30 @@ fn pruning_removes_what_the_file_does_not_name_and_nothing_that_is_used() {
         shell.done("catalog apply more.toml"),
         "+ unit pallet: name = \"Pallet\", dimension = \"pallet\", factor = 1\napplied\n"
     );
-    assert_eq!(shell.done("catalog apply all.toml"), "the catalogue is as the file says\n");
+    let stays = "everything in the file is in the catalogue as the file says\n\
+                 not in the file, and still in force (--prune removes it):\n= unit pallet\n";
+    assert_eq!(shell.done("catalog apply all.toml"), stays);
     assert_eq!(shell.done("catalog apply all.toml --prune"), "- unit pallet\napplied\n");
     shell.write("nothing.toml", "");
     shell.run("catalog apply nothing.toml --prune").failed(65, "", "");
     assert!(shell.done("catalog export").contains("starter"));
+}
+
+#[test]
+fn a_rule_that_is_not_in_the_file_shows_in_the_difference() {
+    let (shell, _) = Shell::with_acme();
+    shell.done("catalog export --output all.toml");
+    let all = fs::read_to_string(shell.path("all.toml")).unwrap();
+    let rule = "[[rules]]\nresource = 'gpu_hours'\naction = 'warn'\npriority = 7\n";
+    shell.write("more.toml", &format!("{all}\n{rule}"));
+    shell.done("catalog apply more.toml");
+    let shown = shell.run("catalog diff all.toml");
+    assert_eq!(shown.code, Some(1), "{shown:?}");
+    assert!(shown.stdout.contains("still in force") && shown.stdout.contains("= rule gpu_hours"), "{shown:?}");
+    let stays = shell.run("catalog diff all.toml -o json").json();
+    assert_eq!((stays["changes"].as_array().unwrap().len(), stays["stays"].as_array().unwrap().len()), (0, 1), "{stays}");
+    assert!(shell.done("catalog apply all.toml --prune").contains("- rule gpu_hours"));
+    assert_eq!(shell.done("catalog diff all.toml"), "the catalogue is as the file says\n");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! One binary for the whole crate. Nothing here sleeps, uses a fixed port or leaves a process behind.
 
 mod api;
+mod audit;
 mod bad_input;
 mod by_name;
 mod cli;

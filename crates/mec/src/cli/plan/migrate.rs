@@ -43,17 +43,21 @@ impl Args {
         let target = Target::open(config, "mec plan migrate", false).await?;
         let done = self.migrate(&target, print).await;
         target.close().await?;
-        let (version, results) = done?;
-        show(&self.plan, version, self.dry_run, &results, print)?;
+        let (version, already, results) = done?;
+        show(&self.plan, version, self.dry_run, already, &results, print)?;
         if results.iter().any(|result| result["outcome"] == "refused") { Err(Failure::Quiet(Exit::No)) } else { Ok(()) }
     }
 
-    async fn migrate(&self, target: &Target, print: Print) -> Result<(i64, Vec<Value>), Failure> {
+    /// The newest version, how many accounts have it without being asked for, and what became of the others.
+    async fn migrate(&self, target: &Target, print: Print) -> Result<(i64, usize, Vec<Value>), Failure> {
         let version = plan_of(target, &self.plan).await?["version"].as_i64().unwrap_or_default();
-        let found = match &self.account {
+        let (already, found) = match &self.account {
             // Also one that is on the newest already: it was asked for.
-            Some(account) => self.one(target, account).await?,
-            None => holders(target, &self.plan, &format!("&version=lt.{version}")).await?,
+            Some(account) => (vec![], self.one(target, account).await?),
+            None => {
+                let all = holders(target, &self.plan, "").await?;
+                all.into_iter().partition(|holder: &Value| holder["version"].as_i64().is_some_and(|of| of >= version))
+            }
         };
         let asks = output::asks(self.yes, self.dry_run, print);
         if asks && !found.is_empty() {
@@ -77,7 +81,7 @@ impl Args {
             progress.update(results.len() as u64, results.len() as u64, "");
         }
         progress.finish();
-        Ok((version, results))
+        Ok((version, already.len(), results))
     }
 
     /// What the account has of the plan, or else the account as if it had it: the answer then says that it has not.
@@ -100,9 +104,9 @@ fn accounts(count: usize) -> String {
     if count == 1 { "1 account".to_owned() } else { format!("{count} accounts") }
 }
 
-fn show(plan: &str, version: i64, dry_run: bool, results: &[Value], print: Print) -> Result<(), Failure> {
+fn show(plan: &str, version: i64, dry_run: bool, already: usize, results: &[Value], print: Print) -> Result<(), Failure> {
     let count = |outcome: &str| results.iter().filter(|result| result["outcome"] == outcome).count();
-    let (moved, newest, refused) = (count("moved"), count("newest"), count("refused"));
+    let (moved, newest, refused) = (count("moved"), already + count("newest"), count("refused"));
     if print == Print::Json {
         return output::json(&json!({
             "plan_id": plan,
