@@ -190,7 +190,7 @@ pub struct Standing {
     pub entitlement: Option<EntitlementId>,
     /// The rule the binding pool is enforced by; `None`: the default.
     pub rule: Option<RuleId>,
-    /// Whose pool binds.
+    /// Whose pool binds; of a deny the account whose level denied.
     pub account: Option<AccountId>,
     /// How the resource is counted.
     pub limit_kind: LimitKind,
@@ -338,6 +338,8 @@ pub(crate) struct Judgement<'a> {
     pub(crate) pools: Vec<Judged<'a>>,
     /// Place of the binding pool; `None` where nothing is entitled.
     pub(crate) binding: Option<usize>,
+    /// Whose level denied.
+    pub(crate) denied_by: Option<AccountId>,
 }
 
 /// One pool and what it says.
@@ -369,34 +371,37 @@ pub(crate) fn judge<'a>(view: &View<'a>, request: &Request<'a>, path: &[&'a Arc<
     for node in path {
         match node.account.status {
             AccountStatus::Active => {}
-            AccountStatus::Suspended => return Ok(denied(Reason::AccountSuspended)),
-            AccountStatus::Closed => return Ok(denied(Reason::AccountClosed)),
+            AccountStatus::Suspended => return Ok(denied(Reason::AccountSuspended, Some(node))),
+            AccountStatus::Closed => return Ok(denied(Reason::AccountClosed, Some(node))),
         }
     }
     combine(view, request, path)
 }
 
-fn denied(reason: Reason) -> Judgement<'static> {
-    Judgement { decision: Decision::Deny, reason, allowed: false, pools: vec![], binding: None }
+/// A deny, by the level of `node`.
+fn denied<'a>(reason: Reason, node: Option<&Arc<Node>>) -> Judgement<'a> {
+    let denied_by = node.map(|node| node.account.id);
+    Judgement { decision: Decision::Deny, reason, allowed: false, pools: vec![], binding: None, denied_by }
 }
 
 /// The pools of every level, each decided on its own.
 #[derive(Debug)]
 pub(crate) struct Pools<'a> {
     pub(crate) judged: Vec<Judged<'a>>,
-    /// What the levels lack whose rows in force are all suspended or miss a condition.
-    lapsed: Option<Absence>,
-    /// The nearest thing to an entitlement where a level has none.
-    nearest: Absence,
+    /// What the levels lack whose base rows in force are all suspended or miss a condition, and the nearest level that lacks
+    /// it.
+    lapsed: Option<(Absence, usize)>,
+    /// The nearest thing to an entitlement where a level has none, and the nearest such level.
+    nearest: (Absence, usize),
 }
 
 /// Step 3 and 4: the pools that apply to a request, from the account up to its root.
 pub(crate) fn pools<'a>(view: &View<'a>, request: &Request<'a>, path: &[&'a Arc<Node>]) -> Result<Pools<'a>, Halt> {
-    let mut pools = Pools { judged: Vec::new(), lapsed: None, nearest: Absence::Nothing };
+    let mut pools = Pools { judged: Vec::new(), lapsed: None, nearest: (Absence::Nothing, 0) };
     for place in 0..path.len() {
         match level(view, path, place, request.resource, request.scope, request.attributes) {
-            Level::Lapsed(absence) => pools.lapsed = pools.lapsed.into_iter().chain([absence]).min(),
-            Level::Silent(absence) => pools.nearest = pools.nearest.min(absence),
+            Level::Lapsed(absence) => pools.lapsed = pools.lapsed.into_iter().chain([(absence, place)]).min(),
+            Level::Silent(absence) => pools.nearest = pools.nearest.min((absence, place)),
             Level::Pools(found) => {
                 for pool in found {
                     pools.judged.push(decide(view, request, pool)?);
@@ -414,19 +419,21 @@ pub(crate) fn pools<'a>(view: &View<'a>, request: &Request<'a>, path: &[&'a Arc<
 fn combine<'a>(view: &View<'a>, request: &Request<'a>, path: &[&'a Arc<Node>]) -> Result<Judgement<'a>, Halt> {
     let kind = request.resource.limit_kind;
     let Pools { judged: pools, lapsed, nearest } = pools(view, request, path)?;
-    if let Some(absence) = lapsed {
-        return Ok(denied(absence_reason(&absence, kind)));
+    let absent = |(absence, place): (Absence, usize)| denied(absence_reason(&absence, kind), path.get(place).copied());
+    if let Some(lapsed) = lapsed {
+        return Ok(absent(lapsed));
     }
     let worst = pools.iter().enumerate().max_by_key(|(_, judged)| {
         let remaining = judged.pool.limit.map_or(i128::MAX, |limit| limit.minus(judged.used).minus(judged.reserved).or_zero().0);
         (judged.decision, std::cmp::Reverse((remaining, judged.pool.level, judged.pool.entitlement())))
     });
-    let Some((binding, judged)) = worst else { return Ok(denied(absence_reason(&nearest, kind))) };
+    let Some((binding, judged)) = worst else { return Ok(absent(nearest)) };
     Ok(Judgement {
         decision: judged.decision,
         reason: judged.reason.clone(),
         allowed: pools.iter().all(|judged| judged.allows_more),
         binding: Some(binding),
+        denied_by: None,
         pools,
     })
 }
@@ -567,7 +574,7 @@ impl<'a> Judgement<'a> {
             reason: self.reason.clone(),
             entitlement: bound.and_then(|judged| judged.pool.entitlement()),
             rule: bound.and_then(|judged| judged.pool.rule_id()),
-            account: bound.map(|judged| judged.pool.node.account.id),
+            account: bound.map(|judged| judged.pool.node.account.id).or(self.denied_by.filter(|_| !self.decision.allowed())),
             limit_kind: kind,
             figures: bound.map(|judged| judged.figures(kind, canonical, effect, view.now)),
             overage: bound.filter(|_| self.decision == Decision::Overage).map(|judged| judged.overage(request, canonical)),

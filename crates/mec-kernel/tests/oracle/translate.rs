@@ -230,7 +230,8 @@ impl Names {
             reason_code: of.reason.code().to_owned(),
             entitlement: of.entitlement.map(|id| self.entitlements.id(id)),
             rule: of.rule.map(|id| self.rules.id(id)),
-            account: of.account.map(|id| self.accounts.id(id)),
+            // Whose level denied is told by the decision tables alone.
+            account: of.account.filter(|_| of.decision != k::Decision::Deny).map(|id| self.accounts.id(id)),
             figures: of.figures.as_ref().map(|figures| o::Figures {
                 allowed: shown(figures.allowed),
                 used: shown(figures.used),

@@ -70,7 +70,11 @@ fn decision_columns() -> Vec<Column> {
         column("quantity_reserved", TOTAL, "What is held by open reservations."),
         column("window_start", Type::Timestamp, "Where the window begins; null: it does not."),
         column("window_end", Type::Timestamp, "Where the window ends; null: it does not."),
-        column("binding_account_id", Type::Uuid, "The account whose limit binds: the one asked about or one above it."),
+        column(
+            "binding_account_id",
+            Type::Uuid,
+            "The account whose limit binds, or whose level denied: the one asked about or one above it.",
+        ),
         column(
             "overage_quantity",
             TOTAL,
