@@ -3,6 +3,7 @@
 //! The file is locked for as long as the process lives; a second process reads in `mec.db.lock` beside it whose it is.
 //! Nothing is read from it before everything in it is on the disk. Nothing here decides anything.
 
+mod backup;
 mod catalogue;
 mod commit;
 pub(crate) mod copy;
@@ -21,6 +22,7 @@ mod usage;
 mod verify;
 mod versions;
 
+pub use backup::Backup;
 pub use file::owner;
 
 use std::ops::Not as _;

@@ -3,6 +3,7 @@
 //!
 //! Nothing here decides, and nothing here speaks SQL.
 
+mod backup;
 mod catalog;
 mod check;
 mod config_command;
@@ -133,6 +134,10 @@ enum Command {
     },
     /// Move an installation from a SQLite file to a PostgreSQL database, verified; run again, it goes on where it stopped
     Copy(copy::Args),
+    /// Write a SQLite store to a new file, also while a server records
+    Backup(backup::BackupArgs),
+    /// Make a SQLite store from a backup, verified before it can be served
+    Restore(backup::RestoreArgs),
     /// Recompute every counter from the ledger and compare
     Verify {
         #[command(flatten)]
@@ -239,6 +244,14 @@ fn execute(cli: Cli) -> Result<(), Failure> {
         }
         Command::Copy(args) => {
             let config = gather(Flags { store: args.to(), ..flags.clone() }, asking)?;
+            args.run(&config, print)
+        }
+        Command::Backup(args) => {
+            let config = gather(of_store(args.store()), asking)?;
+            args.run(&config, print)
+        }
+        Command::Restore(args) => {
+            let config = gather(of_store(args.store()), asking)?;
             args.run(&config, print)
         }
         Command::Verify { store } => verify::run(&gather(of_store(store), asking)?, print),

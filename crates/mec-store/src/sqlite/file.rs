@@ -14,7 +14,7 @@ use rustix::fs::OFlags;
 use crate::StoreError;
 
 /// What is made is its owner's alone.
-const PRIVATE: u32 = 0o600;
+pub(super) const PRIVATE: u32 = 0o600;
 /// The bits that let others read or write.
 const OTHERS: u32 = 0o077;
 const WRITE_OF_OTHERS: u32 = 0o022;
@@ -56,13 +56,13 @@ pub(super) fn find(name: &Path) -> Result<Option<PathBuf>, StoreError> {
 }
 
 /// `mec.db-wal` and the like.
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
 }
 
-fn failed(path: &Path) -> impl Fn(std::io::Error) -> StoreError {
+pub(super) fn failed(path: &Path) -> impl Fn(std::io::Error) -> StoreError {
     move |error| StoreError::File { path: path.display().to_string(), error }
 }
 
@@ -157,7 +157,7 @@ pub(super) fn sync_log(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-fn sync_directory(path: &Path) -> Result<(), StoreError> {
+pub(super) fn sync_directory(path: &Path) -> Result<(), StoreError> {
     let Some(directory) = path.parent() else { return Ok(()) };
     File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed(directory))
 }

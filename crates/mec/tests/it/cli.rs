@@ -156,8 +156,8 @@ pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> T {
 fn help_lists_every_command_and_the_exit_codes() {
     let help = Shell::new().done("--help");
     let commands = [
-        "serve", "demo", "migrate", "catalog", "import", "export", "check", "meter", "plan", "copy", "verify", "prune", "config",
-        "doctor",
+        "serve", "demo", "migrate", "catalog", "import", "export", "check", "meter", "plan", "copy", "backup", "restore",
+        "verify", "prune", "config", "doctor",
     ];
     for command in commands {
         assert!(help.lines().any(|line| line.trim_start().starts_with(command)), "{command} is missing in {help}");
@@ -188,6 +188,8 @@ fn the_reference_in_the_docs_names_every_command_flag_and_exit_code() {
         "plan migrate",
         "plan simulate",
         "copy",
+        "backup",
+        "restore",
         "verify",
         "prune",
         "config",
