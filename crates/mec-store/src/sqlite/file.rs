@@ -159,6 +159,8 @@ pub(super) fn sync_log(path: &Path) -> Result<(), StoreError> {
 
 pub(super) fn sync_directory(path: &Path) -> Result<(), StoreError> {
     let Some(directory) = path.parent() else { return Ok(()) };
+    // The name of a file in the working directory has an empty parent.
+    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
     File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed(directory))
 }
 

@@ -590,8 +590,8 @@ fn a_schema_that_is_not_this_programs_is_refused_with_what_to_do() {
     let file = shell.path("mec.db");
     let fresh = fs::read(&file).unwrap();
     let cases = [
-        (99, 69, "mec.db has schema 99, this program knows up to 1", "newer mec"),
-        (0, 69, "mec.db has schema 0, this program reads 1", "mec migrate"),
+        (99, 69, "has schema 99, this program knows up to 1", "newer mec"),
+        (0, 69, "has schema 0, this program reads 1", "mec migrate"),
     ];
     for (version, code, error, hint) in cases {
         // The schema's version stands in the header of the file.
@@ -599,7 +599,7 @@ fn a_schema_that_is_not_this_programs_is_refused_with_what_to_do() {
         bytes[60..64].copy_from_slice(&u32::to_be_bytes(version));
         fs::write(&file, bytes).unwrap();
         for line in ["verify", "export"] {
-            shell.run(line).failed(code, error, hint);
+            shell.run(line).failed(code, &format!("{} {error}", file.display()), hint);
         }
     }
     shell.write("notes.db", &"These are notes and no database. ".repeat(100));
