@@ -10,10 +10,12 @@ use std::fs;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::ops::RangeInclusive;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mec_engine::{Logged, Options, Traced};
+use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 
 use self::secret::{HIDDEN, Secret};
@@ -95,6 +97,8 @@ pub(crate) struct Config {
     pub(crate) store: String,
     /// The server that commands ask (`http://HOST:PORT`); `None`: the one that owns the store, if one does.
     pub(crate) server: Option<String>,
+    /// Whose word the server's address is.
+    pub(crate) server_named_by: NamedBy,
     /// The address to answer on, as given.
     pub(crate) listen: String,
     /// The names it answers to.
@@ -139,6 +143,20 @@ struct ConfigFile {
     lanes: Option<u32>,
 }
 
+/// Whose word an address is to which a token would be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NamedBy {
+    /// That of whoever runs the command.
+    User,
+    /// That of a file which happened to lie in the working directory, or is another user's.
+    Anybody,
+}
+
+/// Whether a file was written by whoever runs this, or by root.
+pub(crate) fn is_ours(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| found.uid() == 0 || found.uid() == rustix::process::geteuid().as_raw())
+}
+
 /// Where everything is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kept<'a> {
@@ -165,7 +183,9 @@ impl Config {
     /// # Errors
     /// A file that is not there or not understood (with its line), a value that is none of those there are.
     pub(crate) fn gather(flags: Flags) -> Result<Self, Failure> {
-        let (path, file) = read_file(flags.config.or_else(|| variable("MEC_CONFIG").map(PathBuf::from)))?;
+        let named = flags.config.or_else(|| variable("MEC_CONFIG").map(PathBuf::from));
+        let is_file_named = named.is_some();
+        let (path, file) = read_file(named)?;
         let mut defaults =
             parse(EXAMPLE).map_err(|problem| Failure::new(Exit::Config, format!("the built-in defaults: {problem}")))?;
         let mut settings = Vec::new();
@@ -235,6 +255,22 @@ impl Config {
             let origin = origin(wrong.setting);
             Failure::new(Exit::Config, format!("{} ({origin}): {}", wrong.setting, wrong.problem)).with_hint(wrong.hint)
         })?;
+        if origins == Origins::All && !auth.asks_writers() {
+            return Err(Failure::new(
+                Exit::Config,
+                format!(
+                    "cors_origins ({}): \"*\" would let every web page write to a server without authentication",
+                    origin("cors_origins")
+                ),
+            )
+            .with_hint("name the origins of your pages, or set jwt_secret (MEC_JWT_SECRET)"));
+        }
+        let server_named_by = match settings.iter().find(|setting| setting.name == "server").map(|setting| &setting.origin) {
+            Some(Origin::File(path)) if !(is_file_named && is_ours(path)) && origin("server") != origin(JWT_SECRET) => {
+                NamedBy::Anybody
+            }
+            _ => NamedBy::User,
+        };
         let hosts = Hosts::also(hosts.split([',', ' ']).filter(|name| !name.is_empty()).map(str::to_owned)).with_origins(origins);
         Ok(Self {
             log_format: one_of("log_format", &log_format, &origin, &[("text", LogFormat::Text), ("json", LogFormat::Json)])?,
@@ -258,6 +294,7 @@ impl Config {
             lanes: usize::try_from(whole("lanes", &lanes, 1..=LANES_MAX, &origin)?).unwrap_or(1),
             store,
             server: Some(server).filter(|server| !server.is_empty()),
+            server_named_by,
             listen,
             hosts: if auth.asks_everybody() { hosts.of_known_callers() } else { hosts },
             auth,
@@ -406,25 +443,28 @@ fn whole(name: &str, value: &str, range: RangeInclusive<u32>, origin: &dyn Fn(&s
     })
 }
 
-/// `postgres://user:secret@host` without the secret.
+/// An address without its password, wherever in it that stands: `postgres://user:***@host`.
 pub(crate) fn masked(value: &str) -> String {
-    let parts = value.split_once("://").and_then(|(scheme, rest)| {
-        let (credentials, host) = rest.rsplit_once('@')?;
-        let (user, _) = credentials.split_once(':')?;
-        Some(format!("{scheme}://{user}:***@{host}"))
-    });
-    let shown = parts.unwrap_or_else(|| value.to_owned());
-    // It may stand behind the question mark, too.
-    match shown.split_once('?') {
-        Some((front, query)) if front.contains("://") => {
-            let parameters: Vec<&str> = query
-                .split('&')
-                .map(|parameter| if parameter.starts_with("password=") { "password=***" } else { parameter })
-                .collect();
-            format!("{front}?{}", parameters.join("&"))
-        }
-        _ => shown,
+    let after_scheme = value.find(':').map_or(0, |at| at + 1 + value[at + 1..].bytes().take_while(|byte| *byte == b'/').count());
+    let (scheme, rest) = value.split_at(after_scheme);
+    // A password may hold any character, so the host begins behind the last @.
+    let credentials = (scheme != "sqlite:").then(|| rest.rsplit_once('@')).flatten();
+    let shown = match credentials.and_then(|(credentials, host)| Some((credentials.split_once(':')?.0, host))) {
+        Some((user, host)) => format!("{scheme}{user}:***@{host}"),
+        None => value.to_owned(),
+    };
+    shown.split_inclusive(['?', '&', ' ']).map(without_password).collect()
+}
+
+/// A parameter with the sign that ends it.
+fn without_password(parameter: &str) -> String {
+    let Some((name, value)) = parameter.split_once('=') else { return parameter.to_owned() };
+    let decoded = percent_decode_str(name).decode_utf8_lossy();
+    if !["password", "sslpassword"].into_iter().any(|secret| decoded.eq_ignore_ascii_case(secret)) {
+        return parameter.to_owned();
     }
+    let end = value.rfind(['?', '&', ' ']).map_or("", |at| &value[at..]);
+    format!("{name}=***{end}")
 }
 
 #[cfg(test)]

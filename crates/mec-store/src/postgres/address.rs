@@ -1,8 +1,9 @@
 //! A `postgres://` address: where the server is, and whether the way to it is encrypted.
 //!
 //! A server on this machine is talked to as it is; to any other the connection is encrypted and the server's
-//! certificate is verified, unless the address says `sslmode=disable`.
+//! certificate is verified, unless the address says `sslmode=disable` and holds no password.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -40,10 +41,19 @@ impl Address {
                 "the store's address names no server; write it as postgres://USER:PASSWORD@HOST:5432/DATABASE".to_owned(),
             ));
         }
+        // `hostaddr` leads elsewhere than the name says, so both are looked at.
+        let is_near = config.get_hosts().iter().all(is_here) && config.get_hostaddrs().iter().all(IpAddr::is_loopback);
         let mode = match mode.as_deref() {
+            Some("disable") if !is_near && config.get_password().is_some() => {
+                return Err(StoreError::Unusable(
+                    "sslmode=disable would send the password unencrypted to another machine; leave sslmode out, and name the \
+                     server's certificate authority with sslrootcert=PATH if the system does not know it"
+                        .to_owned(),
+                ));
+            }
             Some("disable") => SslMode::Disable,
             Some("require" | "verify-ca" | "verify-full") => SslMode::Require,
-            None | Some("prefer" | "allow") if config.get_hosts().iter().all(is_here) => SslMode::Disable,
+            None | Some("prefer" | "allow") if is_near => SslMode::Disable,
             None | Some("prefer" | "allow") => SslMode::Require,
             Some(other) => {
                 return Err(StoreError::Unusable(format!("sslmode={other} is not known; use disable, require or verify-full")));
@@ -135,8 +145,25 @@ mod tests {
             ("postgres://mec@db.example.com/mec?sslmode=verify-full&sslrootcert=/etc/ca.pem", SslMode::Require),
             ("postgres://mec@db.example.com/mec?sslmode=disable&application_name=x", SslMode::Disable),
             ("postgres://mec@localhost/mec?sslmode=require", SslMode::Require),
+            ("postgres://mec:secret@localhost/mec?hostaddr=192.0.2.1", SslMode::Require),
+            ("postgres://mec:secret@localhost,127.0.0.1/mec?hostaddr=127.0.0.1,192.0.2.1&sslmode=prefer", SslMode::Require),
+            ("postgres://mec:secret@localhost/mec?hostaddr=127.0.0.1", SslMode::Disable),
+            ("postgres://mec:secret@db.example.com/mec?hostaddr=127.0.0.1", SslMode::Require),
+            ("postgres://mec:secret@localhost/mec?sslmode=disable", SslMode::Disable),
         ] {
             assert_eq!(Address::read(url).unwrap().config.get_ssl_mode(), mode, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_password_never_goes_unencrypted_to_another_machine() {
+        for url in [
+            "postgres://mec:secret@db.example.com/mec?sslmode=disable",
+            "postgres://mec:secret@localhost/mec?hostaddr=192.0.2.1&sslmode=disable",
+            "postgres://mec@db.example.com/mec?password=secret&sslmode=disable",
+        ] {
+            let error = Address::read(url).unwrap_err().to_string();
+            assert!(error.contains("unencrypted") && !error.contains("secret"), "{url}: {error}");
         }
     }
 

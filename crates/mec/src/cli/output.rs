@@ -48,7 +48,9 @@ pub(crate) fn private_file(path: &Path) -> Result<File, Failure> {
 /// One line.
 pub(crate) fn line(text: impl std::fmt::Display) -> Result<(), Failure> {
     let mut out = stdout();
-    writeln!(out, "{text}")?;
+    // Lines are ours; what stands in them may be anybody's.
+    let lines: Vec<String> = text.to_string().split('\n').map(escaped).collect();
+    writeln!(out, "{}", lines.join("\n"))?;
     Ok(out.flush()?)
 }
 
@@ -64,7 +66,7 @@ pub(crate) fn table<'a>(head: &[&str], rows: impl IntoIterator<Item = Vec<String
     if !head.is_empty() {
         table.set_header(head);
     }
-    table.add_rows(rows);
+    table.add_rows(rows.into_iter().map(|row| row.iter().map(|cell| escaped(cell)).collect::<Vec<_>>()));
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
@@ -91,11 +93,33 @@ pub(crate) fn agreed(question: &str) -> Result<bool, Failure> {
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
+/// A text of somebody else's without what would steer the terminal.
+pub(crate) fn escaped(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut shown, char| {
+        if char.is_control() {
+            shown.extend(char.escape_default())
+        } else {
+            shown.push(char)
+        }
+        shown
+    })
+}
+
 /// A JSON value as a cell: text without quotes, null as a dash.
 pub(crate) fn cell(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_steers_no_terminal() {
+        assert_eq!(escaped("Zoë\u{1b}[31m\r\u{9b}2J"), r"Zoë\u{1b}[31m\r\u{9b}2J");
     }
 }

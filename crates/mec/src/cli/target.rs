@@ -2,6 +2,7 @@
 //!
 //! Both are the same routes, so a command is written once and says the same words either way.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use tower_service::Service as _;
 
 use super::failure::{Exit, Failure};
 use super::store;
-use crate::config::{Config, Kept, masked};
+use crate::config::{Config, Kept, NamedBy, is_ours, masked};
 use crate::http::auth::Auth;
 use crate::http::errors::ApiError;
 use crate::http::operator::{Door, Peer, X_MEC_ADMIN};
@@ -78,7 +79,7 @@ impl Target {
     /// The store is owned by a process that does not answer, or cannot be used.
     pub(crate) async fn open(config: &Config, note: &str, create: bool) -> Result<Self, Failure> {
         if let Some(server) = &config.server {
-            return Self::remote(server.trim_end_matches('/').to_owned(), config);
+            return Self::remote(server.trim_end_matches('/').to_owned(), config, config.server_named_by);
         }
         if !create
             && let Kept::File(path) = config.kept()?
@@ -92,7 +93,10 @@ impl Target {
         for attempt in 1.. {
             if let Some(owner) = store::owner(config)? {
                 match owner.operators.or(owner.url) {
-                    Some(url) => return Self::remote(url, config),
+                    Some(url) => {
+                        let is_ours = matches!(config.kept()?, Kept::File(path) if is_ours(path));
+                        return Self::remote(url, config, if is_ours { NamedBy::User } else { NamedBy::Anybody });
+                    }
                     None if attempt < OPEN_ATTEMPTS => tokio::time::sleep(OPEN_PAUSE).await,
                     None => {
                         let message = format!("{} is in use by another process ({})", masked(&config.store), owner.note);
@@ -115,10 +119,13 @@ impl Target {
         Err(Failure::new(Exit::Unavailable, format!("{} could not be opened", masked(&config.store))))
     }
 
-    fn remote(url: String, config: &Config) -> Result<Self, Failure> {
+    fn remote(url: String, config: &Config, named_by: NamedBy) -> Result<Self, Failure> {
         if !url.starts_with("http://") {
             return Err(Failure::new(Exit::Config, format!("\"{url}\" is not a server mec can talk to"))
                 .with_hint("write http://HOST:PORT; this version speaks no TLS"));
+        }
+        if config.auth.is_asking() {
+            may_have_token(&url, named_by)?;
         }
         // A proxy would be asked for an address of this machine.
         let client = reqwest::Client::builder().timeout(ANSWERS_WITHIN).no_proxy().build();
@@ -228,6 +235,24 @@ fn refusal(status: StatusCode, body: &[u8]) -> ApiError {
         }
         Err(_) => ApiError::new(status, "MEC_UNEXPECTED", format!("the server answered {status}"))
             .with_hint("is a mec server at that address?"),
+    }
+}
+
+/// A token makes whoever has it an admin for a minute, so it goes only where its owner wants it, and nobody on the way reads it.
+fn may_have_token(url: &str, named_by: NamedBy) -> Result<(), Failure> {
+    let host = reqwest::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    if host != "localhost" && !address.is_ok_and(|address| address.is_loopback()) {
+        return Err(Failure::new(Exit::Config, format!("{url} is another machine, and a token would reach it unencrypted"))
+            .with_hint("run the command on the server's machine"));
+    }
+    match named_by {
+        NamedBy::User => Ok(()),
+        NamedBy::Anybody => Err(Failure::new(
+            Exit::Config,
+            format!("no token is sent to {url}: the address comes from the working directory or from another user's file"),
+        )
+        .with_hint("if you trust it, name it with --server or MEC_SERVER")),
     }
 }
 

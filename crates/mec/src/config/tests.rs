@@ -9,6 +9,13 @@ fn a_password_in_a_url_is_not_shown() {
         ("postgres://mec@db/mec", "postgres://mec@db/mec"),
         ("postgres://mec:s3cret@db:5432/mec", "postgres://mec:***@db:5432/mec"),
         ("postgres://mec:a@b:c@db/mec", "postgres://mec:***@db/mec"),
+        ("postgres://mec:s3cret?x/y@z@db/mec", "postgres://mec:***@db/mec"),
+        ("postgres:mec:s3cret@db/mec", "postgres:mec:***@db/mec"),
+        ("postgresql:///mec?host=db&PassWord=s3cret", "postgresql:///mec?host=db&PassWord=***"),
+        ("postgres://db/mec?pass%77ord=s3cret", "postgres://db/mec?pass%77ord=***"),
+        ("host=db password=s3cret dbname=mec", "host=db password=*** dbname=mec"),
+        ("http://me:s3cret@localhost:8000", "http://me:***@localhost:8000"),
+        ("sqlite:/data/a:b@c.db", "sqlite:/data/a:b@c.db"),
         ("postgres://db/mec?user=mec&password=s3cret&sslmode=require", "postgres://db/mec?user=mec&password=***&sslmode=require"),
         ("127.0.0.1:8000", "127.0.0.1:8000"),
     ];

@@ -120,6 +120,13 @@ impl Shell {
         Ran::of(self.command(&line.split_whitespace().collect::<Vec<_>>()))
     }
 
+    /// Runs it with these variables set.
+    fn run_with(&self, line: &str, variables: &[(&str, &str)]) -> Ran {
+        let mut command = self.command(&line.split_whitespace().collect::<Vec<_>>());
+        command.envs(variables.iter().copied());
+        Ran::of(command)
+    }
+
     /// Runs it and demands success.
     pub(crate) fn done(&self, line: &str) -> String {
         let ran = self.run(line);
@@ -604,4 +611,53 @@ fn a_schema_that_is_not_this_programs_is_refused_with_what_to_do() {
     }
     shell.write("notes.db", &"These are notes and no database. ".repeat(100));
     assert_eq!(shell.run("verify --store sqlite:notes.db").code, Some(74));
+}
+
+#[test]
+fn no_token_goes_to_an_address_from_the_working_directory() {
+    let secret = [("MEC_JWT_SECRET", "a-secret-of-whoever-runs-the-command")];
+    let shell = Shell::new();
+    let planted = TcpListener::bind("127.0.0.1:0").unwrap();
+    planted.set_nonblocking(true).unwrap();
+    fs::write(shell.path("mec.toml"), format!("server = \"http://{}\"\n", planted.local_addr().unwrap())).unwrap();
+    let ran = shell.run_with("check acme benchmark_runs", &secret);
+    ran.failed(78, "no token is sent", "--server");
+    // Nobody called at all, so not a byte of the token went out.
+    assert_eq!(planted.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    let ran = shell.run_with("check acme benchmark_runs --server http://192.0.2.1:8000", &secret);
+    ran.failed(78, "http://192.0.2.1:8000 is another machine", "on the server's machine");
+}
+
+#[test]
+fn every_page_is_let_in_only_where_callers_are_asked() {
+    let shell = Shell::new();
+    fs::write(shell.path("mec.toml"), "cors_origins = \"*\"\n").unwrap();
+    shell.run("config").failed(78, "cors_origins (", "jwt_secret");
+}
+
+#[test]
+fn more_connections_than_the_soft_limit_of_open_files_leave_health_reachable() {
+    const FILES: usize = 256;
+    let shell = Shell::new();
+    let mut command = Command::new("sh");
+    command.args([
+        "-c",
+        &format!("ulimit -Hn {FILES}; ulimit -Sn 64; exec \"$0\" serve --listen 127.0.0.1:0"),
+        env!("CARGO_BIN_EXE_mec"),
+    ]);
+    let mut server = command.current_dir(shell.path("")).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let address = line.trim().rsplit("http://").next().unwrap().to_owned();
+    let limits = fs::read_to_string(format!("/proc/{}/limits", server.id())).unwrap();
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let silent: Vec<TcpStream> = (0..2 * FILES).map_while(|_| TcpStream::connect(&address).ok()).collect();
+    let health = crate::server::request(&address, "GET", "/health", "");
+    let open = fs::read_dir(format!("/proc/{}/fd", server.id())).unwrap().count();
+    ask_to_stop(&server);
+    server.wait().unwrap();
+    assert_eq!(files.split_whitespace().nth(3), Some(FILES.to_string().as_str()), "{files}");
+    assert_eq!(silent.len(), 2 * FILES);
+    assert_eq!(health.unwrap().0, 200);
+    assert!(open < FILES, "{open} files are open");
 }

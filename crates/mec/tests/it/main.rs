@@ -26,6 +26,7 @@ mod listen;
 mod plan;
 mod prune;
 mod races;
+mod readme;
 mod rpc;
 mod server;
 mod table_api;

@@ -2,6 +2,8 @@
 //!
 //! Accepts no other algorithm, whatever a token's header says. What the claims mean is for `claims`.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
@@ -17,6 +19,9 @@ const KNOWN_ALGORITHMS: [&str; 13] =
 /// Fewer would be guessed; it is also what RFC 7518 asks of an HS256 key, in bytes.
 pub(super) const SECRET_CHARACTERS_MIN: usize = 32;
 
+/// Fewer different characters are a key held down, not a secret.
+const SECRET_DISTINCT_MIN: usize = 8;
+
 /// What signatures are proved with: one key, or the set of a JWKS. Shows nothing of them when it is printed.
 #[derive(Clone, Debug)]
 pub(super) struct Keys(Vec<Named>);
@@ -31,8 +36,14 @@ struct Named {
 /// Why a text holds no key. Shows nothing of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NoKey {
-    #[error("it has fewer than 32 characters")]
+    #[error("it has fewer than 32 characters, not counting blanks around them")]
     Short,
+    #[error("it repeats so few characters that it can be guessed")]
+    Dull,
+    #[error("it is a PEM key, and tokens are signed with a shared secret (HS256) here")]
+    Pem,
+    #[error("it begins with @ like the name of a file, and no file is read")]
+    FileName,
     #[error("it begins like a JSON Web Key and is none")]
     NotAJwk,
     #[error("it holds a key that is not of kty \"oct\" for HS256, at least 32 bytes long")]
@@ -106,8 +117,17 @@ impl Keys {
         if secret.trim_start().starts_with('{') {
             return Self::of_json(secret);
         }
-        if secret.chars().count() < SECRET_CHARACTERS_MIN {
+        if secret.trim_start().starts_with("-----BEGIN") {
+            return Err(NoKey::Pem);
+        }
+        if secret.starts_with('@') {
+            return Err(NoKey::FileName);
+        }
+        if secret.trim().chars().count() < SECRET_CHARACTERS_MIN {
             return Err(NoKey::Short);
+        }
+        if secret.chars().collect::<BTreeSet<_>>().len() < SECRET_DISTINCT_MIN {
+            return Err(NoKey::Dull);
         }
         Ok(Self(vec![Named { id: None, key: hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()) }]))
     }
@@ -273,6 +293,11 @@ mod tests {
     fn a_weak_or_foreign_key_is_refused_and_never_shown() {
         for (secret, wanted) in [
             ("31 characters are not enough...", NoKey::Short),
+            (&" ".repeat(32), NoKey::Short),
+            ("   31 characters are not enough...   ", NoKey::Short),
+            (&"abcdefg".repeat(9), NoKey::Dull),
+            ("-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=", NoKey::Pem),
+            ("@/run/secrets/the-jwt-secret-of-this-server", NoKey::FileName),
             ("{not json, and longer than thirty-two characters}", NoKey::NotAJwk),
             (r#"{"keys": []}"#, NoKey::NotAJwk),
             (r#"{"kty": "oct"}"#, NoKey::NotOct),
