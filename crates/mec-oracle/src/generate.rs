@@ -227,6 +227,11 @@ impl Generator {
     }
 
     fn provision(&mut self, oracle: &Oracle) -> Provision {
+        if self.chance.of(6)
+            && let Some(scheduled) = self.scheduled(oracle)
+        {
+            return scheduled;
+        }
         let start = match self.chance.below(6) {
             0 => Some(self.ahead()),
             1 if self.chance.of(3) => Some(self.at - self.chance.below(20 * 86_400).cast_signed() * SECOND),
@@ -244,6 +249,20 @@ impl Generator {
             until,
             migrate: self.chance.of(4),
         }
+    }
+
+    /// Another plan to come for an account that has one now, so that there are schedules to cancel.
+    fn scheduled(&mut self, oracle: &Oracle) -> Option<Provision> {
+        let at = self.at;
+        let bases = oracle.holdings.iter().filter(|holding| holding.holds(at) && !holding.plan.starts_with("more"));
+        let accounts: Vec<Id> = bases.map(|holding| holding.account).collect();
+        if accounts.is_empty() {
+            return None;
+        }
+        let account = accounts[self.chance.place(accounts.len())];
+        let plan = ["starter", "pro", "team"][self.chance.place(3)];
+        let (start, reference) = (Some(self.ahead()), "");
+        Some(Provision { account, plan, start, quantity: None, reference, until: None, migrate: false })
     }
 
     /// Who has or shall have what: often what there is already.

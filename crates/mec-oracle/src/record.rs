@@ -69,6 +69,9 @@ impl Oracle {
                 if known.is_some() {
                     more.push("MEC_IDEMPOTENCY_CONFLICT");
                 }
+                if question.quantity.is_none_or(|quantity| quantity <= 0) {
+                    more.push("MEC_QUANTITY_NOT_POSITIVE");
+                }
                 wrong.extend(more);
                 return Answer::refused(&wrong);
             }
@@ -152,6 +155,10 @@ impl Oracle {
             Err(mut more) => {
                 if known.is_some() {
                     more.extend(["MEC_IDEMPOTENCY_CONFLICT", "MEC_BAD_CORRECTION"]);
+                }
+                // A quantity that nobody may record is refused before its unit.
+                if meter.quantity <= 0 && !meter.is_correction {
+                    more.push("MEC_QUANTITY_NOT_POSITIVE");
                 }
                 wrong.extend(more);
                 // A correction is compared with its event before its unit is judged.
