@@ -131,7 +131,7 @@ fn go_on(
     making: &mut Making<'_>,
     reason: &str,
 ) -> Vec<Write> {
-    let next = staying.iter().map(|other| other.starts_at).filter(|start| *start > held.starts_at).min();
+    let next = staying.iter().map(|other| other.starts_at).filter(|start| *start > held.starts_at.max(now)).min();
     let ends_at = next.map_or(held.own_end, |next| Some(earlier(held.own_end, next)));
     let mut writes = Vec::new();
     put_held(held, AccountPlan { ends_at, ..AccountPlan::clone(held) }, &mut writes);
@@ -338,7 +338,7 @@ impl Work<'_, '_, '_> {
         let rows = || self.node.entitlements.iter().filter(joins);
         let (zone, plan) = (self.view.zone(self.path), self.node.current_plan(at));
         let anchor = plan.map_or(self.start, |plan| plan.anchor);
-        let is_then = |row: &&Arc<Entitlement>| row.valid_from <= at && row.is_standing(at);
+        let is_then = |row: &&Arc<Entitlement>| row.starts_at() <= at && row.is_standing(at);
         let is_any = rows().any(|row| is_then(&row));
         let mut windows: Vec<(WindowRule, Window)> = Vec::new();
         for row in rows().filter(|row| !is_any || is_then(row)) {

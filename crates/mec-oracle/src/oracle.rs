@@ -298,6 +298,10 @@ impl Oracle {
             return Answer::refused(&["MEC_ENTITLEMENT_EXPIRED"]);
         }
         let account = row.account;
+        // What changes nothing is no write, so nothing is noted.
+        if changed == *row {
+            return Answer::Done;
+        }
         let before = self.clone();
         self.rows.insert(id, changed);
         self.touched.push(id);

@@ -287,6 +287,22 @@ mod plans {
         assert_eq!(told(&answers[4]), "allow within");
     }
 
+    /// Seed 130523150372: the plan that a start in the past had replaced was taken for the next one.
+    #[test]
+    fn a_cancelled_schedule_brings_back_the_end_of_a_plan_that_began_in_the_past() {
+        let past = Provision { start: Some(instant(DAY)), ..provision("pro") };
+        let later = Provision { start: Some(instant(9 * DAY)), ..provision("starter") };
+        let (answers, _) = agree([
+            (0, account()),
+            (2 * DAY, Command::Provision(provision("starter"))),
+            (3 * DAY, Command::Provision(past)),
+            (4 * DAY, Command::Provision(later)),
+            (5 * DAY, cancel("starter")),
+            (10 * DAY, check("runs")),
+        ]);
+        assert_eq!(told(&answers[5]), "allow within");
+    }
+
     #[test]
     fn a_reference_that_was_replaced_ends_nothing() {
         let under = |reference| Command::Provision(Provision { reference, ..provision("pro") });

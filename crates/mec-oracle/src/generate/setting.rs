@@ -207,7 +207,14 @@ impl Generator {
         let bills = self.bills && !self.chance.of(4);
         let action = [Action::Block, Action::Warn, Action::Grace, Action::Overage][if bills { 3 } else { self.chance.place(4) }];
         let names_window = matches!(resource, "runs" | "hours") || self.chance.of(20);
-        let window = if names_window && self.chance.of(3) { Some(self.window_named()) } else { None };
+        // What is billed reaches rolling windows only if they are named.
+        let window = if names_window && bills && self.chance.of(4) {
+            Some("rolling")
+        } else if names_window && self.chance.of(3) {
+            Some(self.window_named())
+        } else {
+            None
+        };
         Rule {
             resource,
             account: if self.chance.of(2) { Some(self.account(oracle)) } else { None },
