@@ -211,7 +211,7 @@ mod tests {
         ];
         for (place, one) in values.iter().enumerate() {
             assert!(canonical(one).is_some(), "{one}");
-            for other in &values[..place] {
+            for other in values.iter().take(place) {
                 assert_ne!(canonical(one), canonical(other), "{one} {other}");
             }
         }
