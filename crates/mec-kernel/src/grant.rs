@@ -139,7 +139,8 @@ pub fn patch_entitlement(
     row.valid_from = patch.valid_from.unwrap_or(row.valid_from);
     row.valid_until = patch.valid_until.unwrap_or(row.valid_until);
     if let Some(conditions) = &patch.conditions {
-        if conditions.iter().any(|condition| !before.conditions.contains(condition)) {
+        let is_new = |test: &crate::entitlement::ConditionTest| before.conditions.iter().all(|known| known.test != *test);
+        if conditions.iter().any(|condition| is_new(&condition.test)) {
             check_open(&path)?;
         }
         row.conditions.clone_from(conditions);

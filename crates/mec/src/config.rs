@@ -448,7 +448,7 @@ pub(crate) fn masked(value: &str) -> String {
     let after_scheme = value.find(':').map_or(0, |at| at + 1 + value[at + 1..].bytes().take_while(|byte| *byte == b'/').count());
     let (scheme, rest) = value.split_at(after_scheme);
     // A password may hold any character, so the host begins behind the last @.
-    let credentials = (scheme != "sqlite:").then(|| rest.rsplit_once('@')).flatten();
+    let credentials = (!scheme.starts_with("sqlite:")).then(|| rest.rsplit_once('@')).flatten();
     let shown = match credentials.and_then(|(credentials, host)| Some((credentials.split_once(':')?.0, host))) {
         Some((user, host)) => format!("{scheme}{user}:***@{host}"),
         None => value.to_owned(),

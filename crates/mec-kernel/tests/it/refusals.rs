@@ -13,7 +13,7 @@ type Provoke = fn(&mut World, AccountId) -> Refusal;
 const NOWHERE: u128 = 7;
 
 /// A code, and what is refused with it.
-const REFUSALS: [(&str, Provoke); 30] = [
+const REFUSALS: [(&str, Provoke); 31] = [
     ("MEC_ACCOUNT_NOT_FOUND", |world, _| refused(world.check(&check_of(AccountId(NOWHERE), "gpu_hours", None)))),
     ("MEC_PARENT_NOT_FOUND", |world, _| {
         let orphan = new_account(Some(AccountId(NOWHERE)));
@@ -117,6 +117,11 @@ const REFUSALS: [(&str, Provoke); 30] = [
         let rule = world.tree.nodes().find_map(|node| node.rules.iter().find(|rule| rule.id == made).cloned()).unwrap();
         let for_no_plan = Arc::new(Rule { plan: Some("no such plan".into()), ..Rule::clone(&rule) });
         refused(world.run(|view, _| put_rule(view, &for_no_plan)))
+    }),
+    ("MEC_TOO_MANY_ROWS", |world, account| {
+        world.catalogue.settings.rows_per_account_max = 5;
+        let sixth = grant_of(account, "gpu_hours", Some("1"));
+        refused(world.run(|view, making| grant(view, making, &sixth)))
     }),
     ("MEC_IN_USE", |world, _| {
         let change = CatalogueChange::RemoveUnit("hour".into());

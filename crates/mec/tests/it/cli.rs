@@ -642,7 +642,7 @@ fn more_connections_than_the_soft_limit_of_open_files_leave_health_reachable() {
     let mut command = Command::new("sh");
     command.args([
         "-c",
-        &format!("ulimit -Hn {FILES}; ulimit -Sn 64; exec \"$0\" serve --listen 127.0.0.1:0"),
+        &format!("ulimit -Sn 64; ulimit -Hn {FILES}; exec \"$0\" serve --listen 127.0.0.1:0"),
         env!("CARGO_BIN_EXE_mec"),
     ]);
     let mut server = command.current_dir(shell.path("")).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();

@@ -254,8 +254,10 @@ fn survives(kept: Kept, cycles: usize) {
     let (cycles, faults) = (cycles as u64, (cycles / 4) as u64);
     assert!(acknowledged >= cycles * ACKNOWLEDGED_MIN / 2 && repeated >= acknowledged, "{acknowledged} {repeated}");
     assert!(killed >= faults && failed >= faults, "{killed} {failed}");
-    assert!(replays >= cycles && checks >= cycles && unanswered >= faults, "{replays} {checks} {unanswered}");
+    assert!(replays >= cycles && checks >= cycles, "{replays} {checks}");
+    // With so few faults on PostgreSQL it is chance whether a request is under way when one strikes.
     if kept == Kept::Sqlite {
+        assert!(unanswered >= faults, "{unanswered}");
         assert!(found >= faults, "so few were written and not synced when the fault struck: {found}");
     }
 }
