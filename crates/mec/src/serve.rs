@@ -68,6 +68,8 @@ pub(crate) struct Ports {
     operators: TcpListener,
     /// The API at the root, and webhooks.
     compatible: Option<(TcpListener, TcpListener)>,
+    /// How many files the process may have open: raised before anybody is told where it answers.
+    descriptors: u64,
 }
 
 impl Ports {
@@ -76,6 +78,7 @@ impl Ports {
     /// # Errors
     /// One is taken.
     pub(crate) async fn open(address: SocketAddr, beside: Beside) -> Result<Self, Failure> {
+        let descriptors = raise_descriptors();
         let main = bind(address).await?;
         let operators = bind((Ipv4Addr::LOCALHOST, 0).into()).await?;
         let compatible = match beside {
@@ -85,7 +88,7 @@ impl Ports {
                 Some((bind(tables).await?, bind(webhooks).await?))
             }
         };
-        Ok(Self { main, operators, compatible })
+        Ok(Self { main, operators, compatible, descriptors })
     }
 
     /// What commands read that find the store in use.
@@ -180,7 +183,7 @@ pub(crate) async fn until_signal(mec: Arc<Mec>, ports: Ports, config: &Config, m
         }
         drop(stop);
     };
-    let limits = Limits::within_descriptors(raise_descriptors() / ports.public());
+    let limits = Limits::within_descriptors(ports.descriptors / ports.public());
     tracing::info!(operators = url(&ports.operators)?, connections_max = limits.connections_max, "serving");
     let serve = |listener: Option<TcpListener>, router: fn(AppState) -> Router, limits: &Limits, door| {
         let state = AppState::new(mec.clone()).with_auth(config.auth.clone());
