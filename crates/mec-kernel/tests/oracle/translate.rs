@@ -251,12 +251,16 @@ impl Names {
             standing: self.standing(&of.standing),
             event: of.event.map(|id| self.events.made(id, serial)),
             replayed: of.replayed.is_some(),
-            told: of.replayed.clone().flatten().map(|told| o::Told {
-                decision: told.decision.code(),
-                reason: told.reason.to_string(),
-                reason_code: told.reason_code.to_string(),
-                entitlement: told.entitlement.map(|id| self.entitlements.id(id)),
-            }),
+            told: of.replayed.as_ref().and_then(Option::as_ref).map(|told| self.told(told)),
+        }
+    }
+
+    fn told(&self, of: &k::RecordedRuling) -> o::Told {
+        o::Told {
+            decision: of.decision.code(),
+            reason: of.reason.to_string(),
+            reason_code: of.reason_code.to_string(),
+            entitlement: of.entitlement.map(|id| self.entitlements.id(id)),
         }
     }
 
@@ -267,11 +271,11 @@ impl Names {
     pub(crate) fn reserved(&mut self, of: &k::Reserved, serial: u32) -> o::Answer {
         let hold = of.reservation.as_ref().map(|hold| (self.holds.made(hold.id, serial), hold.expires_at.micros()));
         o::Answer::Reserved {
-            success: hold.is_some(),
+            success: of.is_held,
             standing: self.standing(&of.standing),
             reservation: hold,
             replayed: of.replayed,
-            told: None,
+            told: of.reservation.as_ref().filter(|_| of.replayed).map(|hold| self.told(&hold.ruling)),
         }
     }
 
