@@ -25,6 +25,9 @@ pub enum MecError {
     /// Nothing was recorded; sending it again is safe.
     #[error("nothing was recorded, send it again: {0}")]
     NotDone(String),
+    /// Deciding took longer than a batch may. Nothing was recorded; of fewer rows at a time more is possible.
+    #[error("deciding it took longer than a batch may; nothing was recorded")]
+    Overran,
     /// It may or may not have been recorded; sending it again with the same key is safe.
     #[error("whether it was recorded is not known, send it again with the same key: {0}")]
     OutcomeUnknown(String),
@@ -48,10 +51,6 @@ impl MecError {
 }
 
 impl MecError {
-    pub(crate) fn took_too_long() -> Self {
-        Self::NotDone("deciding it took longer than a batch may; it is too much for one request".to_owned())
-    }
-
     /// The same of reading the rows of a write that is done. Whoever asked for them does not know that it is, and what
     /// the read says of itself (nothing was recorded) is not true of the write.
     #[must_use]

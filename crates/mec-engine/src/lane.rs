@@ -486,7 +486,7 @@ impl Lane {
         loop {
             let view = View { tree: &work.tree, facts: &work.facts, catalogue, now: work.now };
             if seen.elapsed() > self.batch_time_max {
-                return Err(Trouble::Own(MecError::took_too_long()));
+                return Err(Trouble::Own(MecError::Overran));
             }
             let need = match caught(|| job.decide(&view, &mut work.ids))? {
                 Ok(writes) => return Ok(Some(writes)),

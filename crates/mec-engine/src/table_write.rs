@@ -171,7 +171,7 @@ impl Lane {
         let Some(work) = batch.trees.get_mut(&step.tree) else { return Err(MecError::Stopped.into()) };
         loop {
             if batch.seen.elapsed() > self.batch_time_max {
-                return Err(MecError::took_too_long().into());
+                return Err(MecError::Overran.into());
             }
             let view = View { tree: &work.tree, facts: &work.facts, catalogue, now: work.now };
             let need = match caught(|| (step.decide)(&view, &mut Making { ids: &mut work.ids, actor }))? {

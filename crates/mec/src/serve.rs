@@ -153,8 +153,8 @@ pub(crate) fn url(listener: &TcpListener) -> Result<String, Failure> {
 }
 
 /// What a stop waits for batches that are being recorded. None that is cut short was answered, and it is recorded whole or not
-/// at all; whoever stops a server kills it after a grace of theirs, which is longer.
-const CLOSE_MAX: Duration = Duration::from_secs(15);
+/// at all. With the grace of requests in flight it is 25 seconds; supervisors kill after 30 or more.
+const CLOSE_MAX: Duration = Duration::from_secs(10);
 
 /// Answers on `ports`, to the hosts and callers of `config`, until SIGTERM or SIGINT, lets requests in flight finish, and
 /// closes `mec`. A second signal ends the process at once; nothing that was acknowledged is lost by that.

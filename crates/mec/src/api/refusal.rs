@@ -31,6 +31,7 @@ const OWN_CODES: &[&str] = &[
     "MEC_BUSY",
     "MEC_TIMED_OUT",
     "MEC_NOT_DONE",
+    "MEC_OVERRAN",
     "MEC_OUTCOME_UNKNOWN",
     "MEC_STOPPED",
     "MEC_STORE_UNAVAILABLE",
@@ -136,6 +137,11 @@ pub(crate) fn of_error(error: MecError, catalogue: &Catalogue, repeat: Repeat) -
             }
             unavailable("MEC_NOT_DONE", "The store could not do it; nothing was recorded", "Send it again; it is safe")
         }
+        MecError::Overran => unavailable(
+            "MEC_OVERRAN",
+            "Deciding this request took longer than a batch may; nothing was recorded",
+            "Send fewer rows in one request; a single command is safe to send again when the database answers faster",
+        ),
         MecError::OutcomeUnknown(cause) => {
             tracing::error!(%cause, "the outcome of a request is not known");
             unavailable("MEC_OUTCOME_UNKNOWN", "It may or may not have been recorded", repeat.hint())

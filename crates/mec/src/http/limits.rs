@@ -25,7 +25,7 @@ pub struct Limits {
     /// How long the rest of a refused request body is read and thrown away, so that the refusal reaches a
     /// client that is still sending. Default 2 seconds.
     pub linger_timeout: Duration,
-    /// How long requests in flight may still run once shutdown has begun. Default 30 seconds; zero cuts at once.
+    /// How long requests in flight may still run once shutdown has begun. Default 15 seconds; zero cuts at once.
     pub shutdown_grace: Duration,
     /// Connections served at the same time. One more ends the one that has been quiet for longest, and waits while none is.
     /// Default 10,000.
@@ -51,7 +51,7 @@ impl Default for Limits {
             idle_timeout: Duration::from_secs(75),
             write_timeout: Duration::from_secs(30),
             linger_timeout: Duration::from_secs(2),
-            shutdown_grace: Duration::from_secs(30),
+            shutdown_grace: Duration::from_secs(15),
             connections_max: 10_000,
             connections_per_peer_max: 5_000,
             body_bytes_max: 10_000_000,

@@ -21,7 +21,7 @@ const ATTEMPTS_MAX: u32 = 10;
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// Codes that say: not now.
-const AGAIN: &[&str] = &["MEC_BUSY", "MEC_NOT_DONE", "MEC_OUTCOME_UNKNOWN", "MEC_TIMED_OUT", "MEC_STOPPED"];
+const AGAIN: &[&str] = &["MEC_BUSY", "MEC_NOT_DONE", "MEC_OVERRAN", "MEC_OUTCOME_UNKNOWN", "MEC_TIMED_OUT", "MEC_STOPPED"];
 
 /// What became of a batch.
 #[derive(Debug, Default)]
@@ -183,8 +183,12 @@ impl Sender {
     }
 
     fn outcome_of(&self, error: MecError) -> Outcome {
-        if let MecError::Busy | MecError::NotDone(_) | MecError::OutcomeUnknown(_) | MecError::TimedOut | MecError::Stopped =
-            error
+        if let MecError::Busy
+        | MecError::NotDone(_)
+        | MecError::Overran
+        | MecError::OutcomeUnknown(_)
+        | MecError::TimedOut
+        | MecError::Stopped = error
         {
             return Outcome::Again(error.to_string());
         }

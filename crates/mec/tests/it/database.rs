@@ -1,6 +1,8 @@
 //! The command line on a PostgreSQL database: nobody owns it, and its password is nobody's to see.
 
 mod on_postgres {
+    use std::time::{Duration, Instant};
+
     use serde_json::{Value, json};
 
     use crate::Home;
@@ -201,6 +203,33 @@ mod on_postgres {
         cluster.sql(database, &format!("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {APP_ROLE}"));
         let told = doctor(url);
         assert!(told.code == Some(1) && told.stdout.contains("mec migrate --app-role"), "{told:?}");
+    }
+
+    /// A lock that somebody else has on the tree keeps the batch waiting when the stop comes.
+    #[test]
+    fn a_server_whose_batch_waits_for_a_lock_stops_within_its_grace() {
+        let (shell, acme) = Shell::with_acme_on(Home::postgres());
+        let (server, cluster, store) = (Server::on(&shell.store()), Cluster::shared(), shell.store());
+        let database = name_of(&store);
+        let held = cluster.hold(database, "SELECT 1 FROM account_trees FOR UPDATE");
+        let event = json!({
+            "p_account_id": acme.to_string(), "p_resource_type": "benchmark_runs", "p_quantity": 1,
+            "p_idempotency_key": "held",
+        });
+        let address = server.address();
+        let path = "/api/rpc/meter_consumption";
+        let recording = std::thread::spawn(move || request(&address, "POST", path, &event.to_string()));
+        let waiting = "SELECT count(*) > 0 FROM pg_stat_activity \
+                       WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        cluster.wait_for(database, waiting, "t");
+        let asked = Instant::now();
+        server.stop();
+        // 15 seconds for requests and 10 for batches, and less than the 30 after which supervisors kill.
+        assert!(asked.elapsed() < Duration::from_secs(28), "{:?}", asked.elapsed());
+        // Nobody was told that it is recorded.
+        assert!(recording.join().unwrap().map_or(true, |(status, _)| status != 200));
+        drop(held);
+        assert!(shell.done("verify").starts_with("everything agrees: 0 events"));
     }
 
     #[test]

@@ -119,6 +119,7 @@ fn our_faults_are_5xx_and_say_whether_it_may_be_sent_again() {
         (MecError::Busy, 503, "MEC_BUSY"),
         (MecError::TimedOut, 504, "MEC_TIMED_OUT"),
         (MecError::NotDone("disk".into()), 503, "MEC_NOT_DONE"),
+        (MecError::Overran, 503, "MEC_OVERRAN"),
         (MecError::OutcomeUnknown("disk".into()), 503, "MEC_OUTCOME_UNKNOWN"),
         (MecError::Rejected("unique".into()), 500, "MEC_INTERNAL"),
         (MecError::Stopped, 503, "MEC_STOPPED"),
