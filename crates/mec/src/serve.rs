@@ -41,7 +41,7 @@ pub(crate) async fn run(config: &Config, ports: Beside) -> Result<(), Failure> {
     config.kept()?;
     let signals = Signals::catch()?;
     let ports = Ports::open(config.listen_address()?, ports).await?;
-    let mec = Arc::new(Mec::open(&config.store, config.options(&ports.note()?, true)).await?);
+    let mec = Arc::new(Mec::open(&config.settings.store, config.options(&ports.note()?, true)).await?);
     match output::line(format_args!("mec answers on {}", url(&ports.main)?)) {
         // It serves on, whoever reads along.
         Ok(()) | Err(Failure::ClosedPipe) => {}

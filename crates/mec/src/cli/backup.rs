@@ -83,8 +83,10 @@ fn file_of<'a>(config: &'a Config, instead: &str) -> Result<&'a Path, Failure> {
     match config.kept()? {
         Kept::File(path) => Ok(path),
         Kept::Database => {
-            let message =
-                format!("{} is a PostgreSQL database, which its own programs back up and restore", masked(&config.store));
+            let message = format!(
+                "{} is a PostgreSQL database, which its own programs back up and restore",
+                masked(&config.settings.store)
+            );
             Err(Failure::new(Exit::BadInput, message).with_hint(format!("use {instead}; docs/backup.md has the commands")))
         }
     }

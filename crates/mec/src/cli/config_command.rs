@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::failure::Failure;
 use super::output::{self, Print};
 use super::{ListenArgs, StoreArgs};
-use crate::config::{Config, EXAMPLE, Flags};
+use crate::config::{self, Config, Flags};
 
 /// What is shown.
 #[derive(Debug, clap::Args)]
@@ -22,14 +22,14 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn run(self, flags: Flags, print: Print) -> Result<(), Failure> {
         if self.example {
-            return output::line(EXAMPLE.trim_end());
+            return output::line(config::example().trim_end());
         }
         let config = Config::gather(Flags { store: self.store.store, listen: self.listen.listen, ..flags })?;
-        let settings = config.settings();
+        let settings = config.shown().iter();
         match print {
             Print::Table => output::table(
                 &["SETTING", "VALUE", "FROM"],
-                settings.map(|setting| vec![setting.name.to_owned(), setting.value, setting.origin.to_string()]),
+                settings.map(|setting| vec![setting.name.to_owned(), setting.value.clone(), setting.origin.to_string()]),
             ),
             Print::Json => {
                 let shown = settings

@@ -48,15 +48,15 @@ impl Args {
         };
         if config.kept()? != Kept::Database {
             let hint = "the database that is filled: --to postgres://USER@HOST/DATABASE, or MEC_STORE";
-            return Err(wrong("--to", &config.store, hint));
+            return Err(wrong("--to", &config.settings.store, hint));
         }
         if !from.exists() {
             return Err(Failure::new(Exit::NoInput, format!("{} does not exist", from.display()))
                 .with_hint("name the store that is copied with --from sqlite:PATH"));
         }
         let began = Instant::now();
-        let copied = copy(from, &config.store)?;
-        let (to, took) = (masked(&config.store), began.elapsed());
+        let copied = copy(from, &config.settings.store)?;
+        let (to, took) = (masked(&config.settings.store), began.elapsed());
         match print {
             Print::Json => output::json(&of_json(&copied, &self.from, &to, took))?,
             Print::Table => show(&copied, &self.from, &to, took)?,

@@ -37,7 +37,7 @@ impl Args {
     pub(super) fn run(self, config: &Config, print: Print) -> Result<(), Failure> {
         let options = MigrateOptions { app_role: self.app_role, is_distributed: self.distributed };
         let Migrated { from, to } = migrate(config, &options)?;
-        let store = config::masked(&config.store);
+        let store = config::masked(&config.settings.store);
         if print == Print::Json {
             return output::json(&json!({
                 "store": store, "from": from, "to": to, "app_role": options.app_role, "distributed": options.is_distributed,
@@ -56,13 +56,13 @@ impl Args {
 }
 
 fn migrate(config: &Config, options: &MigrateOptions) -> Result<Migrated, Failure> {
-    let Kept::File(path) = config.kept()? else { return Ok(postgres::migrate(&config.store, options)?) };
+    let Kept::File(path) = config.kept()? else { return Ok(postgres::migrate(&config.settings.store, options)?) };
     if options.app_role.is_some() || options.is_distributed {
         return Err(Failure::new(Exit::Config, "--app-role and --distributed are for a PostgreSQL store")
             .with_hint("name one with --store postgres://USER@HOST/DATABASE"));
     }
     let from = if path.exists() { sqlite::inspect(path)?.schema_version } else { 0 };
     let opening = OpenOptions { note: "mec migrate".to_owned(), ..OpenOptions::default() };
-    drop(Store::open(&config.store, &opening)?);
+    drop(Store::open(&config.settings.store, &opening)?);
     Ok(Migrated { from, to: sqlite::inspect(path)?.schema_version })
 }

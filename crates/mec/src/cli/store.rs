@@ -41,7 +41,7 @@ pub(super) fn read_only(config: &Config) -> Result<(Store, Catalogue), Failure> 
         return Err(Failure::new(Exit::NoInput, format!("{} does not exist", path.display()))
             .with_hint("name the store with --store sqlite:PATH or MEC_STORE; `mec migrate` makes a new one"));
     }
-    Ok(Store::open_read_only(&config.store)?)
+    Ok(Store::open_read_only(&config.settings.store)?)
 }
 
 /// The account that `text` names: by its id where it is one, else by the name another system has for it.

@@ -78,7 +78,7 @@ impl Target {
     /// # Errors
     /// The store is owned by a process that does not answer, or cannot be used.
     pub(crate) async fn open(config: &Config, note: &str, create: bool) -> Result<Self, Failure> {
-        if let Some(server) = &config.server {
+        if let Some(server) = config.server() {
             return Self::remote(server.trim_end_matches('/').to_owned(), config, config.server_named_by);
         }
         if !create
@@ -99,13 +99,13 @@ impl Target {
                     }
                     None if attempt < OPEN_ATTEMPTS => tokio::time::sleep(OPEN_PAUSE).await,
                     None => {
-                        let message = format!("{} is in use by another process ({})", masked(&config.store), owner.note);
+                        let message = format!("{} is in use by another process ({})", masked(&config.settings.store), owner.note);
                         return Err(Failure::new(Exit::Unavailable, message).with_hint("wait until it has ended, or stop it"));
                     }
                 }
                 continue;
             }
-            match Mec::open(&config.store, config.options(note, create)).await {
+            match Mec::open(&config.settings.store, config.options(note, create)).await {
                 Ok(mec) => {
                     let mec = Arc::new(mec);
                     // A listener limits what strangers send; what is sent here is the operator's own.
@@ -116,7 +116,7 @@ impl Target {
                 Err(_) => {}
             }
         }
-        Err(Failure::new(Exit::Unavailable, format!("{} could not be opened", masked(&config.store))))
+        Err(Failure::new(Exit::Unavailable, format!("{} could not be opened", masked(&config.settings.store))))
     }
 
     fn remote(url: String, config: &Config, named_by: NamedBy) -> Result<Self, Failure> {

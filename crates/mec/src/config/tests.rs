@@ -1,6 +1,10 @@
 //! Settings are read, checked and shown.
 
+use super::file::parse;
+use super::setting::{Record, number};
+use super::settings::RECORDS;
 use super::*;
+use std::collections::BTreeMap;
 
 #[test]
 fn a_password_in_a_url_is_not_shown() {
@@ -25,69 +29,101 @@ fn a_password_in_a_url_is_not_shown() {
 }
 
 #[test]
-fn every_setting_has_a_default_in_the_example() {
-    let file = parse(EXAMPLE).expect("the example is read");
-    assert!(
-        file.store.is_some()
-            && file.server.is_some()
-            && file.listen.is_some()
-            && file.hosts.is_some()
-            && file.cors_origins.is_some()
-            && file.jwt_secret.is_some()
-            && file.jwt_audience.is_some()
-            && file.jwt_role_claim.is_some()
-            && file.anon_role.is_some()
-            && file.log.is_some()
-            && file.log_format.is_some()
-    );
-    assert!(file.decision_trace.is_some() && file.decisions_kept_days.is_some());
-    assert!(file.decision_log.is_some() && file.read_timeout_seconds.is_some() && file.cache_megabytes.is_some());
-    assert!(file.max_staleness_ms.is_some() && file.lanes.is_some());
+fn the_example_is_a_file_that_sets_every_setting_to_its_default() {
+    let values = parse(&example()).expect("the example is read");
+    let defaults = RECORDS.iter().map(|record| (record.name, record.default_text().to_owned())).collect();
+    assert_eq!(values, defaults);
+    let nothing = |_: &str| None;
+    Settings::read(&Values::choose(nothing, nothing, None)).expect("every default is a value of its setting");
 }
 
 #[test]
-fn every_setting_is_in_the_documents_table() {
-    let page = include_str!("../../../../docs/cli.md");
-    let settings = EXAMPLE.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(" = "));
-    let missing: Vec<&str> = settings.map(|(name, _)| name).filter(|name| !page.contains(&format!("| `{name}` |"))).collect();
-    assert_eq!(missing, Vec::<&str>::new());
+fn a_comment_of_the_example_fits_a_terminal() {
+    let long: Vec<String> = example().lines().filter(|line| line.len() > 110).map(str::to_owned).collect();
+    assert_eq!(long, Vec::<String>::new());
+}
+
+#[test]
+fn every_flag_of_a_setting_is_read() {
+    let flags = Flags {
+        config: None,
+        store: Some(String::new()),
+        server: Some(String::new()),
+        listen: Some(String::new()),
+        log: Some(String::new()),
+        log_format: Some(String::new()),
+    };
+    for record in RECORDS.iter().filter(|record| !record.flag.is_empty()) {
+        assert!(flags.value(record.flag).is_some(), "{}", record.flag);
+    }
+}
+
+/// `MEC_WRITE_DOCS=1` writes the table anew.
+#[test]
+fn the_table_in_the_docs_is_that_of_the_settings() {
+    let page = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/cli.md"));
+    let text = fs::read_to_string(page).expect("the page");
+    let row = |record: &Record| {
+        let flag = if record.flag.is_empty() { String::new() } else { format!("`{}`", record.flag) };
+        let default = if record.default == "\"\"" { String::new() } else { format!("`{}`", record.default_text()) };
+        let about: String = record.about.concat();
+        format!("| `{}` | {flag} | `{}` | {default} | {} |\n", record.name, record.variable(), about.trim())
+    };
+    let head = "| setting | flag | environment | default | meaning |\n|---|---|---|---|---|\n";
+    let table: String = std::iter::once(head.to_owned()).chain(RECORDS.iter().map(row)).collect();
+    let (begin, end) = ("<!-- settings: generated -->\n", "<!-- settings: end -->");
+    let (before, rest) = text.split_once(begin).expect("where the table begins");
+    let (found, after) = rest.split_once(end).expect("where it ends");
+    if env::var_os("MEC_WRITE_DOCS").is_some() {
+        fs::write(page, format!("{before}{begin}{table}{end}{after}")).expect("the page can be written");
+    } else {
+        assert_eq!(found, table, "run this test with MEC_WRITE_DOCS=1");
+    }
 }
 
 #[test]
 fn a_number_out_of_its_range_is_told_with_the_range() {
-    let nowhere = |_: &str| "mec.toml".to_owned();
     for (value, range, expected) in [
         ("0", 0..=STALENESS_MS_MAX, Ok(0)),
         ("60000", 0..=STALENESS_MS_MAX, Ok(60_000)),
         ("60001", 0..=STALENESS_MS_MAX, Err("set it to a whole number from 0 to 60000")),
         ("-1", 0..=STALENESS_MS_MAX, Err("set it to a whole number from 0 to 60000")),
-        ("0", 1..=LANES_MAX, Err("set it to a whole number from 1 to 64")),
-        ("two", 1..=LANES_MAX, Err("set it to a whole number from 1 to 64")),
+        ("0", 1..=64, Err("set it to a whole number from 1 to 64")),
+        ("two", 1..=64, Err("set it to a whole number from 1 to 64")),
         ("0", 1..=u32::MAX, Err("set it to a whole number above 0")),
     ] {
-        let told = whole("setting", value, range, &nowhere).map_err(|failure| match failure {
-            Failure::Told { message, hint, .. } => {
-                assert_eq!(message, format!("setting is \"{value}\" (mec.toml)"));
-                hint.unwrap_or_default()
-            }
-            Failure::Quiet(_) | Failure::ClosedPipe => String::new(),
-        });
-        assert_eq!(told, expected.map_err(str::to_owned), "{value}");
+        assert_eq!(number(range)(value), expected.map_err(str::to_owned), "{value}");
     }
+    let in_file = BTreeMap::from([("lanes", "65".to_owned())]);
+    let values = Values::choose(|_| None, |_| None, Some((Path::new("mec.toml"), &in_file)));
+    let Err(Failure::Told { message, hint, .. }) = Settings::read(&values) else { panic!("65 lanes are too many") };
+    assert_eq!(message, "lanes is \"65\" (mec.toml)");
+    assert_eq!(hint.as_deref(), Some("set it to a whole number from 1 to 64"));
 }
 
 #[test]
 fn a_secret_is_not_shown_where_it_is_wrong() {
-    let file = parse("jwt_secret = \"not for your eyes\"\n").expect("a secret");
-    assert!(!format!("{file:?}").contains("eyes"));
+    let shown = setting::secret("not for your eyes").expect("a secret");
+    assert!(!format!("{shown:?}").contains("eyes"));
     let problem = parse("\njwt_secret = 1234567\n").expect_err("no text");
-    assert_eq!(problem, "line 2: a secret is a text in quotes");
+    assert_eq!(problem, "line 2: jwt_secret must be a text in quotes");
+    let in_file = BTreeMap::from([("jwt_secret", "not for your eyes".to_owned())]);
+    let values = Values::choose(|_| None, |_| None, Some((Path::new("mec.toml"), &in_file)));
+    let shown = values.shown(|name| name == JWT_SECRET);
+    assert!(shown.iter().all(|setting| !setting.value.contains("eyes")));
+    assert!(shown.iter().any(|setting| setting.name == JWT_SECRET && setting.value == "***"));
 }
 
 #[test]
-fn an_unknown_key_is_told_with_its_line() {
-    let problem = parse("store = \"sqlite:a.db\"\n\nlsten = \"127.0.0.1:1\"\n").expect_err("a typo");
-    assert!(problem.starts_with("line 3: unknown field `lsten`"), "{problem}");
+fn a_name_or_a_kind_of_value_that_is_none_is_told_with_its_line() {
+    for (text, told) in [
+        ("store = \"sqlite:a.db\"\n\nlsten = \"127.0.0.1:1\"\n", "line 3: there is no setting lsten"),
+        ("\nlanes = \"2\"\n", "line 2: lanes must be a whole number without quotes"),
+        ("log = 3\n", "line 1: log must be a text in quotes"),
+    ] {
+        assert_eq!(parse(text).expect_err(text), told);
+    }
+    assert!(parse("store = \"a\"\nstore = \"b\"\n").expect_err("twice").starts_with("line 2: "));
 }
 
 #[test]

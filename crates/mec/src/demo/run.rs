@@ -25,7 +25,7 @@ const FILE: &str = "mec.db";
 /// An address others reach without `--open`, or one that is taken; a directory or a store that cannot be used.
 pub(crate) async fn run(args: DemoArgs, config: &Config) -> Result<(), Failure> {
     let signals = Signals::catch()?;
-    let address = config::address(&config.listen)?;
+    let address = config::address(&config.settings.listen)?;
     if !address.ip().is_loopback() && !args.open {
         return Err(Failure::new(
             Exit::Config,

@@ -14,8 +14,8 @@ const RIGHTS_SHOWN: usize = 3;
 
 /// Whether the server answers and may be written to, has the schema this program writes, and lets a node do its work.
 pub(super) fn lines(config: &Config) -> Vec<Line> {
-    let (began, name) = (Instant::now(), masked(&config.store));
-    let found = match inspect(&config.store) {
+    let (began, name) = (Instant::now(), masked(&config.settings.store));
+    let found = match inspect(&config.settings.store) {
         Ok(found) => found,
         Err(error) => return vec![Line::of("store", error.into())],
     };
