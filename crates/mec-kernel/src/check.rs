@@ -9,10 +9,11 @@ use crate::catalogue::{LimitAction, LimitKind, Resource};
 use crate::code::{Code, closed_list};
 use crate::command::{Halt, View};
 use crate::entitlement::Attributes;
+use crate::fall::fell_at;
 use crate::id::{AccountId, EntitlementId, RuleId};
 use crate::lease::Lease;
 use crate::ledger::price_of;
-use crate::pool::{Absence, Level, Pool, level};
+use crate::pool::{Absence, Levels, Pool, When, levels};
 use crate::quantity::{Amount, Factor, Percent, Quantity, QuantityError, SCALE, Total};
 use crate::refusal::Refusal;
 use crate::retry::fits_at;
@@ -348,6 +349,9 @@ pub(crate) struct Judged<'a> {
     pub(crate) pool: Pool<'a>,
     pub(crate) used: Amount,
     pub(crate) reserved: Amount,
+    /// Since when use is above the limit, as was noted, or else since the limit fell; `None`: it is not, or was not before this
+    /// instant.
+    pub(crate) over_since: Option<Time>,
     pub(crate) decision: Decision,
     pub(crate) reason: Reason,
     allows_more: bool,
@@ -388,32 +392,17 @@ fn denied<'a>(reason: Reason, node: Option<&Arc<Node>>) -> Judgement<'a> {
 #[derive(Debug)]
 pub(crate) struct Pools<'a> {
     pub(crate) judged: Vec<Judged<'a>>,
-    /// What the levels lack whose base rows in force are all suspended or miss a condition, and the nearest level that lacks
-    /// it.
+    /// As [`Levels::lapsed`].
     lapsed: Option<(Absence, usize)>,
-    /// The nearest thing to an entitlement where a level has none, and the nearest such level.
+    /// As [`Levels::nearest`].
     nearest: (Absence, usize),
 }
 
-/// Step 3 and 4: the pools that apply to a request, from the account up to its root.
+/// Step 3 to 5: the pools that apply to a request now, each decided.
 pub(crate) fn pools<'a>(view: &View<'a>, request: &Request<'a>, path: &[&'a Arc<Node>]) -> Result<Pools<'a>, Halt> {
-    let mut pools = Pools { judged: Vec::new(), lapsed: None, nearest: (Absence::Nothing, 0) };
-    for place in 0..path.len() {
-        match level(view, path, place, request.resource, request.scope, request.attributes) {
-            Level::Lapsed(absence) => pools.lapsed = pools.lapsed.into_iter().chain([(absence, place)]).min(),
-            Level::Silent(absence) => pools.nearest = pools.nearest.min((absence, place)),
-            Level::Pools(found) => {
-                for pool in found {
-                    pools.judged.push(decide(view, request, pool)?);
-                }
-            }
-        }
-    }
-    // An add-on whose plan is gone adds to what is allowed above; it is a limit of its own only where there is none.
-    if pools.judged.iter().any(|judged| !judged.pool.is_addon_only) {
-        pools.judged.retain(|judged| !judged.pool.is_addon_only);
-    }
-    Ok(pools)
+    let Levels { pools, lapsed, nearest } = levels(view, request, path, When::at(view.now));
+    let judged = pools.into_iter().map(|pool| decide(view, request, path, pool)).collect::<Result<_, _>>()?;
+    Ok(Pools { judged, lapsed, nearest })
 }
 
 fn combine<'a>(view: &View<'a>, request: &Request<'a>, path: &[&'a Arc<Node>]) -> Result<Judgement<'a>, Halt> {
@@ -450,25 +439,27 @@ fn absence_reason(absence: &Absence, kind: LimitKind) -> Reason {
     }
 }
 
-fn decide<'a>(view: &View<'a>, request: &Request<'a>, pool: Pool<'a>) -> Result<Judged<'a>, Halt> {
+fn decide<'a>(view: &View<'a>, request: &Request<'a>, path: &[&'a Arc<Node>], pool: Pool<'a>) -> Result<Judged<'a>, Halt> {
     let kind = request.resource.limit_kind;
     if kind == LimitKind::TimeAccess {
         let (decision, reason) = decide_access(&pool, view.now);
-        return Ok(Judged { pool, used: Amount::ZERO, reserved: Amount::ZERO, decision, reason, allows_more: true });
+        let (used, reserved) = (Amount::ZERO, Amount::ZERO);
+        return Ok(Judged { pool, used, reserved, over_since: None, decision, reason, allows_more: true });
     }
     let (used, reserved) = pool.usage(kind, view.now)?;
     let held = request.taken(&pool, used, reserved);
     let canonical = view.catalogue.canonical(request.resource);
     let asked = request.amount.unwrap_or(Amount::ZERO).or_zero();
-    let over_since = pool.over_since(used).unwrap_or(view.now);
-    let answer = |asked: Amount| decide_pool(&pool, held, asked, view.now.since(over_since), canonical);
+    let over_since = if pool.is_over(used) { pool.noted().or_else(|| fell_at(view, request, path, &pool, used)) } else { None };
+    let over_for = over_since.map_or(0, |since| view.now.since(since));
+    let answer = |asked: Amount| decide_pool(&pool, held, asked, over_for, canonical);
     let smallest = smallest(kind, canonical);
     let (decision, reason) = answer(asked);
     let allows_more = match request.amount {
         Some(_) => decision.allowed(),
         None => answer(smallest).0.allowed(),
     };
-    Ok(Judged { pool, used, reserved, decision, reason, allows_more })
+    Ok(Judged { pool, used, reserved, over_since, decision, reason, allows_more })
 }
 
 /// The smallest further amount there is: a seat, or a millionth of the canonical unit.
@@ -589,12 +580,6 @@ impl<'a> Judgement<'a> {
 }
 
 impl Judged<'_> {
-    /// How much of `amount`, recorded now, is billed: what lies beyond the limit, given what is recorded. A hold is billed
-    /// when it is settled, so it is not counted here.
-    pub(crate) fn billed(&self, amount: Amount) -> Amount {
-        self.pool.limit.map_or(Amount::ZERO, |limit| beyond(self.used, amount, limit))
-    }
-
     /// How much of `amount`, added now to what is used and held, lies beyond the limit.
     fn beyond(&self, amount: Amount) -> Amount {
         self.pool.limit.map_or(Amount::ZERO, |limit| beyond(self.used.plus(self.reserved), amount, limit))

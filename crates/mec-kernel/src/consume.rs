@@ -91,6 +91,7 @@ pub fn consume(view: &View<'_>, making: &mut Making<'_>, consume: &Consume) -> R
         unit: unit.clone(),
         amount,
         occurred_at: view.now,
+        attributes: &check.attributes,
         ruling: Some(ruling),
         original: None,
     };

@@ -70,7 +70,13 @@ pub struct Entitlement {
 impl Entitlement {
     /// Past its end, whoever tidies the row later.
     pub fn is_expired(&self, now: Time) -> bool {
-        self.status == EntitlementStatus::Expired || self.valid_until.is_some_and(|until| until <= now)
+        self.is_over_at(now, now)
+    }
+
+    /// Whether it is over at `at`, as known at `now`: one that has expired since keeps the validity it had.
+    pub(crate) fn is_over_at(&self, at: Time, now: Time) -> bool {
+        let is_ended = self.valid_until.is_some_and(|until| until <= at);
+        is_ended || (at >= now && self.status == EntitlementStatus::Expired)
     }
 
     /// First instant it is in force: it is valid then, and its window has begun.

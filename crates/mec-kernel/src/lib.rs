@@ -63,6 +63,7 @@ mod command;
 mod consume;
 mod decimal;
 mod entitlement;
+mod fall;
 mod grant;
 mod id;
 mod json;

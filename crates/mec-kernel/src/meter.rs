@@ -132,6 +132,7 @@ pub fn meter(view: &View<'_>, making: &mut Making<'_>, meter: &Meter) -> Result<
         unit: unit.clone(),
         amount,
         occurred_at,
+        attributes,
         ruling: None,
         original: original.map(Arc::as_ref),
     };

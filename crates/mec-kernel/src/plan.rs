@@ -556,28 +556,18 @@ pub(crate) fn marks_after(view: &View<'_>, path: &[&Arc<Node>], writes: &mut Vec
             touched.push((resource, row.scope.clone()));
         }
     }
+    touched.sort_by(|(one, of_one), (other, of_other)| (&one.code, of_one).cmp(&(&other.code, of_other)));
     let (facts, attributes) = (Facts::default(), Attributes::new());
     let before = limits(view, node.account.id, &touched, &attributes)?;
     let after = View { tree: &tree, facts: &facts, catalogue: view.catalogue, now: view.now };
-    // Limits on one counter share its note.
-    let anew = |judged: &Judged<'_>| {
+    let mut limits = limits(&after, node.account.id, &touched, &attributes)?;
+    for judged in &mut limits {
+        // Limits on one counter share its note. One that use was not above before has a grace period of its own, from now
+        // on, whatever was noted of an earlier one and whenever its rows begin.
         let is_it = |of: &&Judged<'_>| of.pool.level == judged.pool.level && of.pool.key == judged.pool.key;
-        !before.iter().filter(is_it).any(|of| of.pool.limit.is_some_and(|limit| of.used > limit))
-    };
-    // A limit that use was not above before has a grace period of its own, whatever was noted of an earlier one.
-    let mut void = Vec::new();
-    for judged in limits(&after, node.account.id, &touched, &attributes)?.into_iter().filter(anew) {
-        if judged.pool.noted().is_some() {
-            void.push(Write::Mark { account: judged.pool.node.account.id, key: judged.pool.key, over_since: None });
-        }
+        judged.over_since = before.iter().filter(is_it).find_map(|of| of.over_since);
     }
-    for write in &void {
-        tree.apply(write, view.now);
-    }
-    let after = View { tree: &tree, facts: &facts, catalogue: view.catalogue, now: view.now };
-    let found = marks(&limits(&after, node.account.id, &touched, &attributes)?, Amount::ZERO, view.now, view.now);
-    writes.extend(void);
-    writes.extend(found);
+    writes.extend(marks(&limits, Amount::ZERO, view.now, view.now));
     Ok(())
 }
 

@@ -5,18 +5,46 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::catalogue::{Catalogue, LimitAction, LimitKind, Resource, Rule};
+use crate::check::Request;
 use crate::code::Code;
 use crate::command::{Halt, Need, View};
-use crate::entitlement::{Attributes, Entitlement, EntitlementStatus, Source};
+use crate::entitlement::{Entitlement, EntitlementStatus, Source};
 use crate::id::{EntitlementId, RuleId};
 use crate::quantity::{Amount, Percent, Quantity};
 use crate::time::Time;
 use crate::tree::{AccountPlan, Node, WindowKey};
 use crate::window::{Window, WindowKind, Zone, window_at};
 
+/// Which instants rows are asked about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct When {
+    /// Rows that are in force then; what is suspended now was so then.
+    pub(crate) in_force: Time,
+    /// Their windows, their conditions and the account's plan are those of then.
+    pub(crate) at: Time,
+}
+
+impl When {
+    pub(crate) const fn at(at: Time) -> Self {
+        Self { in_force: at, at }
+    }
+}
+
+/// What the levels of a path say to a request.
+#[derive(Debug)]
+pub(crate) struct Levels<'a> {
+    /// The limits of those that have some.
+    pub(crate) pools: Vec<Pool<'a>>,
+    /// What the levels lack whose base rows in force are all suspended or miss a condition, and the nearest level that lacks
+    /// it.
+    pub(crate) lapsed: Option<(Absence, usize)>,
+    /// The nearest thing to an entitlement where a level has none, and the nearest such level.
+    pub(crate) nearest: (Absence, usize),
+}
+
 /// What one level says to a request.
 #[derive(Debug)]
-pub(crate) enum Level<'a> {
+enum Level<'a> {
     /// These limits, all of which must let it through.
     Pools(Vec<Pool<'a>>),
     /// It has base rows in force, all of them suspended or missing a condition: the request is denied, whatever add-ons
@@ -68,13 +96,6 @@ impl<'a> Pool<'a> {
         self.entitlements.first().map(|row| row.id)
     }
 
-    /// The window in which use at `at` counts; `None` where it has none.
-    pub(crate) fn window_of(&self, view: &View<'_>, path: &[&Arc<Node>], at: Time) -> Option<Window> {
-        let zone = view.zone(path.get(self.level..).unwrap_or_default());
-        let window = row_window(self.entitlements.first()?, self.node.current_plan(view.now), &zone, at);
-        Some(window).filter(|window| window.holds(at))
-    }
-
     /// Whether both pools count in one counter, and this one, being the tighter, keeps its note: where the looser is exceeded the
     /// tighter is. Where their rules differ, the looser's grace ends sooner than it could, never later.
     pub(crate) fn keeps_note_of(&self, other: &Self) -> bool {
@@ -102,14 +123,13 @@ impl<'a> Pool<'a> {
         seats.map_or(Amount::ZERO, |seats| seats.live(at))
     }
 
-    /// Since when use is above the limit, as the write that took it there noted. What lapses by itself (a lease, a
-    /// step of a rolling window) may have brought it back below without a write: then the note is void.
-    pub(crate) fn over_since(&self, used: Amount) -> Option<Time> {
-        let limit = self.limit?;
-        self.noted().filter(|_| used > limit)
+    /// Whether use is above the limit.
+    pub(crate) fn is_over(&self, used: Amount) -> bool {
+        self.limit.is_some_and(|limit| used > limit)
     }
 
-    /// The note itself, void or not.
+    /// Since when use is above the limit, as the write that took it there noted. What lapses by itself (a lease, a step of a
+    /// rolling window) may have brought it back below without a write: then the note is void.
     pub(crate) fn noted(&self) -> Option<Time> {
         self.node.windows.get(&self.key).and_then(|total| total.over_since)
     }
@@ -130,17 +150,33 @@ impl<'a> Pool<'a> {
     }
 }
 
-/// What the level of `node` says about `resource` and the request's `scope`.
-pub(crate) fn level<'a>(
+/// Steps 3 and 4: the limits that apply to a request, from the account up to its root.
+pub(crate) fn levels<'a>(view: &View<'a>, request: &Request<'a>, path: &[&'a Arc<Node>], when: When) -> Levels<'a> {
+    let mut levels = Levels { pools: Vec::new(), lapsed: None, nearest: (Absence::Nothing, 0) };
+    for (place, node) in path.iter().copied().enumerate() {
+        match level(view, request, path, node, place, when) {
+            Level::Lapsed(absence) => levels.lapsed = levels.lapsed.into_iter().chain([(absence, place)]).min(),
+            Level::Silent(absence) => levels.nearest = levels.nearest.min((absence, place)),
+            Level::Pools(found) => levels.pools.extend(found),
+        }
+    }
+    // An add-on whose plan is gone adds to what is allowed above; it is a limit of its own only where there is none.
+    if levels.pools.iter().any(|pool| !pool.is_addon_only) {
+        levels.pools.retain(|pool| !pool.is_addon_only);
+    }
+    levels
+}
+
+/// What the level of `node` says to a request.
+fn level<'a>(
     view: &View<'a>,
+    request: &Request<'a>,
     path: &[&'a Arc<Node>],
+    node: &'a Arc<Node>,
     level: usize,
-    resource: &'a Resource,
-    scope: Option<&Code>,
-    attributes: &Attributes,
+    when: When,
 ) -> Level<'a> {
-    let Some(node) = path.get(level).copied() else { return Level::Silent(Absence::Nothing) };
-    let now = view.now;
+    let (resource, scope) = (&**request.resource, request.scope);
     let zone = view.zone(path.get(level..).unwrap_or_default());
     let mut applying = Vec::new();
     let mut lapsed = Absence::Nothing;
@@ -148,13 +184,13 @@ pub(crate) fn level<'a>(
     for row in node.entitlements.iter().filter(|row| row.resource == resource.code) {
         let absence = if row.scope.is_some() && row.scope.as_ref() != scope {
             Absence::OtherScope
-        } else if row.is_expired(now) {
+        } else if row.is_over_at(when.in_force, view.now) {
             Absence::Expired
-        } else if row.starts_at() > now {
+        } else if row.starts_at() > when.in_force {
             Absence::StartsAt(row.starts_at())
         } else if row.status == EntitlementStatus::Suspended {
             Absence::Suspended
-        } else if !row.conditions.iter().all(|condition| condition.test.is_met(attributes, &zone, now)) {
+        } else if !row.conditions.iter().all(|condition| condition.test.is_met(request.attributes, &zone, when.at)) {
             Absence::ConditionNotMet
         } else {
             applying.push(row);
@@ -172,12 +208,12 @@ pub(crate) fn level<'a>(
     if applying.is_empty() {
         return Level::Silent(silent);
     }
-    let plan = node.current_plan(now);
+    let plan = node.current_plan(when.at);
     let key_of = |row: &Entitlement| WindowKey {
         resource: resource.code.clone(),
         scope: row.scope.clone(),
         window: match resource.limit_kind {
-            LimitKind::Cumulative => row_window(row, plan, &zone, now),
+            LimitKind::Cumulative => row_window(row, plan, &zone, when.at),
             _ => Window::LIFETIME,
         },
     };

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::catalogue::{LimitAction, LimitKind, Resource};
-use crate::check::{Judged, beyond};
+use crate::check::{Judged, Request, beyond};
 use crate::code::Code;
 use crate::command::{Halt, Making, Need, View};
+use crate::entitlement::Attributes;
 use crate::id::{AccountId, EventId, ReservationId};
 use crate::ledger::{Chain, Content, Effect, Fingerprint, LedgerEvent, Overage, RecordedRuling, details_hash};
-use crate::pool::{Pool, row_window};
+use crate::pool::{Pool, When, levels, row_window};
 use crate::quantity::{Amount, Quantity};
 use crate::refusal::Refusal;
 use crate::time::Time;
@@ -30,6 +31,8 @@ pub(crate) struct Recording<'a> {
     pub(crate) unit: Code,
     pub(crate) amount: Amount,
     pub(crate) occurred_at: Time,
+    /// What conditions look at.
+    pub(crate) attributes: &'a Attributes,
     pub(crate) ruling: Option<RecordedRuling>,
     /// The event it corrects.
     pub(crate) original: Option<&'a LedgerEvent>,
@@ -163,46 +166,47 @@ fn present_price(pools: &[Judged<'_>], account: AccountId, key: &WindowKey) -> O
 }
 
 /// Overage this event accrues in pools that bill it, each in its window that holds the event's instant. An account is
-/// billed once for a unit, however many of its pools the unit is beyond.
+/// billed once for a unit, however many of its pools the unit is beyond. What happened at another instant than now is
+/// judged by the entitlements that were in force then.
 fn accrued(view: &View<'_>, path: &[&Arc<Node>], pools: &[Judged<'_>], recording: &Recording<'_>) -> Result<Vec<Effect>, Halt> {
-    let mut beyond = Vec::new();
-    for judged in pools.iter().filter(|judged| judged.pool.rule.action == LimitAction::Overage) {
-        if let Some((key, overage)) = beyond_at(view, path, judged, recording)? {
-            beyond.push((key, overage, &judged.pool));
+    let Recording { resource, amount, occurred_at, attributes, .. } = recording;
+    if *occurred_at == view.now {
+        return accrued_in(view, pools.iter().map(|judged| &judged.pool), recording);
+    }
+    let scope = recording.content.scope.map(Code::from);
+    let request = Request { resource, scope: scope.as_ref(), amount: Some(*amount), attributes, extends: None };
+    let then = levels(view, &request, path, When::at(*occurred_at)).pools;
+    accrued_in(view, then.iter(), recording)
+}
+
+/// Overage this event accrues in these pools, as far as they count its instant: what a rolling window has forgotten is in
+/// none.
+fn accrued_in<'a>(
+    view: &View<'_>,
+    pools: impl Iterator<Item = &'a Pool<'a>>,
+    recording: &Recording<'_>,
+) -> Result<Vec<Effect>, Halt> {
+    let is_billed =
+        |pool: &&Pool<'_>| pool.rule.action == LimitAction::Overage && pool.key.window.counts(recording.occurred_at, view.now);
+    let mut shares = Vec::new();
+    for pool in pools.filter(is_billed) {
+        if let Some(limit) = pool.limit {
+            // A hold is billed when it is settled, so it does not count here.
+            let (used, _) = pool.usage(recording.resource.limit_kind, view.now)?;
+            shares.push((&pool.key, beyond(used, recording.amount, limit), pool));
         }
     }
     // Of pools that share a counter the one that bills most comes first.
-    beyond.sort_by(|(one, most, _), (other, more, _)| billing_order(one).cmp(&billing_order(other)).then(more.cmp(most)));
+    shares.sort_by(|(one, most, _), (other, more, _)| billing_order(one).cmp(&billing_order(other)).then(more.cmp(most)));
     let mut effects = Vec::new();
-    for (key, overage, pool) in beyond {
+    for (key, overage, pool) in shares {
         let account = pool.node.account.id;
         let overage = overage.minus(billed(&effects, account));
         if overage.0 > 0 {
-            effects.push(Effect { account, key, overage, price: pool.rule.overage_price() });
+            effects.push(Effect { account, key: key.clone(), overage, price: pool.rule.overage_price() });
         }
     }
     Ok(effects)
-}
-
-/// What of the event is beyond the pool's limit in its window that holds the event's instant: mostly the present one, for
-/// late use one that is over, which is counted for it. `None` where it is not beyond, or the pool has no such window: what a
-/// rolling window has forgotten is in none.
-fn beyond_at(
-    view: &View<'_>,
-    path: &[&Arc<Node>],
-    judged: &Judged<'_>,
-    recording: &Recording<'_>,
-) -> Result<Option<(WindowKey, Amount)>, Halt> {
-    let (pool, at) = (&judged.pool, recording.occurred_at);
-    if pool.key.window.counts(at, view.now) {
-        let overage = judged.billed(recording.amount);
-        return Ok((overage.0 > 0).then(|| (pool.key.clone(), overage)));
-    }
-    let Some(limit) = pool.limit else { return Ok(None) };
-    let Some(window) = pool.window_of(view, path, at).filter(|window| window.counts(at, view.now)) else { return Ok(None) };
-    let key = WindowKey { window, ..pool.key.clone() };
-    let used = total(pool.node, &key)?.used;
-    Ok(Some((key, beyond(used, recording.amount, limit))))
 }
 
 /// What `effects` have billed `account` so far; below zero: what they took back.
@@ -234,8 +238,7 @@ pub(crate) fn marks(pools: &[Judged<'_>], amount: Amount, at: Time, now: Time) -
             continue;
         }
         let amount = if pool.key.window.counts(at, now) { amount } else { Amount::ZERO };
-        let is_over = pool.limit.is_some_and(|limit| judged.used.plus(amount) > limit);
-        let over_since = if is_over { pool.over_since(judged.used).or(Some(now)) } else { None };
+        let over_since = if pool.is_over(judged.used.plus(amount)) { judged.over_since.or(Some(now)) } else { None };
         if over_since == pool.noted() {
             continue;
         }
@@ -291,7 +294,7 @@ fn counters<'a>(
     let mut found: Vec<(&Arc<Node>, WindowKey)> = Vec::new();
     for (level, node) in path.iter().copied().enumerate() {
         let zone = view.zone(path.get(level..).unwrap_or_default());
-        let plan = node.current_plan(view.now);
+        let plan = node.current_plan(at);
         let rows = node.entitlements.iter().filter(|row| row.resource == resource.code && row.is_standing(view.now));
         for row in rows.filter(|row| row.scope.is_none() || row.scope.as_deref() == scope) {
             let window = match resource.limit_kind {

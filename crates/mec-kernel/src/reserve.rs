@@ -193,6 +193,7 @@ pub fn settle(view: &View<'_>, making: &mut Making<'_>, settle: &Settle) -> Resu
         unit: held.unit.clone(),
         amount,
         occurred_at: held.reserved_at,
+        attributes,
         ruling: None,
         original: None,
     };

@@ -258,9 +258,10 @@ impl Node {
         Self { account, entitlements: vec![], plans: vec![], rules: vec![], windows: BTreeMap::new(), seats: BTreeMap::new() }
     }
 
-    /// Its plan at `now`.
-    pub fn current_plan(&self, now: Time) -> Option<&AccountPlan> {
-        self.plans.iter().map(Arc::as_ref).filter(|plan| !plan.is_addon && plan.is_current(now)).max_by_key(|plan| plan.starts_at)
+    /// Its plan at `at`. A plan that was given from a past instant on replaces from there on what the account had then.
+    pub fn current_plan(&self, at: Time) -> Option<&AccountPlan> {
+        let plans = self.plans.iter().map(Arc::as_ref).filter(|plan| !plan.is_addon && plan.is_current(at));
+        plans.max_by_key(|plan| (plan.starts_at, plan.ends_at.is_none(), plan.ends_at))
     }
 
     /// Live leases of a resource, all of it or one scope.

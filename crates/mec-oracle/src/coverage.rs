@@ -115,15 +115,7 @@ impl Rule {
         Self::LateUseIsJudgedByItsRows,
         Self::CorrectionsAreJudgedByTheirRows,
     ];
-
-    /// Whether what is judged is expected to keep it.
-    pub fn is_kept(self) -> bool {
-        !TO_COME.contains(&self)
-    }
 }
-
-/// Rules that what is judged does not keep yet.
-const TO_COME: &[Rule] = &[Rule::LimitsFallByThemselves, Rule::LateUseIsJudgedByItsRows, Rule::CorrectionsAreJudgedByTheirRows];
 
 /// How often each rule decided.
 pub type Coverage = BTreeMap<Rule, u64>;
@@ -136,7 +128,7 @@ impl Oracle {
 
     /// Whether a rule is kept: not where what would come out without it is asked.
     pub(crate) fn holds(&self, rule: Rule) -> bool {
-        self.without.get() != Some(rule) && rule.is_kept()
+        self.without.get() != Some(rule)
     }
 
     /// Counts the rule where `of` comes out otherwise without it.

@@ -19,13 +19,17 @@ impl Oracle {
             Cut::Span(start, _) => start,
             Cut::Rolling(seconds) => self.now - seconds * SECOND,
         };
-        let rows = self.rows.values();
-        let rows = rows.filter(|row| row.account == pool.counter.account && row.resource == pool.counter.resource);
+        // An add-on alone may become a limit by what ends above it.
+        let path = &self.accounts[&question.account].path;
+        let rows = self.rows.values().filter(|row| path.contains(&row.account) && row.resource == pool.counter.resource);
         let mut edges: Vec<Time> = rows.flat_map(|row| [Some(self.begins(row)), row.valid_until]).flatten().collect();
         edges.retain(|edge| start <= *edge && *edge <= self.now);
         edges.sort_unstable();
         let is_low = |at: Time| self.limit_at(pool, question, resource, at).is_some_and(|limit| pool.used > limit);
-        edges.into_iter().rev().take_while(|edge| is_low(*edge)).last()
+        let fell = edges.iter().rev().copied().take_while(|edge| is_low(*edge)).last()?;
+        // Where it was too low from the beginning of the window, nothing fell.
+        let is_first = edges[0] == fell && fell > start && is_low(start);
+        (!is_first).then_some(fell)
     }
 
     /// The lowest limit on a pool's counter by the rows that were in force at `at`, applying as they do now.

@@ -9,7 +9,6 @@ mod setting;
 mod stated;
 
 use crate::command::{Code, Command, Id, Meter, Patch, Provision, Question, RowStatus, SECOND, Status, Step, Time};
-use crate::coverage::Rule;
 use crate::oracle::Oracle;
 use crate::row::Holding;
 use crate::shop::{HOURS, Kind};
@@ -203,7 +202,7 @@ impl Generator {
                 let zone = if !is_closed && self.chance.of(5) { Some(self.zone()) } else { None };
                 Command::PatchAccount { account, status, zone }
             }
-            91 | 92 if Rule::KeysComeFirst.is_kept() => Command::PutResource(&HOURS[self.chance.place(HOURS.len())]),
+            91 | 92 => Command::PutResource(&HOURS[self.chance.place(HOURS.len())]),
             93..=95 => self.new_version(oracle),
             _ => {
                 let inactive = oracle.accounts.values().filter(|account| account.status == Status::Suspended);

@@ -17,6 +17,7 @@ use crate::history::{Counter, Event, Except, Hold, Lease};
 use crate::pool::Pool;
 use crate::row::{Account, Holding, Row, RuleRow, Source};
 use crate::shop::{Kind, Shop};
+use crate::window::FOREVER;
 
 /// Levels a tree may have.
 const LEVELS_MAX: usize = 8;
@@ -149,9 +150,10 @@ impl Oracle {
         named.map_or(Tz::UTC, |name| name.parse().expect("a zone of the list"))
     }
 
-    /// The account's base plan at `at`.
+    /// The account's base plan at `at`: of several that began in the past, the one that replaced the others there.
     pub(crate) fn current_plan(&self, account: Id, at: Time) -> Option<&Holding> {
-        self.holdings.iter().find(|holding| holding.account == account && !holding.is_addon && holding.holds(at))
+        let held = self.holdings.iter().filter(|holding| holding.account == account && !holding.is_addon && holding.holds(at));
+        held.max_by_key(|holding| (holding.start, holding.end.unwrap_or(FOREVER)))
     }
 
     fn create_account(&mut self, parent: Option<Id>, zone: Option<Code>) -> Answer {
@@ -348,6 +350,7 @@ impl Oracle {
                 self.over_since.insert(counter.clone(), self.now);
             } else if !self.over_since.contains_key(counter) {
                 let fell = was.iter().filter(|of| of.counter == *counter).find_map(|of| of.fell);
+                self.count(Rule::LimitsFallByThemselves, fell.is_some_and(|fell| fell < self.now));
                 self.over_since.insert(counter.clone(), fell.unwrap_or(self.now));
             }
         }

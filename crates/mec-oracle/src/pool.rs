@@ -311,7 +311,7 @@ impl Oracle {
         if resource.kind != Kind::Cumulative {
             return Cut::ALWAYS;
         }
-        let anchor = self.current_plan(owner.id, self.now).map_or(row.valid_from, |holding| holding.anchor);
+        let anchor = self.current_plan(owner.id, at).map_or(row.valid_from, |holding| holding.anchor);
         cut(row.window, self.zone(owner.id), anchor, at)
     }
 

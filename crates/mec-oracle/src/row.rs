@@ -56,7 +56,7 @@ impl Row {
 
     /// Whether it had ended by `at`: a row that has expired since keeps the validity it had.
     pub(crate) fn had_ended(&self, at: Time, now: Time) -> bool {
-        if at == now { self.is_over(now) } else { self.valid_until.is_some_and(|until| until <= at) }
+        if at >= now { self.is_over(at) } else { self.valid_until.is_some_and(|until| until <= at) }
     }
 
     pub(crate) fn is_of(&self, resource: Code, scope: Option<Code>) -> bool {

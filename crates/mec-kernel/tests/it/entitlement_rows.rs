@@ -72,6 +72,9 @@ fn a_note_is_cleared_by_the_first_write_that_finds_use_within_the_limit() {
     let row = world.grant(&more);
     world.pass(3_600);
     world.set_limit(row, Some("6"));
-    world.pass(86_400);
+    // Grace runs from the instant at which it goes, not from the use a day before.
+    world.pass(86_399);
     assert_eq!(world.ask(account, "benchmark_runs", Some("1")).decision, Decision::Grace);
+    world.pass(1);
+    assert_eq!(world.ask(account, "benchmark_runs", Some("1")).reason, Reason::GraceExhausted);
 }

@@ -233,6 +233,8 @@ fn late_use_in_no_window_of_a_limit_accrues_nothing_in_it() {
         (WindowRule::LIFETIME, "2025-12-30T00:00:00Z", 5),
     ] {
         let (mut world, account) = with_limits(&[("10", rule)]);
+        let (row, valid_from) = (world.row(account, "benchmark_runs").id, Some(time("2025-12-01T00:00:00Z")));
+        world.patch(row, &EntitlementPatch { valid_from, ..EntitlementPatch::default() }).unwrap();
         world.try_meter(&late(account, "15", at, "late")).unwrap();
         assert_eq!(billed_in_all(&world, account), expected, "{rule:?} at {at}");
     }

@@ -50,7 +50,8 @@ impl Generator {
             borders.extend(row.valid_until);
         }
         borders.extend(oracle.holdings.iter().flat_map(|holding| [Some(holding.start), holding.end]).flatten());
-        for since in oracle.over_since.values() {
+        let ended = oracle.rows.values().filter_map(|row| row.valid_until).filter(|end| *end <= self.at);
+        for since in oracle.over_since.values().copied().chain(ended) {
             let periods = oracle.rules.iter().filter_map(|row| row.rule.grace_period_seconds);
             // An installation notes what a batch brings about some microseconds later.
             let later = if self.asks_installation { 5 * BATCH_APART } else { 0 };

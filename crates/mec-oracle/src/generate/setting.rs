@@ -1,8 +1,7 @@
 //! What steps are about: accounts, codes, amounts, limits, rules.
 
 use super::{Generator, QUANTITY_MAX};
-use crate::command::{Action, Code, Grant, Id, Rule, SECOND};
-use crate::coverage::Rule as Covered;
+use crate::command::{Action, Code, Grant, Id, Rule, SECOND, Time};
 use crate::oracle::Oracle;
 use crate::shop::ZONES;
 
@@ -107,7 +106,7 @@ impl Generator {
     pub(super) fn key(&mut self, oracle: &Oracle) -> String {
         match self.chance.below(60) {
             0 => String::new(),
-            13 if Covered::SettlementsHaveKeysOfTheirOwn.is_kept() => format!("reservation:{}", self.hold(oracle).0),
+            13 => format!("reservation:{}", self.hold(oracle).0),
             1 => "k".repeat(255 + self.chance.place(2)),
             2..=12 => format!("shared {}", self.chance.below(12)),
             _ => format!("key {}", self.serial),
@@ -168,12 +167,21 @@ impl Generator {
             window,
             is_override: self.chance.of(8),
             priority: i32::try_from(self.chance.below(3)).expect("small"),
-            valid_from: if self.chance.of(8) { Some(self.ahead()) } else { None },
+            valid_from: self.valid_from(),
             valid_until: if self.chance.of(4) {
                 Some(self.ahead() + self.chance.below(9).cast_signed() * 86_400 * SECOND)
             } else {
                 None
             },
+        }
+    }
+
+    /// From now on, most often; or from some time ahead, or from some time that late use comes from.
+    fn valid_from(&mut self) -> Option<Time> {
+        match self.chance.below(8) {
+            0 => Some(self.ahead()),
+            1 | 2 => Some(self.at - self.chance.below(60 * 86_400).cast_signed() * SECOND),
+            _ => None,
         }
     }
 
@@ -219,7 +227,7 @@ impl Generator {
             resource,
             account: if self.chance.of(2) { Some(self.account(oracle)) } else { None },
             plan: if self.chance.of(4) { Some(["starter", "pro", "team"][self.chance.place(3)]) } else { None },
-            window: window.filter(|_| Covered::RulesOfOneWindow.is_kept()),
+            window,
             action,
             warn_at_percent: some(self, 10_001),
             grace_quantity: some(self, 20).map(|whole| whole * 1_000_000),
