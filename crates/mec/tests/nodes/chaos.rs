@@ -1,5 +1,6 @@
 //! Rounds of trouble: nodes are killed and stopped, the server is started again, connections are cut, while clients go on.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::audit::{audit, verify};
@@ -7,8 +8,9 @@ use crate::client::Shared;
 use crate::cluster::Cluster;
 use crate::dice::Dice;
 use crate::gate::PATIENCE;
-use crate::node::{Node, request};
-use crate::proxy::{AtCommit, Proxy};
+use crate::node::Node;
+use crate::proxy::{AtCommit, Met, Proxy};
+use crate::request::{Answer, request};
 
 /// Longer than a server waits for a batch that goes on, than a batch waits for a tree, and than a node waits for its server.
 const PAST_EVERY_LIMIT: Duration = Duration::from_secs(26);
@@ -28,7 +30,16 @@ pub(crate) struct Chaos<'a> {
     pub(crate) dice: Dice,
     /// Trouble that goes on for many rounds: of which node, and since when.
     pub(crate) lasting: Option<(Lasting, usize, Instant)>,
+    /// What comes before anything comes again: every trouble as often as it weighs.
+    pub(crate) deck: Vec<Trouble>,
+    /// How many decks have been dealt out.
+    pub(crate) decks: u64,
+    /// Trouble that lasts and is still to come: after how many percent of the rounds.
+    pub(crate) to_last: Vec<(u64, Lasting)>,
 }
+
+/// Each kind once, where there are enough rounds.
+pub(crate) const LASTING: [(u64, Lasting); 2] = [(45, Lasting::Silent), (5, Lasting::Stopped)];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lasting {
@@ -38,7 +49,7 @@ pub(crate) enum Lasting {
 
 /// What is done in one round.
 #[derive(Clone, Copy, Debug)]
-enum Trouble {
+pub(crate) enum Trouble {
     Kill,
     Stop,
     Cut,
@@ -48,6 +59,31 @@ enum Trouble {
     Refuse,
     ServerFast,
     ServerImmediate,
+}
+
+impl Trouble {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Kill => "nodes killed",
+            Self::Stop => "nodes stopped",
+            Self::Cut => "ways cut",
+            Self::CutAll => "all ways cut",
+            Self::AtCommit => "traps set at COMMIT",
+            Self::Silence => "ways silent",
+            Self::Refuse => "ways closed",
+            Self::ServerFast => "servers stopped",
+            Self::ServerImmediate => "servers killed",
+        }
+    }
+}
+
+impl Lasting {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Stopped => "nodes stopped past every limit",
+            Self::Silent => "ways silent past every limit",
+        }
+    }
 }
 
 const TROUBLES: [(u64, Trouble); 9] = [
@@ -68,12 +104,13 @@ impl Chaos<'_> {
     /// # Errors
     /// What must not be, and in which round it was seen.
     pub(crate) fn run(&mut self, rounds: u64) -> Result<(), String> {
-        for round in 0..rounds {
-            // Trouble that lasts comes when there are enough rounds left for it, each kind once.
-            match round * 100 / rounds.max(1) {
-                5 if self.lasting.is_none() => self.begin(Lasting::Stopped),
-                45 if self.lasting.is_none() => self.begin(Lasting::Silent),
-                _ => {}
+        let mut round = 0;
+        while round < rounds || self.lasting.is_some() || !self.to_last.is_empty() {
+            let percent = round * 100 / rounds.max(1);
+            if self.lasting.is_none()
+                && let Some((_, kind)) = self.to_last.pop_if(|(from, _)| *from <= percent)
+            {
+                self.begin(kind);
             }
             let begun = Instant::now();
             let done = self.round();
@@ -85,14 +122,14 @@ impl Chaos<'_> {
                 let microseconds = if (round / ROUNDS_PER_AUDIT).is_multiple_of(2) { COMMIT_DELAY_MICROSECONDS } else { "0" };
                 self.cluster.set(&[("commit_siblings", "0"), ("commit_delay", microseconds)]);
             }
+            round += 1;
         }
-        self.end_lasting(true);
         self.calm()
     }
 
     fn round(&mut self) -> Result<Vec<Trouble>, String> {
         if self.lasting.is_some_and(|(_, _, since)| since.elapsed() > PAST_EVERY_LIMIT) {
-            self.end_lasting(false);
+            self.end_lasting();
         }
         let mut done = vec![];
         for _ in 0..1 + self.dice.roll(4) / 3 {
@@ -108,14 +145,45 @@ impl Chaos<'_> {
     }
 
     fn draw(&mut self) -> Trouble {
-        let mut drawn = self.dice.roll(TROUBLES.iter().map(|(weight, _)| weight).sum());
-        for (weight, trouble) in TROUBLES {
-            if drawn < weight {
-                return trouble;
-            }
-            drawn -= weight;
+        if self.deck.is_empty() {
+            self.deck = TROUBLES.iter().flat_map(|(weight, trouble)| (0..*weight).map(|_| *trouble)).collect();
         }
-        Trouble::Cut
+        let drawn = self.deck.swap_remove(self.dice.index(self.deck.len()));
+        self.decks += u64::from(self.deck.is_empty());
+        drawn
+    }
+
+    /// Whether there was enough of every trouble to say that it was withstood.
+    ///
+    /// # Errors
+    /// What there was too little of.
+    pub(crate) fn enough(&self) -> Result<(), String> {
+        let figures = &self.shared.told.figures;
+        let met = |what: Met| self.proxies.iter().map(|proxy| proxy.met(what)).sum::<u64>();
+        let number = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let error = |code: &str| figures.errors().get(code).copied().unwrap_or(0);
+        let least = [
+            ("whole decks", self.decks, 1),
+            ("nodes stopped past every limit", figures.times(Lasting::Stopped.name()), 1),
+            ("ways silent past every limit", figures.times(Lasting::Silent.name()), 1),
+            ("connections cut before COMMIT", met(Met::CutBeforeCommit), 8),
+            ("connections cut at COMMIT", met(Met::CutAtCommit), 8),
+            ("connections cut after COMMIT", met(Met::CutAfterCommit), 8),
+            ("connections cut", met(Met::Cut), 24),
+            ("connections turned away", met(Met::TurnedAway), 6),
+            ("words that met silence", met(Met::Silence), 6),
+            ("requests not answered", number(&figures.unanswered), 100),
+            ("outcomes told unknown", error("MEC_OUTCOME_UNKNOWN"), 10),
+            ("told that nothing was recorded", error("MEC_NOT_DONE"), 100),
+            ("refusals", number(&figures.refused), 100),
+            ("seats that were taken", number(&figures.full), 20),
+        ];
+        let of_a_deck = TROUBLES.map(|(weight, trouble)| (trouble.name(), figures.times(trouble.name()), weight));
+        let all = || least.iter().chain(&of_a_deck);
+        let told: Vec<String> = all().map(|(what, times, least)| format!("{what} {times} ({least})")).collect();
+        println!("{} connections; how often, and how often at least: {}", met(Met::Made), told.join(", "));
+        let rare: Vec<_> = all().filter(|(_, times, least)| times < least).collect();
+        if rare.is_empty() { Ok(()) } else { Err(format!("there was too little of {rare:?}")) }
     }
 
     /// A node that has no trouble that lasts.
@@ -133,38 +201,35 @@ impl Chaos<'_> {
     fn make(&mut self, trouble: Trouble) -> Result<(), String> {
         let node = self.node();
         let by_reset = self.dice.happens(50);
-        let figures = &self.shared.told.figures;
+        self.shared.told.figures.did(trouble.name());
         match trouble {
             Trouble::Kill => {
-                figures.did("nodes killed");
                 self.shared.nodes[node].kill();
                 self.answers(5, 5)?;
                 self.start(node)?;
             }
             Trouble::Stop => {
-                figures.did("nodes stopped");
                 self.shared.nodes[node].signal("STOP");
                 self.a_while()?;
                 self.shared.nodes[node].signal("CONT");
             }
             Trouble::Cut => {
-                figures.did("ways cut");
                 self.proxies[node].cut(by_reset);
             }
             Trouble::CutAll => {
-                figures.did("all ways cut");
                 self.proxies.iter().for_each(|proxy| proxy.cut(by_reset));
             }
             Trouble::AtCommit => {
-                let traps: Vec<AtCommit> = (0..1 + self.dice.roll(3))
-                    .map(|_| self.dice.one_of(&[AtCommit::Before, AtCommit::Sent, AtCommit::Sent, AtCommit::Answered]))
-                    .collect();
+                // Each kind is the first as often as the others.
+                let times = self.shared.told.figures.times(trouble.name());
+                let first = AtCommit::ALL[usize::try_from(times).unwrap_or_default() % AtCommit::ALL.len()];
+                let more = (0..self.dice.roll(3)).map(|_| self.dice.one_of(&AtCommit::ALL));
+                let traps: Vec<AtCommit> = more.chain([first]).collect();
                 self.proxies[node].trap(&traps);
                 self.answers(10, 10)?;
                 self.proxies[node].heal();
             }
             Trouble::Silence => {
-                figures.did("ways silent");
                 self.proxies[node].fall_silent();
                 self.a_while()?;
                 if self.dice.happens(50) {
@@ -173,18 +238,13 @@ impl Chaos<'_> {
                 self.proxies[node].heal();
             }
             Trouble::Refuse => {
-                figures.did("ways closed");
                 self.proxies[node].refuse();
                 self.proxies[node].cut(by_reset);
                 self.answers(5, 15)?;
                 self.proxies[node].heal();
             }
             Trouble::ServerFast | Trouble::ServerImmediate => {
-                let (what, signal) = match trouble {
-                    Trouble::ServerFast => ("servers stopped", "INT"),
-                    _ => ("servers killed", "QUIT"),
-                };
-                figures.did(what);
+                let signal = if matches!(trouble, Trouble::ServerFast) { "INT" } else { "QUIT" };
                 let begun = Instant::now();
                 self.cluster.stop(signal);
                 self.shared.gate.wait_for("requests in vain", |counts| counts.in_vain >= 12)?;
@@ -218,21 +278,16 @@ impl Chaos<'_> {
     fn begin(&mut self, kind: Lasting) {
         let node = self.node();
         match kind {
-            Lasting::Stopped => {
-                self.shared.told.figures.did("nodes stopped past every limit");
-                self.shared.nodes[node].signal("STOP");
-            }
-            Lasting::Silent => {
-                self.shared.told.figures.did("ways silent past every limit");
-                self.proxies[node].fall_silent();
-            }
+            Lasting::Stopped => self.shared.nodes[node].signal("STOP"),
+            Lasting::Silent => self.proxies[node].fall_silent(),
         }
         self.lasting = Some((kind, node, Instant::now()));
     }
 
-    fn end_lasting(&mut self, is_last: bool) {
+    fn end_lasting(&mut self) {
         let Some((kind, node, since)) = self.lasting.take() else { return };
-        println!("node {node} was {kind:?} for {:?}{}", since.elapsed(), if is_last { ", to the end" } else { "" });
+        println!("node {node} was {kind:?} for {:?}", since.elapsed());
+        self.shared.told.figures.did(kind.name());
         match kind {
             Lasting::Stopped => self.shared.nodes[node].signal("CONT"),
             Lasting::Silent => self.proxies[node].heal(),
@@ -258,8 +313,8 @@ impl Chaos<'_> {
             let end = Instant::now() + PATIENCE;
             loop {
                 match request(address, "GET", "/health", &serde_json::Value::Null, PATIENCE) {
-                    Ok((200, _)) => break,
-                    Ok((503, _)) if Instant::now() < end => {}
+                    Ok(Answer { status: 200, .. }) => break,
+                    Ok(Answer { status: 503, .. }) if Instant::now() < end => {}
                     other => return Err(format!("node {number} is not well again: {other:?}")),
                 }
             }

@@ -1,6 +1,7 @@
 //! A client: it asks any node, repeats with the same key what it gets no answer to, and compares every answer with what
 //! must be true at that instant.
 
+use std::io::ErrorKind;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -8,7 +9,8 @@ use serde_json::{Value, json};
 
 use crate::dice::Dice;
 use crate::gate::Gate;
-use crate::node::{Node, request};
+use crate::node::Node;
+use crate::request::{self, request};
 use crate::told::{Event, Outcome, Told, count};
 use crate::world::{GPU, RUNS, SEATS, World};
 
@@ -35,14 +37,22 @@ pub(crate) struct Client<'a> {
     made: u64,
     /// For how many requests each node is avoided.
     avoided: Vec<u32>,
-    /// Its leases, and whose they are.
-    leases: Vec<(String, usize)>,
+    leases: Vec<Lease>,
     shared: &'a Shared,
+}
+
+/// A lease that it holds.
+struct Lease {
+    id: String,
+    account: usize,
+    /// Whether a request for it may still be on its way, and take its seat again.
+    is_late: bool,
 }
 
 /// An answer, and whether a request before it may still be on its way.
 struct Answer {
     status: u16,
+    is_replayed: bool,
     body: Value,
     is_late: bool,
 }
@@ -104,15 +114,18 @@ impl<'a> Client<'a> {
             before();
             count(&figures.requests);
             match request(address, "POST", path, body, PATIENCE) {
-                Ok((503 | 504, body)) => {
-                    let code = body["code"].as_str().unwrap_or("an error without a code");
+                Ok(request::Answer { status: 503 | 504, body, .. }) => {
+                    let code = body["code"].as_str().ok_or_else(|| format!("an error without a code: {body}"))?;
                     is_late |= code == "MEC_OUTCOME_UNKNOWN";
                     figures.error(code);
                 }
-                Ok((status, body)) => return Ok(Answer { status, body, is_late }),
+                Ok(request::Answer { status, is_replayed, body }) => {
+                    return Ok(Answer { status, is_replayed, body, is_late });
+                }
+                Err(error) if error.kind() == ErrorKind::InvalidData => return Err(format!("{path}: {error}")),
                 Err(error) => {
                     count(&figures.unanswered);
-                    is_late |= error.kind() != std::io::ErrorKind::ConnectionRefused;
+                    is_late |= error.kind() != ErrorKind::ConnectionRefused;
                     self.avoided[at] = AVOIDED;
                 }
             }
@@ -140,6 +153,7 @@ impl<'a> Client<'a> {
         })?;
         let row = &answer.body[0];
         let wrong = |what: &str| format!("consume {key} of {quantity}: {what}: {}: {}", answer.status, answer.body);
+        demand(answer.is_late || !answer.is_replayed, || wrong("told of something earlier"))?;
         let binding = row["binding_account_id"].as_str().and_then(|id| world.of_id(id)).ok_or_else(|| wrong("no answer"))?;
         let level = path.iter().position(|at| *at == binding).ok_or_else(|| wrong("another's limit"))?;
         let account = &world.accounts[binding];
@@ -215,7 +229,12 @@ impl<'a> Client<'a> {
         let world = &self.shared.world;
         let body = json!({"p_account_id": world.accounts[user].id, "p_resource_type": SEATS, "p_session_token": token,
             "p_ttl_seconds": TTL_SECONDS});
-        let answer = self.ask("/api/rpc/acquire_lease", &body, || {})?;
+        world.add(user, |account| &account.asked, 1);
+        let path = &world.accounts[user].path;
+        let mut ended = vec![];
+        let answer = self.ask("/api/rpc/acquire_lease", &body, || {
+            ended = path.iter().map(|at| world.accounts[*at].ended.load(Ordering::SeqCst)).collect();
+        })?;
         let row = &answer.body[0];
         let wrong = |what: &str| format!("a lease of session {token}: {what}: {}: {}", answer.status, answer.body);
         if answer.is_late {
@@ -224,22 +243,32 @@ impl<'a> Client<'a> {
         let is_held = row["success"].as_bool().ok_or_else(|| wrong("no answer"))?;
         if !is_held {
             demand(row["decision"] == json!("block"), || wrong("another reason"))?;
+            // As many as were asked for but for those that had ended before, and this one.
+            let is_full = |(at, ended): (&usize, &u64)| {
+                let account = &world.accounts[*at];
+                account.asked.load(Ordering::SeqCst) - 1 - ended >= account.seats
+            };
+            demand(path.iter().zip(&ended).any(is_full), || wrong("refused although there is a seat"))?;
             count(&self.shared.told.figures.refused);
+            count(&self.shared.told.figures.full);
+            if !answer.is_late {
+                world.add(user, |account| &account.ended, 1);
+            }
             return Ok(());
         }
         let lease = row["lease_id"].as_str().ok_or_else(|| wrong("no lease"))?.to_owned();
-        for at in &world.accounts[user].path {
+        for at in path {
             let account = &world.accounts[*at];
             let held = account.held.fetch_add(1, Ordering::SeqCst) + 1;
             demand(held <= account.seats, || wrong(&format!("{held} seats of {}", account.seats)))?;
         }
         self.shared.told.leases.lock().unwrap().insert(lease.clone(), user);
-        self.leases.push((lease, user));
+        self.leases.push(Lease { id: lease, account: user, is_late: answer.is_late });
         Ok(())
     }
 
     fn release(&mut self) -> Result<(), String> {
-        let (lease, user) = self.leases.swap_remove(self.dice.index(self.leases.len()));
+        let Lease { id: lease, account: user, is_late } = self.leases.swap_remove(self.dice.index(self.leases.len()));
         let world = &self.shared.world;
         for at in &world.accounts[user].path {
             world.accounts[*at].held.fetch_sub(1, Ordering::SeqCst);
@@ -247,7 +276,11 @@ impl<'a> Client<'a> {
         self.shared.told.leases.lock().unwrap().remove(&lease);
         let answer = self.ask("/api/rpc/release_lease", &json!({"p_lease_id": lease}), || {})?;
         let wrong = || format!("lease {lease} is released: {}: {}", answer.status, answer.body);
-        demand(answer.body.as_bool().is_some_and(|released| released || answer.is_late), wrong)
+        demand(answer.body.as_bool().is_some_and(|released| released || answer.is_late), wrong)?;
+        if !is_late {
+            world.add(user, |account| &account.ended, 1);
+        }
+        Ok(())
     }
 
     fn meter(&mut self) -> Result<(), String> {

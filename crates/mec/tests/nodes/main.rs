@@ -4,6 +4,8 @@
 //! Nothing here sleeps, uses a fixed port or leaves a process behind.
 
 mod audit;
+#[path = "../../../mec-store/tests/chance/mod.rs"]
+mod chance;
 mod chaos;
 mod client;
 #[path = "../../../mec-store/tests/cluster/mod.rs"]
@@ -12,6 +14,7 @@ mod dice;
 mod gate;
 mod node;
 mod proxy;
+mod request;
 mod standby;
 mod told;
 mod world;
@@ -22,25 +25,22 @@ use mec_store::postgres::{MigrateOptions, migrate};
 use serde_json::json;
 
 use audit::verify;
-use chaos::Chaos;
+use chaos::{Chaos, LASTING};
 use client::{Client, Shared};
 use cluster::{APP_ROLE, Cluster, name_of};
 use dice::Dice;
 use gate::{Gate, StopOnDrop};
-use node::{Node, request};
+use node::Node;
 use proxy::{AtCommit, Proxy};
+use request::request;
 use standby::{FOLLOWED, Servers};
 use told::Told;
 use world::World;
 
-const SEED: u64 = 20_261_124;
+/// In so many rounds every trouble comes as often as it must.
 const ROUNDS: u64 = 100;
 const NODES: usize = 3;
 const CLIENTS: usize = 24;
-
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().and_then(|text| text.parse().ok())
-}
 
 /// A new database with the demo's catalogue, for its owner.
 fn database(cluster: &Cluster) -> String {
@@ -64,12 +64,12 @@ fn start(database: &str, proxy: &Proxy) -> Node {
 /// Nodes, each with a way of its own, and their clients' world.
 fn nodes(database: &str, proxies: &[Proxy]) -> Shared {
     let nodes: Vec<Node> = proxies.iter().map(|proxy| start(database, proxy)).collect();
-    Shared { world: World::make(&nodes[0]), told: Told::default(), gate: Gate::default(), nodes }
+    let world = World::make(&nodes[0]);
+    Shared { world, told: Told::default(), gate: Gate::default(), nodes }
 }
 
 /// Runs clients while `test` does, and tells what the nodes said where something is wrong.
 fn with_clients(shared: &Shared, seed: u64, test: impl FnOnce() -> Result<(), String>) {
-    println!("seed {seed}");
     let outcome = thread::scope(|scope| {
         let _stop = StopOnDrop(&shared.gate);
         for number in 0..CLIENTS {
@@ -88,12 +88,14 @@ fn with_clients(shared: &Shared, seed: u64, test: impl FnOnce() -> Result<(), St
 
 #[test]
 fn three_nodes_on_postgres_lose_and_double_nothing_whatever_happens_to_them() {
-    let seed = number("MEC_NODES_SEED").unwrap_or(SEED);
+    let seed = chance::seed("MEC_NODES_SEED");
     let cluster = Cluster::start(&[]);
     let database = database(&cluster);
     let proxies: Vec<Proxy> = (0..NODES).map(|_| Proxy::before(&cluster.socket())).collect();
     let shared = nodes(&database, &proxies);
     with_clients(&shared, seed, || {
+        let rounds = chance::number("MEC_NODES_ROUNDS").unwrap_or(ROUNDS);
+        let is_whole = rounds >= ROUNDS;
         let dice = Dice::of(seed);
         let mut chaos = Chaos {
             cluster: &cluster,
@@ -103,17 +105,18 @@ fn three_nodes_on_postgres_lose_and_double_nothing_whatever_happens_to_them() {
             clients: CLIENTS,
             dice,
             lasting: None,
+            deck: vec![],
+            decks: 0,
+            to_last: if is_whole { LASTING.to_vec() } else { vec![] },
         };
-        chaos.run(number("MEC_NODES_ROUNDS").unwrap_or(ROUNDS))
+        chaos.run(rounds)?;
+        if is_whole { chaos.enough() } else { Ok(()) }
     });
-    let cut = proxies.iter().map(|proxy| proxy.figures().0).sum::<u64>();
-    let made = proxies.iter().map(|proxy| proxy.figures().1).sum::<u64>();
-    println!("{cut} connections cut at a COMMIT, {made} made");
 }
 
 #[test]
 fn a_standby_that_takes_over_on_postgres_has_everything_that_was_acknowledged() {
-    let seed = number("MEC_NODES_SEED").unwrap_or(SEED);
+    let seed = chance::seed("MEC_NODES_SEED");
     let primary = Cluster::start(&FOLLOWED);
     let database = database(&primary);
     let proxies: Vec<Proxy> = (0..NODES).map(|_| Proxy::before(&primary.socket())).collect();
@@ -138,9 +141,9 @@ fn an_account_whose_commit_is_not_answered_is_made_once_on_postgres() {
         let body = json!({"external_id": name, "display_name": "Acme Corp"});
         proxies[0].trap(&[trap]);
         let made = request(address, "POST", "/api/accounts", &body, gate::PATIENCE).unwrap();
-        assert_eq!(made.0, 201, "{trap:?}: {}; it said:\n{}", made.1, node.said());
+        assert_eq!(made.status, 201, "{trap:?}: {}; it said:\n{}", made.body, node.said());
         let kept = cluster.sql(name_of(&database), &format!("SELECT account_id FROM accounts WHERE external_id = '{name}'"));
-        assert_eq!(json!(kept), json!([made.1[0]["account_id"]]), "{trap:?}");
+        assert_eq!(json!(kept), json!([made.body[0]["account_id"]]), "{trap:?}");
     }
     verify(&database).unwrap();
 }

@@ -1,17 +1,14 @@
-//! A `mec` process that can be killed, stopped and continued, and one request to it.
+//! A `mec` process that can be killed, stopped and continued.
 
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
 
-use serde_json::Value;
+use crate::request::address_in;
 
-/// What it says as soon as it accepts connections, with its port.
-const ADDRESS_PREFIX: &str = "http://127.0.0.1:";
 /// Runs the node that is its command and sends it each signal it is told the name of; told nothing more, kills it.
 const KEEPER: &str = "\"$@\" & node=$!; exec >/dev/null 2>&1; \
      while read -r signal; do kill -\"$signal\" \"$node\"; [ \"$signal\" = KILL ] && break; done; \
@@ -50,7 +47,7 @@ impl Node {
             }
         });
         let mut stdout = BufReader::new(keeper.stdout.take().expect("it is piped")).lines().map_while(Result::ok);
-        let port = stdout.find_map(|line| port_in(&line));
+        let port = stdout.find_map(|line| address_in(&line)).map(|address| address.port());
         let has_ended: Arc<AtomicBool> = Arc::default();
         *self.has_ended.lock().unwrap() = has_ended.clone();
         thread::spawn(move || {
@@ -103,39 +100,4 @@ impl Drop for Node {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-fn port_in(line: &str) -> Option<u16> {
-    let (_, rest) = line.split_once(ADDRESS_PREFIX)?;
-    let digits = rest.find(|c: char| !c.is_ascii_digit());
-    rest[..digits.unwrap_or(rest.len())].parse().ok()
-}
-
-/// One request on a connection of its own: status and body, or why there is no whole answer within `patience`.
-pub(crate) fn request(
-    address: SocketAddr,
-    method: &str,
-    path: &str,
-    body: &Value,
-    patience: Duration,
-) -> io::Result<(u16, Value)> {
-    let body = if body.is_null() { String::new() } else { body.to_string() };
-    let mut stream = TcpStream::connect_timeout(&address, patience)?;
-    stream.set_read_timeout(Some(patience))?;
-    // HTTP/1.0, so that the end of the body is the end of the stream.
-    let request = format!(
-        "{method} {path} HTTP/1.0\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
-         Prefer: return=representation\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    stream.write_all(request.as_bytes())?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let parts = answer.split_once("\r\n\r\n").and_then(|(head, body)| {
-        let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
-        let status = head.split(' ').nth(1)?.parse().ok()?;
-        let is_whole = length.is_none_or(|length: usize| length == body.len());
-        is_whole.then(|| (status, serde_json::from_str(body).unwrap_or(Value::Null)))
-    });
-    parts.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
 }

@@ -2,9 +2,10 @@
 //!
 //! It passes bytes on and changes none. What it knows of PostgreSQL's protocol is what a COMMIT looks like.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -50,14 +51,44 @@ pub(crate) enum AtCommit {
     Answered,
 }
 
+impl AtCommit {
+    pub(crate) const ALL: [Self; 3] = [Self::Before, Self::Sent, Self::Answered];
+}
+
+/// What a connection has met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Met {
+    Made,
+    TurnedAway,
+    Cut,
+    /// What was said on it waited until the way was not silent any more.
+    Silence,
+    CutBeforeCommit,
+    CutAtCommit,
+    CutAfterCommit,
+}
+
+impl From<AtCommit> for Met {
+    fn from(trap: AtCommit) -> Self {
+        match trap {
+            AtCommit::Before => Self::CutBeforeCommit,
+            AtCommit::Sent => Self::CutAtCommit,
+            AtCommit::Answered => Self::CutAfterCommit,
+        }
+    }
+}
+
 #[derive(Default)]
 struct Shared {
-    /// What the next connections that send COMMIT meet.
+    /// What the next connections that send COMMIT meet, the next one last.
     traps: Mutex<Vec<AtCommit>>,
-    /// Traps that were met.
-    sprung: AtomicU64,
-    /// Connections that were made.
-    connections: AtomicU64,
+    met: Mutex<BTreeMap<Met, u64>>,
+}
+
+impl Shared {
+    fn meets(&self, what: Met) {
+        *self.met.lock().unwrap().entry(what).or_default() += 1;
+    }
 }
 
 impl Proxy {
@@ -86,7 +117,7 @@ impl Proxy {
         });
     }
 
-    /// The next connections that send COMMIT are cut, one each.
+    /// The next connections that send COMMIT are cut, one each, as the last of these says first.
     pub(crate) fn trap(&self, traps: &[AtCommit]) {
         *self.shared.traps.lock().unwrap() = traps.to_vec();
     }
@@ -112,9 +143,9 @@ impl Proxy {
         self.state.send_modify(|state| (state.is_silent, state.refuses) = (false, false));
     }
 
-    /// Connections cut at a COMMIT, and all that were made.
-    pub(crate) fn figures(&self) -> (u64, u64) {
-        (self.shared.sprung.load(Ordering::Relaxed), self.shared.connections.load(Ordering::Relaxed))
+    /// How often its connections have met that.
+    pub(crate) fn met(&self, what: Met) -> u64 {
+        self.shared.met.lock().unwrap().get(&what).copied().unwrap_or(0)
     }
 }
 
@@ -129,7 +160,7 @@ impl Drop for Proxy {
 async fn accept(listener: TcpListener, state: watch::Receiver<State>, shared: Arc<Shared>) {
     loop {
         let Ok((client, _)) = listener.accept().await else { continue };
-        shared.connections.fetch_add(1, Ordering::Relaxed);
+        shared.meets(Met::Made);
         let (state, shared) = (state.clone(), shared.clone());
         tokio::spawn(async move {
             // However it ends, both sides learn it from the connection itself.
@@ -141,6 +172,7 @@ async fn accept(listener: TcpListener, state: watch::Receiver<State>, shared: Ar
 async fn relay(mut client: TcpStream, mut state: watch::Receiver<State>, shared: &Shared) -> io::Result<()> {
     let (refuses, cuts) = (state.borrow().refuses, state.borrow().cuts);
     if refuses {
+        shared.meets(Met::TurnedAway);
         return client.set_zero_linger();
     }
     client.set_nodelay(true)?;
@@ -156,6 +188,7 @@ async fn relay(mut client: TcpStream, mut state: watch::Receiver<State>, shared:
             up = pass_up(of_client, to_server, &answers, state.clone(), shared) => up,
             down = pass_down(of_server, to_client, &answers, state.clone()) => down.map(|()| None),
             _ = watched.wait_for(|state| state.cuts > cuts) => {
+                shared.meets(Met::Cut);
                 if state.borrow().by_reset {
                     client.set_zero_linger()?;
                 }
@@ -204,13 +237,16 @@ async fn pass_up(
         if read == 0 {
             return Ok(None);
         }
+        if state.borrow().is_silent {
+            shared.meets(Met::Silence);
+        }
         spoken(&mut state).await;
         let bytes = &buffer[..read];
         let seen = [&before[..], bytes].concat();
         let end = seen.windows(COMMIT.len()).position(|part| part == COMMIT).map(|at| at + COMMIT.len() - before.len());
         let trap = end.and_then(|_| shared.traps.lock().unwrap().pop());
         if let (Some(end), Some(trap)) = (end, trap) {
-            shared.sprung.fetch_add(1, Ordering::Relaxed);
+            shared.meets(trap.into());
             let kept_back = if trap == AtCommit::Before { COMMIT.len().min(end) } else { 0 };
             answers.are_kept_back.store(true, Ordering::SeqCst);
             server.write_all(&bytes[..end - kept_back]).await?;

@@ -50,6 +50,8 @@ pub(crate) struct Figures {
     pub(crate) unanswered: AtomicU64,
     pub(crate) checks: AtomicU64,
     pub(crate) refused: AtomicU64,
+    /// Leases that were refused, of the refusals.
+    pub(crate) full: AtomicU64,
     /// Errors that were answered, by their code.
     errors: Mutex<BTreeMap<String, u64>>,
     /// What the test did to the nodes and the server.
@@ -68,6 +70,11 @@ impl Figures {
     /// How often there was which.
     pub(crate) fn errors(&self) -> BTreeMap<String, u64> {
         self.errors.lock().unwrap().clone()
+    }
+
+    /// How often the test did that.
+    pub(crate) fn times(&self, what: &str) -> u64 {
+        self.done.lock().unwrap().get(what).copied().unwrap_or(0)
     }
 
     pub(crate) fn did(&self, what: &'static str) {

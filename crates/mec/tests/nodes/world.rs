@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::node::{Node, request};
+use crate::node::Node;
+use crate::request::{Answer, request};
 
 pub(crate) const RUNS: &str = "benchmark_runs";
 pub(crate) const SEATS: &str = "concurrent_users";
@@ -40,6 +41,9 @@ pub(crate) struct Account {
     pub(crate) seen: AtomicU64,
     /// Seats that are held for sure.
     pub(crate) held: AtomicU64,
+    /// Leases that were asked for, ever, and those of them that hold no seat any more, or never did.
+    pub(crate) asked: AtomicU64,
+    pub(crate) ended: AtomicU64,
 }
 
 impl Account {
@@ -101,9 +105,10 @@ impl World {
             "quantity_allowed": seats});
         done(node, "POST", "/api/entitlements", &lease);
         self.by_id.insert(id.clone(), at);
-        let [recorded, sent, seen, held] = std::array::from_fn(|_| AtomicU64::new(0));
+        let [recorded, sent, seen, held, asked, ended] = std::array::from_fn(|_| AtomicU64::new(0));
         let limit = AtomicU64::new(limit);
-        self.accounts.push(Account { id, entitlement, path, tree, limit, seats, recorded, sent, seen, held });
+        let account = Account { id, entitlement, path, tree, limit, seats, recorded, sent, seen, held, asked, ended };
+        self.accounts.push(account);
         at
     }
 
@@ -143,8 +148,8 @@ fn done(node: &Node, method: &str, path: &str, body: &Value) -> Value {
     let mut told = vec![];
     for _ in 0..5 {
         match request(address, method, path, body, PATIENCE) {
-            Ok((200 | 201, answer)) => return answer,
-            Ok((503, answer)) => told.push(answer.to_string()),
+            Ok(Answer { status: 200 | 201, body, .. }) => return body,
+            Ok(Answer { status: 503, body, .. }) => told.push(body.to_string()),
             other => panic!("{method} {path} {body}: {other:?}"),
         }
     }

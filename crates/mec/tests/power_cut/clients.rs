@@ -1,7 +1,6 @@
 //! Clients of a server that will not live long, and what they were told.
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex};
 use std::time::Duration;
@@ -9,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::dice::Dice;
+use crate::request::{Answer, request};
 
 /// Longer than any answer takes that still comes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -55,14 +55,6 @@ pub(crate) struct Load {
     pub(crate) told: Mutex<Told>,
     more: Condvar,
     has_ended: AtomicBool,
-}
-
-/// An answer: its status, whether it is an earlier one told again, and its body.
-#[derive(Clone, Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) is_replayed: bool,
-    pub(crate) body: Value,
 }
 
 impl World {
@@ -223,22 +215,7 @@ fn done(address: SocketAddr, path: &str, body: &Value) -> Value {
     answer.body
 }
 
-/// One request on a connection of its own.
+/// Asks a server that is given all the time it needs.
 pub(crate) fn ask(address: SocketAddr, method: &str, path: &str, body: &Value) -> std::io::Result<Answer> {
-    let body = if body.is_null() { String::new() } else { body.to_string() };
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    let request = format!(
-        "{method} {path} HTTP/1.0\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
-         Prefer: return=representation\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    stream.write_all(request.as_bytes())?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let (head, body) = answer.split_once("\r\n\r\n").ok_or(std::io::ErrorKind::UnexpectedEof)?;
-    let head = head.to_lowercase();
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or(std::io::ErrorKind::InvalidData)?;
-    let body = serde_json::from_str(body).map_err(|_| std::io::ErrorKind::UnexpectedEof)?;
-    Ok(Answer { status, is_replayed: head.contains("\r\nidempotent-replayed: true"), body })
+    request(address, method, path, body, PATIENCE)
 }

@@ -9,6 +9,7 @@ use crate::cluster;
 use crate::disk::{CutDisk, Disk};
 use crate::orders::{Order, Orders};
 use crate::process::Process;
+use crate::request::address_in;
 
 /// What the store is kept in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,7 +144,7 @@ impl<'a> Machine<'a> {
         let mut command = mec(&["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--store", &store]);
         self.place.orders.hold_for(&mut command);
         let mut server = Process::start(&command);
-        match server.line(|line| line.split_once("http://")?.1.parse().ok()) {
+        match server.line(|line| address_in(&line)) {
             Some(address) => (self.address, self.server) = (address, Some(server)),
             None => return Err(format!("mec serve does not start: {}", server.kill())),
         }

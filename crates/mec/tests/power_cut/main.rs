@@ -4,6 +4,8 @@
 //!
 //! Needs root and a loop device.
 
+#[path = "../../../mec-store/tests/chance/mod.rs"]
+mod chance;
 mod clients;
 #[path = "../../../mec-store/tests/cluster/mod.rs"]
 mod cluster;
@@ -14,6 +16,8 @@ mod disk;
 mod machine;
 mod orders;
 mod process;
+#[path = "../nodes/request.rs"]
+mod request;
 
 use std::collections::BTreeMap;
 use std::thread;
@@ -21,10 +25,11 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use clients::{Answer, Event, Load, PATIENCE, Told, World, ask, event_in};
+use clients::{Event, Load, PATIENCE, Told, World, ask, event_in};
 use dice::Dice;
 use machine::{Kept, Machine, Place};
 use orders::{AfterStrike, Fault, Order};
+use request::Answer;
 
 const CLIENTS: usize = 8;
 /// Effects that are acknowledged before something happens, and at most so many more.
@@ -71,12 +76,7 @@ struct Run<'a> {
 }
 
 fn seed() -> u64 {
-    let seed = match std::env::var("MEC_POWER_SEED") {
-        Ok(text) => text.parse().expect("MEC_POWER_SEED is a number"),
-        Err(_) => std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64,
-    };
-    println!("MEC_POWER_SEED={seed}");
-    seed
+    chance::seed("MEC_POWER_SEED")
 }
 
 /// The event that the ledger has under a key, told by a server.
