@@ -11,7 +11,7 @@ use std::sync::{Arc, LazyLock};
 
 use libfuzzer_sys::fuzz_target;
 use mec_query::{
-    Body, Call, Catalogue, Column, Delete, Filter, Function, GivenArguments, Insert, Link, Media, Page, Param, Preferences,
+    Body, Budget, Call, Catalogue, Column, Delete, Filter, Function, GivenArguments, Insert, Link, Media, Page, Param, Preferences,
     Produces, Query, QueryError, Read, Relation, Scope, Table, Tables, Target, Type, Update, Value, Verb,
 };
 
@@ -129,10 +129,10 @@ impl Request<'_> {
         let read = scope.read(page, NOW)?;
         check_read(&read);
         let tables = Tables(ROWS.iter().map(|(name, rows)| (*name, rows.as_slice())).collect());
-        let (fetched, total) = read.of_tables(&tables);
-        let shown = read.show(&fetched, NOW)?;
-        let _ = page.answer(shown.records.len(), self.preferences().count.map(|_| total));
-        let text = self.media()?.write(&shown)?;
+        let (fetched, total) = read.of_tables(&tables, &Budget::unlimited())?;
+        let shown = read.show(&fetched, NOW);
+        let _ = page.answer(shown.len(), self.preferences().count.map(|_| total));
+        let text = self.media()?.write(&shown, &Budget::unlimited())?.concat();
         if self.media()? == Media::Json {
             is_json(&text);
         }

@@ -1,7 +1,7 @@
 //! Decisions on their way to the log. A check leaves its row here and goes on; a full buffer is counted, never waited
 //! for, and no answer depends on it.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque, hash_map};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -13,7 +13,8 @@ use mec_kernel::{
 use mec_store::{DecisionRow, Operation};
 use tokio::sync::Notify;
 
-/// Rows that may wait to be written.
+/// Rows that may wait to be written. Those of one account take at most half of the room that all others leave: whoever asks
+/// too much about it does not push out the rows of others.
 const WAITING_MAX: usize = 65_536;
 /// Rows written at once.
 pub(crate) const WRITTEN_MAX: usize = 1_000;
@@ -64,10 +65,17 @@ impl Traced {
     }
 }
 
+/// Rows in the order they came, and how many each account has among them.
+#[derive(Debug, Default)]
+struct Waiting {
+    rows: VecDeque<DecisionRow>,
+    of_account: HashMap<AccountId, usize>,
+}
+
 /// The rows that wait.
 #[derive(Debug)]
 pub(crate) struct DecisionLog {
-    rows: Mutex<VecDeque<DecisionRow>>,
+    rows: Mutex<Waiting>,
     pub(crate) filled: Notify,
     /// Nobody writes rows any more; changed and read under the lock of `rows`.
     ended: AtomicBool,
@@ -76,19 +84,25 @@ pub(crate) struct DecisionLog {
     logged: Logged,
     traced: Traced,
     kept: Duration,
+    rows_max: u64,
 }
 
 impl DecisionLog {
     /// `seed` makes its ids differ from those of other processes on the same store.
-    pub(crate) fn new(logged: Logged, traced: Traced, kept: Duration, seed: u64) -> Self {
+    pub(crate) fn new(logged: Logged, traced: Traced, (kept, rows_max): (Duration, u64), seed: u64) -> Self {
         let (dropped, drawn) = (AtomicU64::new(0), AtomicU64::new(seed));
         let ended = AtomicBool::new(false);
-        Self { rows: Mutex::default(), filled: Notify::new(), ended, dropped, drawn, logged, traced, kept }
+        Self { rows: Mutex::default(), filled: Notify::new(), ended, dropped, drawn, logged, traced, kept, rows_max }
     }
 
     /// For how long a written row is kept.
     pub(crate) fn kept_seconds(&self) -> i64 {
         i64::try_from(self.kept.as_secs()).unwrap_or(i64::MAX)
+    }
+
+    /// How many written rows are kept.
+    pub(crate) const fn rows_max(&self) -> u64 {
+        self.rows_max
     }
 
     /// Whether a decision is kept at all.
@@ -116,15 +130,18 @@ impl DecisionLog {
     }
 
     pub(crate) fn push(&self, row: DecisionRow) {
-        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        if rows.len() >= WAITING_MAX || self.ended.load(Ordering::Relaxed) {
-            drop(rows);
+        let mut waiting = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_account = waiting.of_account.get(&row.account).copied().unwrap_or(0);
+        let room = WAITING_MAX - waiting.rows.len();
+        if of_account >= room || self.ended.load(Ordering::Relaxed) {
+            drop(waiting);
             self.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        rows.push_back(row);
-        let is_first = rows.len() == 1;
-        drop(rows);
+        waiting.of_account.insert(row.account, of_account + 1);
+        waiting.rows.push_back(row);
+        let is_first = waiting.rows.len() == 1;
+        drop(waiting);
         if is_first {
             self.filled.notify_one();
         }
@@ -132,20 +149,29 @@ impl DecisionLog {
 
     /// The oldest rows, at most [`WRITTEN_MAX`].
     pub(crate) fn take(&self) -> Vec<DecisionRow> {
-        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = rows.len().min(WRITTEN_MAX);
-        rows.drain(..count).collect()
+        let mut waiting = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = waiting.rows.len().min(WRITTEN_MAX);
+        let taken: Vec<DecisionRow> = waiting.rows.drain(..count).collect();
+        for row in &taken {
+            if let hash_map::Entry::Occupied(mut of_account) = waiting.of_account.entry(row.account) {
+                *of_account.get_mut() -= 1;
+                if *of_account.get() == 0 {
+                    of_account.remove();
+                }
+            }
+        }
+        taken
     }
 
     /// From now on rows are only counted; answers how many nobody will write.
     pub(crate) fn end(&self) -> usize {
-        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
         self.ended.store(true, Ordering::Relaxed);
-        std::mem::take(&mut *rows).len()
+        std::mem::take(&mut *waiting).rows.len()
     }
 
     pub(crate) fn waiting(&self) -> usize {
-        self.rows.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner).rows.len()
     }
 
     /// Rows the store did not take.

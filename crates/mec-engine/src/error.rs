@@ -1,7 +1,7 @@
 //! Why there is no answer. Every variant says whether anything was recorded.
 
 use mec_kernel::Refusal;
-use mec_query::QueryError;
+use mec_query::{Excess, QueryError};
 use mec_store::{CommitError, StoreError};
 
 /// Why a command or a question has no answer.
@@ -19,6 +19,9 @@ pub enum MecError {
     /// Too much is waiting; nothing was recorded, sending it again in a moment is safe.
     #[error("too many commands are waiting, send it again in a moment")]
     Busy,
+    /// Too many read tables at the moment; nothing was recorded.
+    #[error("too many read at the moment, ask again in a moment")]
+    ReadsBusy,
     /// The read took longer than it may.
     #[error("the read took longer than it may; narrow the filter")]
     TimedOut,
@@ -76,11 +79,22 @@ impl From<QueryError> for MecError {
     }
 }
 
+impl From<Excess> for MecError {
+    fn from(excess: Excess) -> Self {
+        match excess {
+            Excess::Time | Excess::Left => Self::TimedOut,
+            excess => Self::Query(excess.into()),
+        }
+    }
+}
+
 /// Of a read: nothing can have been recorded.
 impl From<StoreError> for MecError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::TimedOut => Self::TimedOut,
+            StoreError::TimedOut | StoreError::Excess(Excess::Time | Excess::Left) => Self::TimedOut,
+            StoreError::Excess(excess) => excess.into(),
+            error @ StoreError::TooLarge { .. } => Self::Query(QueryError::too_complex(error.to_string())),
             StoreError::Pattern(said) => Self::Query(QueryError::sqlstate("2201B", said)),
             error => Self::NotDone(error.to_string()),
         }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use mec_kernel::{
     Actor, Catalogue, CatalogueChange, Code, Halt, IdSource, Making, Need, Ruling, Template, Time, TreeId, View, Write,
 };
-use mec_query::{Expr, Fetched, Filter, OrderBy, OrderTerm, Page, QueryError, Read, Table, Value};
+use mec_query::{Budget, Expr, Fetched, Filter, OrderBy, OrderTerm, Page, QueryError, Read, Table, Value};
 use mec_store::{DecisionRow, Writer};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::MecError;
 use crate::operation::draw_tree;
+use crate::reading::{ANSWER_BYTES_MAX, ANSWER_ROWS_MAX};
 
 /// Rows one write of the table API may touch.
 pub(crate) const ROWS_MAX: usize = 1_000;
@@ -186,7 +187,7 @@ impl<'a> Committed<'a> {
             page: Page { offset: 0, limit: Some(ROWS_MAX as u64 + 1) },
             embeds: vec![],
         };
-        let rows = self.writer.fetch(&read)?.rows;
+        let rows = self.writer.fetch(&read, &Budget::unlimited())?.rows;
         if rows.len() > ROWS_MAX { Err(too_many_rows()) } else { Ok(rows) }
     }
 
@@ -195,7 +196,7 @@ impl<'a> Committed<'a> {
     /// # Errors
     /// A store that cannot be read.
     pub(crate) fn fetch(&mut self, read: &Read) -> Result<Fetched, MecError> {
-        Ok(self.writer.fetch(read)?)
+        Ok(self.writer.fetch(read, &Budget::new(ANSWER_ROWS_MAX, ANSWER_BYTES_MAX, || None))?)
     }
 }
 

@@ -30,6 +30,7 @@
 //! ```
 
 mod away;
+mod background;
 mod batch;
 mod cache;
 pub mod catalog_file;
@@ -47,6 +48,7 @@ mod migrate_plan;
 mod newest;
 mod operation;
 mod prune;
+mod reading;
 pub mod simulate;
 mod table_write;
 mod tables;
@@ -60,5 +62,6 @@ pub use mec::{Access, Caller, Mec, Options, Status};
 pub use migrate_plan::{MigratePlan, PlanMigration};
 pub use operation::{NewAccount, StandingOf};
 pub use prune::Pruned;
+pub use reading::{Answered, Reading};
 pub use tables::{Expected, Touched, check_verb};
 pub use usage::{Bucket, GroupBy, Usage, UsageQuestion};

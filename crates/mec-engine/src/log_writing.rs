@@ -1,9 +1,10 @@
 //! The lane's care for the decision log: rows written at most 100 ms late in a commit of their own, old ones removed
-//! an hour apart, also while commands never cease. What goes wrong with a row costs no command its answer.
+//! an hour apart, and the oldest where there are too many, also while commands never cease. What goes wrong with a row costs no command its answer.
 
 use std::time::{Duration, Instant};
 
-use mec_store::{Commit, CommitError, DecisionRow};
+use mec_store::{Commit, CommitError, DecisionRow, StoreError};
+use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use crate::decision_log::{DecisionLog, WAIT, WRITTEN_MAX};
 use crate::error::MecError;
@@ -21,8 +22,22 @@ pub(crate) struct Due {
     kept: Vec<DecisionRow>,
     /// When rows were written last.
     written_at: Option<Instant>,
+    /// Dropped rows that were reported.
+    reported: u64,
     /// When rows that are too old are looked for again; `None`: now.
     prune_at: Option<Instant>,
+    size: Size,
+}
+
+/// What is known of how many rows there are.
+#[derive(Default)]
+struct Size {
+    /// Rows written since they were counted; `None`: they never were.
+    uncounted: Option<u64>,
+    /// All rows, on their way.
+    counting: Option<oneshot::Receiver<Result<u64, StoreError>>>,
+    /// Rows that are too many and have not been removed yet.
+    excess: u64,
 }
 
 impl Due {
@@ -58,8 +73,46 @@ impl Lane {
         if self.state.due.rows_wait(&self.log) && self.state.due.write_in(&self.log).is_zero() {
             self.write_log().await;
         }
+        let dropped = self.log.dropped();
+        if dropped > self.state.due.reported {
+            let rows = dropped - self.state.due.reported;
+            tracing::warn!(rows, dropped, "the decision log is full; rows were dropped");
+            self.state.due.reported = dropped;
+        }
+        self.tend_size();
         if self.state.due.prune_at.is_none_or(|at| at <= Instant::now()) {
             self.prune().await;
+        }
+    }
+
+    /// Counts the rows off this thread: at first, and whenever they may be a tenth more than is kept.
+    fn tend_size(&mut self) {
+        let (size, max) = (&mut self.state.due.size, self.log.rows_max());
+        let counted = size.counting.as_mut().map_or(Err(TryRecvError::Empty), oneshot::Receiver::try_recv);
+        if !matches!(counted, Err(TryRecvError::Empty)) {
+            size.counting = None;
+        }
+        match counted {
+            Ok(Ok(rows)) if rows > max => {
+                tracing::warn!(rows, decisions_kept_rows = max, "the decision log has too many rows; the oldest are removed");
+                size.excess = rows - max;
+                self.state.due.prune_at = None;
+            }
+            Ok(Ok(_)) | Err(TryRecvError::Empty) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the rows of the decision log could not be counted"),
+            Err(TryRecvError::Closed) => tracing::error!("the rows of the decision log were not counted"),
+        }
+        let is_due = size.uncounted.is_none_or(|rows| rows > max / 10) && size.excess == 0;
+        if is_due && size.counting.is_none() {
+            let (store, log, ahead) = (self.store.clone(), self.log.clone(), self.clock.now().plus_micros(DAY_MICROS));
+            let (lane, counting) = oneshot::channel();
+            size.uncounted = Some(0);
+            size.counting = Some(counting);
+            tokio::task::spawn_blocking(move || {
+                // The lane may have ended meanwhile.
+                drop(lane.send(store.count_decisions(ahead)));
+                log.filled.notify_one();
+            });
         }
     }
 
@@ -88,7 +141,10 @@ impl Lane {
             let outcome = self.writer.commit(&commit).await;
             self.writes.tell(&outcome);
             match outcome {
-                Ok(()) => {}
+                Ok(()) => {
+                    let written = u64::try_from(commit.decisions.len()).unwrap_or(u64::MAX);
+                    self.state.due.size.uncounted = self.state.due.size.uncounted.map(|rows| rows.saturating_add(written));
+                }
                 Err(CommitError::Refused(_)) if commit.decisions.len() > 1 => {
                     let second = commit.decisions.split_off(commit.decisions.len() / 2);
                     parts.extend([second, commit.decisions]);
@@ -114,8 +170,19 @@ impl Lane {
     /// log by days drops one without touching its rows.
     async fn prune(&mut self) {
         let oldest = self.clock.now().plus_seconds(self.log.kept_seconds().saturating_neg());
-        let before = oldest.plus_micros(oldest.micros().rem_euclid(DAY_MICROS).saturating_neg());
-        let again_in = match self.writer.prune_decisions(before, WRITTEN_MAX).await {
+        let mut before = oldest.plus_micros(oldest.micros().rem_euclid(DAY_MICROS).saturating_neg());
+        let excess = std::mem::take(&mut self.state.due.size.excess);
+        let mut most = WRITTEN_MAX;
+        if excess > 0 {
+            before = self.clock.now();
+            most = usize::try_from(excess).unwrap_or(WRITTEN_MAX).min(WRITTEN_MAX);
+        }
+        let again_in = match self.writer.prune_decisions(before, most).await {
+            // As fast as rows are written, which is a part at a time too.
+            Ok(removed @ 1..) if excess > 0 => {
+                self.state.due.size.excess = excess.saturating_sub(u64::try_from(removed).unwrap_or(u64::MAX));
+                Duration::ZERO
+            }
             Ok(WRITTEN_MAX..) => WAIT,
             Ok(_) => PRUNED_EVERY,
             Err(error @ CommitError::Unknown(_)) => {

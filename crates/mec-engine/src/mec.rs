@@ -1,6 +1,7 @@
 //! An open installation: its lanes, what it publishes, how it ends.
 
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use mec_kernel::{
@@ -19,10 +20,13 @@ use crate::job::{Command, Foreseen, Job, Message};
 use crate::lane::{RUNS_MAX, later_than};
 use crate::lanes::{Lanes, Shared, connections_max};
 use crate::newest::Newest;
+use crate::reading::{ANSWER_BYTES_MAX, Turns};
 use crate::writes::Writes;
 
 /// Commands that may wait in messages that carry many: a few whole batches.
 const MANY_MAX: usize = 40_000;
+/// Reads of tables at once, where there are processors enough.
+const READERS_MAX: usize = 2;
 
 /// Who asks, through which door; it goes into the ledger, the audit and the decision log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,8 +109,14 @@ pub struct Options {
     pub traced: Traced,
     /// For how long logged decisions are kept (30 days).
     pub decisions_kept: Duration,
+    /// How many logged decisions are kept (5,000,000), the newest ones.
+    pub decisions_kept_rows: u64,
     /// The longest a read of tables may take.
     pub read_timeout: Duration,
+    /// Reads of tables at once: two, but never as many as there are processors, so that one is left for checks and writes.
+    pub readers: usize,
+    /// The largest answer of a read, in bytes (64 MB).
+    pub answer_bytes_max: u64,
     /// What a test lets go wrong in the store; nothing by default.
     pub faults: Faults,
 }
@@ -132,7 +142,10 @@ impl Default for Options {
             logged: Logged::All,
             traced: Traced::Notable,
             decisions_kept: Duration::from_secs(30 * 86_400),
+            decisions_kept_rows: 5_000_000,
             read_timeout: Duration::from_secs(10),
+            readers: thread::available_parallelism().map_or(1, |processors| processors.get() - 1).clamp(1, READERS_MAX),
+            answer_bytes_max: ANSWER_BYTES_MAX,
             faults: Faults::default(),
         }
     }
@@ -169,8 +182,8 @@ pub struct Mec {
     /// Asked whether published state is the newest, where others write too.
     newest: Option<Arc<Newest>>,
     staleness_max: Duration,
-    /// For those who read tables, and for commands sent many at once.
-    readers: Arc<Semaphore>,
+    pub(crate) turns: Turns,
+    /// For commands sent many at once.
     room: Arc<Semaphore>,
 }
 
@@ -184,10 +197,10 @@ impl Mec {
             create: options.create,
             note: options.note,
             read_timeout: options.read_timeout,
+            readers: options.readers,
             faults: options.faults,
-            ..OpenOptions::default()
         };
-        let readers = Arc::new(Semaphore::new(open.readers));
+        let turns = Turns::of(open.readers, options.answer_bytes_max, options.read_timeout).map_err(OpenError::Thread)?;
         let batch_time_max = options.batch_time_max;
         let (store, mut writer) = Store::open(url, &open)?;
         let clock = Arc::new(Hands::of(options.clock, store.versions(&[]).await?.moment));
@@ -196,7 +209,12 @@ impl Mec {
         let store = Arc::new(store);
         let cache = Arc::new(Cache::new(catalogue, options.cache_bytes_max, seen));
         let seed = getrandom::u64().map_err(|error| OpenError::Randomness(error.to_string()))?;
-        let log = Arc::new(DecisionLog::new(options.logged, options.traced, options.decisions_kept, seed));
+        let log = Arc::new(DecisionLog::new(
+            options.logged,
+            options.traced,
+            (options.decisions_kept, options.decisions_kept_rows),
+            seed,
+        ));
         let writes: Arc<Writes> = Arc::default();
         let (of_lanes, of_cache) = (store.clone(), cache.clone());
         let shared = Shared {
@@ -210,7 +228,7 @@ impl Mec {
         let lanes = Lanes::start(writer, &shared, options.lanes)?;
         let newest = store.is_shared().then(|| Newest::of(store.clone()));
         let room = Arc::new(Semaphore::new(MANY_MAX));
-        Ok(Self { lanes, store, cache, log, clock, writes, newest, staleness_max: options.staleness_max, readers, room })
+        Ok(Self { lanes, store, cache, log, clock, writes, newest, staleness_max: options.staleness_max, turns, room })
     }
 
     /// The catalogue decisions are made with now.
@@ -245,7 +263,7 @@ impl Mec {
         if self.lanes.have_ended() {
             return Err(MecError::Stopped);
         }
-        self.read_store(Store::ping).await?;
+        self.ask_store(Store::ping).await?;
         if self.writes.fail() { self.probe().await } else { Ok(()) }
     }
 
@@ -393,23 +411,6 @@ impl Mec {
 
     pub(crate) fn send_prune(&self, prune: crate::job::Prune) -> Result<(), MecError> {
         put(self.lanes.logging(), Message::Prune(prune))
-    }
-
-    /// Reads the store off the runtime's threads, as many at once as it has readers.
-    pub(crate) async fn read_store<T: Send + 'static>(
-        &self,
-        read: impl FnOnce(&Store) -> Result<T, mec_store::StoreError> + Send + 'static,
-    ) -> Result<T, MecError> {
-        let permit = self.readers.clone().acquire_owned().await.map_err(|_| MecError::Stopped)?;
-        let store = self.store.clone();
-        // A reader is busy until the read has ended, also where nobody waits for it any more.
-        let read = tokio::task::spawn_blocking(move || {
-            let outcome = read(&store);
-            drop(permit);
-            outcome
-        })
-        .await;
-        Ok(read.map_err(|error| MecError::NotDone(format!("the read ended early: {error}")))??)
     }
 }
 

@@ -75,6 +75,12 @@ impl Mec {
         caller: &Caller,
     ) -> Result<Vec<StandingOf>, MecError> {
         let log = self.log.clone();
+        // A name is answered once, however often it was asked for.
+        let resources = resources.map(|mut resources| {
+            let mut seen = BTreeSet::new();
+            resources.retain(|resource| seen.insert(resource.clone()));
+            resources
+        });
         let (standings, at) = self
             .look(account, caller, move |view| {
                 let resources = match &resources {
@@ -410,7 +416,7 @@ impl Mec {
             return Ok(id);
         }
         let name = external_id.to_owned();
-        let found = self.read_store(move |store| store.account_linked("", &name)).await?;
+        let found = self.ask_store(move |store| store.account_linked("", &name)).await?;
         let id = found.ok_or_else(|| Refusal::AccountNotFound { account: external_id.to_owned() })?;
         self.cache.remember_link(external_id.into(), id);
         Ok(id)

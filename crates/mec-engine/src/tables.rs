@@ -52,11 +52,11 @@ impl Mec {
     /// # Errors
     /// Where it takes longer than it may.
     pub async fn fetch(&self, read: Read) -> Result<(Read, Fetched), MecError> {
-        self.read_store(move |store| {
-            let fetched = store.fetch(&read)?;
+        let answered = self.read_tables(move |reading| {
+            let fetched = reading.fetch(&read)?;
             Ok((read, fetched))
-        })
-        .await
+        });
+        Ok(answered.await?.value)
     }
 
     /// How many rows pass `filter`.
@@ -64,7 +64,7 @@ impl Mec {
     /// # Errors
     /// Where it takes longer than it may.
     pub async fn count(&self, table: Arc<Table>, filter: Filter) -> Result<u64, MecError> {
-        self.read_store(move |store| store.count(&table, &filter)).await
+        Ok(self.read_tables(move |reading| reading.count(&table, &filter)).await?.value)
     }
 
     /// Inserts rows, all of them or none; at most 1,000. A row that is skipped because it is there is not touched.

@@ -72,21 +72,25 @@ async fn a_notable_decision_is_any_but_a_plain_allow() {
 #[tokio::test]
 async fn a_full_log_is_counted_and_no_check_waits_for_it() {
     let world = World::open().await;
-    let account = world.starter().await;
+    let (account, other) = (world.starter().await, world.starter().await);
     world.check(account).await;
+    world.check(other).await;
     until(async || world.mec.status().decisions_waiting == 0).await;
     let held = Held::lane_of(&world.mec).await;
     for _ in 0..WAITING_MAX + 100 {
         world.check(account).await;
     }
     let status = world.mec.status();
-    assert_eq!((status.decisions_waiting, status.decisions_dropped), (WAITING_MAX, 100));
+    // One account takes half of the room; the other half is for everybody else.
+    assert_eq!((status.decisions_waiting, status.decisions_dropped), (WAITING_MAX / 2, WAITING_MAX as u64 / 2 + 100));
+    world.mec.check(Check::of(other, "benchmark_runs", None), &caller()).await.unwrap();
+    assert_eq!(world.mec.status().decisions_waiting, WAITING_MAX / 2 + 1);
     held.resume().await;
     // A thousand at a time, one after the other: the next one does not wait until it is a tenth of a second old.
     let written = until(async || world.mec.status().decisions_waiting == 0);
     tokio::time::timeout(Duration::from_secs(5), written).await.expect("the log keeps up with checks");
     let world = world.reopen(Options::default()).await;
-    assert_eq!(world.rows_logged().await, WAITING_MAX as u64 + 1);
+    assert_eq!(world.rows_logged().await, WAITING_MAX as u64 / 2 + 3);
 }
 
 #[tokio::test]
@@ -120,7 +124,8 @@ async fn a_clock_that_stands_still_costs_no_row_and_no_answer() {
         let consumed = world.mec.consume(installation::run_of(account, &run.to_string()), &caller()).await.unwrap();
         assert_eq!(consumed.event.is_some(), run < 100);
     }
-    let world = world.reopen(Options::default()).await;
+    // By the same clock, to which none of them is too old.
+    let world = world.reopen(Options { clock: hands.clock(), ..Options::default() }).await;
     assert_eq!(world.rows_logged().await, 20_300);
 }
 
@@ -138,6 +143,26 @@ async fn rows_leave_when_they_are_too_old() {
     hands.forward(2 * 86_400);
     let world = world.reopen(options()).await;
     until(async || world.logged().await == ["consume allow within"]).await;
+}
+
+#[tokio::test]
+async fn the_oldest_rows_leave_when_there_are_too_many() {
+    let options = || Options { decisions_kept_rows: 200, ..Options::default() };
+    let world = World::open_with(options()).await;
+    let account = world.starter().await;
+    world.mec.check(Check::of(account, "platform_access", None), &caller()).await.unwrap();
+    let mut rows_max = 0;
+    for _ in 0..40 {
+        for _ in 0..50 {
+            world.check(account).await;
+        }
+        until(async || world.mec.status().decisions_waiting == 0).await;
+        rows_max = rows_max.max(world.rows_logged().await);
+    }
+    assert!(rows_max < 1_000, "{rows_max} rows of 2,001 were there at once");
+    let world = world.reopen(options()).await;
+    until(async || world.rows_logged().await <= 200).await;
+    assert_eq!(world.logged().await, vec!["check allow within"; 200], "the newest stay");
 }
 
 #[tokio::test]

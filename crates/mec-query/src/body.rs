@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
-use crate::limits::MAX_BODY_ROWS;
+use crate::limits::{MAX_BODY_ROWS, MAX_BODY_VALUES};
 use crate::parse::decode;
 use crate::{QueryError, Table};
 
@@ -29,7 +29,33 @@ impl ContentType {
             return Err(QueryError::invalid_body("The body is JSON and its Content-Type is application/x-www-form-urlencoded")
                 .with_hint("Send the header Content-Type: application/json (curl: -H 'Content-Type: application/json')"));
         }
+        if found.separators(bytes) > MAX_BODY_VALUES {
+            return Err(QueryError::too_complex(format!("The body has more than {MAX_BODY_VALUES} values"))
+                .with_hint("Send it in several requests"));
+        }
         Ok(found)
+    }
+
+    /// The bytes that begin a value or a key, each of which takes many times its length in memory once it is read.
+    fn separators(self, bytes: &[u8]) -> usize {
+        let (mut in_string, mut is_escaped) = (false, false);
+        let separates = |byte: &&u8| match self {
+            Self::Json if is_escaped => {
+                is_escaped = false;
+                false
+            }
+            Self::Json if in_string => {
+                (in_string, is_escaped) = (**byte != b'"', **byte == b'\\');
+                false
+            }
+            Self::Json => {
+                in_string = **byte == b'"';
+                matches!(**byte, b'{' | b'[' | b',' | b':')
+            }
+            Self::Csv => matches!(**byte, b',' | b'\n'),
+            Self::Form => **byte == b'&',
+        };
+        bytes.iter().filter(separates).count()
     }
 
     /// Reads the header; JSON where there is none.

@@ -27,7 +27,7 @@
 //! # Example
 //!
 //! ```
-//! use mec_query::{Catalogue, Column, Media, Page, Produces, Query, Scope, Table, Target, Type, Value};
+//! use mec_query::{Budget, Catalogue, Column, Media, Page, Produces, Query, Scope, Table, Target, Type, Value};
 //!
 //! let plans = Table::new(
 //!     "plans",
@@ -51,16 +51,18 @@
 //!     vec![Value::text("trial-3d"), Value::Int(3)],
 //!     vec![Value::text("pro"), Value::Null],
 //! ];
-//! let (fetched, total) = read.of_rows(&rows);
-//! let shown = read.show(&fetched, 0)?;
+//! let (fetched, total) = read.of_rows(&rows, &Budget::unlimited()).expect("there is no limit");
+//! let shown = read.show(&fetched, 0);
 //!
-//! assert_eq!(media.write(&shown)?, r#"[{"id":"trial-14d","trial_days":14}]"#);
-//! assert_eq!(page.answer(shown.records.len(), Some(total))?.content_range, "0-0/1");
+//! let parts = media.write(&shown, &Budget::unlimited())?;
+//! assert_eq!(parts.concat(), r#"[{"id":"trial-14d","trial_days":14}]"#);
+//! assert_eq!(page.answer(shown.len(), Some(total))?.content_range, "0-0/1");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod args;
 mod body;
+mod budget;
 mod catalogue;
 mod error;
 mod hint;
@@ -77,6 +79,7 @@ mod value;
 
 pub use args::{Call, GivenArguments};
 pub use body::{Body, Sent};
+pub use budget::{Budget, Excess};
 pub use catalogue::{
     Catalogue, CatalogueFault, Check, Column, DefaultOrder, ForeignKey, Function, Key, Param, Returns, Table, Type, Verb,
 };
@@ -95,5 +98,5 @@ pub use resolve::{
     Cell, Comparison, Delete, Embed, Expr, Filter, Insert, Link, OnConflict, OrderBy, OrderTerm, Output, Read, Relation, Scope,
     Source, Update,
 };
-pub use rows::{Fetched, FetchedEmbed, Record, Rows, Shape, Shown};
+pub use rows::{Fetched, FetchedEmbed, Rows};
 pub use value::{Cast, Decimal, Value, compare_json, follow_path, json_key};

@@ -16,3 +16,5 @@ pub const MAX_EMBEDS: usize = 32;
 pub const MAX_ITEMS: usize = 256;
 /// Rows of one request body.
 pub const MAX_BODY_ROWS: usize = 100_000;
+/// Values, keys and separators of one request body: read, each takes up to about 200 bytes.
+pub const MAX_BODY_VALUES: usize = 500_000;

@@ -7,7 +7,7 @@ use crate::parse::Truth;
 use crate::resolve::{Comparison, Expr, Filter, Link, OrderBy, OrderTerm, Read, Relation};
 use crate::rows::{Fetched, FetchedEmbed};
 use crate::value::{compare_json, follow_path};
-use crate::{Pattern, Table, Value};
+use crate::{Budget, Excess, Table, Value};
 
 /// The rows of tables by the tables' names, each row with the values of all its columns in order.
 #[derive(Debug, Clone, Default)]
@@ -22,17 +22,45 @@ impl<'a> Tables<'a> {
 impl Read {
     /// Evaluates the read over rows of its own table alone, as a function returns them. Also answers how many rows
     /// pass the filter, whatever the page.
-    pub fn of_rows(&self, rows: &[Vec<Value>]) -> (Fetched, u64) {
-        self.of_tables(&Tables(HashMap::from([(self.table.name, rows)])))
+    ///
+    /// # Errors
+    /// It takes more time than the budget has, or more work than one pattern can have.
+    pub fn of_rows(&self, rows: &[Vec<Value>], budget: &Budget) -> Result<(Fetched, u64), Excess> {
+        self.of_tables(&Tables(HashMap::from([(self.table.name, rows)])), budget)
     }
 
     /// Evaluates the read over whole tables. Also answers how many rows pass the filter, whatever the page.
-    pub fn of_tables(&self, tables: &Tables<'_>) -> (Fetched, u64) {
-        let mut rows: Vec<&Vec<Value>> =
-            tables.rows(&self.table).iter().filter(|row| holds(&self.filter, row, tables) == Some(true)).collect();
+    ///
+    /// # Errors
+    /// As [`Read::of_rows`].
+    pub fn of_tables(&self, tables: &Tables<'_>, budget: &Budget) -> Result<(Fetched, u64), Excess> {
+        let rows = self.chosen(tables.rows(&self.table).iter(), tables, budget)?;
         let total = rows.len() as u64;
-        rows.sort_by(|left, right| compare_rows(&self.order, left, right, tables));
-        (self.with_embeds(&self.on_page(rows), tables), total)
+        Ok((self.with_embeds(&self.on_page(rows), tables, budget)?, total))
+    }
+
+    /// The rows that pass, in order.
+    fn chosen<'r>(
+        &self,
+        rows: impl Iterator<Item = &'r Vec<Value>>,
+        tables: &Tables<'_>,
+        budget: &Budget,
+    ) -> Result<Vec<&'r Vec<Value>>, Excess> {
+        let mut chosen = Vec::new();
+        for row in rows {
+            budget.check()?;
+            if holds(&self.filter, row, tables, budget)? == Some(true) {
+                chosen.push(row);
+            }
+        }
+        let mut excess = None;
+        chosen.sort_by(|left, right| {
+            compare_rows(&self.order, left, right, tables, budget).unwrap_or_else(|error| {
+                excess = Some(error);
+                Ordering::Equal
+            })
+        });
+        excess.map_or(Ok(chosen), Err)
     }
 
     fn on_page<T>(&self, rows: Vec<T>) -> Vec<T> {
@@ -40,7 +68,7 @@ impl Read {
         rows.into_iter().skip(count(self.page.offset)).take(self.page.limit.map_or(usize::MAX, count)).collect()
     }
 
-    fn with_embeds(&self, rows: &[&Vec<Value>], tables: &Tables<'_>) -> Fetched {
+    fn with_embeds(&self, rows: &[&Vec<Value>], tables: &Tables<'_>, budget: &Budget) -> Result<Fetched, Excess> {
         let embeds = self.embeds.iter().map(|embed| {
             let mut seen = HashSet::new();
             let mut keys: Vec<Vec<Value>> = Vec::new();
@@ -50,19 +78,17 @@ impl Read {
                 if !seen.insert(key.clone()) {
                     continue;
                 }
-                let mut related = related(&embed.relation, row, tables);
-                related.retain(|row| holds(&embed.read.filter, row, tables) == Some(true));
-                related.sort_by(|left, right| compare_rows(&embed.read.order, left, right, tables));
+                let related = embed.read.chosen(related(&embed.relation, row, tables).into_iter(), tables, budget)?;
                 for row in embed.read.on_page(related) {
                     keys.push(key.clone());
                     found.push(row);
                 }
             }
-            FetchedEmbed { keys, fetched: embed.read.with_embeds(&found, tables) }
+            Ok(FetchedEmbed { keys, fetched: embed.read.with_embeds(&found, tables, budget)? })
         });
-        let embeds = embeds.collect();
+        let embeds = embeds.collect::<Result<_, Excess>>()?;
         let rows = rows.iter().map(|row| self.fetch.iter().map(|column| at(row, *column).clone()).collect()).collect();
-        Fetched { rows, embeds }
+        Ok(Fetched { rows, embeds })
     }
 }
 
@@ -88,22 +114,19 @@ fn linked(pairs: &[(usize, usize)], left: &[Value], right: &[Value]) -> bool {
 }
 
 /// Whether a filter holds for a row; `None` is SQL's unknown.
-fn holds(filter: &Filter, row: &[Value], tables: &Tables<'_>) -> Option<bool> {
-    match filter {
-        Filter::All(parts) => join(parts, row, tables, false),
-        Filter::Any(parts) => join(parts, row, tables, true),
-        Filter::Not(inner) => holds(inner, row, tables).map(|holds| !holds),
-        Filter::Compare { left, comparison, right } => {
-            let order = compare(&evaluated(left, row), right)?;
-            Some(match comparison {
-                Comparison::Eq => order.is_eq(),
-                Comparison::NotEq => order.is_ne(),
-                Comparison::Gt => order.is_gt(),
-                Comparison::Gte => order.is_ge(),
-                Comparison::Lt => order.is_lt(),
-                Comparison::Lte => order.is_le(),
-            })
-        }
+fn holds(filter: &Filter, row: &[Value], tables: &Tables<'_>, budget: &Budget) -> Result<Option<bool>, Excess> {
+    Ok(match filter {
+        Filter::All(parts) => join(parts, row, tables, budget, false)?,
+        Filter::Any(parts) => join(parts, row, tables, budget, true)?,
+        Filter::Not(inner) => holds(inner, row, tables, budget)?.map(|holds| !holds),
+        Filter::Compare { left, comparison, right } => compare(&evaluated(left, row), right).map(|order| match comparison {
+            Comparison::Eq => order.is_eq(),
+            Comparison::NotEq => order.is_ne(),
+            Comparison::Gt => order.is_gt(),
+            Comparison::Gte => order.is_ge(),
+            Comparison::Lt => order.is_lt(),
+            Comparison::Lte => order.is_le(),
+        }),
         Filter::In { values, .. } if values.is_empty() => Some(false),
         Filter::In { left, values } => {
             let left = evaluated(left, row);
@@ -119,40 +142,36 @@ fn holds(filter: &Filter, row: &[Value], tables: &Tables<'_>) -> Option<bool> {
                 Truth::False => left == Value::Bool(false),
             })
         }
-        Filter::Like { left, pattern, ignore_case } => matched(&evaluated(left, row), Pattern::like(pattern, *ignore_case).ok()),
-        Filter::Matches { left, pattern, ignore_case } => {
-            matched(&evaluated(left, row), Pattern::regex(pattern, *ignore_case).ok())
-        }
+        Filter::Like { left, pattern } | Filter::Matches { left, pattern } => match evaluated(left, row) {
+            Value::Text(text) => Some(pattern.is_match(&text, budget)?),
+            _ => None,
+        },
         Filter::Exists { relation, filter } => {
-            let related = related(relation, row, tables);
-            Some(related.iter().any(|target| holds(filter, target, tables) == Some(true)))
+            let mut found = false;
+            for target in related(relation, row, tables) {
+                found |= holds(filter, target, tables, budget)? == Some(true);
+            }
+            Some(found)
         }
-    }
+    })
 }
 
 /// AND (`decisive` false) or OR (`decisive` true) in three-valued logic.
-fn join(parts: &[Filter], row: &[Value], tables: &Tables<'_>, decisive: bool) -> Option<bool> {
+fn join(parts: &[Filter], row: &[Value], tables: &Tables<'_>, budget: &Budget, decisive: bool) -> Result<Option<bool>, Excess> {
     let mut result = Some(!decisive);
     for part in parts {
-        match holds(part, row, tables) {
-            Some(value) if value == decisive => return Some(decisive),
+        match holds(part, row, tables, budget)? {
+            Some(value) if value == decisive => return Ok(Some(decisive)),
             Some(_) => {}
             None => result = None,
         }
     }
-    result
+    Ok(result)
 }
 
 fn evaluated(expr: &Expr, row: &[Value]) -> Value {
     let value = at(row, expr.column);
     if expr.path.is_empty() { value.clone() } else { follow_path(value, &expr.path) }
-}
-
-fn matched(value: &Value, pattern: Option<Pattern>) -> Option<bool> {
-    match (value, pattern) {
-        (Value::Text(text), Some(pattern)) => Some(pattern.is_match(text)),
-        _ => None,
-    }
 }
 
 /// The order of two values of one type, text by its bytes; `None` when either is null.
@@ -169,18 +188,27 @@ fn compare(left: &Value, right: &Value) -> Option<Ordering> {
     }
 }
 
-fn compare_rows(order: &[OrderTerm], left: &[Value], right: &[Value], tables: &Tables<'_>) -> Ordering {
+fn compare_rows(
+    order: &[OrderTerm],
+    left: &[Value],
+    right: &[Value],
+    tables: &Tables<'_>,
+    budget: &Budget,
+) -> Result<Ordering, Excess> {
+    budget.check()?;
     for term in order {
         let (one, other) = match &term.by {
             OrderBy::Own(expr) => (evaluated(expr, left), evaluated(expr, right)),
             OrderBy::Related { relation, expr, filter } => {
                 let value = |row| {
-                    related(relation, row, tables)
-                        .iter()
-                        .find(|target| holds(filter, target, tables) == Some(true))
-                        .map_or(Value::Null, |target| evaluated(expr, target))
+                    for target in related(relation, row, tables) {
+                        if holds(filter, target, tables, budget)? == Some(true) {
+                            return Ok(evaluated(expr, target));
+                        }
+                    }
+                    Ok::<_, Excess>(Value::Null)
                 };
-                (value(left), value(right))
+                (value(left)?, value(right)?)
             }
         };
         let ordering = match (one.is_null(), other.is_null()) {
@@ -195,8 +223,8 @@ fn compare_rows(order: &[OrderTerm], left: &[Value], right: &[Value], tables: &T
             }
         };
         if ordering.is_ne() {
-            return ordering;
+            return Ok(ordering);
         }
     }
-    Ordering::Equal
+    Ok(Ordering::Equal)
 }

@@ -11,6 +11,9 @@ pub enum StoreError {
     /// A statement took longer than it may.
     #[error("the statement took longer than it may; narrow the filter or raise the limit")]
     TimedOut,
+    /// The answer does not fit its budget.
+    #[error("{0}")]
+    Excess(#[from] mec_query::Excess),
     /// The database does not take a pattern as a regular expression; its own words.
     #[error("{0}")]
     Pattern(String),

@@ -38,7 +38,7 @@ pub use verify::{Finding, Progress, Report};
 use std::time::Duration;
 
 use mec_kernel::{AccountId, Catalogue, Fact, Head, LedgerEvent, Need, Node, Time, TreeId};
-use mec_query::{Fetched, Filter, Read, Table, Value};
+use mec_query::{Budget, Fetched, Filter, Read, Table, Value};
 
 /// Where everything is kept.
 #[derive(Debug)]
@@ -210,11 +210,12 @@ impl Store {
     /// Fetches what `read` asks of one of [`tables::tables`], its embeds included, all from one snapshot.
     ///
     /// # Errors
-    /// [`StoreError::TimedOut`], [`StoreError::TooLarge`], [`StoreError::Damaged`], or a store that cannot be read.
-    pub fn fetch(&self, read: &Read) -> Result<Fetched, StoreError> {
+    /// [`StoreError::Excess`], [`StoreError::TimedOut`], [`StoreError::TooLarge`], [`StoreError::Damaged`], or a store that
+    /// cannot be read.
+    pub fn fetch(&self, read: &Read, budget: &Budget) -> Result<Fetched, StoreError> {
         match self {
-            Self::Sqlite(store) => store.fetch(read),
-            Self::Postgres(store) => store.fetch(read),
+            Self::Sqlite(store) => store.fetch(read, budget),
+            Self::Postgres(store) => store.fetch(read, budget),
         }
     }
 
@@ -222,10 +223,10 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::fetch`].
-    pub fn count(&self, table: &Table, filter: &Filter) -> Result<u64, StoreError> {
+    pub fn count(&self, table: &Table, filter: &Filter, budget: &Budget) -> Result<u64, StoreError> {
         match self {
-            Self::Sqlite(store) => store.count(table, filter),
-            Self::Postgres(store) => store.count(table, filter),
+            Self::Sqlite(store) => store.count(table, filter, budget),
+            Self::Postgres(store) => store.count(table, filter, budget),
         }
     }
 
@@ -383,10 +384,10 @@ impl Writer {
     ///
     /// # Errors
     /// As [`Store::fetch`]; [`StoreError::TimedOut`] after two seconds, because everything else waits meanwhile.
-    pub fn fetch(&mut self, read: &Read) -> Result<Fetched, StoreError> {
+    pub fn fetch(&mut self, read: &Read, budget: &Budget) -> Result<Fetched, StoreError> {
         match self {
-            Self::Sqlite(writer) => writer.fetch(read),
-            Self::Postgres(writer) => writer.fetch(read),
+            Self::Sqlite(writer) => writer.fetch(read, budget),
+            Self::Postgres(writer) => writer.fetch(read, budget),
         }
     }
 

@@ -77,7 +77,10 @@ impl Link {
 #[derive(Debug)]
 pub struct Postgres {
     link: Arc<Link>,
+    /// For reads of tables.
     readers: Readers,
+    /// For short questions.
+    askers: Readers,
     watch: Watch,
     read_timeout: Duration,
     faults: Faults,
@@ -134,8 +137,8 @@ impl Postgres {
     }
 
     fn of(link: Arc<Link>, options: &OpenOptions) -> Self {
-        let (readers, watch) = (Readers::of(options.readers), Watch::default());
-        Self { link, readers, watch, read_timeout: options.read_timeout, faults: options.faults.clone() }
+        let (readers, askers, watch) = (Readers::of(options.readers), Readers::of(1), Watch::default());
+        Self { link, readers, askers, watch, read_timeout: options.read_timeout, faults: options.faults.clone() }
     }
 
     /// The same database with a reader that nobody else uses.

@@ -32,6 +32,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use mec_kernel::{AccountId, Catalogue, Head, Time, TreeId};
+use mec_query::{Budget, Excess};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
 use self::file::Taken;
@@ -51,7 +52,10 @@ const SYNCHRONOUS_FULL: i64 = 2;
 #[derive(Debug)]
 pub struct Sqlite {
     path: PathBuf,
+    /// For reads of tables.
     readers: Readers,
+    /// For short questions.
+    askers: Readers,
     read_timeout: Duration,
     /// Held for as long as a connection is open; a store that only reads has none.
     _taken: Option<Arc<Taken>>,
@@ -103,14 +107,9 @@ impl Sqlite {
             migrate::run(&mut connection, path)?;
         }
         taken.sync()?;
-        let readers: Result<Vec<_>, StoreError> = (0..options.readers.max(1)).map(|_| open_reader(path)).collect();
+        let (readers, askers) = (Readers::open(path, options.readers)?, Readers::open(path, 1)?);
         let (path, taken) = (path.to_owned(), Arc::new(taken));
-        let store = Self {
-            path: path.clone(),
-            readers: Readers { idle: Mutex::new(readers?), returned: Condvar::new() },
-            read_timeout: options.read_timeout,
-            _taken: Some(taken.clone()),
-        };
+        let store = Self { path: path.clone(), readers, askers, read_timeout: options.read_timeout, _taken: Some(taken.clone()) };
         Ok((store, Writer { connection, path, faults: options.faults.clone(), is_full: false, _taken: taken }))
     }
 
@@ -121,10 +120,9 @@ impl Sqlite {
         migrate::check_current(&first, path)?;
         let catalogue = catalogue::catalogue(&first)?;
         file::sync_log(path)?;
-        let further: Result<Vec<_>, StoreError> = (1..options.readers).map(|_| open_reader(path)).collect();
-        let idle = std::iter::once(first).chain(further?).collect();
-        let readers = Readers { idle: Mutex::new(idle), returned: Condvar::new() };
-        Ok((Self { path: path.to_owned(), readers, read_timeout: options.read_timeout, _taken: None }, catalogue))
+        let readers = Readers::open(path, options.readers)?;
+        let askers = Readers { idle: Mutex::new(vec![first]), returned: Condvar::new() };
+        Ok((Self { path: path.to_owned(), readers, askers, read_timeout: options.read_timeout, _taken: None }, catalogue))
     }
 
     /// The file.
@@ -132,12 +130,31 @@ impl Sqlite {
         &self.path
     }
 
-    /// Lends a read-only connection to `read`, which may take as long as `read_timeout`.
+    /// Lends one of the connections that read tables to `read`, which can take as long as `read_timeout` and its budget.
+    pub(crate) fn read_for<T>(
+        &self,
+        budget: &Budget,
+        read: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.read_with(&self.readers, budget, read)
+    }
+
+    /// The same with the connection for short questions, which no read of tables keeps busy.
     pub(crate) fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let mut connection = self.readers.borrow();
+        self.read_with(&self.askers, &Budget::unlimited(), read)
+    }
+
+    fn read_with<T>(
+        &self,
+        readers: &Readers,
+        budget: &Budget,
+        read: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut connection = readers.borrow();
         // A panic must not cost the others a connection.
-        let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| read_within(self.read_timeout, &mut connection, read)));
-        self.readers.give_back(connection);
+        let outcome =
+            std::panic::catch_unwind(AssertUnwindSafe(|| read_within(self.read_timeout, budget, &mut connection, read)));
+        readers.give_back(connection);
         outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 
@@ -159,6 +176,11 @@ impl Sqlite {
 }
 
 impl Readers {
+    fn open(path: &Path, count: usize) -> Result<Self, StoreError> {
+        let idle: Result<Vec<_>, StoreError> = (0..count.max(1)).map(|_| open_reader(path)).collect();
+        Ok(Self { idle: Mutex::new(idle?), returned: Condvar::new() })
+    }
+
     fn borrow(&self) -> Connection {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
@@ -288,23 +310,24 @@ fn add_functions(connection: &Connection) -> Result<(), StoreError> {
     functions::add_to(connection)
 }
 
-/// Reads for as long as `timeout`.
+/// Reads for as long as `timeout` and the budget; SQLite asks every few steps, and our functions in it do.
 fn read_within<T>(
     timeout: Duration,
+    budget: &Budget,
     connection: &mut Connection,
     read: impl FnOnce(&Connection) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
-    let end = Instant::now() + timeout;
-    connection.progress_handler(10_000, Some(move || Instant::now() > end))?;
+    let (end, budget) = (Instant::now() + timeout, budget.clone());
+    let watch = functions::Watch::begin(Budget::new(u64::MAX, u64::MAX, move || {
+        if Instant::now() > end { Some(Excess::Time) } else { budget.check().err() }
+    }));
+    connection.progress_handler(10_000, Some(functions::is_over))?;
     let outcome = read(connection);
     connection.progress_handler(0, None::<fn() -> bool>)?;
-    match outcome {
-        Err(StoreError::Sqlite(rusqlite::Error::SqliteFailure(error, _)))
-            if error.code == rusqlite::ErrorCode::OperationInterrupted =>
-        {
-            Err(StoreError::TimedOut)
-        }
-        outcome => outcome,
+    match (outcome, watch.excess()) {
+        (Err(_), Some(Excess::Time)) => Err(StoreError::TimedOut),
+        (Err(_), Some(excess)) => Err(StoreError::Excess(excess)),
+        (outcome, _) => outcome,
     }
 }
 

@@ -352,10 +352,9 @@ mod on_postgres {
         let table = mec_store::tables::tables().into_iter().find(|table| table.name == "units").unwrap();
         let filter = mec_query::Filter::Matches {
             left: mec_query::Expr::column(&table, 1),
-            pattern: "(x|y)*z".to_owned(),
-            ignore_case: true,
+            pattern: mec_query::Pattern::regex("(x|y)*z", true).unwrap(),
         };
-        assert!(matches!(store.count(&table, &filter), Err(StoreError::TimedOut)));
+        assert!(matches!(store.count(&table, &filter, &mec_query::Budget::unlimited()), Err(StoreError::TimedOut)));
         // The connection is as good as before.
         assert_eq!(store.keys(&table, &mec_query::Filter::always(), 0).unwrap().len(), 1);
     }
@@ -368,10 +367,11 @@ mod on_postgres {
         let table = mec_store::tables::tables().into_iter().find(|table| table.name == "units").unwrap();
         let filter = mec_query::Filter::Matches {
             left: mec_query::Expr::column(&table, 1),
-            pattern: "((a{200}){200}){200}".to_owned(),
-            ignore_case: false,
+            pattern: mec_query::Pattern::regex("((a?){60}){60}", false).unwrap(),
         };
-        let Err(StoreError::Pattern(said)) = store.count(&table, &filter) else { panic!("it is not refused") };
+        let Err(StoreError::Pattern(said)) = store.count(&table, &filter, &mec_query::Budget::unlimited()) else {
+            panic!("it is not refused")
+        };
         assert_eq!(said, "invalid regular expression: regular expression is too complex");
     }
 
@@ -385,7 +385,7 @@ mod on_postgres {
         let (beside, catalogue) = Store::open_read_only(&home.url()).unwrap();
         assert_eq!(catalogue.version, 0);
         let table = mec_store::tables::tables().into_iter().find(|table| table.name == "accounts").unwrap();
-        assert_eq!(beside.count(&table, &mec_query::Filter::always()).unwrap(), 1);
+        assert_eq!(beside.count(&table, &mec_query::Filter::always(), &mec_query::Budget::unlimited()).unwrap(), 1);
     }
 
     #[test]

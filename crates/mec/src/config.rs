@@ -163,6 +163,8 @@ impl Config {
             logged: settings.decision_log,
             traced: settings.decision_trace,
             decisions_kept: Duration::from_secs(u64::from(settings.decisions_kept_days) * 86_400),
+            decisions_kept_rows: settings.decisions_kept_rows.into(),
+            answer_bytes_max: u64::from(settings.answer_megabytes) << 20,
             read_timeout: Duration::from_secs(settings.read_timeout_seconds.into()),
             cache_bytes_max: usize::try_from(u64::from(settings.cache_megabytes) << 20).unwrap_or(usize::MAX),
             staleness_max: Duration::from_millis(settings.max_staleness_ms.into()),

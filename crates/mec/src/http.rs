@@ -13,5 +13,6 @@ pub(crate) mod hints;
 pub mod limits;
 pub mod listen;
 pub mod operator;
+pub(crate) mod parts;
 pub mod request_id;
 pub mod router;

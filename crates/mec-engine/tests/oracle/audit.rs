@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use mec_engine::Mec;
 use mec_kernel::{AccountId, EntitlementId, Time};
 use mec_oracle::{Audit, Id, Oracle, RowInWords, amount};
-use mec_query::{Catalogue, Media, Page, Query, Read, Scope, Target};
+use mec_query::{Budget, Catalogue, Media, Page, Query, Read, Scope, Target};
 use serde_json::{Value, json};
 
 use crate::translate::Names;
@@ -39,7 +39,7 @@ async fn rows(mec: &Mec) -> Vec<Value> {
     let now = mec.now().micros();
     let read: Read = scope.read(Page::of_request(&query, None).expect("a page"), now).expect("a readable table");
     let (read, fetched) = mec.fetch(read).await.expect("a readable store");
-    let text = Media::Json.write(&read.show(&fetched, now).expect("rows")).expect("JSON");
+    let text = Media::Json.write(&read.show(&fetched, now), &Budget::unlimited()).expect("JSON").concat();
     serde_json::from_str(&text).expect("JSON")
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use mec_engine::{Caller, Expected, Mec, MecError, NewAccount, Options, Touched, catalog_file};
 use mec_kernel::{AccountId, Check, Provision, Quantity, Refusal};
 use mec_query::{
-    Body, Catalogue, Delete, Insert, Media, Page, Preferences, Query, QueryError, Read, Scope, Target, Update, Value,
+    Body, Budget, Catalogue, Delete, Insert, Media, Page, Preferences, Query, QueryError, Read, Scope, Target, Update, Value,
 };
 
 pub(crate) use crate::place::{Database, Place, on_both};
@@ -67,7 +67,7 @@ impl World {
         let (query, scope) = self.scope(path).unwrap();
         let read: Read = scope.read(Page::of_request(&query, None).unwrap(), self.now()).unwrap();
         let (read, fetched) = self.mec.fetch(read).await.unwrap();
-        let text = Media::Json.write(&read.show(&fetched, self.now()).unwrap()).unwrap();
+        let text = Media::Json.write(&read.show(&fetched, self.now()), &Budget::unlimited()).unwrap().concat();
         serde_json::from_str(&text).unwrap()
     }
 

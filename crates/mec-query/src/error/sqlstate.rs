@@ -37,6 +37,11 @@ impl QueryError {
         Self::new(status_of_sqlstate(code, &message, false), code, message)
     }
 
+    /// 54000: a request that asks for more at once than it may. It is the caller's to change, so it is no 500.
+    pub fn too_complex(message: impl Into<String>) -> Self {
+        Self::new(400, "54000", message).with_hint("Ask for less at a time: fewer conditions, values, order terms or embeds")
+    }
+
     /// 22P02: a text that is no literal of its type.
     pub fn invalid_literal(type_name: &str, text: &str) -> Self {
         Self::sqlstate("22P02", format!("invalid input syntax for type {type_name}: \"{text}\""))

@@ -1,49 +1,78 @@
 //! Rows as CSV in PostgreSQL's composite-literal style.
 
 use super::json::push_shown;
-use crate::rows::{Shape, Shown};
-use crate::{Rows, Value};
+use super::sheet::Sheet;
+use crate::rows::{Rows, Shown};
+use crate::{QueryError, Value};
 
 /// A header line and a line for each row, without a newline at the end.
-pub(super) fn write(rows: &Rows) -> String {
-    let mut out = String::new();
-    for (at, (key, _)) in rows.shape.keys.iter().enumerate() {
-        if at > 0 {
-            out.push(',');
-        }
-        out.push_str(key);
-    }
-    for record in &rows.records {
-        out.push('\n');
-        for (at, ((_, inner), shown)) in rows.shape.keys.iter().zip(record).enumerate() {
-            if at > 0 {
-                out.push(',');
+pub(super) fn write<'a>(rows: &'a Rows<'a>, out: &mut Sheet<'_>) -> Result<(), QueryError> {
+    out.text.push_str(&rows.keys().join(","));
+    for row in &rows.fetched.rows {
+        out.text.push('\n');
+        let mut is_first = true;
+        rows.each_shown(Some(row), &mut |_, shown| {
+            if !is_first {
+                out.text.push(',');
             }
-            push_field(inner.as_ref(), shown, &mut out);
-        }
+            is_first = false;
+            push_shown_field(shown, out)
+        })?;
     }
-    out
+    out.check()
 }
 
-fn push_field(inner: Option<&Shape>, shown: &Shown, out: &mut String) {
-    let text = match shown {
-        // Null is an empty field, an empty text is quoted.
-        Shown::Value(Value::Null) | Shown::One(None) => return,
-        Shown::Value(Value::Bool(flag)) => if *flag { "t" } else { "f" }.to_owned(),
-        Shown::Value(value) => value.to_text().unwrap_or_default(),
-        Shown::One(Some(_)) | Shown::Many(_) => {
-            let mut json = String::new();
-            push_shown(inner, shown, false, &mut json);
-            json
+fn push_shown_field(shown: Shown<'_>, out: &mut Sheet<'_>) -> Result<(), QueryError> {
+    match shown {
+        Shown::Value(value) => push_value(&value, &mut out.text),
+        Shown::One(None) => {}
+        Shown::One(Some(_)) | Shown::Many(..) => {
+            let mut inner = out.inner();
+            push_shown(shown, false, &mut inner)?;
+            let parts = inner.parts();
+            let is_quoted = parts.iter().any(|part| is_special(part));
+            if is_quoted {
+                out.text.push('"');
+            }
+            for part in parts {
+                push_escaped(&part, &mut out.text);
+                out.check()?;
+            }
+            if is_quoted {
+                out.text.push('"');
+            }
         }
+    }
+    out.check()
+}
+
+/// The field of one value.
+pub(super) fn push_value(value: &Value, out: &mut String) {
+    let text = match value {
+        // Null is an empty field, an empty text is quoted.
+        Value::Null => return,
+        Value::Bool(flag) => if *flag { "t" } else { "f" }.to_owned(),
+        value => value.to_text().unwrap_or_default(),
     };
-    let special = |character: char| matches!(character, '"' | '\\' | '(' | ')' | ',') || character.is_whitespace();
-    if text.is_empty() || text.contains(special) {
+    if text.is_empty() || is_special(&text) {
         out.push('"');
-        out.push_str(&text.replace('\\', "\\\\").replace('"', "\"\""));
+        push_escaped(&text, out);
         out.push('"');
     } else {
         out.push_str(&text);
+    }
+}
+
+fn is_special(text: &str) -> bool {
+    text.contains(|character: char| matches!(character, '"' | '\\' | '(' | ')' | ',') || character.is_whitespace())
+}
+
+fn push_escaped(text: &str, out: &mut String) {
+    for piece in text.split_inclusive(['"', '\\']) {
+        out.push_str(piece);
+        if let Some(last @ ('"' | '\\')) = piece.chars().last() {
+            out.push(last);
+        }
     }
 }
 
@@ -54,19 +83,20 @@ mod tests {
 
     #[test]
     fn fields_are_quoted_only_where_a_composite_literal_needs_it() {
-        let keys = ["a", "b", "c"].map(|key| (key.to_owned(), None)).to_vec();
-        let record = |values: [Value; 3]| values.map(Shown::Value).to_vec();
-        let rows = Rows {
-            shape: Shape { keys },
-            records: vec![
-                record([Value::text("trial-14d"), Value::text("14-Day Free Trial"), Value::Bool(true)]),
-                record([Value::Null, Value::text(""), Value::Numeric(Decimal::new(5, 1))]),
-                record([Value::text("q\"\\"), Value::Timestamp(880_000), Value::Json("{\"a\":1}".into())]),
-            ],
-        };
-        assert_eq!(
-            write(&rows),
-            "a,b,c\ntrial-14d,\"14-Day Free Trial\",t\n,\"\",0.5\n\"q\"\"\\\\\",\"1970-01-01 00:00:00.88+00\",\"{\"\"a\"\":1}\""
-        );
+        for (value, field) in [
+            (Value::text("trial-14d"), "trial-14d"),
+            (Value::text("14-Day Free Trial"), "\"14-Day Free Trial\""),
+            (Value::Bool(true), "t"),
+            (Value::Null, ""),
+            (Value::text(""), "\"\""),
+            (Value::Numeric(Decimal::new(5, 1)), "0.5"),
+            (Value::text("q\"\\"), "\"q\"\"\\\\\""),
+            (Value::Timestamp(880_000), "\"1970-01-01 00:00:00.88+00\""),
+            (Value::Json("{\"a\":1}".into()), "\"{\"\"a\"\":1}\""),
+        ] {
+            let mut out = String::new();
+            push_value(&value, &mut out);
+            assert_eq!(out, field);
+        }
     }
 }

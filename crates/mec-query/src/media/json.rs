@@ -1,67 +1,78 @@
 //! Rows as JSON.
 
+use std::borrow::Cow;
+
 use serde_json::Value as Json;
 
-use crate::rows::{Record, Shape, Shown};
+use super::sheet::Sheet;
+use crate::rows::{Rows, Shown};
 use crate::value::push_json_string;
-use crate::{Rows, Value};
+use crate::{QueryError, Value};
 
 /// An array of objects. `stripped` leaves out keys that are null, at every level.
-pub(super) fn array(rows: &Rows, stripped: bool) -> String {
-    let mut out = String::new();
-    push_array(&rows.shape, &rows.records, stripped, &mut out);
-    out
+pub(super) fn array<'a>(
+    rows: &'a Rows<'a>,
+    of: impl Iterator<Item = &'a [Value]>,
+    stripped: bool,
+    out: &mut Sheet<'_>,
+) -> Result<(), QueryError> {
+    out.text.push('[');
+    for (at, row) in of.enumerate() {
+        if at > 0 {
+            out.text.push(',');
+        }
+        object(rows, row, stripped, out)?;
+    }
+    out.text.push(']');
+    out.check()
 }
 
 /// One object.
-pub(super) fn object(shape: &Shape, record: &Record, stripped: bool) -> String {
-    let mut out = String::new();
-    push_object(shape, record, stripped, &mut out);
-    out
-}
-
-fn push_array(shape: &Shape, records: &[Record], stripped: bool, out: &mut String) {
-    out.push('[');
-    for (at, record) in records.iter().enumerate() {
-        if at > 0 {
-            out.push(',');
-        }
-        push_object(shape, record, stripped, out);
-    }
-    out.push(']');
-}
-
-fn push_object(shape: &Shape, record: &Record, stripped: bool, out: &mut String) {
-    out.push('{');
+pub(super) fn object<'a>(rows: &'a Rows<'a>, row: &'a [Value], stripped: bool, out: &mut Sheet<'_>) -> Result<(), QueryError> {
+    out.text.push('{');
     let mut is_first = true;
-    for ((key, inner), shown) in shape.keys.iter().zip(record) {
-        if stripped && matches!(shown, Shown::Value(Value::Null) | Shown::One(None)) {
-            continue;
+    rows.each_shown(Some(row), &mut |key, shown| {
+        let is_null = match &shown {
+            Shown::Value(value) => matches!(**value, Value::Null),
+            Shown::One(row) => row.is_none(),
+            Shown::Many(..) => false,
+        };
+        if stripped && is_null {
+            return Ok(());
         }
         if !is_first {
-            out.push(',');
+            out.text.push(',');
         }
         is_first = false;
-        push_json_string(key, out);
-        out.push(':');
-        push_shown(inner.as_ref(), shown, stripped, out);
-    }
-    out.push('}');
+        push_json_string(key, &mut out.text);
+        out.text.push(':');
+        push_shown(shown, stripped, out)
+    })?;
+    out.text.push('}');
+    out.check()
 }
 
 /// What stands under one key.
-pub(super) fn push_shown(inner: Option<&Shape>, shown: &Shown, stripped: bool, out: &mut String) {
-    match (inner, shown) {
-        (_, Shown::Value(Value::Json(text))) if stripped => match serde_json::from_str(text) {
-            Ok(json) => out.push_str(&without_nulls(json).to_string()),
-            Err(_) => out.push_str(text),
-        },
-        (_, Shown::Value(value)) => value.write_json(out),
-        (Some(shape), Shown::One(Some(record))) => push_object(shape, record, stripped, out),
-        (Some(shape), Shown::Many(records)) => push_array(shape, records, stripped, out),
-        (_, Shown::One(_)) => out.push_str("null"),
-        (None, Shown::Many(_)) => out.push_str("[]"),
+pub(super) fn push_shown(shown: Shown<'_>, stripped: bool, out: &mut Sheet<'_>) -> Result<(), QueryError> {
+    match shown {
+        Shown::Value(value) => {
+            match &*value {
+                Value::Json(text) if stripped => out.text.push_str(&without_null_keys(text)),
+                value => value.write_json(&mut out.text),
+            }
+            out.check()
+        }
+        Shown::One(Some((rows, row))) => object(rows, row, stripped, out),
+        Shown::One(None) => {
+            out.text.push_str("null");
+            Ok(())
+        }
+        Shown::Many(rows, places) => array(rows, places.iter().map(|at| rows.fetched.rows[*at].as_slice()), stripped, out),
     }
+}
+
+fn without_null_keys(text: &str) -> Cow<'_, str> {
+    serde_json::from_str(text).map_or(Cow::Borrowed(text), |json| Cow::Owned(without_nulls(json).to_string()))
 }
 
 /// A JSON value without the keys that are null; nulls in arrays stay.

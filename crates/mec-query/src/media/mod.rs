@@ -2,8 +2,10 @@
 
 mod csv;
 mod json;
+mod sheet;
 
-use crate::{QueryError, Rows};
+use crate::{Budget, QueryError, Rows, Value};
+use sheet::Sheet;
 
 /// A form an answer can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,22 +93,36 @@ impl Media {
         matches!(self, Self::Object { .. })
     }
 
-    /// Writes rows in this form.
+    /// Writes rows in this form, in parts that follow each other.
     ///
     /// # Errors
-    /// PGRST116 for an object of more or less than one row.
-    pub fn write(self, rows: &Rows) -> Result<String, QueryError> {
+    /// PGRST116 for an object of more or less than one row; those of a cast that a value does not bear;
+    /// `MEC_ANSWER_TOO_LARGE` and `MEC_TIMED_OUT` for an answer that does not fit its budget.
+    pub fn write(self, rows: &Rows<'_>, budget: &Budget) -> Result<Vec<String>, QueryError> {
+        let mut out = Sheet::of(budget);
+        let all = || rows.fetched.rows.iter().map(Vec::as_slice);
         match self {
-            Self::Csv => Ok(csv::write(rows)),
-            Self::Json | Self::OpenApi => Ok(json::array(rows, false)),
-            Self::ArrayStripped => Ok(json::array(rows, true)),
+            Self::Csv => csv::write(rows, &mut out)?,
+            Self::Json | Self::OpenApi => json::array(rows, all(), false, &mut out)?,
+            Self::ArrayStripped => json::array(rows, all(), true, &mut out)?,
             Self::Object { stripped } => {
-                let [record] = rows.records.as_slice() else {
-                    return Err(QueryError::not_singular(rows.records.len()));
+                let [row] = rows.fetched.rows.as_slice() else {
+                    return Err(QueryError::not_singular(rows.len()));
                 };
-                Ok(json::object(&rows.shape, record, stripped))
+                json::object(rows, row, stripped, &mut out)?;
             }
         }
+        Ok(out.parts())
+    }
+
+    /// Writes one value that a function answers: bare, as CSV a line below the function's name.
+    pub fn write_value(self, function: &str, value: &Value) -> String {
+        if self != Self::Csv {
+            return value.to_json();
+        }
+        let mut text = format!("{function}\n");
+        csv::push_value(value, &mut text);
+        text
     }
 }
 

@@ -88,6 +88,11 @@ impl Query {
         self.logic.iter().any(|placed| placed.path.is_empty())
     }
 
+    /// Whether there is a regular expression in it, which takes time to compile.
+    pub fn has_regular_expression(&self) -> bool {
+        self.logic.iter().any(|placed| placed.item.has_regular_expression())
+    }
+
     fn filter_parameter(&mut self, key: &str, value: &str, target: Target) -> Result<(), QueryError> {
         let (path, field) = whole(place, "tree path", key)?;
         match whole(condition::filter, "filter", value) {

@@ -112,6 +112,19 @@ pub enum Logic {
     },
 }
 
+impl Logic {
+    /// Whether there is a regular expression in it.
+    pub fn has_regular_expression(&self) -> bool {
+        match self {
+            Self::Condition(Condition { test: Test::Compare { operator, .. }, .. }) => {
+                matches!(operator, Operator::Match | Operator::IMatch)
+            }
+            Self::Condition(_) => false,
+            Self::Group { parts, .. } => parts.iter().any(Self::has_regular_expression),
+        }
+    }
+}
+
 /// `column.[not.]operator.value`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Condition {

@@ -3,6 +3,7 @@
 use super::relation::Relation;
 use super::scope::Node;
 use crate::parse::{Condition, Field, JsonKey, JsonStep, Logic, Operator, Quantifier, Test, Truth};
+use crate::pattern::Patterns;
 use crate::value::{Digits, largest, read_array};
 use crate::{Decimal, Pattern, QueryError, Table, Type, Value};
 
@@ -50,19 +51,15 @@ pub enum Filter {
     Like {
         /// A text.
         left: Expr,
-        /// The pattern, which [`Pattern::like`] accepts.
-        pattern: String,
-        /// Whether letter case does not matter.
-        ignore_case: bool,
+        /// The pattern, made by [`Pattern::like`].
+        pattern: Pattern,
     },
     /// A regular expression found anywhere in the text.
     Matches {
         /// A text.
         left: Expr,
-        /// The expression, which [`Pattern::regex`] accepts.
-        pattern: String,
-        /// Whether letter case does not matter.
-        ignore_case: bool,
+        /// The expression, made by [`Pattern::regex`].
+        pattern: Pattern,
     },
     /// Some related row passes; never unknown.
     Exists {
@@ -188,19 +185,19 @@ fn condition(node: &Node, condition: &Condition, now: i64) -> Result<Filter, Que
 
 fn typed(node: &Node, condition: &Condition, now: i64) -> Result<Filter, QueryError> {
     let left = Expr::resolve(&node.table, &condition.field)?;
-    Ok(test(left, &condition.test, now)?.negated_if(condition.negated))
+    Ok(test(left, &condition.test, now, &node.patterns)?.negated_if(condition.negated))
 }
 
-fn test(left: Expr, test: &Test, now: i64) -> Result<Filter, QueryError> {
+fn test(left: Expr, test: &Test, now: i64, patterns: &Patterns) -> Result<Filter, QueryError> {
     match test {
-        Test::Compare { operator, quantifier: None, value } => compare(left, *operator, value, now),
+        Test::Compare { operator, quantifier: None, value } => compare(left, *operator, value, now, patterns),
         Test::Compare { operator, quantifier: Some(quantifier), value } => {
             let items = read_array(value).ok_or_else(|| QueryError::invalid_array(value))?;
             if items.len() > crate::limits::MAX_CONDITIONS {
-                return Err(QueryError::sqlstate("54000", "more than 512 values in one any/all list"));
+                return Err(QueryError::too_complex("more than 512 values in one any/all list"));
             }
             let parts = items.iter().map(|item| match item {
-                Some(text) => compare(left.clone(), *operator, text, now),
+                Some(text) => compare(left.clone(), *operator, text, now, patterns),
                 None => Ok(unknown(&left)),
             });
             let parts = parts.collect::<Result<Vec<_>, _>>()?;
@@ -242,7 +239,7 @@ fn is(left: Expr, truth: Truth) -> Result<Filter, QueryError> {
     if left.ty == Type::Bool { Ok(Filter::Is { left, truth }) } else { Err(QueryError::not_boolean(word, left.ty.sql_name())) }
 }
 
-fn compare(left: Expr, operator: Operator, text: &str, now: i64) -> Result<Filter, QueryError> {
+fn compare(left: Expr, operator: Operator, text: &str, now: i64, patterns: &Patterns) -> Result<Filter, QueryError> {
     let comparison = match operator {
         Operator::Eq => Comparison::Eq,
         Operator::NotEq => Comparison::NotEq,
@@ -252,8 +249,8 @@ fn compare(left: Expr, operator: Operator, text: &str, now: i64) -> Result<Filte
         Operator::Lte => Comparison::Lte,
         Operator::Like => return pattern(left, text, "~~", false),
         Operator::ILike => return pattern(left, text, "~~*", true),
-        Operator::Match => return regex(left, text, "~", false),
-        Operator::IMatch => return regex(left, text, "~*", true),
+        Operator::Match => return regex(left, text, "~", patterns),
+        Operator::IMatch => return regex(left, text, "~*", patterns),
     };
     if let Type::Numeric { precision, scale } = left.ty {
         return compare_numeric(left, comparison, text, precision, scale);
@@ -263,15 +260,13 @@ fn compare(left: Expr, operator: Operator, text: &str, now: i64) -> Result<Filte
 }
 
 fn pattern(left: Expr, text: &str, operator: &str, ignore_case: bool) -> Result<Filter, QueryError> {
-    let pattern = text_pattern(&left, text, operator)?.replace('*', "%");
-    Pattern::like(&pattern, ignore_case)?;
-    Ok(Filter::Like { left, pattern, ignore_case })
+    let pattern = Pattern::like(&text_pattern(&left, text, operator)?.replace('*', "%"), ignore_case)?;
+    Ok(Filter::Like { left, pattern })
 }
 
-fn regex(left: Expr, text: &str, operator: &str, ignore_case: bool) -> Result<Filter, QueryError> {
-    let pattern = text_pattern(&left, text, operator)?.to_owned();
-    Pattern::regex(&pattern, ignore_case)?;
-    Ok(Filter::Matches { left, pattern, ignore_case })
+fn regex(left: Expr, text: &str, operator: &str, patterns: &Patterns) -> Result<Filter, QueryError> {
+    let pattern = patterns.regex(text_pattern(&left, text, operator)?, operator == "~*")?;
+    Ok(Filter::Matches { left, pattern })
 }
 
 fn text_pattern<'a>(left: &Expr, text: &'a str, operator: &str) -> Result<&'a str, QueryError> {

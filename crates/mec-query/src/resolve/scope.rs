@@ -6,6 +6,7 @@ use super::filter::{self, Filter};
 use super::read::{self, Read};
 use super::relation::{self, Relation};
 use crate::parse::{EmbedItem, Logic, OrderItem, Placed, SelectItem};
+use crate::pattern::Patterns;
 use crate::{Catalogue, Page, Query, QueryError, Table};
 
 /// A query whose embeds are found and whose filters, orders and pages stand at the embed they address.
@@ -36,6 +37,8 @@ pub(super) struct Node {
     pub(super) order: Vec<OrderItem>,
     pub(super) page: Page,
     pub(super) children: Vec<Node>,
+    /// The regular expressions of the whole request.
+    pub(super) patterns: Patterns,
 }
 
 /// An item of `select`, an embed as its place among the children.
@@ -53,7 +56,7 @@ impl Scope {
     /// something not embedded, PGRST118 for an order by a to-many embed, PGRST123 for an aggregate, PGRST127 for a
     /// to-many spread.
     pub fn relate(catalogue: &Catalogue, table: &Arc<Table>, query: &Query) -> Result<Self, QueryError> {
-        let mut root = Node::new(Arc::clone(table), table.name.to_owned(), None);
+        let mut root = Node::new(Arc::clone(table), table.name.to_owned(), None, Patterns::default());
         root.embed(catalogue, &query.select)?;
         for Placed { path, item } in &query.logic {
             root.addressed(path)?.logic.push(item.clone());
@@ -107,7 +110,7 @@ impl Scope {
 }
 
 impl Node {
-    fn new(table: Arc<Table>, name: String, relation: Option<Relation>) -> Self {
+    fn new(table: Arc<Table>, name: String, relation: Option<Relation>, patterns: Patterns) -> Self {
         Self {
             table,
             written: name.clone(),
@@ -120,6 +123,7 @@ impl Node {
             order: Vec::new(),
             page: Page::ALL,
             children: Vec::new(),
+            patterns,
         }
     }
 
@@ -147,7 +151,7 @@ impl Node {
             )));
         }
         let name = embed.alias.as_ref().unwrap_or(&embed.relation).clone();
-        let mut child = Self::new(Arc::clone(&relation.target), name, Some(relation));
+        let mut child = Self::new(Arc::clone(&relation.target), name, Some(relation), self.patterns.clone());
         child.written = embed.relation.clone();
         child.inner = embed.inner;
         child.spread = embed.spread;

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use mec_query::{
-    Catalogue, Column, Decimal, Function, Media, Page, Param, Produces, Query, QueryError, Scope, Table, Tables, Target, Type,
-    Value, Verb,
+    Budget, Catalogue, Column, Decimal, Function, Media, Page, Param, Produces, Query, QueryError, Scope, Table, Tables, Target,
+    Type, Value, Verb,
 };
 
 /// 2026-11-24T02:12:09Z.
@@ -152,8 +152,9 @@ pub(crate) fn get(table: &str, query: &str, media: &str) -> Result<(String, u64)
     let scope = Scope::relate(&CATALOGUE, table, &query)?;
     let media = Media::negotiate(Some(media), Produces::Rows)?;
     let read = scope.read(page, NOW)?;
-    let (fetched, total) = read.of_tables(&Tables(ROWS.iter().map(|(name, rows)| (*name, rows.as_slice())).collect()));
-    Ok((media.write(&read.show(&fetched, NOW)?)?, total))
+    let tables = Tables(ROWS.iter().map(|(name, rows)| (*name, rows.as_slice())).collect());
+    let (fetched, total) = read.of_tables(&tables, &Budget::unlimited())?;
+    Ok((media.write(&read.show(&fetched, NOW), &Budget::unlimited())?.concat(), total))
 }
 
 /// The body of `GET /{path}` as JSON; the path is a table with an optional query string.

@@ -1,7 +1,8 @@
 //! What inserts, updates, puts and deletes are resolved to.
 
 use mec_query::{
-    Body, Cell, Delete, Filter, Insert, Page, Preferences, Query, QueryError, Resolution, Scope, Sent, Target, Update, Value,
+    Body, Budget, Cell, Delete, Filter, Insert, Page, Preferences, Query, QueryError, Resolution, Scope, Sent, Target, Update,
+    Value,
 };
 
 use crate::fixture::{CATALOGUE, NOW, refusal};
@@ -210,7 +211,7 @@ fn a_write_shows_exactly_the_rows_it_wrote() {
     let read = read.of_keys(&[vec![Value::text("a")], vec![Value::text("c")]]);
     let rows: Vec<Vec<Value>> =
         ["a", "b", "c"].map(|id| vec![Value::text(id), Value::text("x"), Value::Bool(false), Value::Null]).to_vec();
-    let (fetched, total) = read.of_rows(&rows);
+    let (fetched, total) = read.of_rows(&rows, &Budget::unlimited()).expect("there is no limit");
     assert_eq!(total, 2);
     assert_eq!(fetched.rows, vec![vec![Value::text("c")], vec![Value::text("a")]]);
 }

@@ -1,15 +1,16 @@
 //! Reads of the table API, each on one instant's state, in the time it may take.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use mec_kernel::{AccountId, InUse, Node, Time};
-use mec_query::{Decimal, Fetched, Filter, Read, Table, Value};
+use mec_query::{Budget, Decimal, Fetched, Filter, Read, Table, Value};
+use tokio::sync::Semaphore;
 use tokio_postgres::types::{FromSql, ToSql, Type};
 
 use super::cells::{Found, Whole};
 use super::codec::{Id, Instant, Json, Numeric};
-use super::session::{Parameter as Boxed, Session};
+use super::session::{Parameter as Boxed, ROWS_ON_THEIR_WAY, Session, room_for};
 use super::{Link, Postgres, Writer, catalogue, look_up};
 use crate::StoreError;
 use crate::dialect::Dialect;
@@ -57,12 +58,14 @@ pub(crate) struct Snapshot {
 
 impl Snapshot {
     /// Begins one that ends when nothing happens in it any more for as long as it may take.
+    /// A read takes one of the server's processors at most: no workers beside it, and no time for compiling it.
     async fn begin(session: &Session, most: Option<Duration>) -> Result<(), StoreError> {
         let limit = most.map_or(0, |most| u64::try_from(most.as_millis()).unwrap_or(u64::MAX).clamp(1, 2_147_483_647));
         session
             .run(&format!(
                 "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = {limit}; \
-                 SET LOCAL idle_in_transaction_session_timeout = '10min'"
+                 SET LOCAL idle_in_transaction_session_timeout = '10min'; \
+                 SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL jit = off"
             ))
             .await
     }
@@ -75,10 +78,37 @@ impl Snapshot {
         self.link.io.wait(task(self.session.clone()))
     }
 
-    fn rows(&self, statement: &Statement) -> Result<Vec<tokio_postgres::Row>, StoreError> {
-        let sql = statement.sql.clone();
+    /// Shows `each` the rows of a statement as they come, no more than a few of them on their way.
+    fn each_row_within(
+        &self,
+        statement: &Statement,
+        budget: &Budget,
+        mut each: impl FnMut(&tokio_postgres::Row) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let (sql, session, asked) = (statement.sql.clone(), self.session.clone(), budget.clone());
         let values: Vec<(Boxed<'static>, Type)> = statement.values.iter().map(boxed).collect();
-        self.wait(|session| async move { session.query_once(&sql, &values).await })
+        let (sender, rows) = mpsc::channel();
+        let room = Arc::new(Semaphore::new(ROWS_ON_THEIR_WAY as usize));
+        let given = room.clone();
+        self.link.io.handle().spawn(async move {
+            let ended = session.stream(&sql, &values, &asked, &given, |row| sender.send(Ok(row)).is_ok()).await;
+            if let Err(error) = ended {
+                // Nobody waits for it where the other side has ended first.
+                drop(sender.send(Err(error)));
+            }
+        });
+        for row in rows {
+            let looked_at = row.and_then(|row| each(&row).map(|()| room_for(&row)));
+            match looked_at {
+                Ok(taken) => room.add_permits(taken as usize),
+                Err(error) => {
+                    self.session.give_up();
+                    room.close();
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -87,17 +117,22 @@ impl Rows for Snapshot {
         self.link.dialect
     }
 
-    fn all(&mut self, statement: &Statement, columns: &[Column<'_>]) -> Result<Vec<Vec<Value>>, StoreError> {
-        let rows = self.rows(statement)?;
-        let value = |row, at, (table, column): &Column<'_>| {
+    fn all(&mut self, statement: &Statement, columns: &[Column<'_>], budget: &Budget) -> Result<Vec<Vec<Value>>, StoreError> {
+        let value = |row: &tokio_postgres::Row, at, (table, column): &Column<'_>| {
             let column = &table.columns[*column];
             held(row, at, Stored::of(column.ty)).map_err(|problem| StoreError::Damaged {
                 table: table.name,
                 problem: format!("{} does not hold a {}: {problem}", column.name, column.ty.sql_name()),
             })
         };
-        let values = |row| columns.iter().enumerate().map(|(at, column)| value(row, at, column)).collect();
-        rows.iter().map(values).collect()
+        let mut rows = Vec::new();
+        self.each_row_within(statement, budget, |row| {
+            let row = columns.iter().enumerate().map(|(at, column)| value(row, at, column)).collect::<Result<Vec<_>, _>>()?;
+            budget.take_row(read::bytes_of(&row))?;
+            rows.push(row);
+            Ok(())
+        })?;
+        Ok(rows)
     }
 
     fn parents_at_once(&self, _width: usize, _own: usize) -> Result<usize, StoreError> {
@@ -106,22 +141,22 @@ impl Rows for Snapshot {
 }
 
 impl Postgres {
-    /// Lends a connection to `read`, whose statements may each take as long as `most`.
+    /// Lends one of the connections that read tables to `read`, whose statements can each take as long as `most`.
     pub(super) fn read_within<T>(
         &self,
         most: Option<Duration>,
         read: impl FnOnce(&mut Snapshot) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let lent = Lent { readers: &self.readers, session: self.readers.borrow() };
-        self.read_on(lent, most, read)
+        self.read_on(&self.readers, most, read)
     }
 
     fn read_on<T>(
         &self,
-        mut lent: Lent<'_>,
+        readers: &Readers,
         most: Option<Duration>,
         read: impl FnOnce(&mut Snapshot) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        let mut lent = Lent { readers, session: readers.borrow() };
         let (link, kept) = (self.link.clone(), lent.session.take());
         let session = self.link.io.wait(async move {
             if let Some(session) = kept.filter(|session| !session.is_closed())
@@ -136,32 +171,45 @@ impl Postgres {
         })?;
         let mut snapshot = Snapshot { link: self.link.clone(), session: session.clone() };
         let outcome = read(&mut snapshot);
+        if session.is_closed() {
+            // It was given up in the middle of a statement.
+            return outcome;
+        }
         let ended = snapshot.wait(|session| async move { session.run("COMMIT").await });
         // A connection that could not end its transaction is not lent again.
         lent.session = ended.is_ok().then_some(session);
         outcome
     }
 
-    pub(super) fn read<T>(&self, read: impl FnOnce(&mut Snapshot) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    /// Reads tables in the time that is for it.
+    pub(super) fn read_for<T>(&self, read: impl FnOnce(&mut Snapshot) -> Result<T, StoreError>) -> Result<T, StoreError> {
         self.read_within(Some(self.read_timeout), read)
     }
 
-    pub(crate) fn fetch(&self, read: &Read) -> Result<Fetched, StoreError> {
-        self.read(|snapshot| read::fetch(snapshot, read))
+    /// The same with the connection for short questions, which no read of tables keeps busy.
+    pub(super) fn read<T>(&self, read: impl FnOnce(&mut Snapshot) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.read_on(&self.askers, Some(self.read_timeout), read)
     }
 
-    pub(crate) fn count(&self, table: &Table, filter: &Filter) -> Result<u64, StoreError> {
+    pub(crate) fn fetch(&self, read: &Read, budget: &Budget) -> Result<Fetched, StoreError> {
+        self.read_for(|snapshot| read::fetch(snapshot, read, budget))
+    }
+
+    pub(crate) fn count(&self, table: &Table, filter: &Filter, budget: &Budget) -> Result<u64, StoreError> {
         let statement = render::count(self.link.dialect, table, filter);
-        self.read(|snapshot| {
-            let rows = snapshot.rows(&statement)?;
-            let count = rows.first().map(|row| Found { row, table: table.name }.integer(0)).transpose()?;
+        self.read_for(|snapshot| {
+            let mut count = None;
+            snapshot.each_row_within(&statement, budget, |row| {
+                count = Some(Found { row, table: table.name }.integer(0)?);
+                Ok(())
+            })?;
             Ok(count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
         })
     }
 
     pub(crate) fn keys(&self, table: &Table, filter: &Filter, max: usize) -> Result<Vec<Vec<Value>>, StoreError> {
         let limit = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
-        self.read(|snapshot| read::keys(snapshot, table, filter, limit))
+        self.read_for(|snapshot| read::keys(snapshot, table, filter, limit))
     }
 
     pub(crate) fn account_linked(&self, source: &str, external_id: &str) -> Result<Option<AccountId>, StoreError> {
@@ -207,10 +255,10 @@ impl Postgres {
 
 impl Writer {
     /// Reads on a connection of its own, so that it waits for no other reader.
-    pub(crate) fn fetch(&mut self, read: &Read) -> Result<Fetched, StoreError> {
+    pub(crate) fn fetch(&mut self, read: &Read, budget: &Budget) -> Result<Fetched, StoreError> {
         let store = Postgres::with_one_reader(self.link.clone(), WRITER_READ_TIMEOUT);
         store.readers.give_back(self.reader.take());
-        let outcome = store.fetch(read);
+        let outcome = store.fetch(read, budget);
         self.reader = store.readers.borrow();
         outcome
     }

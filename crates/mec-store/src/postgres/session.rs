@@ -10,7 +10,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::{MaybeDone, join, join_all, maybe_done, poll_fn};
 use futures_util::{SinkExt as _, TryStreamExt as _};
+use mec_query::Budget;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 use tokio_postgres::error::{DbError, Severity};
 use tokio_postgres::types::{ToSql, Type};
@@ -23,10 +25,21 @@ use crate::StoreError;
 /// The longest that anything may be waited for: longer than the server itself takes before it gives up.
 const PATIENCE: Duration = Duration::from_secs(25);
 
+/// How often a statement's budget is asked whether to go on.
+const ASKED_EVERY: Duration = Duration::from_millis(50);
+
 /// The longest that connecting may take: what the address allows each of its servers.
 fn connect_limit(config: &tokio_postgres::Config) -> Duration {
     let servers = u32::try_from(config.get_hosts().len()).unwrap_or(u32::MAX).max(1);
     config.get_connect_timeout().map_or(PATIENCE, |each| each.saturating_mul(servers)).min(PATIENCE)
+}
+
+/// Bytes of rows that were received and not yet looked at; one larger row comes alone.
+pub(super) const ROWS_ON_THEIR_WAY: u32 = 1 << 20;
+
+/// What a row takes of that.
+pub(super) fn room_for(row: &Row) -> u32 {
+    u32::try_from(row.raw_size_bytes()).unwrap_or(u32::MAX).clamp(64, ROWS_ON_THEIR_WAY)
 }
 
 /// Whether the server warns, in whatever language it says so.
@@ -48,6 +61,7 @@ pub(super) struct Session {
     /// What sends and receives; it ends by itself once everything that was asked is answered.
     driver: AbortHandle,
     runtime: Handle,
+    tls: Tls,
 }
 
 impl Drop for Session {
@@ -88,7 +102,7 @@ impl Session {
         let (address, tls, runtime) = (address.clone(), tls.clone(), runtime.clone());
         let warning: Arc<Mutex<Option<String>>> = Arc::default();
         let heard = warning.clone();
-        let (config, shown) = (address.config, address.shown);
+        let (config, shown, kept_tls) = (address.config, address.shown, tls.clone());
         let limit = connect_limit(&config);
         let connecting = runtime.spawn(async move {
             // A server that stands still lets itself be connected to and says nothing.
@@ -116,7 +130,15 @@ impl Session {
             .map_err(|error| StoreError::Stopped(format!("connecting ended early: {error}")))?
             .map_err(|error| StoreError::Unreachable { address: shown, problem: cause(&error) })?;
         let Some((client, driver)) = connected else { return Err(StoreError::Silent) };
-        Ok(Self { client, prepared: Mutex::default(), warning, is_silent: AtomicBool::new(false), driver, runtime })
+        Ok(Self {
+            client,
+            prepared: Mutex::default(),
+            warning,
+            is_silent: AtomicBool::new(false),
+            driver,
+            runtime,
+            tls: kept_tls,
+        })
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -183,6 +205,54 @@ impl Session {
         let parameters: Vec<(&(dyn ToSql + Sync), Type)> =
             parameters.iter().map(|(value, ty)| (&**value as &(dyn ToSql + Sync), ty.clone())).collect();
         self.wait(self.client.query_typed(sql, &parameters)).await
+    }
+
+    /// Gives `each` the rows of a statement as they come, as long as there is room for one more, the budget has time, and
+    /// `each` takes them. A statement that was ended early is cancelled on the server, and the session given up.
+    pub(super) async fn stream(
+        &self,
+        sql: &str,
+        parameters: &[(Parameter<'_>, Type)],
+        budget: &Budget,
+        room: &Semaphore,
+        mut each: impl FnMut(Row) -> bool,
+    ) -> Result<(), StoreError> {
+        let parameters = parameters.iter().map(|(value, ty)| (&**value as &(dyn ToSql + Sync), ty.clone()));
+        let mut asked = tokio::time::interval(ASKED_EVERY);
+        let streamed = async {
+            let mut rows = Box::pin(self.client.query_typed_raw(sql, parameters).await?);
+            while let Some(row) = rows.try_next().await? {
+                let Ok(permit) = room.acquire_many(room_for(&row)).await else { break };
+                permit.forget();
+                if !each(row) {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        let mut streamed = std::pin::pin!(self.wait(streamed));
+        loop {
+            tokio::select! {
+                outcome = &mut streamed => return outcome,
+                _ = asked.tick() => if let Err(excess) = budget.check() {
+                    self.give_up();
+                    return Err(excess.into());
+                }
+            }
+        }
+    }
+
+    /// Ends what the server does here, and does not use the connection any more.
+    pub(super) fn give_up(&self) {
+        if self.is_silent.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let (cancel, tls) = (self.client.cancel_token(), self.tls.clone());
+        self.runtime.spawn(async move {
+            if let Err(error) = cancel.cancel_query(tls).await {
+                tracing::warn!("a statement could not be cancelled, it ends by its time limit: {}", cause(&error));
+            }
+        });
     }
 
     /// How many rows a statement changed that is run again and again.

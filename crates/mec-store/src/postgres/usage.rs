@@ -60,7 +60,7 @@ impl Postgres {
             own_only: query.own_only,
         };
         let catalogue = catalogue.clone();
-        self.read(|snapshot| snapshot.wait(|session| async move { sum(&session, &owned.query(), &catalogue).await }))
+        self.read_for(|snapshot| snapshot.wait(|session| async move { sum(&session, &owned.query(), &catalogue).await }))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Conditions of a resolved read as SQL, unknowns included.
 
-use mec_query::{Comparison, Decimal, Expr, Filter, Truth, Value, json_key};
+use mec_query::{Comparison, Decimal, Expr, Filter, Pattern, Truth, Value, json_key};
 
 use super::{From, Statement};
 use crate::dialect::PatternKind;
@@ -21,8 +21,8 @@ impl Statement {
             Filter::In { left, values } => self.in_list(from, left, values),
             Filter::Distinct { left, right } => self.distinct(from, left, right),
             Filter::Is { left, truth } => self.is(from, left, *truth),
-            Filter::Like { left, pattern, ignore_case } => self.pattern(PatternKind::Like, from, left, pattern, *ignore_case),
-            Filter::Matches { left, pattern, ignore_case } => self.pattern(PatternKind::Regex, from, left, pattern, *ignore_case),
+            Filter::Like { left, pattern } => self.pattern(PatternKind::Like, from, left, pattern),
+            Filter::Matches { left, pattern } => self.pattern(PatternKind::Regex, from, left, pattern),
             Filter::Exists { relation, filter } => {
                 let target = self.from(&relation.target);
                 self.push("EXISTS (SELECT 1");
@@ -166,12 +166,13 @@ impl Statement {
         self.push(test);
     }
 
-    fn pattern(&mut self, kind: PatternKind, from: From<'_>, left: &Expr, pattern: &str, ignore_case: bool) {
+    fn pattern(&mut self, kind: PatternKind, from: From<'_>, left: &Expr, pattern: &Pattern) {
         if Stored::of(left.ty) != Stored::Text {
             return self.push("NULL");
         }
         let expr = self.expr_text(from, left);
-        let pattern = self.dialect.pattern_text(kind, pattern, ignore_case);
+        let ignore_case = pattern.ignores_case();
+        let pattern = self.dialect.pattern_text(kind, pattern.text(), ignore_case);
         let place = self.bound(Parameter::Text(pattern), Stored::Text);
         let test = self.dialect.matches(kind, &expr, &place, ignore_case);
         self.push(&test);

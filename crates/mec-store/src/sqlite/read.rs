@@ -1,6 +1,6 @@
 //! Reads of the table API: statements of [`super::render`] run on a reader, their rows as typed values.
 
-use mec_query::{Fetched, Filter, Read, Table, Value};
+use mec_query::{Budget, Fetched, Filter, Read, Table, Value};
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, params_from_iter};
 
@@ -15,19 +15,19 @@ use crate::render::{self, Statement};
 const CACHED_LENGTH_MAX: usize = 4_096;
 
 impl Sqlite {
-    pub(crate) fn fetch(&self, read: &Read) -> Result<Fetched, StoreError> {
-        self.read(|connection| {
+    pub(crate) fn fetch(&self, read: &Read, budget: &Budget) -> Result<Fetched, StoreError> {
+        self.read_for(budget, |connection| {
             // One transaction, so that parents and embeds are of one instant.
             let snapshot = connection.unchecked_transaction()?;
-            let fetched = fetch(&snapshot, read)?;
+            let fetched = fetch(&snapshot, read, budget)?;
             snapshot.commit()?;
             Ok(fetched)
         })
     }
 
-    pub(crate) fn count(&self, table: &Table, filter: &Filter) -> Result<u64, StoreError> {
+    pub(crate) fn count(&self, table: &Table, filter: &Filter, budget: &Budget) -> Result<u64, StoreError> {
         let statement = render::count(Dialect::Sqlite, table, filter);
-        self.read(|connection| {
+        self.read_for(budget, |connection| {
             let mut count = 0;
             each_row(connection, &statement, |row| {
                 count = u64::try_from(row.get::<_, i64>(0)?).unwrap_or(0);
@@ -39,19 +39,19 @@ impl Sqlite {
 
     pub(crate) fn keys(&self, table: &Table, filter: &Filter, max: usize) -> Result<Vec<Vec<Value>>, StoreError> {
         let limit = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
-        self.read(|connection| read::keys(&mut Reader(connection), table, filter, limit))
+        self.read_for(&Budget::unlimited(), |connection| read::keys(&mut Reader(connection), table, filter, limit))
     }
 }
 
 impl Writer {
     /// Nobody else writes, so several statements read one state.
-    pub(crate) fn fetch(&mut self, read: &Read) -> Result<Fetched, StoreError> {
-        read_within(WRITER_READ_TIMEOUT, &mut self.connection, |connection| fetch(connection, read))
+    pub(crate) fn fetch(&mut self, read: &Read, budget: &Budget) -> Result<Fetched, StoreError> {
+        read_within(WRITER_READ_TIMEOUT, budget, &mut self.connection, |connection| fetch(connection, read, budget))
     }
 }
 
-fn fetch(connection: &Connection, read: &Read) -> Result<Fetched, StoreError> {
-    read::fetch(&mut Reader(connection), read)
+fn fetch(connection: &Connection, read: &Read, budget: &Budget) -> Result<Fetched, StoreError> {
+    read::fetch(&mut Reader(connection), read, budget)
 }
 
 /// A connection that runs the statements of a read.
@@ -62,8 +62,8 @@ impl Rows for Reader<'_> {
         Dialect::Sqlite
     }
 
-    fn all(&mut self, statement: &Statement, columns: &[Column<'_>]) -> Result<Vec<Vec<Value>>, StoreError> {
-        all(self.0, statement, columns)
+    fn all(&mut self, statement: &Statement, columns: &[Column<'_>], budget: &Budget) -> Result<Vec<Vec<Value>>, StoreError> {
+        all(self.0, statement, columns, budget)
     }
 
     fn parents_at_once(&self, width: usize, own: usize) -> Result<usize, StoreError> {
@@ -73,7 +73,12 @@ impl Rows for Reader<'_> {
 }
 
 /// All rows of a statement whose first columns are these.
-fn all(connection: &Connection, statement: &Statement, columns: &[Column<'_>]) -> Result<Vec<Vec<Value>>, StoreError> {
+fn all(
+    connection: &Connection,
+    statement: &Statement,
+    columns: &[Column<'_>],
+    budget: &Budget,
+) -> Result<Vec<Vec<Value>>, StoreError> {
     let mut rows = Vec::new();
     each_row(connection, statement, |row| {
         let value = |(at, (table, column)): (usize, &Column<'_>)| {
@@ -83,7 +88,9 @@ fn all(connection: &Connection, statement: &Statement, columns: &[Column<'_>]) -
                 problem: format!("{} does not hold a {}", column.name, column.ty.sql_name()),
             })
         };
-        rows.push(columns.iter().enumerate().map(value).collect::<Result<_, _>>()?);
+        let row = columns.iter().enumerate().map(value).collect::<Result<Vec<_>, _>>()?;
+        budget.take_row(read::bytes_of(&row))?;
+        rows.push(row);
         Ok(())
     })?;
     Ok(rows)
@@ -234,7 +241,7 @@ mod tests {
         let (dir, store) = open();
         let connection = Connection::open(dir.path().join("mec.db")).unwrap();
         connection.execute("INSERT INTO resource_types VALUES ('r', 'R', 'cumulative', 'count', 'no list', NULL)", []).unwrap();
-        match store.fetch(&read("resource_types?select=allowed_units")) {
+        match store.fetch(&read("resource_types?select=allowed_units"), &Budget::unlimited()) {
             Err(StoreError::Damaged { table: "resource_types", problem }) => {
                 assert_eq!(problem, "allowed_units does not hold a text[]");
             }
@@ -247,7 +254,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (store, mut writer) = Sqlite::open(&dir.path().join("mec.db"), &crate::OpenOptions::default()).unwrap();
         let lent: Vec<Connection> = (0..crate::OpenOptions::default().readers).map(|_| store.readers.borrow()).collect();
-        assert_eq!(writer.fetch(&read("limit_kinds?limit_kind_code=match.^cumu")).unwrap().rows.len(), 1);
+        assert_eq!(writer.fetch(&read("limit_kinds?limit_kind_code=match.^cumu"), &Budget::unlimited()).unwrap().rows.len(), 1);
         lent.into_iter().for_each(|connection| store.readers.give_back(connection));
     }
 
@@ -260,8 +267,8 @@ mod tests {
         let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) \
                    INSERT INTO units SELECT 'unit' || i, 'Unit', 'time', 1 FROM n";
         Connection::open(&path).unwrap().execute(sql, []).unwrap();
-        assert!(matches!(store.fetch(&read("units?unit_name=match.x")), Err(StoreError::TimedOut)));
+        assert!(matches!(store.fetch(&read("units?unit_name=match.x"), &Budget::unlimited()), Err(StoreError::TimedOut)));
         // The connection is as good as before.
-        assert_eq!(store.fetch(&read("units?limit=1")).unwrap().rows.len(), 1);
+        assert_eq!(store.fetch(&read("units?limit=1"), &Budget::unlimited()).unwrap().rows.len(), 1);
     }
 }

@@ -27,7 +27,7 @@ sql!(
 
 impl Sqlite {
     pub(crate) fn usage(&self, query: &UsageQuery<'_>, catalogue: &Catalogue) -> Result<Vec<UsageBucket>, StoreError> {
-        self.read(|connection| {
+        self.read_for(&mec_query::Budget::unlimited(), |connection| {
             // Sums and ledger are read as they are in one instant.
             let snapshot = connection.unchecked_transaction()?;
             let buckets = sum(&snapshot, query, catalogue)?;

@@ -28,6 +28,16 @@ pub(crate) enum Outcome {
     Scalar(Value),
 }
 
+impl Outcome {
+    /// How many rows it has.
+    pub(crate) fn rows(&self) -> usize {
+        match self {
+            Self::Rows(rows) => rows.len(),
+            Self::Scalar(_) => 1,
+        }
+    }
+}
+
 impl Answer {
     pub(crate) fn rows(rows: Vec<Vec<Value>>) -> Self {
         Self { outcome: Outcome::Rows(rows), replayed: false }

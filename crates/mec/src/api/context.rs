@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
@@ -10,12 +11,16 @@ use mec_kernel::{Actor, Code};
 use mec_query::{Catalogue, Preferences, QueryError};
 
 use super::functions::functions;
+use super::refusal::{self, Repeat};
 use crate::http::auth::{Auth, Identity};
 use crate::http::errors::ApiError;
 use crate::http::request_id::RequestId;
 
 /// The one schema there is; clients name it in their profile headers.
 const SCHEMA: &str = "public";
+
+/// Bytes of a body that is read on the runtime's threads.
+const BODY_AT_ONCE: usize = 64 << 10;
 
 /// What requests are handled with. Cloning it copies pointers.
 #[derive(Clone, Debug)]
@@ -49,6 +54,23 @@ impl AppState {
     /// As [`Auth::identify`].
     pub(crate) fn identify(&self, headers: &HeaderMap) -> Result<Identity, ApiError> {
         self.auth.identify(headers, self.mec.now())
+    }
+
+    /// Reads a body, off the runtime's threads where that takes long.
+    ///
+    /// # Errors
+    /// What `read` answers; 503 where nobody has time for it.
+    pub(crate) async fn read_body<T: Send + 'static>(
+        &self,
+        body: &Bytes,
+        read: impl FnOnce(&[u8]) -> Result<T, QueryError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        if body.len() <= BODY_AT_ONCE {
+            return Ok(read(body)?);
+        }
+        let body = body.clone();
+        let outcome = self.mec.work(move |_| Ok(read(&body)?)).await;
+        outcome.map_err(|error| refusal::of_error(error, &self.mec.catalogue(), Repeat::Question))
     }
 }
 

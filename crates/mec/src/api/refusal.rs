@@ -29,6 +29,9 @@ const OWN_CODES: &[&str] = &[
     "MEC_TOO_MANY_ROWS",
     "MEC_ACROSS_SHARDS",
     "MEC_BUSY",
+    "MEC_READS_BUSY",
+    "MEC_ANSWER_TOO_LARGE",
+    "MEC_PATTERN_TOO_LARGE",
     "MEC_TIMED_OUT",
     "MEC_NOT_DONE",
     "MEC_OVERRAN",
@@ -128,6 +131,11 @@ pub(crate) fn of_error(error: MecError, catalogue: &Catalogue, repeat: Repeat) -
             "MEC_BUSY",
             "Too much is waiting to be recorded; nothing was recorded of this request",
             "Send it again in a second; it is safe",
+        ),
+        MecError::ReadsBusy => unavailable(
+            "MEC_READS_BUSY",
+            "Too many callers read at the moment; nothing was recorded",
+            "Send the request again in a second, and ask for less at a time",
         ),
         MecError::TimedOut => ApiError::new(StatusCode::GATEWAY_TIMEOUT, "MEC_TIMED_OUT", "The read took longer than it may")
             .with_hint("Ask for less: narrow the filter, shorten the range, or read in pages with limit and offset"),

@@ -21,7 +21,7 @@ use axum::http::header::{ACCEPT, ALLOW, CONTENT_TYPE, RANGE};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use mec_engine::Caller;
-use mec_query::{Call, GivenArguments, Media, Page, Produces, Query, QueryError, Returns, Target};
+use mec_query::{Call, Catalogue, GivenArguments, Media, Page, Produces, Query, QueryError, Returns, Target};
 
 use self::response::{Rows, Wanted};
 use super::answers::Answer;
@@ -70,13 +70,13 @@ impl Request {
         let range = if self.method == Method::GET { context::header(&self.headers, &RANGE) } else { None };
         let page = Page::of_request(&query, range)?;
         let is_plain = self.is_plain() && page == Page::ALL;
-        let given = if reads { GivenArguments::of_query(&query) } else { self.given()? };
-        let call = Call::find(&state.catalogue, &self.name, given)?;
+        let now = state.mec.now().micros();
+        let (call, arguments) = match reads {
+            true => called(&state.catalogue, &self.name, GivenArguments::of_query(&query), now)?,
+            false => self.called_with_body(state, now).await?,
+        };
         let function = call.function();
         let verb = Verb::of(function.name).ok_or_else(ApiError::internal)?;
-        let now = state.mec.now().micros();
-        // The events of a batch are read one by one later, so that one does not spoil the others.
-        let arguments = if verb == Verb::MeterBatch { Ok(Arguments::none(function)) } else { Arguments::of_call(&call, now) };
         let is_explained = arguments.as_ref().is_ok_and(|arguments| arguments.flag("explain"));
         let scope = match &function.returns {
             Returns::Table(table) if !is_plain => Some(response::scope(&state.catalogue, table, &query, is_explained)?),
@@ -93,6 +93,10 @@ impl Request {
             return Err(QueryError::read_only_call().into());
         }
         let rows = match (&function.returns, scope) {
+            (Returns::Table(_), Some(scope)) if query.has_regular_expression() => {
+                let read = state.mec.work(move |_| Ok(scope.read(page, now)?)).await;
+                Rows::Read(Box::new(read.map_err(|error| refusal::of_error(error, &state.mec.catalogue(), Repeat::Question))?))
+            }
             (Returns::Table(_), Some(scope)) => Rows::Read(Box::new(scope.read(page, now)?)),
             (Returns::Table(table), None) => Rows::Plain { table: table.clone(), is_explained },
             _ => Rows::None,
@@ -109,7 +113,8 @@ impl Request {
             verb => call_one(verb, state, &asker.caller, arguments).await,
         };
         let answer = answer.map_err(|failure| failure.shown(&state.mec.catalogue(), Repeat::of(verb)))?;
-        wanted.response(function.name, answer)
+        let refused = |error| refusal::of_error(error, &state.mec.catalogue(), Repeat::Question);
+        wanted.response(&state.mec, function, answer).await.map_err(refused)?
     }
 
     /// Whether all columns of all rows are wanted as JSON: the usual call, which is answered without asking the query
@@ -118,10 +123,16 @@ impl Request {
         self.query.is_empty() && matches!(context::header(&self.headers, &ACCEPT), None | Some("*/*" | "application/json"))
     }
 
-    fn given(&self) -> Result<GivenArguments, ApiError> {
+    async fn called_with_body(&self, state: &AppState, now: i64) -> Result<(Call, TypedArguments), ApiError> {
         // Too large or too slow a body is answered by the listener in place of this.
         let body = self.body.as_ref().map_err(|_| refusal::unreadable_body())?;
-        Ok(GivenArguments::of_body(context::header(&self.headers, &CONTENT_TYPE), body)?)
+        let content_type = context::header(&self.headers, &CONTENT_TYPE).map(str::to_owned);
+        let (catalogue, name) = (state.catalogue.clone(), self.name.clone());
+        let read = move |body: &[u8]| {
+            let given = GivenArguments::of_body(content_type.as_deref(), body)?;
+            called(&catalogue, &name, given, now)
+        };
+        state.read_body(body, read).await
     }
 
     fn options(&self, state: &AppState) -> Result<Response, ApiError> {
@@ -138,6 +149,17 @@ impl Request {
     fn allowed(&self, state: &AppState) -> &'static str {
         state.catalogue.find_function(&self.name).map_or("OPTIONS,GET,HEAD,POST", |function| function.allow_header())
     }
+}
+
+/// Typed, or why they cannot be: told after the errors of everything that is not an argument.
+type TypedArguments = Result<Arguments, ApiError>;
+
+fn called(catalogue: &Catalogue, name: &str, given: GivenArguments, now: i64) -> Result<(Call, TypedArguments), QueryError> {
+    let call = Call::find(catalogue, name, given)?;
+    // The events of a batch are read one by one later, so that one does not spoil the others.
+    let is_batch = Verb::of(call.function().name) == Some(Verb::MeterBatch);
+    let arguments = if is_batch { Ok(Arguments::none(call.function())) } else { Arguments::of_call(&call, now) };
+    Ok((call, arguments))
 }
 
 fn allowing(mut response: Response, allow: &'static str) -> Response {

@@ -85,7 +85,7 @@ impl Request {
         let range = if self.method == Method::GET { context::header(&self.headers, &RANGE) } else { None };
         let page = Page::of_request(&query, range)?;
         let body = match verb {
-            Verb::Post | Verb::Patch | Verb::Put => Some(self.body(&query)?),
+            Verb::Post | Verb::Patch | Verb::Put => Some(self.body(state, &query).await?),
             Verb::Get | Verb::Delete => None,
         };
         let table = state.catalogue.table(&self.name)?;
@@ -124,10 +124,12 @@ impl Request {
         }
     }
 
-    fn body(&self, query: &Query) -> Result<mec_query::Body, ApiError> {
+    async fn body(&self, state: &AppState, query: &Query) -> Result<mec_query::Body, ApiError> {
         // Too large or too slow a body is answered by the listener in place of this.
-        let bytes = self.body.as_ref().map_err(|_| refusal::unreadable_body())?;
-        Ok(mec_query::Body::parse(context::header(&self.headers, &CONTENT_TYPE), bytes, query.columns.as_deref())?)
+        let body = self.body.as_ref().map_err(|_| refusal::unreadable_body())?;
+        let content_type = context::header(&self.headers, &CONTENT_TYPE).map(str::to_owned);
+        let columns = query.columns.clone();
+        state.read_body(body, move |body| mec_query::Body::parse(content_type.as_deref(), body, columns.as_deref())).await
     }
 
     fn allowing(&self, state: &AppState, mut response: Response) -> Response {

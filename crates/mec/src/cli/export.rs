@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use mec_kernel::{AccountId, EventId, LedgerEvent, Time};
-use mec_query::{Catalogue as Tables, Media, Page, Produces, Query, Scope, Target as Part};
+use mec_query::{Budget, Catalogue as Tables, Media, Page, Produces, Query, Scope, Target as Part};
 use mec_store::{EventFilter, Store, StoreError};
 use serde_json::{Map, Value};
 
@@ -141,9 +141,9 @@ impl<'a> Names<'a> {
         let page = Page::of_request(&query, None).map_err(failed)?;
         let table = self.tables.table(table).map_err(failed)?;
         let read = Scope::relate(&self.tables, table, &query).and_then(|scope| scope.read(page, 0)).map_err(failed)?;
-        let rows = read.show(&self.store.fetch(&read)?, 0).map_err(failed)?;
+        let fetched = self.store.fetch(&read, &Budget::unlimited())?;
         let media = Media::negotiate(Some("application/json"), Produces::Rows).map_err(failed)?;
-        let text = media.write(&rows).map_err(failed)?;
+        let text = media.write(&read.show(&fetched, 0), &Budget::unlimited()).map_err(failed)?.concat();
         let rows: Value = serde_json::from_slice(text.as_ref())
             .map_err(|error| Failure::new(Exit::Unavailable, format!("a row is not JSON: {error}")))?;
         Ok(rows[0][column].as_str().map(str::to_owned))

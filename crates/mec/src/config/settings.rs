@@ -107,8 +107,16 @@ settings! {
     /// UTC days; mec prune removes them at once.
     decisions_kept_days: u32 = 30, number(1..=u32::MAX);
 
+    /// How many decisions MEC keeps, of about a kilobyte each. If there are
+    /// more, it removes the oldest.
+    decisions_kept_rows: u32 = 5_000_000, number(1..=u32::MAX);
+
     /// The longest that a read of tables can take, in seconds.
     read_timeout_seconds: u32 = 10, number(1..=u32::MAX);
+
+    /// The largest answer of a read, in megabytes. MEC rejects larger ones
+    /// (400).
+    answer_megabytes: u32 = 64, number(1..=u32::MAX);
 
     /// The memory for accounts, in megabytes.
     cache_megabytes: u32 = 256, number(1..=u32::MAX);

@@ -27,6 +27,7 @@ mod plan;
 mod prune;
 mod races;
 mod readme;
+mod reads;
 mod rpc;
 mod server;
 mod table_api;

@@ -8,18 +8,30 @@ use axum::body::Body;
 use axum::http::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderName, VARY};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use mec_engine::{Mec, MecError};
 use mec_query::{
-    Cast, Catalogue, Done, Field, Media, Output, Page, Preferences, Query, QueryError, Read, Scope, SelectItem, Shape, Shown,
+    Budget, Cast, Catalogue, Done, Field, Function, Media, Output, Page, Preferences, Query, QueryError, Read, Scope, SelectItem,
     Source, Table, Type, Value, content_range_of_total,
 };
 
 use crate::api::answers::{Answer, LIMITS, Outcome};
 use crate::http::errors::ApiError;
+use crate::http::parts;
 
 /// Set on an answer that was given before, under the same key.
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 const CONTENT_PROFILE: HeaderName = HeaderName::from_static("content-profile");
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+
+/// Rows that are shown at once, on the runtime's threads.
+const ROWS_AT_ONCE: usize = 100;
+
+/// What an answer says, and of how many rows.
+struct Texts {
+    parts: Vec<String>,
+    returned: usize,
+    total: Option<u64>,
+}
 
 /// How an answer is wanted.
 pub(super) struct Wanted {
@@ -107,21 +119,46 @@ impl Wanted {
         Ok(())
     }
 
-    /// The response to a call of `function`.
-    pub(super) fn response(&self, function: &str, answer: Answer) -> Result<Response, ApiError> {
+    /// The response to a call of `function`. What takes long is done off the runtime's threads, unless something was
+    /// written: then nothing is waited for that could be refused.
+    pub(super) async fn response(
+        self,
+        mec: &Mec,
+        function: &Function,
+        answer: Answer,
+    ) -> Result<Result<Response, ApiError>, MecError> {
         let replayed = answer.replayed;
-        let (text, returned, total) = match (answer.outcome, &self.rows) {
-            (Outcome::Scalar(value), _) => (self.value(function, value)?, 1, None),
+        let (name, is_long) = (function.name, function.read_only && answer.outcome.rows() > ROWS_AT_ONCE);
+        let (texts, this) = if is_long {
+            mec.work(move |budget| Ok((self.texts(name, answer.outcome, budget)?, self))).await?
+        } else {
+            (self.texts(name, answer.outcome, &Budget::unlimited())?, self)
+        };
+        let body = parts::body(mec, texts.parts).await?;
+        Ok(this.respond(body, texts.returned, texts.total, replayed))
+    }
+
+    fn texts(&self, function: &str, outcome: Outcome, budget: &Budget) -> Result<Texts, MecError> {
+        Ok(match (outcome, &self.rows) {
+            (Outcome::Scalar(value), _) => {
+                Texts { parts: vec![self.media.write_value(function, &value)], returned: 1, total: None }
+            }
             (Outcome::Rows(rows), Rows::Read(read)) => {
-                let (fetched, total) = read.of_rows(&rows);
-                let shown = read.show(&fetched, self.now)?;
-                (self.media.write(&shown)?, shown.records.len(), Some(total))
+                let (fetched, total) = read.of_rows(&rows, budget)?;
+                let shown = read.show(&fetched, self.now);
+                Texts { parts: self.media.write(&shown, budget)?, returned: shown.len(), total: Some(total) }
             }
             (Outcome::Rows(rows), Rows::Plain { table, is_explained }) => {
-                (plain(table, *is_explained, &rows), rows.len(), Some(rows.len() as u64))
+                let parts = vec![plain(table, *is_explained, &rows)];
+                Texts { parts, returned: rows.len(), total: Some(rows.len() as u64) }
             }
-            (Outcome::Rows(_), Rows::None) => return Err(ApiError::internal()),
-        };
+            (Outcome::Rows(_), Rows::None) => {
+                return Err(MecError::Rejected(format!("{function} answered rows that it does not declare")));
+            }
+        })
+    }
+
+    fn respond(&self, body: Body, returned: usize, total: Option<u64>, replayed: bool) -> Result<Response, ApiError> {
         if !matches!(self.rows, Rows::None) {
             self.preferences.check_affected(returned)?;
         }
@@ -134,7 +171,7 @@ impl Wanted {
             Ok(page) => page,
             Err(error) => return Ok(beyond(error, counted)),
         };
-        let mut response = Response::new(Body::from(text));
+        let mut response = Response::new(body);
         *response.status_mut() = StatusCode::from_u16(page.status).map_err(|_| ApiError::internal())?;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.media.content_type()));
@@ -150,15 +187,6 @@ impl Wanted {
             headers.insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
         }
         Ok(response)
-    }
-
-    /// One value, bare; as CSV a line below the function's name.
-    fn value(&self, function: &str, value: Value) -> Result<String, QueryError> {
-        if self.media != Media::Csv {
-            return Ok(value.to_json());
-        }
-        let shape = Shape { keys: vec![(function.to_owned(), None)] };
-        self.media.write(&mec_query::Rows { shape, records: vec![vec![Shown::Value(value)]] })
     }
 }
 

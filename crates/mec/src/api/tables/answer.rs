@@ -16,7 +16,7 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) content_range: String,
     /// Content type and text; `None` is an answer without a body, as most writes have.
-    pub(super) body: Option<(&'static str, String)>,
+    pub(super) body: Option<(&'static str, Body)>,
     /// What was done, which decides the preferences that are said to be applied.
     pub(super) done: Done,
 }
@@ -24,7 +24,7 @@ pub(super) struct Answer {
 impl Asked<'_> {
     pub(super) fn respond(&self, answer: Answer) -> Response {
         let (content_type, body) = match answer.body {
-            Some((content_type, text)) => (Some(content_type), Body::from(text)),
+            Some((content_type, body)) => (Some(content_type), body),
             None => (None, Body::empty()),
         };
         let mut response = Response::new(body);

@@ -3,42 +3,44 @@
 use axum::http::header::{CONTENT_LOCATION, VARY};
 use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use mec_query::{Done, QueryError, content_range_of_total};
+use mec_engine::{MecError, Reading};
+use mec_query::{Done, Media, Page, PageAnswer, QueryError, Scope, content_range_of_total};
 
 use super::Asked;
 use super::answer::{self, Answer};
 use crate::api::refusal::Repeat;
 use crate::http::errors::ApiError;
+use crate::http::parts;
 
 /// Rows of one answer. PostgREST has no such limit unless one is set; a client that wants more reads page by page.
 const ROWS_MAX: u64 = 10_000;
 
+/// What a read found.
+enum Found {
+    /// A page, and its text in parts.
+    Page(PageAnswer, Vec<String>),
+    /// A page behind the last row, and how many there are.
+    Beyond(QueryError, Option<u64>),
+}
+
 impl Asked<'_> {
     pub(super) async fn read(&self) -> Result<Response, ApiError> {
-        let page = self.page.capped(ROWS_MAX);
-        let read = self.scope.read(page, self.now)?;
-        let (read, fetched) = self.state.mec.fetch(read).await.map_err(|error| self.refused(error, Repeat::Question))?;
-        let returned = fetched.rows.len();
-        let total = match self.preferences.count {
-            None => None,
-            // The page holds the last row, so nothing needs to be counted.
-            Some(_) if (returned > 0 || page.offset == 0) && page.limit.is_none_or(|limit| (returned as u64) < limit) => {
-                Some(page.offset + returned as u64)
-            }
-            Some(_) => {
-                let counted = self.state.mec.count(self.table.clone(), read.filter.clone()).await;
-                Some(counted.map_err(|error| self.refused(error, Repeat::Question))?)
-            }
+        let (scope, page, now) = (self.scope.clone(), self.page.capped(ROWS_MAX), self.now);
+        let (media, is_counted) = (self.media, self.preferences.count.is_some());
+        let found = self.state.mec.read_tables(move |reading| find(reading, &scope, page, now, media, is_counted));
+        let found = found.await.map_err(|error| self.refused(error, Repeat::Question))?;
+        let (found, turn) = (found.value, found.turn);
+        let (part, parts) = match found {
+            Found::Page(part, parts) => (part, parts),
+            Found::Beyond(error, total) => return Ok(beyond(error, total)),
         };
-        let part = match page.answer(returned, total) {
-            Ok(part) => part,
-            Err(error) => return Ok(beyond(error, total)),
-        };
-        let text = self.media.write(&read.show(&fetched, self.now)?)?;
+        // Its turn has not ended, so that no more text is made than there is room for.
+        let body = parts::body(&self.state.mec, parts).await.map_err(|error| self.refused(error, Repeat::Question))?;
+        drop(turn);
         let answer = Answer {
             status: StatusCode::from_u16(part.status).map_err(|_| ApiError::internal())?,
             content_range: part.content_range,
-            body: Some((self.media.content_type(), text)),
+            body: Some((self.media.content_type(), body)),
             done: Done::Read,
         };
         let mut response = self.respond(answer);
@@ -46,6 +48,24 @@ impl Asked<'_> {
         headers.insert(VARY, HeaderValue::from_static("Accept, Prefer, Range"));
         answer::insert(headers, CONTENT_LOCATION, &content_location(self.uri));
         Ok(response)
+    }
+}
+
+/// Everything about a read that takes long.
+fn find(reading: &Reading<'_>, scope: &Scope, page: Page, now: i64, media: Media, is_counted: bool) -> Result<Found, MecError> {
+    let read = scope.read(page, now)?;
+    let fetched = reading.fetch(&read)?;
+    let returned = fetched.rows.len();
+    // The page holds the last row, so nothing needs to be counted.
+    let holds_last = (returned > 0 || page.offset == 0) && page.limit.is_none_or(|limit| (returned as u64) < limit);
+    let total = match is_counted {
+        false => None,
+        true if holds_last => Some(page.offset + returned as u64),
+        true => Some(reading.count(&read.table, &read.filter)?),
+    };
+    match page.answer(returned, total) {
+        Ok(part) => Ok(Found::Page(part, media.write(&read.show(&fetched, now), reading.budget)?)),
+        Err(error) => Ok(Found::Beyond(error, total)),
     }
 }
 

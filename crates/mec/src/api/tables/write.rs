@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
+use axum::body::Body;
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::Response;
-use mec_engine::{Expected, Touched};
+use mec_engine::{Expected, MecError, Touched};
 use mec_query::{
-    Cast, Delete, Done, Fetched, Insert, Media, Page, QueryError, Read, Resolution, Return, Sent, Source, Table, Type, Update,
+    Budget, Cast, Delete, Done, Insert, Media, Page, QueryError, Read, Resolution, Return, Sent, Source, Table, Type, Update,
     Value, content_range_of_total, content_range_of_update,
 };
 
@@ -15,6 +16,7 @@ use super::Asked;
 use super::answer::{self, Answer};
 use crate::api::refusal::Repeat;
 use crate::http::errors::ApiError;
+use crate::http::parts;
 
 /// How the rows written are shown.
 enum Shown {
@@ -109,8 +111,9 @@ impl Asked<'_> {
         let touched = touched.map_err(|error| self.refused(error, Repeat::Look))?;
         let body = match read {
             Some(read) => {
-                let rows = read.show(&touched.shown.unwrap_or_default(), self.now)?;
-                Some((self.media.content_type(), self.media.write(&rows)?))
+                let fetched = touched.shown.unwrap_or_default();
+                let text = self.media.write(&read.show(&fetched, self.now), &Budget::unlimited())?.concat();
+                Some((self.media.content_type(), Body::from(text)))
             }
             None => None,
         };
@@ -149,31 +152,35 @@ impl Asked<'_> {
         Ok(read)
     }
 
-    async fn written(&self, read: Read, keys: &[Vec<Value>]) -> Result<(&'static str, String), ApiError> {
-        let (read, fetched) = self.fetch_written(read, keys).await?;
-        Ok((self.media.content_type(), self.media.write(&read.show(&fetched, self.now)?)?))
+    async fn written(&self, read: Read, keys: &[Vec<Value>]) -> Result<(&'static str, Body), ApiError> {
+        Ok((self.media.content_type(), self.text_written(read, keys, self.media).await?))
     }
 
-    async fn one(&self, read: Read, keys: &[Vec<Value>]) -> Result<(&'static str, String), ApiError> {
-        let (read, fetched) = self.fetch_written(read, keys).await?;
+    async fn one(&self, read: Read, keys: &[Vec<Value>]) -> Result<(&'static str, Body), ApiError> {
         let media = if self.media == Media::Json { Media::Object { stripped: false } } else { self.media };
-        Ok((self.media.content_type(), media.write(&read.show(&fetched, self.now)?)?))
+        Ok((self.media.content_type(), self.text_written(read, keys, media).await?))
     }
 
     /// The rows as they are after the write, in the order of the request unless another was asked for.
-    async fn fetch_written(&self, read: Read, keys: &[Vec<Value>]) -> Result<(Read, Fetched), ApiError> {
+    async fn text_written(&self, read: Read, keys: &[Vec<Value>], media: Media) -> Result<Body, ApiError> {
         let mut read = read.of_keys(keys);
         let key: Vec<usize> = self.table.key_positions().into_iter().map(|column| fetched(&mut read, column)).collect();
-        let (read, mut fetched) =
-            self.state.mec.fetch(read).await.map_err(|error| self.refused(error.after_a_write(), Repeat::Look))?;
-        if self.query.order.iter().all(|order| !order.path.is_empty()) {
-            let place: HashMap<&[Value], usize> = keys.iter().enumerate().map(|(at, key)| (key.as_slice(), at)).collect();
-            fetched.rows.sort_by_cached_key(|row| {
-                let key: Vec<Value> = key.iter().filter_map(|at| row.get(*at).cloned()).collect();
-                place.get(key.as_slice()).copied()
-            });
-        }
-        Ok((read, fetched))
+        let is_ordered = self.query.order.iter().any(|order| order.path.is_empty());
+        let place: HashMap<Vec<Value>, usize> = keys.iter().enumerate().map(|(at, key)| (key.clone(), at)).collect();
+        let now = self.now;
+        let text = self.state.mec.read_tables(move |reading| {
+            let mut fetched = reading.fetch(&read)?;
+            if !is_ordered {
+                fetched.rows.sort_by_cached_key(|row| {
+                    let key: Vec<Value> = key.iter().filter_map(|at| row.get(*at).cloned()).collect();
+                    place.get(&key).copied()
+                });
+            }
+            Ok(media.write(&read.show(&fetched, now), reading.budget)?)
+        });
+        let refused = |error: MecError| self.refused(error.after_a_write(), Repeat::Look);
+        let text = text.await.map_err(refused)?;
+        parts::body(&self.state.mec, text.value).await.map_err(refused)
     }
 }
 
@@ -192,7 +199,7 @@ fn has_cast(read: &Read) -> bool {
     read.outputs.iter().any(|output| is_cast(&output.source)) || read.embeds.iter().any(|embed| has_cast(&embed.read))
 }
 
-fn status_of(body: &Option<(&'static str, String)>) -> StatusCode {
+fn status_of(body: &Option<(&'static str, Body)>) -> StatusCode {
     if body.is_some() { StatusCode::OK } else { StatusCode::NO_CONTENT }
 }
 

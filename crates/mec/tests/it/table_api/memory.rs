@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use axum::http::{HeaderMap, HeaderValue};
 use mec_query::{
-    Catalogue, Media, Page, Preferences, Produces, Query, QueryError, Scope, Tables, Target, Value, content_range_of_total,
+    Budget, Catalogue, Media, Page, Preferences, Produces, Query, QueryError, Scope, Tables, Target, Value,
+    content_range_of_total,
 };
 use percent_encoding::percent_decode_str;
 
@@ -52,9 +53,9 @@ fn read(catalogue: &Catalogue, rows: &Rows, case: &Case) -> Result<(u16, HeaderM
     preferences.check()?;
     let read = scope.read(page, 0)?;
     let tables = Tables(rows.iter().map(|(name, rows)| (*name, rows.as_slice())).collect());
-    let (fetched, total) = read.of_tables(&tables);
+    let (fetched, total) = read.of_tables(&tables, &Budget::unlimited())?;
     let part = page.answer(fetched.rows.len(), preferences.count.map(|_| total))?;
-    let text = media.write(&read.show(&fetched, 0)?)?;
+    let text = media.write(&read.show(&fetched, 0), &Budget::unlimited())?.concat();
     let mut headers = HeaderMap::new();
     headers.insert("content-type", HeaderValue::from_static(media.content_type()));
     headers.insert("content-range", HeaderValue::try_from(part.content_range).expect("a header"));
