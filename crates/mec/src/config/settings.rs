@@ -109,7 +109,7 @@ settings! {
 
     /// How many decisions MEC keeps, of about a kilobyte each. If there are
     /// more, it removes the oldest.
-    decisions_kept_rows: u32 = 5_000_000, number(1..=u32::MAX);
+    decisions_kept_rows: u32 = 5000000, number(1..=u32::MAX);
 
     /// The longest that a read of tables can take, in seconds.
     read_timeout_seconds: u32 = 10, number(1..=u32::MAX);
