@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 const KEEPER: &str = "\"$@\" & echo $!; exec >/dev/null; read -r _; kill -KILL $! 2>/dev/null; wait $!";
 
 pub(crate) struct Process {
-    pid: i32,
+    pub(crate) pid: i32,
     keeper: Child,
     lines: Lines<BufReader<ChildStdout>>,
     said: Option<JoinHandle<String>>,
