@@ -167,16 +167,7 @@ fn continued_plan(plan: &Plan, known: &Plan) -> Plan {
             (template.id, template.sort_order) = (known.id, known.sort_order);
         }
     }
-    if same_json(plan.metadata.as_deref(), known.metadata.as_deref()) {
-        plan.metadata.clone_from(&known.metadata);
-    }
     plan
-}
-
-/// A store may write JSON its own way.
-fn same_json(one: Option<&str>, other: Option<&str>) -> bool {
-    let read = |text: Option<&str>| text.map(|text| serde_json::from_str::<serde_json::Value>(text).ok());
-    one == other || (read(one) == read(other) && !matches!(read(one), Some(None)))
 }
 
 fn as_known(rule: &Rule, known: &Rule) -> Rule {

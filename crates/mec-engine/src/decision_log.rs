@@ -7,8 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use mec_kernel::{
-    AccountId, Amount, Catalogue, Check, Code, Decision, DecisionId, IdSource, Lease, Leased, Limit, Quantity, Reason, Standing,
-    Time, Total, scope_of,
+    AccountId, Amount, Catalogue, Check, Code, Decision, DecisionId, IdSource, Lease, Leased, Quantity, Reason, Standing, Time,
+    Total, Trace, scope_of,
 };
 use mec_store::{DecisionRow, Operation};
 use tokio::sync::Notify;
@@ -227,26 +227,27 @@ impl Entry {
         }
     }
 
-    pub(crate) fn row(self, standing: &Standing, limits: Vec<Limit>, id: DecisionId, decided_at: Time) -> DecisionRow {
+    pub(crate) fn row(self, standing: &Standing, trace: Trace, id: DecisionId, decided_at: Time) -> DecisionRow {
         let figures = standing.figures.as_ref();
         DecisionRow {
             entitlement: standing.entitlement,
             rule: standing.rule,
+            binding: standing.account,
             allowed: figures.and_then(|figures| figures.allowed),
             used: figures.and_then(|figures| figures.used),
-            ..self.bare_row(standing.decision, &standing.reason, limits, id, decided_at)
+            ..self.bare_row(standing.decision, &standing.reason, trace, id, decided_at)
         }
     }
 
-    pub(crate) fn lease_row(self, leased: &Leased, limits: Vec<Limit>, id: DecisionId, decided_at: Time) -> DecisionRow {
+    pub(crate) fn lease_row(self, leased: &Leased, trace: Trace, id: DecisionId, decided_at: Time) -> DecisionRow {
         match &leased.standing {
-            Some(standing) => self.row(standing, limits, id, decided_at),
-            None => self.bare_row(leased.decision, &leased.reason, limits, id, decided_at),
+            Some(standing) => self.row(standing, trace, id, decided_at),
+            None => self.bare_row(leased.decision, &leased.reason, trace, id, decided_at),
         }
     }
 
     /// A row of a decision that no pool was bound by.
-    fn bare_row(self, decision: Decision, reason: &Reason, limits: Vec<Limit>, id: DecisionId, decided_at: Time) -> DecisionRow {
+    fn bare_row(self, decision: Decision, reason: &Reason, trace: Trace, id: DecisionId, decided_at: Time) -> DecisionRow {
         DecisionRow {
             id,
             account: self.account,
@@ -259,9 +260,10 @@ impl Entry {
             reason_code: reason.code(),
             entitlement: None,
             rule: None,
+            binding: None,
             allowed: None,
             used: None,
-            limits,
+            trace,
             request_id: self.request_id,
             decided_at,
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mec_kernel::{
-    Actor, Catalogue, CatalogueChange, Code, Halt, IdSource, Making, Need, Ruling, Template, Time, TreeId, View, Write,
+    Actor, Catalogue, CatalogueChange, Code, Halt, IdSource, KeptRow, Making, Need, Ruling, Template, Time, TreeId, View, Write,
 };
 use mec_query::{Budget, Expr, Fetched, Filter, OrderBy, OrderTerm, Page, QueryError, Read, Table, Value};
 use mec_store::{DecisionRow, Writer};
@@ -206,10 +206,24 @@ pub(crate) fn too_many_rows() -> MecError {
     QueryError::new(413, "MEC_TOO_MANY_ROWS", message).with_hint("Narrow the filter, or send the rows in parts").into()
 }
 
+/// What is to come of a change that was decided.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Intent {
+    /// It is made.
+    #[default]
+    Make,
+    /// It is only shown.
+    Show,
+}
+
 /// What a table write does.
 #[derive(Default)]
 pub(crate) struct Steps {
     pub(crate) catalogue: Vec<CatalogueChange>,
+    /// What is removed from the catalogue where nothing refers to it.
+    pub(crate) removals: Vec<CatalogueChange>,
+    /// Whether the catalogue is changed, or it is only said what would change.
+    pub(crate) intent: Intent,
     pub(crate) trees: Vec<Step>,
     /// The rows it writes, in the order of the request.
     pub(crate) rows: Vec<RowKey>,
@@ -257,8 +271,10 @@ pub(crate) struct Written {
     pub(crate) inserted: usize,
     /// Rows that are gone, as they were.
     pub(crate) shown: Option<Fetched>,
-    /// What changed in the catalogue.
+    /// What changed in the catalogue, or would change.
     pub(crate) catalogue: Vec<CatalogueChange>,
+    /// What of the removals was not made.
+    pub(crate) kept: Vec<KeptRow>,
     /// A new tree's number was taken: draw another and send it again.
     pub(crate) tree_taken: bool,
 }

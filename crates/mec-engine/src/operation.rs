@@ -7,17 +7,18 @@ use std::time::Duration;
 
 use mec_kernel::{
     Account, AccountId, AccountStatus, Acquire, Attributes, Cancel, CatalogueChange, Check, Code, Consume, Consumed, Correct,
-    CreateAccount, Decision, DecisionId, Entitlement, EntitlementId, EntitlementPatch, Grant, Halt, IdSource, Lease, LeaseId,
-    Leased, Limit, Making, Meter, Need, Provision, Recorded, Refusal, Renew, ReservationId, Reserve, Reserved, Ruling, Settle,
-    Settled, Standing, Time, TreeId, View, acquire, cancel, check, consume, correct, create_account, grant, meter, patch_account,
-    patch_entitlement, provision, release, release_reservation, renew, reserve, scope_of, settle,
+    CreateAccount, Decision, DecisionId, Entitlement, EntitlementId, EntitlementPatch, Grant, Halt, IdSource, KeptRow, Lease,
+    LeaseId, Leased, Making, Meter, Need, Provision, Recorded, Refusal, Renew, ReservationId, Reserve, Reserved, Ruling, Settle,
+    Settled, Standing, Time, Trace, TreeId, View, acquire, cancel, check, consume, correct, create_account, grant, meter,
+    patch_account, patch_entitlement, provision, release, release_reservation, renew, reserve, scope_of, settle,
 };
 use mec_store::{DecisionRow, Operation};
 use tokio::sync::oneshot;
 
+use crate::catalog_file::CatalogFile;
 use crate::decision_log::{DecisionLog, Entry, slots};
 use crate::error::MecError;
-use crate::job::{Command, Committed, Foreseen, Job, Steps, TableWrite, Written};
+use crate::job::{Command, Committed, Foreseen, Intent, Job, Steps, TableWrite, Written};
 use crate::mec::{Caller, Mec, died, tree_of};
 
 /// A new account, with the defaults of the API.
@@ -40,11 +41,22 @@ impl NewAccount {
     }
 }
 
-/// Where an account stands with one resource.
+/// What applying a catalogue file came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// What changed, or would change.
+    pub changes: Vec<CatalogueChange>,
+    /// What the file does not name and is still there, because something refers to it.
+    pub kept: Vec<KeptRow>,
+}
+
+/// Where an account stands with one resource, or with one scope of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StandingOf {
     /// Which resource.
     pub resource: Code,
+    /// Which scope of it; `None`: the whole.
+    pub scope: Option<Code>,
     /// Where it stands.
     pub standing: Standing,
 }
@@ -57,13 +69,14 @@ impl Mec {
     pub async fn check(&self, question: Check, caller: &Caller) -> Result<Standing, MecError> {
         let entry = Entry::of_check(&question, Operation::Check, caller.request_id.clone(), &self.catalogue());
         let (account, log) = (question.account, self.log.clone());
-        let ((standing, limits), at) = self.look(account, caller, move |view| check_traced(view, &question, &log)).await?;
-        self.log_check(entry, &standing, limits, at);
+        let ((standing, trace), at) = self.look(account, caller, move |view| check_traced(view, &question, &log)).await?;
+        self.log_check(entry, &standing, trace, at);
         Ok(standing)
     }
 
     /// Where the account stands with each of `resources`, or with everything it or an account above it was granted,
-    /// all at one instant; in the order given, or of their names.
+    /// all at one instant; in the order given, or of their names. Each scope that was granted of a resource has its own
+    /// standing, and so has the whole of it, if it was granted or no scope was.
     ///
     /// # Errors
     /// An unknown account or resource.
@@ -83,32 +96,34 @@ impl Mec {
         });
         let (standings, at) = self
             .look(account, caller, move |view| {
-                let resources = match &resources {
-                    Some(resources) => resources.clone(),
-                    None => granted(view, account)?,
+                let granted = granted(view, account)?;
+                let parts: Vec<(Code, Option<Code>)> = match &resources {
+                    Some(resources) => resources.iter().flat_map(|resource| parts_of(resource, &granted)).collect(),
+                    None => granted.into_iter().collect(),
                 };
-                let standing_of = |resource: Code| {
-                    let question = Check { attributes: attributes.clone(), ..Check::of(account, &resource, None) };
-                    let (standing, limits) = check_traced(view, &question, &log)?;
-                    Ok((StandingOf { standing, resource }, limits))
+                let standing_of = |(resource, scope): (Code, Option<Code>)| {
+                    let attributes = attributes.clone();
+                    let question = Check { attributes, scope: scope.clone(), ..Check::of(account, &resource, None) };
+                    let (standing, trace) = check_traced(view, &question, &log)?;
+                    Ok((StandingOf { resource, scope, standing }, trace))
                 };
-                resources.into_iter().map(standing_of).collect::<Result<Vec<_>, Halt>>()
+                parts.into_iter().map(standing_of).collect::<Result<Vec<_>, Halt>>()
             })
             .await?;
         let catalogue = self.catalogue();
-        let logged = standings.into_iter().map(|(standing_of, limits)| {
-            let question = Check::of(account, &standing_of.resource, None);
+        let logged = standings.into_iter().map(|(standing_of, trace)| {
+            let question = Check { scope: standing_of.scope.clone(), ..Check::of(account, &standing_of.resource, None) };
             let entry = Entry::of_check(&question, Operation::Check, caller.request_id.clone(), &catalogue);
-            self.log_check(entry, &standing_of.standing, limits, at);
+            self.log_check(entry, &standing_of.standing, trace, at);
             standing_of
         });
         Ok(logged.collect())
     }
 
-    fn log_check(&self, entry: Entry, standing: &Standing, limits: Vec<Limit>, at: Time) {
+    fn log_check(&self, entry: Entry, standing: &Standing, trace: Trace, at: Time) {
         if self.log.wants(standing.decision) {
             let id = self.log.draw(entry.account, at);
-            self.log.push(entry.row(standing, limits, id, at));
+            self.log.push(entry.row(standing, trace, id, at));
         }
     }
 
@@ -129,7 +144,9 @@ impl Mec {
             None => Some(row(entry.clone(), &consumed.standing, &decisions, ids, now)),
         };
         let mut consumed = self.send(tree, caller, foreseen, move |view, making| consume(view, making, &command), log).await?;
-        consumed.standing.limits.truncate(if is_asked { usize::MAX } else { 0 });
+        if !is_asked {
+            consumed.standing.trace = Trace::default();
+        }
         Ok(consumed)
     }
 
@@ -217,7 +234,9 @@ impl Mec {
             (!reserved.replayed).then(|| row(entry.clone(), &reserved.standing, &decisions, ids, now))
         };
         let mut reserved = self.send(tree, caller, foreseen, move |view, making| reserve(view, making, &command), log).await?;
-        reserved.standing.limits.truncate(if is_asked { usize::MAX } else { 0 });
+        if !is_asked {
+            reserved.standing.trace = Trace::default();
+        }
         Ok(reserved)
     }
 
@@ -383,6 +402,26 @@ impl Mec {
         Ok(self.write_table(caller, plan).await?.catalogue)
     }
 
+    /// Makes the catalogue as a file says, all of it or nothing, or shows what that would come to. With `prune` also removes
+    /// what the file does not name, as far as nothing refers to it.
+    ///
+    /// # Errors
+    /// As [`Mec::change_catalogue`], of what the file says.
+    pub async fn apply_catalog_file(
+        &self,
+        caller: &Caller,
+        file: CatalogFile,
+        prune: bool,
+        intent: Intent,
+    ) -> Result<Applied, MecError> {
+        let plan = move |catalogue: &mec_kernel::Catalogue, _: &mut Committed<'_>| {
+            let removals = if prune { file.left(catalogue) } else { vec![] };
+            Ok(Steps { removals, intent, ..Steps::of_catalogue(file.changes(catalogue, false)) })
+        };
+        let Written { catalogue: changes, kept, .. } = self.write_table(caller, plan).await?;
+        Ok(Applied { changes, kept })
+    }
+
     pub(crate) async fn write_table(
         &self,
         caller: &Caller,
@@ -423,37 +462,42 @@ impl Mec {
     }
 }
 
-/// Everything that was granted to the account or one above it.
-fn granted(view: &View<'_>, account: AccountId) -> Result<Vec<Code>, Halt> {
+/// Everything that was granted to the account or one above it: resources, and scopes of them.
+fn granted(view: &View<'_>, account: AccountId) -> Result<BTreeSet<(Code, Option<Code>)>, Halt> {
     let path = view.path(account)?;
     let rows = path.iter().flat_map(|node| &node.entitlements);
-    let codes: BTreeSet<Code> = rows.map(|row| row.resource.clone()).collect();
-    Ok(codes.into_iter().collect())
+    Ok(rows.map(|row| (row.resource.clone(), row.scope.clone())).collect())
 }
 
-/// The answer to `question`, and every limit considered where the log keeps them with such a decision. Where it does not
-/// with most, they are only made for those with which it does.
-fn check_traced(view: &View<'_>, question: &Check, log: &DecisionLog) -> Result<(Standing, Vec<Limit>), Halt> {
+/// What was granted of one resource; the whole of it where nothing was.
+fn parts_of(resource: &Code, granted: &BTreeSet<(Code, Option<Code>)>) -> Vec<(Code, Option<Code>)> {
+    let parts: Vec<_> = granted.iter().filter(|(of, _)| of == resource).cloned().collect();
+    if parts.is_empty() { vec![(resource.clone(), None)] } else { parts }
+}
+
+/// The answer to `question`, and what it rests on where the log keeps that with such a decision. Where it does not with most,
+/// it is only made for those with which it does.
+fn check_traced(view: &View<'_>, question: &Check, log: &DecisionLog) -> Result<(Standing, Trace), Halt> {
     let explained = || check(view, &Check { explain: true, ..question.clone() });
     if question.explain || log.traces(Decision::Allow) {
         let standing = explained()?;
-        let limits = if log.traces(standing.decision) { standing.limits.clone() } else { vec![] };
-        return Ok((Standing { limits: if question.explain { standing.limits } else { vec![] }, ..standing }, limits));
+        let trace = if log.traces(standing.decision) { standing.trace.clone() } else { Trace::default() };
+        return Ok((Standing { trace: if question.explain { standing.trace } else { Trace::default() }, ..standing }, trace));
     }
     let standing = check(view, question)?;
-    let limits = if log.traces(standing.decision) { explained()?.limits } else { vec![] };
-    Ok((standing, limits))
+    let trace = if log.traces(standing.decision) { explained()?.trace } else { Trace::default() };
+    Ok((standing, trace))
 }
 
 fn row(entry: Entry, standing: &Standing, log: &DecisionLog, ids: &mut IdSource, now: Time) -> DecisionRow {
-    let limits = if log.traces(standing.decision) { standing.limits.clone() } else { vec![] };
-    entry.row(standing, limits, DecisionId(ids.draw()), now)
+    let trace = if log.traces(standing.decision) { standing.trace.clone() } else { Trace::default() };
+    entry.row(standing, trace, DecisionId(ids.draw()), now)
 }
 
 fn lease_row(entry: Entry, leased: &Leased, log: &DecisionLog, ids: &mut IdSource, now: Time) -> DecisionRow {
     let standing = leased.standing.as_ref().filter(|_| log.traces(leased.decision));
-    let limits = standing.map_or_else(Vec::new, |standing| standing.limits.clone());
-    entry.lease_row(leased, limits, DecisionId(ids.draw()), now)
+    let trace = standing.map_or_else(Trace::default, |standing| standing.trace.clone());
+    entry.lease_row(leased, trace, DecisionId(ids.draw()), now)
 }
 
 /// An id that no root's number is in stands for nothing.

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mec_kernel::{
-    Catalogue, CatalogueChange, Fact, Halt, IdSource, Making, Need, Ruling, Template, Tree, TreeId, View, Write,
-    change_catalogue, with_windows_beside,
+    Catalogue, CatalogueChange, Fact, Halt, IdSource, Making, Need, Ruling, Template, Tree, TreeId, View, Write, prune_catalogue,
+    with_windows_beside,
 };
 use mec_query::{QueryError, Value};
 use mec_store::{CommitError, Hold};
@@ -13,7 +13,7 @@ use mec_store::{CommitError, Hold};
 use crate::batch::{Batch, Trouble, Work};
 use crate::error::MecError;
 use crate::in_use::{in_use, may_be_fixed};
-use crate::job::{Committed, NewTemplate, ROWS_MAX, RowKey, Step, Steps, TableWrite, Written, too_many_rows};
+use crate::job::{Committed, Intent, NewTemplate, ROWS_MAX, RowKey, Step, Steps, TableWrite, Written, too_many_rows};
 use crate::lane::{Lane, RUNS_MAX, caught};
 
 /// A table write that was decided.
@@ -102,16 +102,15 @@ impl Lane {
             }
         }
         let mut catalogue = self.cache.catalogue();
-        let mut written = Written { inserted: steps.inserted, shown: steps.shown, ..Written::default() };
+        let mut written = Written { inserted: steps.inserted, shown: steps.shown.take(), ..Written::default() };
         if steps.trees.iter().any(|step| step.is_new_tree && batch.trees.get(&step.tree).is_none_or(|work| !work.is_new)) {
             written.tree_taken = true;
             let batch = self.lock([].into(), hold).await?;
             return Ok(Some(Box::new(Decided { written, batch, catalogue: None })));
         }
-        let changed = self.change_catalogue(&catalogue, &steps.catalogue, &mut batch).await?;
+        let changed = self.change_catalogue(&catalogue, &steps, &mut batch, &mut written).await?;
         if let Some(after) = &changed {
             catalogue = std::sync::Arc::new(after.clone());
-            written.catalogue.clone_from(&batch.commit.catalogue);
         }
         let answers = self.decide_steps(steps.trees, &write.actor, &catalogue, &mut batch).await?;
         written.keys = row_keys(steps.rows, answers, &written.catalogue);
@@ -121,17 +120,21 @@ impl Lane {
     async fn change_catalogue(
         &mut self,
         catalogue: &Catalogue,
-        changes: &[CatalogueChange],
+        steps: &Steps,
         batch: &mut Batch,
+        written: &mut Written,
     ) -> Result<Option<Catalogue>, Trouble> {
-        if changes.is_empty() {
+        if !steps.is_about_catalogue() {
             return Ok(None);
         }
-        let in_use = in_use(&mut self.writer, catalogue, changes).await?;
+        let all: Vec<CatalogueChange> = steps.catalogue.iter().chain(&steps.removals).cloned().collect();
+        let in_use = in_use(&mut self.writer, catalogue, &all).await?;
         let now = batch.trees.get(&TreeId::CATALOGUE).map_or(batch.now, |work| work.now);
         let seed = u16::try_from(self.random() >> 50).unwrap_or_default();
-        let ruling = change_catalogue(catalogue, changes, &in_use, now, &mut IdSource::new(TreeId::CATALOGUE, now, seed))?;
-        if ruling.changes.is_empty() {
+        let mut ids = IdSource::new(TreeId::CATALOGUE, now, seed);
+        let (ruling, kept) = prune_catalogue(catalogue, &steps.catalogue, &steps.removals, &in_use, now, &mut ids)?;
+        (written.catalogue, written.kept) = (ruling.changes.clone(), kept);
+        if ruling.changes.is_empty() || steps.intent == Intent::Show {
             return Ok(None);
         }
         batch.commit.catalogue = ruling.changes;
@@ -246,13 +249,17 @@ impl Steps {
 
     /// The trees it takes. The catalogue is one more where several processes change it.
     fn takes(&self, is_shared: bool) -> BTreeSet<TreeId> {
-        let catalogue = (is_shared && !self.catalogue.is_empty()).then_some(TreeId::CATALOGUE);
+        let catalogue = (is_shared && self.is_about_catalogue()).then_some(TreeId::CATALOGUE);
         self.trees.iter().map(|step| step.tree).chain(catalogue).collect()
     }
 
     /// Whether nobody uses what it removes can only be said while no other batch is open: it might.
     fn hold(&self, catalogue: &Catalogue) -> Hold {
-        let is_used = self.catalogue.iter().any(|change| may_be_fixed(catalogue, change));
+        let is_used = self.catalogue.iter().chain(&self.removals).any(|change| may_be_fixed(catalogue, change));
         if is_used { Hold::Alone } else { Hold::Waited }
+    }
+
+    fn is_about_catalogue(&self) -> bool {
+        !self.catalogue.is_empty() || !self.removals.is_empty()
     }
 }

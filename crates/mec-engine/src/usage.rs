@@ -1,10 +1,10 @@
 //! How much was used over time: for charts and invoices. Decides nothing.
 
 use mec_kernel::{
-    AccountId, Amount, Code, Factor, Halt, Refusal, Time, Total, View, Window, WindowKind, WindowRule, Zone, price_of, scope_of,
-    window_at,
+    AccountId, Amount, Code, Factor, Halt, LimitKind, Occupancy, Refusal, Time, Total, View, Window, WindowKind, WindowRule,
+    Zone, occupancy, price_of, scope_of, window_at,
 };
-use mec_store::UsageQuery;
+use mec_store::{UsageBucket, UsageQuery};
 
 use crate::error::MecError;
 use crate::mec::{Caller, Mec};
@@ -75,15 +75,17 @@ pub struct Usage {
     pub buckets: Vec<Bucket>,
 }
 
-/// The use in `[start, end)`.
+/// The use in `[start, end)`, until now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bucket {
     /// First instant.
     pub start: Time,
     /// First instant after it.
     pub end: Time,
-    /// What was used.
+    /// What was used; of inventory what is owned at the bucket's end; of seats the most that were held at one instant.
     pub quantity: Total,
+    /// Seats times hours they were held; `None` for what is not counted in seats.
+    pub lease_hours: Option<Total>,
     /// What of it was overage in the account's pools.
     pub overage: Total,
     /// What that costs at the prices of its moments; `None` where nothing was billed.
@@ -100,37 +102,82 @@ impl Mec {
     pub async fn usage(&self, question: UsageQuestion, caller: &Caller) -> Result<Usage, MecError> {
         let question = UsageQuestion { scope: scope_of(question.scope.as_ref()).cloned(), ..question };
         let asked = question.clone();
-        let ((unit, factor, cuts), _) = self.look(question.account, caller, move |view| buckets(view, &asked)).await?;
+        let (Report { unit, factor, limit_kind, buckets }, now) =
+            self.look(question.account, caller, move |view| report(view, &asked)).await?;
         let catalogue = self.catalogue();
-        let found = self
+        let buckets = self
             .read_store(move |store| {
-                let query = UsageQuery {
+                let query = |buckets| UsageQuery {
                     account: question.account,
                     resource: &question.resource,
                     scope: question.scope.as_ref(),
-                    buckets: &cuts,
+                    buckets,
                     own_only: question.own_only,
                 };
-                store.usage(&query, &catalogue)
+                match limit_kind {
+                    LimitKind::Concurrency => {
+                        let held = occupancy(&store.stays(&query(&buckets))?, &buckets, now);
+                        Ok(buckets.iter().zip(held).map(|(bucket, held)| Bucket::of_seats(*bucket, held)).collect())
+                    }
+                    LimitKind::Inventory => {
+                        let before = buckets.first().map(|(start, _)| (Time::BEGINNING, *start));
+                        let all: Vec<_> = before.into_iter().chain(buckets).collect();
+                        let mut owned = Amount::ZERO;
+                        let found = store.usage(&query(&all), &catalogue)?.into_iter().map(|bucket| {
+                            owned = owned.plus(bucket.amount);
+                            Bucket::of_use(UsageBucket { amount: owned, ..bucket }, factor)
+                        });
+                        Ok(found.skip(1).collect())
+                    }
+                    LimitKind::Cumulative | LimitKind::TimeAccess => {
+                        let found = store.usage(&query(&buckets), &catalogue)?;
+                        Ok(found.into_iter().map(|bucket| Bucket::of_use(bucket, factor)).collect())
+                    }
+                }
             })
             .await?;
-        let total = |amount: Amount| amount.rounded(factor);
-        let buckets = found.into_iter().map(|bucket| Bucket {
-            start: bucket.start,
-            end: bucket.end,
-            quantity: total(bucket.amount),
-            overage: total(bucket.overage),
-            overage_cost: ((bucket.overage, bucket.overage_cost) != (Amount::ZERO, Amount::ZERO))
-                .then(|| price_of(bucket.overage_cost, factor)),
-            events: bucket.events,
-        });
-        Ok(Usage { unit, buckets: buckets.collect() })
+        Ok(Usage { unit, buckets })
     }
 }
 
-type Cuts = (Code, Factor, Vec<(Time, Time)>);
+impl Bucket {
+    fn of_use(bucket: UsageBucket, factor: Factor) -> Self {
+        Self {
+            start: bucket.start,
+            end: bucket.end,
+            quantity: bucket.amount.rounded(factor),
+            lease_hours: None,
+            overage: bucket.overage.rounded(factor),
+            overage_cost: ((bucket.overage, bucket.overage_cost) != (Amount::ZERO, Amount::ZERO))
+                .then(|| price_of(bucket.overage_cost, factor)),
+            events: bucket.events,
+        }
+    }
 
-fn buckets(view: &View<'_>, question: &UsageQuestion) -> Result<Cuts, Halt> {
+    /// Leases are no events of the ledger, and nothing beyond their limit is billed.
+    fn of_seats((start, end): (Time, Time), held: Occupancy) -> Self {
+        let Occupancy { peak, lease_hours } = held;
+        Self {
+            start,
+            end,
+            quantity: peak,
+            lease_hours: Some(lease_hours),
+            overage: Total::default(),
+            overage_cost: None,
+            events: 0,
+        }
+    }
+}
+
+/// What is to be reported, and how.
+struct Report {
+    unit: Code,
+    factor: Factor,
+    limit_kind: LimitKind,
+    buckets: Vec<(Time, Time)>,
+}
+
+fn report(view: &View<'_>, question: &UsageQuestion) -> Result<Report, Halt> {
     let path = view.path(question.account)?;
     let resource = view.resource(&question.resource)?;
     let zone = view.zone(&path);
@@ -141,11 +188,12 @@ fn buckets(view: &View<'_>, question: &UsageQuestion) -> Result<Cuts, Halt> {
     if to <= from {
         return Err(Refusal::BadValue { column: "to", must: "be after from".to_owned() }.into());
     }
-    let cuts = match question.group_by {
+    let buckets = match question.group_by {
         None => vec![(from, to)],
         Some(group_by) => cut(group_by, &zone, from, to)?,
     };
-    Ok((resource.unit.clone(), view.catalogue.factor(&resource.unit), cuts))
+    let factor = view.catalogue.canonical(resource);
+    Ok(Report { unit: resource.unit.clone(), factor, limit_kind: resource.limit_kind, buckets })
 }
 
 fn cut(group_by: GroupBy, zone: &Zone, from: Time, to: Time) -> Result<Vec<(Time, Time)>, Halt> {

@@ -16,7 +16,7 @@ mod translate;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use mec_oracle::{Generator, Oracle, Step, shrink};
+use mec_oracle::{Answer, Bucket, Generator, Oracle, Step, shrink};
 
 use crate::driver::Driver;
 use crate::place::{Database, Place};
@@ -55,8 +55,45 @@ async fn compare(step: &Step, place: u64, oracle: &mut Oracle, mut driver: Drive
         driver = driver.reopen().await;
     }
     let expected = oracle.run(step);
+    SEEN.count(&expected);
     let found = driver.run(step, oracle).await;
     if expected.accepts(&found) { Ok(driver) } else { Err(format!("{step}\n  oracle {expected:?}\n  engine {found:?}")) }
+}
+
+/// Answers that are about something.
+struct Seen {
+    /// Use of seats that were held.
+    seats: AtomicU64,
+    /// Inventory that is owned though nothing changed.
+    owned: AtomicU64,
+    /// Standings of scopes.
+    scopes: AtomicU64,
+}
+
+static SEEN: Seen = Seen { seats: AtomicU64::new(0), owned: AtomicU64::new(0), scopes: AtomicU64::new(0) };
+
+/// So many of each are expected of a whole run.
+const SEEN_MIN: u64 = 30;
+
+impl Seen {
+    fn count(&self, answer: &Answer) {
+        let add = |counter: &AtomicU64, is_seen: bool| counter.fetch_add(u64::from(is_seen), Ordering::Relaxed);
+        match answer {
+            Answer::Usage(buckets) => {
+                add(&self.seats, buckets.iter().any(|of| of.lease_hours.as_deref().is_some_and(|hours| hours != "0")));
+                let is_owned = |of: &Bucket| of.lease_hours.is_none() && of.events == 0 && of.quantity != "0";
+                add(&self.owned, buckets.iter().any(is_owned));
+            }
+            Answer::Standings(rows) => {
+                add(&self.scopes, rows.iter().any(|(_, scope, _)| scope.is_some()));
+            }
+            _ => {}
+        }
+    }
+
+    fn each(&self) -> [u64; 3] {
+        [&self.seats, &self.owned, &self.scopes].map(|counter| counter.load(Ordering::Relaxed))
+    }
 }
 
 /// What differs in these steps, where anything does.
@@ -140,4 +177,9 @@ fn commands_are_answered_as_the_oracle_answers(places: Places) {
         threads.into_iter().flat_map(|thread| thread.join().expect("a sequence ended with a panic")).collect()
     });
     assert!(reports.is_empty(), "{}", reports.join("\n"));
+    if sequences >= COMMANDS.div_ceil(STEPS) {
+        let seen = SEEN.each();
+        println!("use of seats, owned inventory, scopes: {seen:?}");
+        assert!(seen.iter().all(|seen| *seen >= SEEN_MIN), "{seen:?}");
+    }
 }

@@ -13,13 +13,13 @@ async fn ask_for(world: &World, account: AccountId, quantity: i32) -> Vec<usize>
     let check = |explain| Check { explain, ..Check::of(account, "benchmark_runs", Some(Quantity::whole(quantity))) };
     let mut shown = vec![];
     for explain in [false, true] {
-        shown.push(world.mec.check(check(explain), &caller()).await.unwrap().limits.len());
+        shown.push(world.mec.check(check(explain), &caller()).await.unwrap().trace.limits.len());
         let key = format!("{quantity} {explain}").as_str().into();
         let consume = Consume { check: check(explain), key, details: None };
-        shown.push(world.mec.consume(consume, &caller()).await.unwrap().standing.limits.len());
+        shown.push(world.mec.consume(consume, &caller()).await.unwrap().standing.trace.limits.len());
         let key = format!("{quantity} {explain} held").as_str().into();
         let reserve = Reserve { check: check(explain), key, ttl_seconds: 60 };
-        shown.push(world.mec.reserve(reserve, &caller()).await.unwrap().standing.limits.len());
+        shown.push(world.mec.reserve(reserve, &caller()).await.unwrap().standing.trace.limits.len());
     }
     shown
 }

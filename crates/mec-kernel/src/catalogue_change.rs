@@ -108,6 +108,40 @@ pub fn change_catalogue(
     Ok(CatalogueRuling { catalogue: after, changes })
 }
 
+/// A removal that was not made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptRow {
+    /// What would have been removed.
+    pub removal: CatalogueChange,
+    /// Why it was not.
+    pub refusal: Refusal,
+}
+
+/// Decides `changes`, all of them or none, and makes of `removals` those that nothing stands against, each on what the ones
+/// before left.
+///
+/// # Errors
+/// As [`change_catalogue`], of `changes` alone.
+pub fn prune_catalogue(
+    catalogue: &Catalogue,
+    changes: &[CatalogueChange],
+    removals: &[CatalogueChange],
+    in_use: &InUse,
+    now: Time,
+    ids: &mut IdSource,
+) -> Result<(CatalogueRuling, Vec<KeptRow>), Refusal> {
+    let mut ruling = change_catalogue(catalogue, changes, in_use, now, ids)?;
+    let (mut made, mut kept) = (changes.to_vec(), Vec::new());
+    for removal in removals {
+        made.push(removal.clone());
+        match change_catalogue(catalogue, &made, in_use, now, ids) {
+            Ok(after) => ruling = after,
+            Err(refusal) => kept.extend(made.pop().map(|removal| KeptRow { removal, refusal })),
+        }
+    }
+    Ok((ruling, kept))
+}
+
 fn put(after: &mut Catalogue, change: &CatalogueChange, ids: &mut IdSource) -> Result<(), Refusal> {
     match change.clone() {
         CatalogueChange::PutUnit(unit) => {

@@ -18,6 +18,7 @@ use crate::quantity::{Amount, Factor, Percent, Quantity, QuantityError, SCALE, T
 use crate::refusal::Refusal;
 use crate::retry::fits_at;
 use crate::time::{SECOND, Time};
+use crate::trace::{Trace, bare_levels};
 use crate::tree::{AccountStatus, Node};
 use crate::window::WindowKind;
 
@@ -61,6 +62,8 @@ pub enum Reason {
     NoEntitlementForScope,
     /// There is none.
     NoEntitlement,
+    /// There are add-ons alone, and another level has a limit. Said of a level, never of a decision.
+    AddonAlone,
     /// Inventory is given back.
     Released,
     /// The limit is no limit.
@@ -102,6 +105,7 @@ impl Reason {
             Self::AccessExpired => "access_expired",
             Self::NoEntitlementForScope => "no_entitlement_for_scope",
             Self::NoEntitlement => "no_entitlement",
+            Self::AddonAlone => "addon_alone",
             Self::Released => "released",
             Self::Unlimited => "unlimited",
             Self::Within => "within",
@@ -131,6 +135,7 @@ impl std::fmt::Display for Reason {
             Self::AccessExpired => "Access expired",
             Self::NoEntitlementForScope => "No entitlement for this scope",
             Self::NoEntitlement => "No entitlement",
+            Self::AddonAlone => "Add-ons alone set no limit here",
             Self::Released => "Released",
             Self::Unlimited => "Unlimited",
             Self::Within => "Within entitlement",
@@ -203,8 +208,8 @@ pub struct Standing {
     /// Seconds, rounded up, after which this request would be let through if nothing else happens; `None`: it is let through
     /// now, or never by itself. Where no quantity was given: the smallest further amount.
     pub retry_after_seconds: Option<i64>,
-    /// Every pool considered, where asked for.
-    pub limits: Vec<Limit>,
+    /// What the decision rests on, where asked for.
+    pub trace: Trace,
 }
 
 /// What a pool allows and what of it is used.
@@ -337,10 +342,14 @@ pub(crate) struct Judgement<'a> {
     pub(crate) reason: Reason,
     pub(crate) allowed: bool,
     pub(crate) pools: Vec<Judged<'a>>,
+    /// The pools of other levels than the one that denied.
+    beside: Vec<Judged<'a>>,
     /// Place of the binding pool; `None` where nothing is entitled.
     pub(crate) binding: Option<usize>,
     /// Whose level denied.
     pub(crate) denied_by: Option<AccountId>,
+    /// The account and those above it.
+    path: Vec<&'a Arc<Node>>,
 }
 
 /// One pool and what it says.
@@ -367,6 +376,10 @@ pub(crate) enum Effect {
 
 /// Steps 2 to 5 of the decision.
 pub(crate) fn judge<'a>(view: &View<'a>, request: &Request<'a>, path: &[&'a Arc<Node>]) -> Result<Judgement<'a>, Halt> {
+    Ok(Judgement { path: path.to_vec(), ..ruled(view, request, path)? })
+}
+
+fn ruled<'a>(view: &View<'a>, request: &Request<'a>, path: &[&'a Arc<Node>]) -> Result<Judgement<'a>, Halt> {
     if request.amount.is_some_and(|amount| amount.0 < 0) {
         let mut judgement = combine(view, request, path)?;
         (judgement.decision, judgement.reason, judgement.allowed) = (Decision::Allow, Reason::Released, true);
@@ -385,7 +398,16 @@ pub(crate) fn judge<'a>(view: &View<'a>, request: &Request<'a>, path: &[&'a Arc<
 /// A deny, by the level of `node`.
 fn denied<'a>(reason: Reason, node: Option<&Arc<Node>>) -> Judgement<'a> {
     let denied_by = node.map(|node| node.account.id);
-    Judgement { decision: Decision::Deny, reason, allowed: false, pools: vec![], binding: None, denied_by }
+    Judgement {
+        decision: Decision::Deny,
+        reason,
+        allowed: false,
+        pools: vec![],
+        beside: vec![],
+        binding: None,
+        denied_by,
+        path: vec![],
+    }
 }
 
 /// The pools of every level, each decided on its own.
@@ -410,7 +432,7 @@ fn combine<'a>(view: &View<'a>, request: &Request<'a>, path: &[&'a Arc<Node>]) -
     let Pools { judged: pools, lapsed, nearest } = pools(view, request, path)?;
     let absent = |(absence, place): (Absence, usize)| denied(absence_reason(&absence, kind), path.get(place).copied());
     if let Some(lapsed) = lapsed {
-        return Ok(absent(lapsed));
+        return Ok(Judgement { beside: pools, ..absent(lapsed) });
     }
     let worst = pools.iter().enumerate().max_by_key(|(_, judged)| {
         let remaining = judged.pool.limit.map_or(i128::MAX, |limit| limit.minus(judged.used).minus(judged.reserved).or_zero().0);
@@ -424,10 +446,12 @@ fn combine<'a>(view: &View<'a>, request: &Request<'a>, path: &[&'a Arc<Node>]) -
         binding: Some(binding),
         denied_by: None,
         pools,
+        beside: vec![],
+        path: vec![],
     })
 }
 
-fn absence_reason(absence: &Absence, kind: LimitKind) -> Reason {
+pub(crate) fn absence_reason(absence: &Absence, kind: LimitKind) -> Reason {
     match absence {
         Absence::Suspended => Reason::EntitlementSuspended,
         Absence::ConditionNotMet => Reason::ConditionNotMet,
@@ -570,11 +594,18 @@ impl<'a> Judgement<'a> {
             figures: bound.map(|judged| judged.figures(kind, canonical, effect, view.now)),
             overage: bound.filter(|_| self.decision == Decision::Overage).map(|judged| judged.overage(request, canonical)),
             retry_after_seconds: self.retry_after_seconds(request, canonical, view.now),
-            limits: if explain {
-                self.pools.iter().map(|judged| judged.limit(kind, canonical, effect, view.now)).collect()
-            } else {
-                vec![]
-            },
+            trace: if explain { self.trace(view, request, effect) } else { Trace::default() },
+        }
+    }
+
+    fn trace(&self, view: &View<'_>, request: &Request<'_>, effect: Effect) -> Trace {
+        let (kind, canonical) = (request.resource.limit_kind, view.catalogue.canonical(request.resource));
+        let pooled: Vec<usize> = self.pools.iter().chain(&self.beside).map(|judged| judged.pool.level).collect();
+        let limits = |of: &[Judged<'_>]| of.iter().map(|judged| judged.limit(kind, canonical, effect, view.now)).collect();
+        Trace {
+            limits: limits(&self.pools),
+            beside: limits(&self.beside),
+            levels: bare_levels(view, request, &self.path, &pooled),
         }
     }
 }

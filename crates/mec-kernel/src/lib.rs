@@ -70,6 +70,7 @@ mod json;
 mod lease;
 mod ledger;
 mod meter;
+mod occupancy;
 mod plan;
 mod pool;
 mod quantity;
@@ -79,13 +80,14 @@ mod reservation;
 mod reserve;
 mod retry;
 mod time;
+mod trace;
 mod tree;
 mod window;
 mod write;
 
 pub use account::{AccountPatch, CreateAccount, create_account, patch_account};
 pub use catalogue::{Catalogue, LimitAction, LimitKind, Plan, Resource, Rule, Settings, Template, Unit};
-pub use catalogue_change::{CatalogueChange, CatalogueRuling, InUse, change_catalogue};
+pub use catalogue_change::{CatalogueChange, CatalogueRuling, InUse, KeptRow, change_catalogue, prune_catalogue};
 pub use check::{Check, Decision, Figures, Limit, Reason, Standing, check, scope_of};
 pub use code::Code;
 pub use command::{Actor, Fact, Facts, Halt, Making, Need, Ruling, Session, View};
@@ -100,6 +102,7 @@ pub use id::{
 pub use lease::{Acquire, Lease, Leased, Renew, TTL_SECONDS_MAX, acquire, release, renew};
 pub use ledger::{Chain, Content, Effect, Fingerprint, LedgerEvent, Overage, RecordedRuling, details_hash, key_hash, price_of};
 pub use meter::{Correct, Meter, Recorded, correct, meter};
+pub use occupancy::{Occupancy, Stay, occupancy};
 pub use plan::{Cancel, Provision, cancel, provision};
 pub use pool::with_windows_beside;
 pub use quantity::{Amount, Factor, Percent, QUANTITY_MAX, Quantity, QuantityError, SCALE, Total};
@@ -107,6 +110,7 @@ pub use refusal::Refusal;
 pub use reservation::{Reservation, ReservationStatus};
 pub use reserve::{Reserve, Reserved, Settle, Settled, release_reservation, reserve, settle};
 pub use time::{HOUR, NotATime, SECOND, Time};
+pub use trace::{BareLevel, Trace, UnusedRow};
 pub use tree::{Account, AccountPlan, AccountStatus, Expiries, Head, LEVELS_MAX, Node, Tree, WindowKey, WindowTotal};
 pub use window::{
     ROLLING_SECONDS_MIN, ROLLING_STEPS, Window, WindowKind, WindowRule, Zone, oldest_step, step_micros, step_of, step_start,

@@ -44,7 +44,7 @@ pub(crate) struct Levels<'a> {
 
 /// What one level says to a request.
 #[derive(Debug)]
-enum Level<'a> {
+pub(crate) enum Level<'a> {
     /// These limits, all of which must let it through.
     Pools(Vec<Pool<'a>>),
     /// It has base rows in force, all of them suspended or missing a condition: the request is denied, whatever add-ons
@@ -168,7 +168,7 @@ pub(crate) fn levels<'a>(view: &View<'a>, request: &Request<'a>, path: &[&'a Arc
 }
 
 /// What the level of `node` says to a request.
-fn level<'a>(
+pub(crate) fn level<'a>(
     view: &View<'a>,
     request: &Request<'a>,
     path: &[&'a Arc<Node>],
@@ -176,23 +176,13 @@ fn level<'a>(
     level: usize,
     when: When,
 ) -> Level<'a> {
-    let (resource, scope) = (&**request.resource, request.scope);
+    let resource = &**request.resource;
     let zone = view.zone(path.get(level..).unwrap_or_default());
     let mut applying = Vec::new();
     let mut lapsed = Absence::Nothing;
     let mut silent = Absence::Nothing;
     for row in node.entitlements.iter().filter(|row| row.resource == resource.code) {
-        let absence = if row.scope.is_some() && row.scope.as_ref() != scope {
-            Absence::OtherScope
-        } else if row.is_over_at(when.in_force, view.now) {
-            Absence::Expired
-        } else if row.starts_at() > when.in_force {
-            Absence::StartsAt(row.starts_at())
-        } else if row.status == EntitlementStatus::Suspended {
-            Absence::Suspended
-        } else if !row.conditions.iter().all(|condition| condition.test.is_met(request.attributes, &zone, when.at)) {
-            Absence::ConditionNotMet
-        } else {
+        let Some(absence) = absence(row, request, &zone, when, view.now) else {
             applying.push(row);
             continue;
         };
@@ -262,6 +252,23 @@ fn level<'a>(
         pools.extend(groups.into_iter().map(|(window, rows)| pool(rows, window, false, is_addon_only)));
     }
     Level::Pools(pools)
+}
+
+/// Why a row does not apply to a request; `None`: it does.
+pub(crate) fn absence(row: &Entitlement, request: &Request<'_>, zone: &Zone, when: When, now: Time) -> Option<Absence> {
+    if row.scope.is_some() && row.scope.as_ref() != request.scope {
+        Some(Absence::OtherScope)
+    } else if row.is_over_at(when.in_force, now) {
+        Some(Absence::Expired)
+    } else if row.starts_at() > when.in_force {
+        Some(Absence::StartsAt(row.starts_at()))
+    } else if row.status == EntitlementStatus::Suspended {
+        Some(Absence::Suspended)
+    } else if !row.conditions.iter().all(|condition| condition.test.is_met(request.attributes, zone, when.at)) {
+        Some(Absence::ConditionNotMet)
+    } else {
+        None
+    }
 }
 
 /// Rows that add up: those of one counter, in windows of one kind. A month and a billing month remain two limits where

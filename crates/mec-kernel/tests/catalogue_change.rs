@@ -368,6 +368,36 @@ fn what_customers_rows_refer_to_stays_and_keeps_its_meaning() {
 }
 
 #[test]
+fn pruning_removes_what_nothing_refers_to_and_says_why_the_rest_stays() {
+    let before = catalogue();
+    let in_use = InUse { resources: [Code::from("gpu")].into(), ..InUse::default() };
+    let removals = [
+        RemoveRule(before.rules[0].id),
+        RemovePlan("starter".into()),
+        RemoveResource("gpu".into()),
+        RemoveResource("seats".into()),
+        RemoveUnit("hour".into()),
+        RemoveUnit("minute".into()),
+    ];
+    let prune = |changes: &[CatalogueChange]| prune_catalogue(&before, changes, &removals, &in_use, NOW, &mut ids(2));
+    let (ruling, kept) = prune(&[]).unwrap();
+    let gone = [RemoveRule(before.rules[0].id), RemovePlan("starter".into()), RemoveResource("seats".into())];
+    assert_eq!(ruling.changes, gone);
+    let stays: Vec<_> = kept.iter().map(|row| (row.removal.clone(), row.refusal.clone())).collect();
+    let by = |what: &str, by: &str| Refusal::InUse { what: what.to_owned(), by: by.to_owned() };
+    assert_eq!(
+        stays,
+        [
+            (RemoveResource("gpu".into()), by("resource gpu", "entitlements, rules or use of accounts")),
+            (RemoveUnit("hour".into()), by("unit hour", "resource gpu")),
+            (RemoveUnit("minute".into()), by("unit minute", "resource gpu")),
+        ]
+    );
+    // What is to be made is made whole or not at all.
+    assert!(prune(&[PutResource(resource("gpu", LimitKind::Inventory, "hour", &[]))]).is_err());
+}
+
+#[test]
 fn a_refused_list_names_the_row_that_is_wrong() {
     let refusal = change(&catalogue(), &[starter(|plan| (plan.is_trial, plan.trial_days) = (true, Some(-3)))]).unwrap_err();
     let must = "be 1 to 36500 (plan starter)".to_owned();

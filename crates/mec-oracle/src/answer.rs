@@ -12,7 +12,8 @@ pub enum Answer {
     Number(i64),
     Truth(bool),
     Standing(Standing),
-    Standings(Vec<(String, Standing)>),
+    /// Of each resource and scope.
+    Standings(Vec<(String, Option<String>, Standing)>),
     Usage(Vec<Bucket>),
     Each(Vec<Answer>),
     Consumed {
@@ -90,6 +91,7 @@ pub struct Bucket {
     pub start: Time,
     pub end: Time,
     pub quantity: String,
+    pub lease_hours: Option<String>,
     pub overage: String,
     pub events: i64,
 }

@@ -100,13 +100,19 @@ pub(crate) struct Lease {
     pub(crate) fencing_token: i64,
     /// Stated when it was taken or last decided anew; nothing is decided with them again.
     pub(crate) attributes: Attributes,
+    pub(crate) acquired_at: Time,
     pub(crate) expires_at: Time,
-    pub(crate) is_released: bool,
+    pub(crate) released_at: Option<Time>,
 }
 
 impl Lease {
     pub(crate) fn is_live(&self, now: Time) -> bool {
-        !self.is_released && now < self.expires_at
+        self.released_at.is_none() && now < self.expires_at
+    }
+
+    /// First instant at which it no longer counted, or will no longer count.
+    pub(crate) fn ends_at(&self) -> Time {
+        self.released_at.unwrap_or(self.expires_at)
     }
 }
 

@@ -66,8 +66,9 @@ impl Oracle {
             quantity: question.quantity.unwrap_or(0),
             amount: asked.amount,
             fencing_token: i64::try_from(in_tree).expect("few") + 1,
+            acquired_at: self.now,
             expires_at: full_second(self.now + ttl_seconds * SECOND),
-            is_released: false,
+            released_at: None,
         };
         let answer = leased(&verdict, Some(&lease), Some(standing));
         self.leases.push(lease);
@@ -148,7 +149,7 @@ impl Oracle {
         let freed = -&lease.amount;
         let pools = self.pools(&question, resource, Except::Nothing);
         self.note_use(&pools, &freed, self.now);
-        self.leases[place].is_released = true;
+        self.leases[place].released_at = Some(self.now);
         Answer::Truth(true)
     }
 }

@@ -4,16 +4,18 @@ use std::collections::BTreeSet;
 
 use crate::amount::{Amount, decimal, rounded};
 use crate::answer::{Answer, Bucket};
-use crate::command::{Attributes, Code, Id, Question, Time, UsageQuestion, Window};
-use crate::history::Event;
+use crate::command::{Attributes, Code, Id, Question, SECOND, Time, UsageQuestion, Window};
+use crate::history::{Event, Lease};
 use crate::oracle::Oracle;
+use crate::shop::Kind;
 use crate::window::{Cut, cut};
 
 /// Buckets of one answer.
 const BUCKETS_MAX: usize = 10_000;
 
 impl Oracle {
-    /// Use in every bucket, summed from the list of events.
+    /// Use in every bucket, summed from the list of events: what was used, or what is owned at the bucket's end; of seats the
+    /// most that were held at once until now.
     pub(crate) fn usage(&self, asked: &UsageQuestion) -> Answer {
         let mut wrong = Vec::new();
         if !self.accounts.contains_key(&asked.account) {
@@ -49,6 +51,27 @@ impl Oracle {
             let is_of_scope = asked.scope.is_none() || event.content.scope == asked.scope;
             event.path.contains(&asked.account) && is_of_scope && event.content.resource == asked.resource
         };
+        let seats = |(start, end): (Time, Time)| {
+            let leases = self.leases.iter().filter(|lease| {
+                lease.resource == asked.resource
+                    && (asked.scope.is_none() || lease.scope == asked.scope)
+                    && if asked.own_only { lease.path[0] == asked.account } else { lease.path.contains(&asked.account) }
+            });
+            let leases: Vec<&Lease> = leases.collect();
+            let beginnings = leases.iter().map(|lease| lease.acquired_at).chain([start]);
+            let within = beginnings.filter(|at| start <= *at && *at < end && *at <= self.now);
+            let live_at = |at: Time| {
+                let live = leases.iter().filter(|lease| lease.acquired_at <= at && at < lease.ends_at());
+                live.map(|lease| &lease.amount).sum::<Amount>()
+            };
+            let hours = leases.iter().map(|lease| {
+                let (from, to) = (lease.acquired_at.max(start), lease.ends_at().min(end).min(self.now));
+                &lease.amount * (to - from).max(0)
+            });
+            let hours = decimal(&rounded(&hours.sum(), factor * 3_600 * SECOND), 6);
+            let quantity = shown(&within.map(live_at).max().unwrap_or_default());
+            Bucket { start, end, quantity, lease_hours: Some(hours), overage: "0".to_owned(), events: 0 }
+        };
         let bucket = |(start, end): (Time, Time)| {
             let (mut used, mut overage, mut events) = (Amount::ZERO, Amount::ZERO, 0);
             let within = |event: &&Event| start <= event.occurred_at && event.occurred_at < end;
@@ -61,25 +84,48 @@ impl Oracle {
                 let mine = event.overage.iter().filter(|effect| effect.counter.account == asked.account);
                 overage += mine.map(|effect| &effect.overage).sum::<Amount>();
             }
-            Bucket { start, end, quantity: shown(&used), overage: shown(&overage), events }
+            if resource.kind == Kind::Inventory {
+                let before = self.events.iter().filter(is_about).filter(|event| event.occurred_at < start);
+                used += before
+                    .filter(|event| !asked.own_only || event.path[0] == asked.account)
+                    .map(|event| &event.amount)
+                    .sum::<Amount>();
+            }
+            Bucket { start, end, quantity: shown(&used), lease_hours: None, overage: shown(&overage), events }
         };
-        Answer::Usage(stretches.into_iter().map(bucket).collect())
+        let stretches = stretches.into_iter();
+        Answer::Usage(if resource.kind == Kind::Concurrency {
+            stretches.map(seats).collect()
+        } else {
+            stretches.map(bucket).collect()
+        })
     }
 
-    /// Where the account stands with each of the resources, or with all it or an account above it was ever granted.
+    /// Where the account stands with each of the resources, or with all it or an account above it was ever granted: with
+    /// each scope that was granted of it, or with the whole if none was.
     pub(crate) fn check_all(&self, account: Id, resources: Option<&[Code]>, attributes: &Attributes) -> Answer {
         let Some(path) = self.accounts.get(&account).map(|account| account.path.clone()) else {
             return Answer::refused(&["MEC_ACCOUNT_NOT_FOUND", "MEC_RESOURCE_NOT_FOUND"]);
         };
-        let granted = self.rows.values().filter(|row| path.contains(&row.account)).map(|row| row.resource);
-        let all = || granted.collect::<BTreeSet<_>>().into_iter().collect();
+        let rows = self.rows.values().filter(|row| path.contains(&row.account));
+        let granted: BTreeSet<(Code, Option<Code>)> = rows.map(|row| (row.resource, row.scope)).collect();
+        let parts: Vec<(Code, Option<Code>)> = match resources {
+            None => granted.into_iter().collect(),
+            Some(resources) => {
+                let parts_of = |resource: &Code| {
+                    let parts: Vec<_> = granted.iter().copied().filter(|(of, _)| of == resource).collect();
+                    if parts.is_empty() { vec![(*resource, None)] } else { parts }
+                };
+                resources.iter().flat_map(parts_of).collect()
+            }
+        };
         let mut standings = Vec::new();
-        for resource in resources.map_or_else(all, <[Code]>::to_vec) {
-            let question = Question { attributes: attributes.clone(), ..Question::of(account, resource) };
+        for (resource, scope) in parts {
+            let question = Question { attributes: attributes.clone(), scope, ..Question::of(account, resource) };
             match self.check(&question) {
                 Answer::Standing(mut standing) => {
                     standing.limits.clear();
-                    standings.push((resource.to_owned(), standing));
+                    standings.push((resource.to_owned(), scope.map(str::to_owned), standing));
                 }
                 refused => return refused,
             }

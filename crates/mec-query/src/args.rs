@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::body::{ContentType, form_row};
 use crate::hint;
-use crate::{Catalogue, Function, Query, QueryError, Value};
+use crate::{Catalogue, Function, Param, Query, QueryError, Value};
 
 /// Arguments as given, still untyped.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,28 +67,18 @@ impl Call {
                 return Ok(Self { function: Arc::clone(function), given });
             }
         }
-        let meant = match function {
-            Some(function) => {
-                let mut names: Vec<_> = function.params.iter().map(|param| param.name).collect();
-                names.sort_unstable();
-                Some(format!("{name}({})", names.join(", ")))
-            }
-            None => {
-                let names = catalogue
-                    .functions()
-                    .iter()
-                    .flat_map(|function| std::iter::once(function.name).chain(function.aliases.iter().copied()));
-                hint::similar(name, names).map(str::to_owned)
-            }
-        };
         let names: Vec<&str> = given.values.keys().map(String::as_str).collect();
-        let is_unlike_any = meant.is_none();
-        let error = QueryError::no_function(name, &names, given.json_body, meant);
-        if is_unlike_any {
-            let names: Vec<&str> = catalogue.functions().iter().map(|function| function.name).collect();
-            return Err(error.with_hint_if(hint::all_of("The functions are", &names)));
-        }
-        Err(error)
+        let error = QueryError::no_function(name, &names, given.json_body);
+        Err(error.with_hint_if(match function {
+            Some(function) => Some(what_fits(function, name, &names)),
+            None => {
+                let functions = catalogue.functions();
+                let known = functions.iter().flat_map(|of| std::iter::once(of.name).chain(of.aliases.iter().copied()));
+                let meant = hint::similar(name, known).map(|meant| format!("Perhaps you meant POST /api/rpc/{meant}"));
+                let all: Vec<&str> = functions.iter().map(|function| function.name).collect();
+                meant.or_else(|| hint::all_of("The functions are", &all))
+            }
+        }))
     }
 
     /// The function called.
@@ -117,6 +107,52 @@ impl Call {
                 Some(json) => param.ty.read_json(json, now).map(Some),
             })
             .collect()
+    }
+}
+
+/// Which arguments a call of `function` by `name` lacks, which it has that there are not, and what it takes.
+fn what_fits(function: &Function, name: &str, given: &[&str]) -> String {
+    let is_missing = |param: &&Param| param.required && !given.contains(&param.name);
+    let mut missing: Vec<&str> = function.params.iter().filter(is_missing).map(|param| param.name).collect();
+    let (mut instead, mut unknown) = (Vec::new(), Vec::new());
+    for name in given.iter().copied().filter(|name| function.position(name).is_none()) {
+        let free = function.params.iter().map(|param| param.name).filter(|known| !given.contains(known));
+        match hint::similar(name, free) {
+            Some(meant) => {
+                missing.retain(|missing| *missing != meant);
+                instead.push(format!("write {meant} instead of {name}"));
+            }
+            None => unknown.push(name),
+        }
+    }
+    unknown.sort_unstable();
+    let mut steps = instead;
+    if !missing.is_empty() {
+        steps.push(format!("add {}", listed(&missing)));
+    }
+    if !unknown.is_empty() {
+        steps.push(format!("leave out {}", listed(&unknown)));
+    }
+    let mut steps = steps.join("; ");
+    if let Some(first) = steps.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    let of = |required: bool| -> Vec<&str> {
+        function.params.iter().filter(|param| param.required == required).map(|param| param.name).collect()
+    };
+    let taken = match (of(true), of(false)) {
+        (required, optional) if required.is_empty() && optional.is_empty() => "no arguments".to_owned(),
+        (required, optional) if optional.is_empty() => listed(&required),
+        (required, optional) if required.is_empty() => format!("optionally {}", listed(&optional)),
+        (required, optional) => format!("{}, and optionally {}", listed(&required), listed(&optional)),
+    };
+    format!("{steps}. POST /api/rpc/{name} takes {taken}")
+}
+
+fn listed(names: &[&str]) -> String {
+    match names {
+        [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+        _ => names.join(", "),
     }
 }
 
@@ -179,7 +215,7 @@ mod tests {
                 "Could not find the function public.check_entitlement(p_account_id, p_resource) in the schema cache",
                 "Searched for the function public.check_entitlement with parameters p_account_id, p_resource or with a single unnamed json/jsonb parameter, but no matches were found in the schema cache.",
                 Some(
-                    "Perhaps you meant to call the function public.check_entitlement(p_account_id, p_attributes, p_requested_qty, p_resource_type)",
+                    "Add p_resource_type; leave out p_resource. POST /api/rpc/check_entitlement takes p_account_id and p_resource_type, and optionally p_requested_qty and p_attributes",
                 ),
             ),
             (
@@ -187,7 +223,7 @@ mod tests {
                 "",
                 "Could not find the function public.check_entitlemen without parameters in the schema cache",
                 "Searched for the function public.check_entitlemen without parameters or with a single unnamed json/jsonb parameter, but no matches were found in the schema cache.",
-                Some("Perhaps you meant to call the function public.check_entitlement"),
+                Some("Perhaps you meant POST /api/rpc/check_entitlement"),
             ),
             (
                 "zzz",

@@ -99,4 +99,4 @@ pub use resolve::{
     Source, Update,
 };
 pub use rows::{Fetched, FetchedEmbed, Rows};
-pub use value::{Cast, Decimal, Value, compare_json, follow_path, json_key};
+pub use value::{Cast, Decimal, Value, checked_json_text, compare_json, follow_path, json_key, json_text};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use mec_kernel::{
-    AccountId, CatalogueChange, Code, Decision, DecisionId, EntitlementId, Head, Limit, RuleId, Time, Total, TreeId, WindowKey,
+    AccountId, CatalogueChange, Code, Decision, DecisionId, EntitlementId, Head, RuleId, Time, Total, Trace, TreeId, WindowKey,
     WindowTotal, Write,
 };
 
@@ -98,13 +98,15 @@ pub struct DecisionRow {
     pub entitlement: Option<EntitlementId>,
     /// The rule it was enforced by; `None`: the default.
     pub rule: Option<RuleId>,
+    /// Whose limit it was bound by, or whose level denied.
+    pub binding: Option<AccountId>,
     /// The limit of the binding pool, in the resource's canonical unit; `None`: unlimited, or not entitled.
     pub allowed: Option<Total>,
     /// What of it was used, in the canonical unit; `None`: not entitled. A total beyond 64 bits of millionths is kept as
     /// the largest there is, as are the limit and what was asked for.
     pub used: Option<Total>,
-    /// Every pool considered, where a trace is kept.
-    pub limits: Vec<Limit>,
+    /// What it rests on, where that is kept.
+    pub trace: Trace,
     /// The request's id, as its answer's `X-Request-Id` shows it.
     pub request_id: Option<Code>,
     /// The instant it was decided at.

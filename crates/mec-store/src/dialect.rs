@@ -55,7 +55,7 @@ impl Dialect {
     pub(crate) fn ordered(self, expr: &str, stored: Stored, is_inside_json: bool) -> String {
         match (self, stored) {
             (Self::Sqlite, Stored::Json) => format!("{JSON_KEY}({expr})"),
-            (Self::Postgres { .. }, Stored::Json) => format!("mec_json_key({expr}::jsonb) COLLATE \"C\""),
+            (Self::Postgres { .. }, Stored::Json) => format!("mec_json_key({expr}) COLLATE \"C\""),
             (Self::Postgres { .. }, Stored::Text) if is_inside_json => format!("{expr} COLLATE \"C\""),
             _ => expr.to_owned(),
         }
@@ -68,7 +68,7 @@ impl Dialect {
             // Without making a key of every row.
             Self::Postgres { .. } => {
                 let place = bind(Parameter::Json(given.to_owned()), Stored::Json);
-                (format!("{expr}::jsonb"), format!("{place}::jsonb"))
+                (expr.to_owned(), place)
             }
         }
     }
@@ -138,7 +138,7 @@ pub(crate) fn type_name(stored: Stored) -> &'static str {
         Stored::Units(_) => "numeric",
         Stored::Flag => "boolean",
         Stored::Micros => "timestamptz",
-        Stored::Json => "json",
+        Stored::Json => "jsonb",
         Stored::List => "text[]",
     }
 }

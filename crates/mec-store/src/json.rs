@@ -1,7 +1,10 @@
 //! How single values and the trace of a decision look as JSON.
 
-use mec_kernel::{Decimal, Limit, Percent, Quantity, Time, Total};
-use serde_json::{Map, Value};
+use mec_kernel::{BareLevel, Decimal, Decision, Limit, Percent, Quantity, Time, Total, Trace, UnusedRow};
+use mec_query::json_text;
+use serde_json::{Map, Value, json};
+
+use crate::condition::ConditionRow;
 
 /// The shortest exact number (`100`, `0.5`).
 pub(crate) fn number(quantity: Quantity) -> Value {
@@ -18,16 +21,74 @@ fn digits(text: String) -> Value {
     text.parse::<serde_json::Number>().map_or(Value::String(text), Value::Number)
 }
 
-/// Every limit that was considered, as a JSON array of objects: what `limits` is wherever it is shown, in an explained
-/// answer and in `control_decisions_log`. `None` where none was.
-pub fn limits_json(limits: &[Limit]) -> Option<String> {
-    if limits.is_empty() { None } else { Some(Value::Array(limits.iter().map(limit).collect()).to_string()) }
+/// What a decision rests on, as a JSON array of objects from the account up to its root, an object for each limit and for each
+/// level without one: what `limits` is wherever it is shown, in an explained answer and in `control_decisions_log`. `None` where
+/// nothing was considered.
+pub fn limits_json(trace: &Trace) -> Option<String> {
+    let limits = trace.limits.iter().chain(&trace.beside).map(|of| (of.level, limit(of)));
+    let mut all: Vec<(usize, Value)> = limits.chain(trace.levels.iter().map(|of| (of.level, bare_level(of)))).collect();
+    all.sort_by_key(|(level, _)| *level);
+    let all: Vec<Value> = all.into_iter().map(|(_, shown)| shown).collect();
+    if all.is_empty() { None } else { Some(json_text(&Value::Array(all))) }
+}
+
+/// With the keys of a limit, of which it has none to fill, and the rows that did not apply.
+fn bare_level(of: &BareLevel) -> Value {
+    let rows: Vec<Value> = of.rows.iter().map(unused_row).collect();
+    let ids: Vec<Value> = of.rows.iter().map(|row| row.entitlement.to_string().into()).collect();
+    let mut shown = Map::new();
+    shown.insert("level".to_owned(), of.level.into());
+    shown.insert("account_id".to_owned(), of.account.to_string().into());
+    shown.insert("entitlement_ids".to_owned(), ids.into());
+    shown.extend(NO_LIMIT.map(|key| (key.to_owned(), Value::Null)));
+    shown.insert("decision".to_owned(), if of.denies { Decision::Deny.code().into() } else { Value::Null });
+    shown.insert("reason".to_owned(), of.reason.to_string().into());
+    shown.insert("reason_code".to_owned(), of.reason.code().into());
+    shown.insert("entitlements".to_owned(), rows.into());
+    Value::Object(shown)
+}
+
+/// What only a limit has.
+const NO_LIMIT: [&str; 11] = [
+    "resource_scope",
+    "limit_action",
+    "rule_id",
+    "quantity_allowed",
+    "quantity_used",
+    "quantity_reserved",
+    "quantity_remaining",
+    "percent_used",
+    "window_type",
+    "window_start",
+    "window_end",
+];
+
+fn unused_row(row: &UnusedRow) -> Value {
+    let condition = row.condition.as_ref().map(|condition| {
+        let ConditionRow { condition_type, attribute, operator, value } = ConditionRow::of(&condition.test);
+        json!({
+            "condition_id": condition.id.to_string(), "condition_type": condition_type, "attribute": attribute,
+            "operator": operator, "value": value,
+        })
+    });
+    json!({
+        "entitlement_id": row.entitlement.to_string(),
+        "resource_scope": row.scope.as_deref(),
+        "status": row.status.code(),
+        "in_force_from": instant(Some(row.starts_at)),
+        "reason": row.reason.to_string(),
+        "reason_code": row.reason.code(),
+        "condition": condition,
+    })
+}
+
+fn instant(at: Option<Time>) -> Value {
+    at.filter(|at| at.is_bounded()).map_or(Value::Null, |at| at.to_string().into())
 }
 
 fn limit(limit: &Limit) -> Value {
     let figures = &limit.figures;
     let figure = |total: Option<Total>| total.map_or(Value::Null, |total| digits(total.to_string()));
-    let instant = |at: Option<Time>| at.filter(|at| at.is_bounded()).map_or(Value::Null, |at| at.to_string().into());
     let entitlements: Vec<Value> = limit.entitlements.iter().map(|id| id.to_string().into()).collect();
     let entries: [(&str, Value); 17] = [
         ("level", limit.level.into()),

@@ -37,7 +37,7 @@ pub use verify::{Finding, Progress, Report};
 
 use std::time::Duration;
 
-use mec_kernel::{AccountId, Catalogue, Fact, Head, LedgerEvent, Need, Node, Time, TreeId};
+use mec_kernel::{AccountId, Catalogue, Fact, Head, LedgerEvent, Need, Node, Stay, Time, TreeId};
 use mec_query::{Budget, Fetched, Filter, Read, Table, Value};
 
 /// Where everything is kept.
@@ -291,6 +291,17 @@ impl Store {
         match self {
             Self::Sqlite(store) => store.usage(query, catalogue),
             Self::Postgres(store) => store.usage(query, catalogue),
+        }
+    }
+
+    /// The leases that counted at any instant between the first and the last of the query's buckets, in no order.
+    ///
+    /// # Errors
+    /// Where the store cannot be read, or not in time.
+    pub fn stays(&self, query: &UsageQuery<'_>) -> Result<Vec<Stay>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.stays(query),
+            Self::Postgres(store) => store.stays(query),
         }
     }
 }

@@ -10,6 +10,7 @@ use mec_kernel::{
     RecordedRuling, Reservation, ReservationStatus, Rule, Source, Time, TreeId, Window, WindowKey, WindowKind, WindowRule,
     WindowTotal,
 };
+use mec_query::json_text;
 
 use crate::verify::HourKey;
 
@@ -415,7 +416,7 @@ pub(crate) fn effects_text(effects: &[Effect]) -> Option<String> {
             })
         })
         .collect();
-    Some(serde_json::Value::Array(list).to_string())
+    Some(json_text(&serde_json::Value::Array(list)))
 }
 
 pub(crate) fn effects_of(text: &str, resource: &Code) -> Option<Vec<Effect>> {
@@ -454,7 +455,7 @@ pub(crate) fn steps_text(steps: &BTreeMap<i64, Amount>) -> Option<String> {
     }
     let list: Vec<serde_json::Value> =
         steps.iter().map(|(step, amount)| serde_json::json!([step, amount.0.to_string()])).collect();
-    Some(serde_json::Value::Array(list).to_string())
+    Some(json_text(&serde_json::Value::Array(list)))
 }
 
 pub(crate) fn steps_of(text: &str) -> Option<BTreeMap<i64, Amount>> {

@@ -62,6 +62,11 @@ pub(crate) fn whole_hours(from: Time, to: Time) -> (Time, Time) {
     (first, last)
 }
 
+/// From the earliest instant of any bucket to the latest; `None` where there is no bucket.
+pub(crate) fn span_of(query: &UsageQuery<'_>) -> Option<(Time, Time)> {
+    query.buckets.iter().copied().reduce(|(first, last), (start, end)| (first.min(start), last.max(end)))
+}
+
 /// The whole hours that any bucket of the query holds, from the first to the last.
 pub(crate) fn whole_hours_of(query: &UsageQuery<'_>) -> Option<(Time, Time)> {
     let whole = query.buckets.iter().map(|&(start, end)| whole_hours(start, end)).filter(|(first, last)| first < last);

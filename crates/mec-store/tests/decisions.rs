@@ -3,6 +3,7 @@
 mod lane;
 
 use mec_kernel::*;
+use mec_query::json_text;
 use mec_store::{Commit, DecisionRow, Operation, limits_json};
 
 use lane::{Home, Lane, TREE, wait};
@@ -25,9 +26,10 @@ fn row(account: AccountId, decided_at: Time, seed: u16) -> DecisionRow {
         reason_code: "limit_reached",
         entitlement: None,
         rule: None,
+        binding: None,
         allowed: Some(Total(i128::MAX)),
         used: Some(Total(3)),
-        limits: vec![],
+        trace: Trace::default(),
         request_id: Some("r".into()),
         decided_at,
     }
@@ -83,14 +85,52 @@ fn every_limit_considered_is_kept_with_its_decision_and_counted(home: fn() -> Ho
         decision: Decision::Block,
         reason: Reason::OverageExhausted,
     };
-    let decisions = vec![row(acme, at, 0), DecisionRow { limits: vec![limit.clone()], ..row(acme, at.plus_micros(1), 1) }];
+    let level = BareLevel {
+        level: 0,
+        account: acme,
+        denies: true,
+        reason: Reason::ConditionNotMet,
+        rows: vec![UnusedRow {
+            entitlement: EntitlementId(acme.0),
+            scope: None,
+            status: EntitlementStatus::Active,
+            reason: Reason::ConditionNotMet,
+            condition: Some(Condition { id: ConditionId(acme.0), test: ConditionTest::Weekday(vec![6, 7]) }),
+            starts_at: at,
+        }],
+    };
+    let trace = Trace { limits: vec![limit], levels: vec![level], ..Trace::default() };
+    let decisions = vec![row(acme, at, 0), DecisionRow { trace: trace.clone(), ..row(acme, at.plus_micros(1), 1) }];
     wait(lane.writer.commit(&Commit { decisions, ..Commit::default() })).unwrap();
     let kept = lane.home.query("SELECT CAST(limits AS TEXT) FROM control_decisions_log ORDER BY decision_id");
-    assert_eq!(kept, [None, limits_json(&[limit])]);
-    let shown = format!(
-        r#"[{{"level":1,"account_id":"{acme}","resource_scope":"eu","entitlement_ids":[],"limit_action":"overage","rule_id":null,"quantity_allowed":1.5,"quantity_used":0.000001,"quantity_reserved":null,"quantity_remaining":null,"percent_used":123.45,"window_type":"month","window_start":null,"window_end":"{at}","decision":"block","reason":"Overage limit reached","reason_code":"overage_exhausted"}}]"#
-    );
-    assert_eq!(kept[1].as_deref(), Some(shown.as_str()));
+    assert_eq!(kept, [None, limits_json(&trace)]);
+    let shown: serde_json::Value = serde_json::from_str(kept[1].as_deref().unwrap()).unwrap();
+    let nothing = serde_json::Value::Null;
+    let wanted = serde_json::json!([
+        {
+            "level": 0, "account_id": acme.to_string(), "entitlement_ids": [acme.to_string()], "resource_scope": nothing,
+            "limit_action": nothing, "rule_id": nothing, "quantity_allowed": nothing, "quantity_used": nothing,
+            "quantity_reserved": nothing, "quantity_remaining": nothing, "percent_used": nothing, "window_type": nothing,
+            "window_start": nothing, "window_end": nothing, "decision": "deny", "reason": "Condition not met",
+            "reason_code": "condition_not_met",
+            "entitlements": [{
+                "entitlement_id": acme.to_string(), "resource_scope": nothing, "status": "active", "in_force_from": at.to_string(),
+                "reason": "Condition not met", "reason_code": "condition_not_met",
+                "condition": {
+                    "condition_id": acme.to_string(), "condition_type": "weekday", "attribute": nothing, "operator": nothing,
+                    "value": [6, 7],
+                },
+            }],
+        },
+        {
+            "level": 1, "account_id": acme.to_string(), "resource_scope": "eu", "entitlement_ids": [], "limit_action": "overage",
+            "rule_id": nothing, "quantity_allowed": 1.5, "quantity_used": 0.000001, "quantity_reserved": nothing,
+            "quantity_remaining": nothing, "percent_used": 123.45, "window_type": "month", "window_start": nothing,
+            "window_end": at.to_string(), "decision": "block", "reason": "Overage limit reached",
+            "reason_code": "overage_exhausted",
+        },
+    ]);
+    assert_eq!(json_text(&shown), json_text(&wanted));
     for (micros, wanted) in [(0, 0), (1, 1), (2, 2)] {
         assert_eq!(lane.store.count_decisions(at.plus_micros(micros)).unwrap(), wanted);
     }

@@ -24,9 +24,10 @@ mod on_postgres {
             reason_code: "within",
             entitlement: None,
             rule: None,
+            binding: None,
             allowed: None,
             used: None,
-            limits: vec![],
+            trace: Trace::default(),
             request_id: None,
             decided_at,
         }

@@ -4,6 +4,7 @@ use mec_kernel::{
     Code, Factor, LimitAction, LimitKind, Percent, Plan, Quantity, QuantityError, Resource, Rule, RuleId, Template, TemplateId,
     Time, Unit, WindowKind,
 };
+use mec_query::checked_json_text;
 use toml::de::{DeTable, DeValue};
 
 use self::table::Table;
@@ -127,19 +128,25 @@ fn resource(code: Code, table: &Table<'_>) -> Result<Resource, CatalogFileError>
     })
 }
 
+/// The text that is kept of a JSON value.
+fn json(text: &str) -> Result<String, String> {
+    let value: serde_json::Value = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
+    checked_json_text(&value).map_err(|error| error.message)
+}
+
 fn plan(id: Code, table: &Table<'_>, resources: &[Resource]) -> Result<Plan, CatalogFileError> {
     let trial_days = table.integer("trial_days")?;
     let mut templates = Vec::new();
     for (sort_order, grant) in (1..).zip(table.list("grants", GRANT)?) {
         templates.push(template(sort_order, &grant, resources)?);
     }
-    let metadata = table.text("metadata")?;
-    if let Some(text) = &metadata
-        && let Err(error) = serde_json::from_str::<serde_json::Value>(text)
-        && let Some(value) = table.get("metadata")
-    {
-        return Err(table.wrong("metadata", value, &format!("not JSON: {error}"), "write JSON in single quotes, such as '{}'"));
-    }
+    let metadata = match (table.text("metadata")?, table.get("metadata")) {
+        (Some(text), Some(value)) => {
+            let wrong = |problem: String| table.wrong("metadata", value, &problem, "write JSON in single quotes, such as '{}'");
+            Some(json(&text).map_err(wrong)?)
+        }
+        _ => None,
+    };
     Ok(Plan {
         id,
         name: table.needed_text("name", "a name for people")?,

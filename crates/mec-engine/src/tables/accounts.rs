@@ -45,7 +45,7 @@ pub(super) fn insert(committed: &mut Committed<'_>, insert: &Insert) -> Result<S
             match on_conflict {
                 Some(Resolution::Ignore) => continue,
                 Some(Resolution::Merge) => return Err(upsert::second_time().into()),
-                None => return Err(QueryError::duplicate_key("accounts_external_id_key", "external_id", &name).into()),
+                None => return Err(super::postgres::external_id_taken(&name).into()),
             }
         }
         let existing = given.optional_text("external_id").flatten().and_then(|name| known.get(&name));
@@ -103,7 +103,7 @@ pub(super) fn update(committed: &mut Committed<'_>, update: &Update) -> Result<S
     if let [_, _, ..] = found.as_slice()
         && let Some(name) = given.optional_text("external_id").flatten()
     {
-        return Err(QueryError::duplicate_key("accounts_external_id_key", "external_id", &name).into());
+        return Err(super::postgres::external_id_taken(&name).into());
     }
     let trees = found.into_iter().map(|id| patch_step(id, patch_of(&given))).collect::<Result<Vec<_>, _>>()?;
     let rows = trees.iter().map(|_| RowKey::OfStep).collect();

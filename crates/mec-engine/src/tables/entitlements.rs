@@ -68,9 +68,17 @@ pub(super) fn update(committed: &mut Committed<'_>, update: &Update) -> Result<S
         .set
         .iter()
         .any(|(at, cell)| update.table.columns[*at].name == "valid_from" && matches!(cell, mec_query::Cell::Default));
-    let found = of_accounts(committed, &update.table, update.filter.clone())?;
-    let step = |(id, account): (EntitlementId, AccountId)| {
-        let patch = patch.clone();
+    let columns = ["entitlement_id", "account_id", "metadata"].map(|name| super::column(&update.table, name));
+    let columns = columns.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let found = committed.rows(&update.table, &columns, update.filter.clone())?;
+    let found = found.iter().filter_map(|row| match row.as_slice() {
+        [id, account, metadata] => Some((entitlement_of(id)?, account_of(account)?, metadata.clone())),
+        _ => None,
+    });
+    let step = |(id, account, metadata): (EntitlementId, AccountId, Value)| {
+        let mut patch = patch.clone();
+        // The kernel does not keep it, so whether this changes anything is seen here.
+        patch.metadata = patch.metadata.take().filter(|new| new.as_deref() != metadata_text(&metadata));
         let decide = move |view: &View<'_>, making: &mut Making<'_>| {
             let row = row(view, account, id)?;
             let window = window.is_given().then(|| window.over(row.window));
@@ -81,9 +89,13 @@ pub(super) fn update(committed: &mut Committed<'_>, update: &Update) -> Result<S
         };
         Ok(Step { tree: tree_of(account)?, is_new_tree: false, decide: Box::new(decide) })
     };
-    let trees = found.into_iter().map(step).collect::<Result<Vec<_>, MecError>>()?;
+    let trees = found.map(step).collect::<Result<Vec<_>, MecError>>()?;
     let rows = trees.iter().map(|_| RowKey::OfStep).collect();
     Ok(Steps { trees, rows, ..Steps::default() })
+}
+
+fn metadata_text(value: &Value) -> Option<&str> {
+    if let Value::Json(text) = value { Some(text) } else { None }
 }
 
 pub(super) fn delete(committed: &mut Committed<'_>, delete: &Delete) -> Result<Steps, MecError> {

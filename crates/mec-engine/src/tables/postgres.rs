@@ -11,9 +11,7 @@ pub(super) fn worded(table: &Table, error: MecError) -> MecError {
     let MecError::Refused(refusal) = error else { return error };
     let missing = |column: &str, value: &str| reference_missing(table, column, value);
     let found = match &refusal {
-        Refusal::ExternalIdTaken { external_id } => {
-            Some(QueryError::duplicate_key("accounts_external_id_key", "external_id", external_id))
-        }
+        Refusal::ExternalIdTaken { external_id } => Some(external_id_taken(external_id)),
         Refusal::ParentNotFound { account } => missing("parent_account_id", account),
         Refusal::AccountNotFound { account } => missing("account_id", account),
         Refusal::EntitlementNotFound { entitlement } => missing("entitlement_id", entitlement),
@@ -29,13 +27,48 @@ pub(super) fn worded(table: &Table, error: MecError) -> MecError {
 pub(super) fn reference_missing(table: &Table, column: &str, value: &str) -> Option<QueryError> {
     let is_of = |key: &&ForeignKey| key.columns == [column];
     let key = table.foreign_keys.iter().find(is_of)?;
-    Some(QueryError::reference_missing(table.name, key.name, column, value, key.target))
+    let error = QueryError::reference_missing(table.name, key.name, column, value, key.target);
+    Some(error.with_hint(missing_hint(key, column)))
+}
+
+/// Where to look for what a reference can be.
+fn missing_hint(key: &ForeignKey, column: &str) -> String {
+    let (target, of_target) = (key.target, key.target_columns.join(","));
+    let more = match target {
+        "account_types" | "plans" | "resource_types" | "units" => format!("; POST /api/{target} creates another one"),
+        _ => String::new(),
+    };
+    format!("Give {column} a value that GET /api/{target}?select={of_target} lists{more}")
+}
+
+/// 23505 for an external id that another account has.
+pub(super) fn external_id_taken(external_id: &str) -> QueryError {
+    taken("accounts", "accounts_external_id_key", "external_id", external_id)
+}
+
+fn taken(table: &str, constraint: &str, column: &str, value: &str) -> QueryError {
+    QueryError::duplicate_key(constraint, column, value).with_hint(format!(
+        "GET /api/{table}?{column}=eq.{} shows the row that has it: change that row with PATCH, or choose another {column}",
+        in_url(value)
+    ))
+}
+
+/// As a query string has it.
+fn in_url(value: &str) -> String {
+    let mut shown = String::new();
+    for byte in value.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' => shown.push(char::from(byte)),
+            _ => shown.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    shown
 }
 
 /// 23505 for a primary key that is taken.
 pub(super) fn key_taken(table: &Table, value: &str) -> QueryError {
     match &table.primary_key {
-        Some(key) => QueryError::duplicate_key(key.name, &key.columns.join(", "), value),
+        Some(key) => taken(table.name, key.name, &key.columns.join(","), value),
         None => QueryError::duplicate_key(table.name, "", value),
     }
 }

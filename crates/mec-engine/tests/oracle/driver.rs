@@ -152,7 +152,9 @@ impl Driver {
                 let resources = resources.as_ref().map(|codes| codes.iter().map(|code| k::Code::from(*code)).collect());
                 let attributes = translate::attributes(attributes);
                 let standings = mec.check_all(self.names.account(*account), resources, attributes, caller).await?;
-                let standing = |of: &StandingOf| (of.resource.to_string(), self.names.standing(&of.standing));
+                let standing = |of: &StandingOf| {
+                    (of.resource.to_string(), of.scope.as_ref().map(ToString::to_string), self.names.standing(&of.standing))
+                };
                 Answer::Standings(standings.iter().map(standing).collect())
             }
             Command::Usage(question) => {
@@ -175,6 +177,7 @@ impl Driver {
                     start: of.start.micros(),
                     end: of.end.micros(),
                     quantity: of.quantity.to_string(),
+                    lease_hours: of.lease_hours.map(|hours| hours.to_string()),
                     overage: of.overage.to_string(),
                     events: of.events,
                 };

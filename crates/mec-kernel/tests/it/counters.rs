@@ -292,7 +292,7 @@ proptest! {
             consume.check.quantity = Some(thousandths(amount));
             world.try_consume(&consume).unwrap();
             let question = Check { explain: true, ..check_of(accounts[account], "benchmark_runs", None) };
-            for limit in world.check(&question).unwrap().limits {
+            for limit in world.check(&question).unwrap().trace.limits {
                 prop_assert!(limit.figures.used <= limit.figures.allowed, "{:?}", limit);
             }
         }

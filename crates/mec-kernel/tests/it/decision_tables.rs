@@ -101,7 +101,7 @@ fn judge(row: &Row, is_cold: bool) -> Result<(), String> {
 
 /// Every pool must let a request through; the worst of their decisions is the answer.
 fn binds_the_worst(told: &Told) -> Result<(), String> {
-    let limits = told.standing.iter().flat_map(|standing| &standing.limits);
+    let limits = told.standing.iter().flat_map(|standing| &standing.trace.limits);
     let worst = limits.map(|limit| limit.decision).max();
     match worst.filter(|worst| *worst != told.decision && told.reason != Reason::Released) {
         Some(worst) => Err(format!("a limit says {worst} and the answer {}", told.decision)),
@@ -183,7 +183,7 @@ fn shown(story: &Story, outcome: &Outcome, column: &str) -> String {
 
 /// What every limit that was considered allows, the smallest first.
 fn limits(standing: &Standing) -> String {
-    let mut limits: Vec<_> = standing.limits.iter().map(|limit| limit.figures.allowed).collect();
+    let mut limits: Vec<_> = standing.trace.limits.iter().map(|limit| limit.figures.allowed).collect();
     limits.sort_by_key(|allowed| allowed.map_or(i128::MAX, |total| total.0));
     let shown: Vec<_> = limits.iter().map(|total| total.map_or("unlimited".to_owned(), |total| total.to_string())).collect();
     shown.join(", ")
@@ -257,6 +257,8 @@ fn every_reason() -> Vec<Reason> {
             LeaseOver => 20,
             // Of a repeated request: told by the program, in `docs/concepts/ledger-and-corrections.md`.
             Recorded => 21,
+            // Of a level in an explained answer, never of a decision.
+            AddonAlone => 22,
         };
         assert_eq!(place, expected, "{reason:?}");
     }

@@ -140,6 +140,7 @@ fn explain_lists_every_limit_that_was_considered() {
     world.try_meter(&meter_of(user, "benchmark_runs", "4", "four")).unwrap();
     let standing = world.check(&Check { explain: true, ..check_of(user, "benchmark_runs", Some("2")) }).unwrap();
     let told: Vec<_> = standing
+        .trace
         .limits
         .iter()
         .map(|limit| (limit.level, limit.account, limit.decision, limit.figures.used, limit.figures.allowed))
@@ -147,8 +148,8 @@ fn explain_lists_every_limit_that_was_considered() {
     let expected =
         [(0, user, Decision::Block, total("4"), total("5")), (1, organization, Decision::Allow, total("4"), total("100"))];
     assert_eq!(told, expected);
-    assert_eq!(standing.limits[0].entitlements, [row]);
-    assert!(world.ask(user, "benchmark_runs", Some("2")).limits.is_empty());
+    assert_eq!(standing.trace.limits[0].entitlements, [row]);
+    assert!(world.ask(user, "benchmark_runs", Some("2")).trace.limits.is_empty());
 }
 
 #[test]

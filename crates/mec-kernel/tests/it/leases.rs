@@ -23,7 +23,7 @@ fn seats_are_given_until_none_is_left_and_then_it_is_told_when_to_come_back() {
     let full = world.acquire(&acquire_of(account, None, 60));
     assert_eq!((full.lease, full.decision, full.reason), (None, Decision::Block, Reason::LimitReached));
     assert_eq!(full.retry_after_seconds, Some(90));
-    let (figures, limits) = full.standing.map(|standing| (standing.figures.unwrap(), standing.limits)).unwrap();
+    let (figures, limits) = full.standing.map(|standing| (standing.figures.unwrap(), standing.trace.limits)).unwrap();
     assert_eq!((figures.used, limits.len()), (Some(Total(3_000_000)), 1));
     assert!(world.last.is_empty());
     world.now = world.now.plus_micros(89_500_000);

@@ -8,6 +8,7 @@ mod decision_tables;
 mod decisions;
 mod entitlement_rows;
 mod leases;
+mod occupancy;
 mod overage;
 mod plan_changes;
 mod plans;

@@ -221,7 +221,7 @@ impl Names {
             decision: of.decision.code(),
             reason: of.reason.to_string(),
         };
-        let mut limits: Vec<o::Limit> = of.limits.iter().map(limit).collect();
+        let mut limits: Vec<o::Limit> = of.trace.limits.iter().map(limit).collect();
         limits.sort();
         o::Standing {
             decision: of.decision.code(),

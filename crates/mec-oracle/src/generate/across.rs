@@ -15,6 +15,12 @@ impl Generator {
             (resource, middle) = (event.content.resource, event.occurred_at);
             scope = if self.chance.of(2) { event.content.scope } else { scope };
         }
+        if !oracle.leases.is_empty() && self.chance.of(4) {
+            let lease = &oracle.leases[self.chance.place(oracle.leases.len())];
+            account = lease.path[self.chance.place(lease.path.len())];
+            (resource, middle) = (lease.resource, lease.acquired_at);
+            scope = if self.chance.of(2) { lease.scope } else { scope };
+        }
         let group_by =
             [None, Some(Window::Hour), Some(Window::Day), Some(Window::Week), Some(Window::Month)][self.chance.place(5)];
         let days = if group_by == Some(Window::Hour) { 4 } else { 70 };

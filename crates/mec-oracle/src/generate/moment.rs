@@ -43,7 +43,7 @@ impl Generator {
     /// An instant at which something begins or ends, if possible ahead.
     pub(super) fn border(&mut self, oracle: &Oracle) -> Time {
         let mut borders: Vec<Time> = Vec::new();
-        borders.extend(oracle.leases.iter().filter(|lease| !lease.is_released).map(|lease| lease.expires_at));
+        borders.extend(oracle.leases.iter().filter(|lease| lease.released_at.is_none()).map(|lease| lease.expires_at));
         borders.extend(oracle.holds.iter().filter(|hold| hold.end.is_none()).map(|hold| hold.expires_at));
         for row in oracle.rows.values() {
             borders.push(row.valid_from);

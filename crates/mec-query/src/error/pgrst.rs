@@ -184,7 +184,7 @@ impl QueryError {
 
     /// PGRST202: no function of this name takes exactly these arguments. `arguments` are sorted here;
     /// `json_body` says whether a JSON body was sent, which PostgREST mentions.
-    pub fn no_function(name: &str, arguments: &[&str], json_body: bool, meant: Option<String>) -> Self {
+    pub fn no_function(name: &str, arguments: &[&str], json_body: bool) -> Self {
         let mut arguments = arguments.to_vec();
         arguments.sort_unstable();
         let list = arguments.join(", ");
@@ -194,11 +194,9 @@ impl QueryError {
             _ => (format!("({list})"), format!(" with parameters {list}")),
         };
         let unnamed = if json_body { " or with a single unnamed json/jsonb parameter" } else { "" };
-        Self::new(404, "PGRST202", format!("Could not find the function public.{name}{call} in the schema cache"))
-            .with_details(format!(
-                "Searched for the function public.{name}{with}{unnamed}, but no matches were found in the schema cache."
-            ))
-            .with_hint_if(meant.map(|other| format!("Perhaps you meant to call the function public.{other}")))
+        Self::new(404, "PGRST202", format!("Could not find the function public.{name}{call} in the schema cache")).with_details(
+            format!("Searched for the function public.{name}{with}{unnamed}, but no matches were found in the schema cache."),
+        )
     }
 
     /// PGRST204: a key of the body or of `columns` is no column of the table.

@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use super::Value;
+use super::{Value, json_text};
 use crate::parse::{JsonKey, JsonStep};
 
 /// What `path` leads to in a JSON text: null where it leads nowhere, text behind `->>`, JSON behind `->`. Anything
@@ -28,8 +28,8 @@ pub fn follow_path(value: &Value, path: &[JsonStep]) -> Value {
     match (last.as_text, at) {
         (true, Json::Null) => Value::Null,
         (true, Json::String(text)) => Value::Text(text.clone()),
-        (true, other) => Value::Text(other.to_string()),
-        (false, other) => Value::Json(other.to_string()),
+        (true, other) => Value::Text(json_text(other)),
+        (false, other) => Value::Json(json_text(other)),
     }
 }
 
@@ -46,7 +46,7 @@ mod tests {
     fn a_path_leads_to_json_or_text_or_nowhere() {
         let json = Value::Json(r#"{"a":{"b":[1.50,"x",null]},"n":null}"#.into());
         for (path, wanted) in [
-            (vec![step(false, "a"), step(false, "b")], Value::Json("[1.50,\"x\",null]".into())),
+            (vec![step(false, "a"), step(false, "b")], Value::Json("[1.50, \"x\", null]".into())),
             (vec![step(false, "a"), step(false, "b"), step(true, "0")], Value::text("1.50")),
             (vec![step(false, "a"), step(false, "b"), step(false, "-2")], Value::Json("\"x\"".into())),
             (vec![step(false, "a"), step(false, "b"), step(true, "-2")], Value::text("x")),

@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use super::{Decimal, Digits, Value, timestamp};
+use super::{Decimal, Digits, Value, json_text, timestamp};
 use crate::{QueryError, Type};
 
 impl Type {
@@ -45,7 +45,7 @@ impl Type {
             Self::Json => {
                 let json: Json = serde_json::from_str(text)
                     .map_err(|_| QueryError::invalid_json(format!("The text \"{text}\" is no JSON.")))?;
-                json_text(&json).map(Value::Json)
+                checked_json_text(&json).map(Value::Json)
             }
             Self::TextArray => {
                 let items = read_array(text).ok_or_else(|| QueryError::invalid_array(text))?;
@@ -66,7 +66,7 @@ impl Type {
     pub fn read_json(self, json: &Json, now: i64) -> Result<Value, QueryError> {
         match (self, json) {
             (_, Json::Null) => Ok(Value::Null),
-            (Self::Json, json) => json_text(json).map(Value::Json),
+            (Self::Json, json) => checked_json_text(json).map(Value::Json),
             (Self::TextArray, Json::Array(items)) => {
                 let texts = items.iter().map(|item| match item {
                     Json::Null => Err(QueryError::invalid_array("null")),
@@ -116,33 +116,41 @@ fn scalar_text(json: &Json) -> String {
 /// Digits of a number inside JSON, and how far its point may be from them; PostgreSQL's `jsonb` refuses more.
 const JSON_DIGITS_MAX: usize = 6_000;
 const JSON_POINT_MAX: u64 = 10_000;
+/// Digits that the exponents of all numbers of a value may stand for: `1e9000` is short, and what is kept of it is not.
+const JSON_ADDED_MAX: u64 = 100_000;
 
-/// The compact text of a JSON value.
+/// The text that is kept of a JSON value.
 ///
 /// # Errors
 /// 22P05 when a string in it holds a NUL character, 22003 when a number has too many digits: PostgreSQL's `jsonb` takes
-/// neither.
-pub(crate) fn json_text(json: &Json) -> Result<String, QueryError> {
+/// neither. Also when its numbers have more digits together than a value may, written without exponents.
+pub fn checked_json_text(json: &Json) -> Result<String, QueryError> {
     if has_nul(json) {
         return Err(QueryError::sqlstate("22P05", "unsupported Unicode escape sequence")
             .with_details("\\u0000 cannot be converted to text."));
     }
-    if has_overflow(json) {
+    if digits_added(json).is_none_or(|added| added > JSON_ADDED_MAX) {
         return Err(QueryError::sqlstate("22003", "value overflows numeric format"));
     }
-    Ok(json.to_string())
+    Ok(json_text(json))
 }
 
-fn has_overflow(json: &Json) -> bool {
+/// Digits that exponents stand for; `None` where a number has too many.
+fn digits_added(json: &Json) -> Option<u64> {
     match json {
         Json::Number(number) => {
             let text = number.to_string();
-            let point = Digits::read(&text).map(|digits| digits.parts().1.unsigned_abs());
-            text.len() > JSON_DIGITS_MAX || point.is_none_or(|point| point > JSON_POINT_MAX)
+            let point = Digits::read(&text)?.parts().1.unsigned_abs();
+            if text.len() > JSON_DIGITS_MAX || point > JSON_POINT_MAX {
+                return None;
+            }
+            // Also of 0, where the point is of no digit.
+            let exponent = text.split_once(['e', 'E']).map_or(Some(0), |(_, exponent)| exponent.parse::<i64>().ok());
+            exponent.map(i64::unsigned_abs).filter(|exponent| *exponent <= 2 * JSON_POINT_MAX)
         }
-        Json::Array(items) => items.iter().any(has_overflow),
-        Json::Object(entries) => entries.values().any(has_overflow),
-        Json::Null | Json::Bool(_) | Json::String(_) => false,
+        Json::Array(items) => items.iter().try_fold(0, |sum: u64, item| sum.checked_add(digits_added(item)?)),
+        Json::Object(entries) => entries.values().try_fold(0, |sum: u64, value| sum.checked_add(digits_added(value)?)),
+        Json::Null | Json::Bool(_) | Json::String(_) => Some(0),
     }
 }
 
@@ -281,7 +289,7 @@ mod tests {
             (Type::Uuid, "{a0eebc999c0b4ef8bb6d6bb9bd380a11}", Value::Uuid(id)),
             (Type::Uuid, "a0ee-bc99-9c0b-4ef8-bb6d-6bb9-bd38-0a11", Value::Uuid(id)),
             (Type::Timestamp, "epoch", Value::Timestamp(0)),
-            (Type::Json, " {\"b\" : 1.50, \"a\":[ ]} ", Value::Json("{\"b\":1.50,\"a\":[]}".into())),
+            (Type::Json, " {\"b\" : 1.50, \"a\":[ ]} ", Value::Json("{\"a\": [], \"b\": 1.50}".into())),
             (Type::TextArray, "{a, \"b,\\\"\" ,c d}", Value::TextArray(vec!["a".into(), "b,\"".into(), "c d".into()])),
             (Type::TextArray, "{}", Value::TextArray(vec![])),
         ] {
@@ -340,7 +348,9 @@ mod tests {
         assert_eq!(read(Type::Json, "\"x\""), Ok(Value::Json("\"x\"".into())));
         assert_eq!(read(Type::TextArray, "[\"a\",1]"), Ok(Value::TextArray(vec!["a".into(), "1".into()])));
         assert_eq!(read(Type::Json, "{\"a\":\"\\u0000\"}").map_err(|error| error.code.into_owned()), Err("22P05".to_owned()));
-        for (json, is_kept) in [("1e9000", true), ("[-1.5E-9000]", true), ("{\"a\":[1e20000]}", false), ("1e9999999", false)] {
+        for (json, is_kept) in
+            [("1e9000", true), ("[-1.5E-9000]", true), ("{\"a\":[1e20000]}", false), ("1e9999999", false), ("0e99999", false)]
+        {
             let code = read(Type::Json, json).map(|_| ()).map_err(|error| error.code.into_owned());
             assert_eq!(code, if is_kept { Ok(()) } else { Err("22003".to_owned()) }, "{json}");
         }

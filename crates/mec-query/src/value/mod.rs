@@ -7,6 +7,7 @@ mod cast;
 mod decimal;
 mod json_order;
 mod json_path;
+mod json_text;
 mod literal;
 mod timestamp;
 
@@ -15,6 +16,8 @@ pub use decimal::Decimal;
 pub(crate) use decimal::Digits;
 pub use json_order::{compare_json, json_key};
 pub use json_path::follow_path;
+pub use json_text::json_text;
+pub use literal::checked_json_text;
 pub(crate) use literal::{largest, read_array};
 
 use uuid::Uuid;

@@ -1,8 +1,8 @@
 -- The first schema. Names, columns and their types are the guide's; what is ours beyond them says so.
 --
--- JSON is kept as JSON and not as JSONB, because it is kept to the letter: the hash of an event's details is part of
--- the ledger's chain. Text is compared and ordered by its bytes, whatever the database's own collation is. Counters
--- are NUMERIC without bounds; the ends of time are -infinity and infinity.
+-- JSON is kept as JSONB; the hash of an event's details, which is part of the ledger's chain, is that of the value. Text is
+-- compared and ordered by its bytes, whatever the database's own collation is. Counters are NUMERIC without bounds; the ends
+-- of time are -infinity and infinity.
 -- `tree` is part of every physical key of a tenant table: last where rows are looked up by their id or key, first
 -- where a tree is read whole. Hot tables have no foreign keys: the relations are checked before a row is written.
 -- Only tables and their indexes are here: what hangs on them is in 0001_foundation_guards.sql, because a database of
@@ -26,7 +26,7 @@ CREATE TABLE accounts (
     email                VARCHAR(255) COLLATE "C",
     status               VARCHAR(16) COLLATE "C"  NOT NULL CHECK (status IN ('active', 'suspended', 'closed')),
     time_zone            VARCHAR(64) COLLATE "C",
-    metadata             JSON,
+    metadata             JSONB,
     created_at           TIMESTAMPTZ              NOT NULL,
     updated_at           TIMESTAMPTZ              NOT NULL,
     PRIMARY KEY (account_id, tree)
@@ -106,7 +106,7 @@ CREATE TABLE plans (
     external_ref         VARCHAR(255) COLLATE "C",
     is_active            BOOLEAN                  NOT NULL,
     sort_order           INTEGER                  NOT NULL,
-    metadata             JSON,
+    metadata             JSONB,
     created_at           TIMESTAMPTZ              NOT NULL,
     updated_at           TIMESTAMPTZ              NOT NULL
 );
@@ -150,7 +150,7 @@ CREATE TABLE consumption_ledger (
     reason               VARCHAR(255) COLLATE "C",
     reason_code          VARCHAR(64) COLLATE "C",
     entitlement_id       UUID,
-    effects              JSON,
+    effects              JSONB,
     overage_quantity     NUMERIC(18,6),
     overage_cost         NUMERIC(18,6),
     details_hash         BYTEA,
@@ -167,7 +167,7 @@ CREATE INDEX consumption_ledger_corrects ON consumption_ledger (corrects_event_i
 CREATE TABLE consumption_event_details (
     event_id             UUID                     NOT NULL,
     tree                 INTEGER                  NOT NULL,
-    details              JSON                     NOT NULL,
+    details              JSONB                    NOT NULL,
     PRIMARY KEY (event_id, tree)
 );
 
@@ -206,7 +206,7 @@ CREATE TABLE usage_windows (
     window_end           TIMESTAMPTZ              NOT NULL,
     used                 NUMERIC                  NOT NULL,
     own                  NUMERIC                  NOT NULL,
-    steps                JSON,
+    steps                JSONB,
     over_since           TIMESTAMPTZ,
     overage              NUMERIC                  NOT NULL,
     PRIMARY KEY (tree, account_id, resource_type_code, resource_scope, rolling_seconds, window_start, window_end)
@@ -235,7 +235,7 @@ CREATE TABLE entitlements (
     priority             INTEGER                  NOT NULL,
     valid_from           TIMESTAMPTZ              NOT NULL,
     valid_until          TIMESTAMPTZ,
-    metadata             JSON,
+    metadata             JSONB,
     created_at           TIMESTAMPTZ              NOT NULL,
     updated_at           TIMESTAMPTZ              NOT NULL,
     PRIMARY KEY (entitlement_id, tree)
@@ -251,7 +251,7 @@ CREATE TABLE entitlement_conditions (
     condition_type       VARCHAR(32) COLLATE "C"  NOT NULL,
     attribute            VARCHAR(128) COLLATE "C",
     operator             VARCHAR(16) COLLATE "C",
-    value                JSON                     NOT NULL,
+    value                JSONB                    NOT NULL,
     PRIMARY KEY (condition_id, tree)
 );
 CREATE INDEX entitlement_conditions_entitlement ON entitlement_conditions (entitlement_id);
@@ -262,8 +262,8 @@ CREATE TABLE entitlements_audit (
     entitlement_id       UUID                     NOT NULL,
     account_id           UUID                     NOT NULL,
     action               VARCHAR(32) COLLATE "C"  NOT NULL,
-    old_row              JSON,
-    new_row              JSON,
+    old_row              JSONB,
+    new_row              JSONB,
     changed_by           VARCHAR(255) COLLATE "C" NOT NULL,
     reason               TEXT COLLATE "C"         NOT NULL,
     changed_at           TIMESTAMPTZ              NOT NULL,
@@ -330,9 +330,10 @@ CREATE TABLE control_decisions_log (
     reason_code          VARCHAR(64) COLLATE "C"  NOT NULL,
     entitlement_id       UUID,
     rule_id              UUID,
+    binding_account_id   UUID,
     quantity_allowed     NUMERIC(18,6),
     quantity_used        NUMERIC(18,6),
-    limits               JSON,
+    limits               JSONB,
     request_id           VARCHAR(255) COLLATE "C",
     decided_at           TIMESTAMPTZ              NOT NULL,
     PRIMARY KEY (decision_id, tree)
@@ -393,7 +394,7 @@ CREATE TABLE webhook_inbox (
     status               VARCHAR(32) COLLATE "C"  NOT NULL,
     attempts             INTEGER                  NOT NULL,
     error                TEXT COLLATE "C",
-    body                 JSON                     NOT NULL,
+    body                 JSONB                    NOT NULL,
     PRIMARY KEY (source, external_id)
 );
 
@@ -410,7 +411,7 @@ CREATE TABLE webhook_deliveries (
     delivery_id          UUID                     NOT NULL PRIMARY KEY,
     endpoint_id          UUID                     NOT NULL,
     event_type           VARCHAR(128) COLLATE "C" NOT NULL,
-    payload              JSON                     NOT NULL,
+    payload              JSONB                    NOT NULL,
     status               VARCHAR(32) COLLATE "C"  NOT NULL,
     attempts             INTEGER                  NOT NULL,
     next_attempt_at      TIMESTAMPTZ,

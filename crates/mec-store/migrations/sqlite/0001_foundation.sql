@@ -1,7 +1,7 @@
 -- The first schema. Names and columns are the guide's; what is ours beyond them says so.
 --
 -- How values are kept: ids are 16-byte blobs, instants microseconds since the epoch, quantities millionths
--- (NUMERIC(18,6) as an integer), counters decimal text (they need 128 bits), JSON text, booleans 0 and 1.
+-- (NUMERIC(18,6) as an integer), counters decimal text (they need 128 bits), JSON text as PostgreSQL spells it, booleans 0 and 1.
 -- `tree` is part of every physical key of a tenant table: last in the ledger's, first where a tree is read whole.
 
 -- Layer 0: foundation ---------------------------------------------------------------------------------------------
@@ -336,6 +336,7 @@ CREATE TABLE control_decisions_log (
     reason_code         TEXT    NOT NULL,
     entitlement_id      BLOB,
     rule_id             BLOB,
+    binding_account_id  BLOB,
     quantity_allowed    INTEGER,
     quantity_used       INTEGER,
     limits              TEXT,

@@ -31,16 +31,16 @@ impl<'a> FromSql<'a> for Whole {
     }
 }
 
-/// Text, or JSON to the letter.
+/// Text, or the text of JSON.
 struct Text<'a>(&'a str);
 
 impl<'a> FromSql<'a> for Text<'a> {
     fn from_sql(ty: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
-        Ok(Self(if *ty == Type::JSON { Json::from_sql(ty, raw)?.0 } else { <&str>::from_sql(ty, raw)? }))
+        Ok(Self(if *ty == Type::JSONB { Json::from_sql(ty, raw)?.0 } else { <&str>::from_sql(ty, raw)? }))
     }
 
     fn accepts(ty: &Type) -> bool {
-        *ty == Type::JSON || <&str as FromSql<'_>>::accepts(ty)
+        *ty == Type::JSONB || <&str as FromSql<'_>>::accepts(ty)
     }
 }
 

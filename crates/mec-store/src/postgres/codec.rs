@@ -23,7 +23,7 @@ macro_rules! held {
 }
 
 held! {
-    Id = "uuid", Instant = "timestamptz", Exact = "numeric", Units<6> = "numeric", Units<2> = "numeric", Json<&str> = "json", Json<String> = "json",
+    Id = "uuid", Instant = "timestamptz", Exact = "numeric", Units<6> = "numeric", Units<2> = "numeric", Json<&str> = "jsonb", Json<String> = "jsonb",
     i64 = "int8", i32 = "int4", bool = "bool", &str = "text", String = "text", Hash = "bytea",
 }
 
@@ -190,27 +190,35 @@ impl<'a> FromSql<'a> for Exact {
     accepts!(NUMERIC);
 }
 
-/// JSON text, to the letter.
+/// JSON text, which PostgreSQL keeps in its own spelling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Json<T>(pub(super) T);
 
 impl<T: AsRef<str> + std::fmt::Debug> ToSql for Json<T> {
     fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Outcome<IsNull> {
+        out.put_u8(JSONB_FORM);
         out.put_slice(self.0.as_ref().as_bytes());
         Ok(IsNull::No)
     }
 
-    accepts!(JSON);
+    accepts!(JSONB);
     to_sql_checked!();
 }
 
 impl<'a> FromSql<'a> for Json<&'a str> {
     fn from_sql(_: &Type, raw: &'a [u8]) -> Outcome<Self> {
-        Ok(Self(std::str::from_utf8(raw)?))
+        let (form, text) = raw.split_first().ok_or("JSON without a form")?;
+        if *form != JSONB_FORM {
+            return Err("JSON in a form this program does not know".into());
+        }
+        Ok(Self(std::str::from_utf8(text)?))
     }
 
-    accepts!(JSON);
+    accepts!(JSONB);
 }
+
+/// What stands before the text: the one binary form of `jsonb` there is.
+pub(super) const JSONB_FORM: u8 = 1;
 
 /// A group of PostgreSQL's NUMERIC is four decimal digits.
 const GROUP_DIGITS: u8 = 4;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mec_kernel::{Condition, ConditionId, Entitlement, EntitlementId, Quantity, Time, TreeId, Write};
+use mec_query::json_text;
 use serde_json::Value;
 use tokio_postgres::Row;
 
@@ -152,11 +153,11 @@ pub(super) async fn put(
                 problem: "metadata to be written is not JSON".to_owned(),
             })?,
         };
-        let old = old.map(|old| old.shown().to_string());
+        let old = old.map(|old| json_text(&old.shown()));
         let mut kept = (**row).clone();
         kept.conditions.sort_by_key(|condition| condition.id);
         let new = Stored { row: kept, beside, metadata };
-        audited.push(Audited { audit, row, old, new: new.shown().to_string() });
+        audited.push(Audited { audit, row, old, new: json_text(&new.shown()) });
         after.insert(row.id, new);
     }
     let changed: Vec<&Stored> = ids.iter().filter_map(|id| after.get(id)).collect();
@@ -257,7 +258,7 @@ fn put_conditions(changed: &[&Stored]) -> Vec<Change<'static>> {
         .column("condition_type", conditions.iter().map(|(.., row)| row.condition_type.clone()))
         .column("attribute", conditions.iter().map(|(.., row)| row.attribute.clone()))
         .column("operator", conditions.iter().map(|(.., row)| row.operator.clone()))
-        .column("value", conditions.iter().map(|(.., row)| Json(row.value.to_string())))
+        .column("value", conditions.iter().map(|(.., row)| Json(json_text(&row.value))))
         .insert();
     cleared.into_iter().chain(made).collect()
 }

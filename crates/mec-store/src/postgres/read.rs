@@ -284,7 +284,7 @@ fn boxed(value: &Parameter) -> (Boxed<'static>, Type) {
         Parameter::Units(units, scale) => (Box::new(Numeric(units.into(), scale)), Type::NUMERIC),
         Parameter::Flag(flag) => (Box::new(flag), Type::BOOL),
         Parameter::Micros(micros) => (Box::new(Instant(micros)), Type::TIMESTAMPTZ),
-        Parameter::Json(text) => (Box::new(Json(text)), Type::JSON),
+        Parameter::Json(text) => (Box::new(Json(text)), Type::JSONB),
         Parameter::Many(stored, values) => many(stored, values),
     }
 }
@@ -318,7 +318,7 @@ fn many(stored: Stored, values: Vec<Option<Parameter>>) -> (Boxed<'static>, Type
             (array(values, of), Type::TIMESTAMPTZ_ARRAY)
         }
         Stored::Json => {
-            (array(values, |value| if let Parameter::Json(text) = value { Some(Json(text)) } else { None }), Type::JSON_ARRAY)
+            (array(values, |value| if let Parameter::Json(text) = value { Some(Json(text)) } else { None }), Type::JSONB_ARRAY)
         }
         Stored::Text | Stored::List => {
             (array(values, |value| if let Parameter::Text(text) = value { Some(text) } else { None }), Type::TEXT_ARRAY)

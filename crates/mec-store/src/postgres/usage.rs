@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mec_kernel::{Catalogue, Code, HourSum, Time};
+use mec_kernel::{Catalogue, Code, HourSum, Stay, Time};
 use tokio_postgres::types::ToSql;
 
 use super::Postgres;
@@ -29,6 +29,13 @@ sql!(
     " GROUP BY hour",
 );
 
+const STAY: &str = "SELECT quantity, acquired_at, coalesce(released_at, expires_at) FROM concurrency_leases WHERE ";
+const IN_SPAN: &str = "tree = ANY($2) AND resource_type_code = $3 AND ($4::text IS NULL OR resource_scope = $4) \
+     AND expires_at > $5 AND acquired_at < $6";
+
+sql!(STAYS_SUBTREE = SUBTREE, STAY, "account_id IN (SELECT id FROM subtree) AND ", IN_SPAN);
+sql!(STAYS_OWN = STAY, "account_id = ANY($1) AND ", IN_SPAN);
+
 /// A query that does not borrow, so that it can be answered on the connections' thread.
 struct Owned {
     account: mec_kernel::AccountId,
@@ -39,6 +46,16 @@ struct Owned {
 }
 
 impl Owned {
+    fn of(query: &UsageQuery<'_>) -> Self {
+        Self {
+            account: query.account,
+            resource: query.resource.clone(),
+            scope: query.scope.cloned(),
+            buckets: query.buckets.to_vec(),
+            own_only: query.own_only,
+        }
+    }
+
     fn query(&self) -> UsageQuery<'_> {
         UsageQuery {
             account: self.account,
@@ -52,16 +69,27 @@ impl Owned {
 
 impl Postgres {
     pub(crate) fn usage(&self, query: &UsageQuery<'_>, catalogue: &Catalogue) -> Result<Vec<UsageBucket>, StoreError> {
-        let owned = Owned {
-            account: query.account,
-            resource: query.resource.clone(),
-            scope: query.scope.cloned(),
-            buckets: query.buckets.to_vec(),
-            own_only: query.own_only,
-        };
-        let catalogue = catalogue.clone();
+        let (owned, catalogue) = (Owned::of(query), catalogue.clone());
         self.read_for(|snapshot| snapshot.wait(|session| async move { sum(&session, &owned.query(), &catalogue).await }))
     }
+
+    pub(crate) fn stays(&self, query: &UsageQuery<'_>) -> Result<Vec<Stay>, StoreError> {
+        let owned = Owned::of(query);
+        self.read_for(|snapshot| snapshot.wait(|session| async move { stays(&session, &owned.query()).await }))
+    }
+}
+
+async fn stays(session: &Session, query: &UsageQuery<'_>) -> Result<Vec<Stay>, StoreError> {
+    let Some((from, to)) = usage::span_of(query) else { return Ok(vec![]) };
+    let (accounts, trees) = (vec![Id(query.account.0)], vec![number(query.account.tree())]);
+    let (resource, scope) = (query.resource.as_str(), query.scope.map(Code::as_str));
+    let (from, to) = (Instant::from(from), Instant::from(to));
+    let parameters: [&(dyn ToSql + Sync); 6] = [&accounts, &trees, &resource, &scope, &from, &to];
+    let stay = |row| {
+        let found = Found { row, table: "concurrency_leases" };
+        Ok(Stay { quantity: found.quantity(0)?, from: found.time(1)?, until: found.time(2)? })
+    };
+    session.query(if query.own_only { &STAYS_OWN } else { &STAYS_SUBTREE }, &parameters).await?.iter().map(stay).collect()
 }
 
 async fn sum(session: &Session, query: &UsageQuery<'_>, catalogue: &Catalogue) -> Result<Vec<UsageBucket>, StoreError> {

@@ -42,8 +42,9 @@ pub(super) fn log(connection: &Connection, row: &DecisionRow) -> rusqlite::Resul
     connection
         .prepare_cached(
             "INSERT INTO control_decisions_log (decision_id, tree, account_id, resource_type_code, resource_scope, operation, \
-             requested_qty, decision, reason, reason_code, entitlement_id, rule_id, quantity_allowed, quantity_used, limits, \
-             request_id, decided_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+             requested_qty, decision, reason, reason_code, entitlement_id, rule_id, binding_account_id, quantity_allowed, \
+             quantity_used, limits, request_id, decided_at) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
         )?
         .execute(params![
             rows::Id(row.id.0),
@@ -58,9 +59,10 @@ pub(super) fn log(connection: &Connection, row: &DecisionRow) -> rusqlite::Resul
             row.reason_code,
             row.entitlement.map(|id| rows::Id(id.0)),
             row.rule.map(|id| rows::Id(id.0)),
+            row.binding.map(|id| rows::Id(id.0)),
             shown(row.allowed),
             shown(row.used),
-            limits_json(&row.limits),
+            limits_json(&row.trace),
             row.request_id.as_deref(),
             row.decided_at.micros(),
         ])?;

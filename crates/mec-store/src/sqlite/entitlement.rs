@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use mec_kernel::{AccountId, Audit, Code, Condition, ConditionId, Entitlement, EntitlementId, Quantity, Time};
+use mec_query::json_text;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde_json::Value;
 
@@ -116,8 +117,8 @@ pub(super) fn put(
             rows::Id(row.id.0),
             rows::Id(row.account.0),
             audit.action,
-            old.map(|row| row.to_string()),
-            new.map(|row| row.to_string()),
+            old.as_ref().map(json_text),
+            new.as_ref().map(json_text),
             audit.by.as_str(),
             audit.reason,
             now.micros(),
@@ -150,7 +151,7 @@ fn put_conditions(connection: &Connection, row: &Entitlement) -> rusqlite::Resul
                 columns.condition_type,
                 columns.attribute,
                 columns.operator,
-                columns.value.to_string(),
+                json_text(&columns.value),
             ])?;
     }
     Ok(())

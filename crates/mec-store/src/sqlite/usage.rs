@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mec_kernel::{Catalogue, Code, HourSum, Time};
+use mec_kernel::{Catalogue, Code, HourSum, Stay, Time};
 use rusqlite::{Connection, params};
 
 use super::Sqlite;
@@ -25,7 +25,29 @@ sql!(
     " GROUP BY hour",
 );
 
+const STAY: &str = "SELECT quantity, acquired_at, coalesce(released_at, expires_at) FROM concurrency_leases WHERE ";
+/// A lease lasts until `expires_at` at the longest, so both bounds can be looked up.
+const IN_SPAN: &str = "resource_type_code = ?2 AND (?3 IS NULL OR resource_scope = ?3) AND expires_at > ?4 AND acquired_at < ?5";
+
+sql!(STAYS_SUBTREE = SUBTREE, STAY, "account_id IN (SELECT id FROM subtree) AND ", IN_SPAN);
+sql!(STAYS_OWN = STAY, "account_id = ?1 AND ", IN_SPAN);
+
 impl Sqlite {
+    pub(crate) fn stays(&self, query: &UsageQuery<'_>) -> Result<Vec<Stay>, StoreError> {
+        let Some((from, to)) = usage::span_of(query) else { return Ok(vec![]) };
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(if query.own_only { &STAYS_OWN } else { &STAYS_SUBTREE })?;
+            let (account, scope) = (rows::Id(query.account.0), query.scope.map(Code::as_str));
+            let mut found = statement.query(params![account, query.resource.as_str(), scope, from.micros(), to.micros()])?;
+            let mut stays = Vec::new();
+            while let Some(row) = found.next()? {
+                let (quantity, from, until) = (rows::quantity(row, 0)?, rows::time(row, 1)?, rows::time(row, 2)?);
+                stays.push(Stay { quantity, from, until });
+            }
+            Ok(stays)
+        })
+    }
+
     pub(crate) fn usage(&self, query: &UsageQuery<'_>, catalogue: &Catalogue) -> Result<Vec<UsageBucket>, StoreError> {
         self.read_for(&mec_query::Budget::unlimited(), |connection| {
             // Sums and ledger are read as they are in one instant.

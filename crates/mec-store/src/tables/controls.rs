@@ -86,10 +86,12 @@ fn control_decisions_log() -> Table {
             Column::new("reason_code", CODE).required().described("Why, as a code."),
             Column::new("entitlement_id", Type::Uuid).described("The entitlement that bound it."),
             Column::new("rule_id", Type::Uuid).described("The rule it was enforced by."),
+            Column::new("binding_account_id", Type::Uuid)
+                .described("The account whose limit bound it, or whose level denied: the one asked about or one above it."),
             Column::new("quantity_allowed", QUANTITY).described("The limit, in the canonical unit; null is unlimited."),
             Column::new("quantity_used", QUANTITY).described("What was used, in the canonical unit."),
             Column::new("limits", Type::Json)
-                .described("Every limit considered, as an explained answer shows it; null where no trace is kept."),
+                .described("Every limit and level considered, as an explained answer shows them; null where no trace is kept."),
             Column::new("request_id", varchar(255)).described("The request that asked."),
             Column::new("decided_at", Type::Timestamp).required().described("When."),
         ],

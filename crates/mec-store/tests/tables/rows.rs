@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use mec_query::{Catalogue, Column, Decimal, Table, Tables, Type, Value};
+use mec_query::{Catalogue, Column, Decimal, Table, Tables, Type, Value, json_text};
 
 use super::seeded::Draw;
 use super::{Home, NOW};
@@ -216,7 +216,7 @@ fn value(draw: &mut Draw, table: &Table, column: &Column, at: usize) -> Value {
         Type::Bool => Value::Bool(draw.one_in(2)),
         Type::Timestamp if draw.one_in(8) => Value::Timestamp(*draw.pick(MOMENTS)),
         Type::Timestamp => Value::Timestamp(NOW + (draw.below(5) as i64 - 2) * 86_400_000_000 + draw.below(2) as i64),
-        Type::Json => Value::Json((*draw.pick(DOCUMENTS)).to_owned()),
+        Type::Json => Value::Json(json_text(&serde_json::from_str(draw.pick::<&str>(DOCUMENTS)).expect("JSON"))),
         Type::TextArray => Value::TextArray((0..draw.below(3)).map(|_| (*draw.pick(TEXTS)).to_owned()).collect()),
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Shows what the engine said; computes nothing.
 
-use mec_engine::{Bucket, Usage};
-use mec_kernel::{Figures, Leased, Limit, Reason, RecordedRuling, Reserved, Standing, Time, Total};
+use mec_engine::{Bucket, StandingOf, Usage};
+use mec_kernel::{Figures, Leased, Reason, RecordedRuling, Reserved, Standing, Time, Total, Trace};
 use mec_query::{Column, Decimal, Type, Value};
 
 /// A counter or a limit: wider than any stored quantity, six decimals.
@@ -61,7 +61,11 @@ const fn column(name: &'static str, ty: Type, description: &'static str) -> Colu
 pub(crate) fn standing_columns(more: &[Column]) -> Vec<Column> {
     let mut columns = decision_columns();
     columns.extend_from_slice(more);
-    columns.push(column(LIMITS, Type::Json, "Every limit that was considered; only with p_explain."));
+    columns.push(column(
+        LIMITS,
+        Type::Json,
+        "Every limit that was considered, and every level that has none, with why; only with p_explain.",
+    ));
     columns
 }
 
@@ -142,7 +146,7 @@ impl Said {
 pub(crate) fn standing_row(standing: &Standing, more: Vec<Value>) -> Vec<Value> {
     let mut row = decision_row(standing, Said::of(standing));
     row.extend(more);
-    row.push(limits(&standing.limits));
+    row.push(limits(&standing.trace));
     row
 }
 
@@ -179,20 +183,23 @@ fn replayed_row(standing: &Standing, ruling: Option<&RecordedRuling>, more: Vec<
     let today = Standing { entitlement, overage: None, retry_after_seconds: None, ..standing.clone() };
     let mut row = decision_row(&today, Said::before(ruling));
     row.extend(more);
-    row.push(limits(&standing.limits));
+    row.push(limits(&standing.trace));
     row
 }
 
-/// What `check_entitlements` answers: the resource, then the decision, without its limits.
+/// What `check_entitlements` answers: the resource and its scope, then the decision, without its limits.
 pub(crate) fn resource_standing_columns() -> Vec<Column> {
-    let mut columns = vec![column("resource_type", Type::TEXT, "The resource.")];
+    let mut columns = vec![
+        column("resource_type", Type::TEXT, "The resource."),
+        column("resource_scope", Type::TEXT, "The scope of the resource that this row is about; null: the whole resource."),
+    ];
     columns.extend(decision_columns());
     columns
 }
 
-pub(crate) fn resource_standing_row(resource: &str, standing: &Standing) -> Vec<Value> {
-    let mut row = vec![Value::text(resource)];
-    row.extend(decision_row(standing, Said::of(standing)));
+pub(crate) fn resource_standing_row(of: &StandingOf) -> Vec<Value> {
+    let mut row = vec![Value::text(of.resource.as_str()), of.scope.as_deref().map_or(Value::Null, Value::text)];
+    row.extend(decision_row(&of.standing, Said::of(&of.standing)));
     row
 }
 
@@ -303,11 +310,16 @@ pub(crate) fn usage_columns() -> Vec<Column> {
     vec![
         column("bucket_start", Type::Timestamp, "First instant of the bucket."),
         column("bucket_end", Type::Timestamp, "First instant after it."),
-        column("quantity", TOTAL, "What was used, in unit_code."),
+        column(
+            "quantity",
+            TOTAL,
+            "What was used, in unit_code; of inventory: what is owned at the bucket's end; of concurrency: the most seats held at once.",
+        ),
         column("unit_code", Type::TEXT, "The resource's own unit."),
         column("overage", TOTAL, "What of it was beyond the limit."),
         column("overage_cost", TOTAL, "What that costs at the prices of its moments; null where nothing was billed."),
-        column("events", Type::Int8, "How many ledger events were summed."),
+        column("events", Type::Int8, "How many ledger events the bucket holds."),
+        column("lease_hours", TOTAL, "Of concurrency: seats times the hours they were held until now; else null."),
     ]
 }
 
@@ -321,6 +333,7 @@ pub(crate) fn usage_rows(usage: &Usage) -> Vec<Vec<Value>> {
             total(bucket.overage),
             bucket.overage_cost.map_or(Value::Null, total),
             Value::Int(bucket.events),
+            bucket.lease_hours.map_or(Value::Null, total),
         ]
     };
     usage.buckets.iter().map(row).collect()
@@ -343,7 +356,7 @@ fn total(total: Total) -> Value {
     Value::Numeric(Decimal::new(total.0, 6))
 }
 
-/// Every limit considered, as an array of objects.
-fn limits(limits: &[Limit]) -> Value {
-    mec_store::limits_json(limits).map_or(Value::Null, Value::Json)
+/// Every limit and level considered, as an array of objects.
+fn limits(trace: &Trace) -> Value {
+    mec_store::limits_json(trace).map_or(Value::Null, Value::Json)
 }

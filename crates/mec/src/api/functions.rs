@@ -157,7 +157,7 @@ const UNIT: Param =
 const ATTRIBUTES: Param = Param::optional("p_attributes", Type::Json)
     .described("Facts about the request that conditions of entitlements look at: an object of texts, numbers and booleans.");
 const EXPLAIN: Param = Param::optional("p_explain", Type::Bool)
-    .described("Whether to add limits: every limit that was considered and what it said.");
+    .described("Whether to add limits: every limit that was considered and what it said, and every level without one and why.");
 const KEY: Param = Param::required("p_idempotency_key", Type::TEXT)
     .described("Your name for what is recorded, 1 to 255 characters: the same key is the same event, for ever.");
 const DETAILS: Param = Param::optional("p_details", Type::Json).described("Anything you want to find beside the event later.");
@@ -197,7 +197,7 @@ fn check_entitlements() -> Function {
     ];
     rows(Verb::CheckEntitlements, of_account(params), answers::resource_standing_columns())
         .read_only()
-        .described("Where an account stands with each of its resources, all at one instant.")
+        .described("Where an account stands with each of its resources and their scopes, all at one instant.")
 }
 
 fn meter_consumption() -> Function {
@@ -355,7 +355,7 @@ fn get_usage() -> Function {
     ]);
     rows(Verb::GetUsage, params, answers::usage_columns())
         .read_only()
-        .described("What was used over time, in buckets of the account's time zone.")
+        .described("What was used over time (inventory: owned; concurrency: held), in buckets of the account's time zone.")
 }
 
 fn get_window_boundaries() -> Function {

@@ -22,7 +22,7 @@ pub(super) enum Command {
     Apply {
         #[command(flatten)]
         file: FileArgs,
-        /// Also remove what the file does not name
+        /// Also remove what the file does not name and nothing refers to
         #[arg(long)]
         prune: bool,
         /// Only show the difference
@@ -176,11 +176,18 @@ fn show(answer: &Value, print: Print) -> Result<(), Failure> {
     for change in changes {
         line(&output::cell(&change["sign"]), change)?;
     }
-    if !stays.is_empty() {
+    let (kept, left): (Vec<&Value>, Vec<&Value>) = stays.iter().partition(|row| row["reason"].is_string());
+    if !left.is_empty() {
         output::line("not in the file, and still in force (--prune removes it):")?;
     }
-    for row in stays {
+    for row in left {
         line("=", row)?;
+    }
+    if !kept.is_empty() {
+        output::line("not in the file, and kept because something refers to it:")?;
+    }
+    for row in kept {
+        output::line(format_args!("= {}: {}", output::cell(&row["what"]), output::cell(&row["reason"])))?;
     }
     Ok(())
 }

@@ -13,9 +13,9 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use mec_engine::Caller;
 use mec_engine::catalog_file::{self, CatalogFile};
-use mec_kernel::{CatalogueChange, IdSource, InUse, TreeId, change_catalogue};
+use mec_engine::{Applied, Caller, Intent};
+use mec_kernel::{CatalogueChange, KeptRow};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -63,21 +63,20 @@ async fn apply(
     })?;
     let file = read(&body)?;
     let before = state.mec.catalogue();
-    let left = file.left(&before);
-    let changes = if how.dry_run {
-        let wanted = file.changes(&before, how.prune);
-        // Judged without what customers' rows refer to: only applying it looks at them.
-        let mut ids = IdSource::new(TreeId::CATALOGUE, state.mec.now(), 0);
-        let ruling = change_catalogue(&before, &wanted, &InUse::default(), state.mec.now(), &mut ids);
-        ruling.map_err(|refusal| of_refusal(&refusal, Some(&before)))?.changes
-    } else {
-        let caller = Caller::new("operator", "admin").with_request_id(id.as_str());
-        let changed = state.mec.change_catalogue(&caller, move |current| file.changes(current, how.prune)).await;
-        changed.map_err(|error| of_error(error, &before, Repeat::Itself))?
-    };
-    let stays = if how.prune { vec![] } else { left };
-    let answer =
-        json!({ "applied": !how.dry_run, "changes": difference(&before, &changes), "stays": difference(&before, &stays) });
+    let left = if how.prune { vec![] } else { file.left(&before) };
+    let caller = Caller::new("operator", "admin").with_request_id(id.as_str());
+    let intent = if how.dry_run { Intent::Show } else { Intent::Make };
+    let applied = state.mec.apply_catalog_file(&caller, file, how.prune, intent).await;
+    let Applied { changes, kept } = applied.map_err(|error| of_error(error, &before, Repeat::Itself))?;
+    let mut stays = difference(&before, &left);
+    for KeptRow { removal, refusal } in &kept {
+        let reason = of_refusal(refusal, Some(&before)).message;
+        stays.extend(difference(&before, std::slice::from_ref(removal)).into_iter().map(|mut row| {
+            row["reason"] = reason.as_str().into();
+            row
+        }));
+    }
+    let answer = json!({ "applied": !how.dry_run, "changes": difference(&before, &changes), "stays": stays });
     Ok(axum::Json(answer).into_response())
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use mec_kernel::{AccountId, Attributes, EventId, Meter, Quantity, ReservationId, Time};
+use mec_query::checked_json_text;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -118,7 +119,7 @@ impl Fields {
                 .map(|unit| short(unit, "unit_code", CODE_CHARS_MAX))
                 .transpose()?,
             occurred_at: instant(self.occurred_at, "occurred_at")?,
-            details: self.details.map(|details| details.to_string()),
+            details: self.details.as_ref().map(details).transpose()?,
             is_correction: self.is_correction.unwrap_or(false),
             corrects: self.corrects_event_id.map(corrects).transpose()?,
             corrects_key: self.corrects_idempotency_key,
@@ -194,6 +195,11 @@ fn quantity(value: Option<Value>) -> Result<Quantity, String> {
         Some(_) => return Err("quantity is not a number".to_owned()),
     };
     crate::cli::quantity(text.trim()).map_err(|problem| format!("quantity \"{text}\": {problem}"))
+}
+
+/// The text that is kept of an event's details.
+fn details(details: &Value) -> Result<String, String> {
+    checked_json_text(details).map_err(|error| format!("details: {}", error.message))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
 
 use mec::api::context::AppState;
 use mec::http::auth::Auth;
@@ -195,5 +196,21 @@ impl Api {
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(Method::GET, path, &[], String::new()).await
+    }
+
+    /// The account's newest decisions, once there are `wanted` of them.
+    pub(crate) async fn decided(&self, account: &str, wanted: usize) -> Vec<Value> {
+        let path = format!("/api/control_decisions_log?account_id=eq.{account}&order=decided_at.desc&limit=50");
+        let end = Instant::now() + Duration::from_secs(30);
+        loop {
+            let rows = self.get(&path).await.ok();
+            let rows = rows.as_array().unwrap().clone();
+            if rows.len() >= wanted {
+                assert_eq!(rows.len(), wanted);
+                return rows;
+            }
+            assert!(Instant::now() < end, "{} decisions, not {wanted}", rows.len());
+            tokio::task::yield_now().await;
+        }
     }
 }

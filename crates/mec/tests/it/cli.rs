@@ -281,9 +281,24 @@ fn pruning_removes_what_the_file_does_not_name_and_nothing_that_is_used() {
                  not in the file, and still in force (--prune removes it):\n= unit pallet\n";
     assert_eq!(shell.done("catalog apply all.toml"), stays);
     assert_eq!(shell.done("catalog apply all.toml --prune"), "- unit pallet\napplied\n");
+    // What is used stays, each with what uses it; the rest goes, as it was shown before.
     shell.write("nothing.toml", "");
-    shell.run("catalog apply nothing.toml --prune").failed(65, "", "");
-    assert!(shell.done("catalog export").contains("starter"));
+    let shown = shell.run("catalog diff nothing.toml --prune");
+    assert_eq!(shown.code, Some(1), "{shown:?}");
+    let pruned = shell.done("catalog apply nothing.toml --prune");
+    assert_eq!(pruned, format!("{}applied\n", shown.stdout));
+    assert!(pruned.contains("- plan enterprise\n") && pruned.contains("- account type team\n"), "{pruned}");
+    let kept = "not in the file, and kept because something refers to it:\n\
+                = plan starter: plan starter is in use by accounts that have or had it";
+    assert!(pruned.contains(kept), "{pruned}");
+    assert!(pruned.contains("= unit hour: ") && pruned.contains("= account type organization: "), "{pruned}");
+    let left = shell.done("catalog export");
+    assert!(left.contains("[plans.starter]") && !left.contains("[plans.enterprise]"), "{left}");
+    let again = shell.done("catalog apply nothing.toml --prune");
+    assert!(again.starts_with("everything in the file is in the catalogue as the file says\n"), "{again}");
+    let stays = shell.run("catalog diff nothing.toml --prune -o json").json()["stays"].clone();
+    assert!(stays.as_array().unwrap().iter().all(|row| row["reason"].is_string()), "{stays}");
+    assert!(shell.done("catalog apply all.toml").contains("+ plan enterprise"));
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! The decision log over the table API: what was decided, and on which limits, as an explained answer shows them.
 
-use std::time::{Duration, Instant};
-
 use serde_json::{Value, json};
 
 use crate::api::Api;
@@ -14,22 +12,6 @@ on_both_async!(
     leases_are_kept_with_what_they_were_decided_on,
     an_empty_scope_is_kept_as_none,
 );
-
-/// The account's newest decisions, once there are `wanted` of them.
-async fn decided(api: &Api, account: &str, wanted: usize) -> Vec<Value> {
-    let path = format!("/api/control_decisions_log?account_id=eq.{account}&order=decided_at.desc&limit=50");
-    let end = Instant::now() + Duration::from_secs(30);
-    loop {
-        let rows = api.send(reqwest::Method::GET, &path, &[], String::new()).await.ok();
-        let rows = rows.as_array().unwrap().clone();
-        if rows.len() >= wanted {
-            assert_eq!(rows.len(), wanted);
-            return rows;
-        }
-        assert!(Instant::now() < end, "{} decisions, not {wanted}", rows.len());
-        tokio::task::yield_now().await;
-    }
-}
 
 async fn a_notable_decision_is_kept_with_the_limits_an_explained_answer_shows(home: Home) {
     let api = Api::on(home).await;
@@ -45,7 +27,7 @@ async fn a_notable_decision_is_kept_with_the_limits_an_explained_answer_shows(ho
     assert_eq!(answer, json!([{"limits": null}]));
     api.pass(1);
     assert_eq!(api.call("check_entitlement", asked(1)).await.ok()[0]["decision"], json!("allow"));
-    let rows = decided(&api, &account, 3).await;
+    let rows = api.decided(&account, 3).await;
     assert_eq!(rows.iter().map(|row| row["decision"].clone()).collect::<Vec<_>>(), ["allow", "block", "block"]);
     assert_eq!(rows[0]["limits"], Value::Null, "a plain allow needs no reasons");
     assert_eq!(rows[1]["limits"], refused[0]["limits"]);
@@ -62,7 +44,7 @@ async fn an_effect_is_kept_with_the_quantities_after_it(home: Home) {
     api.call("consume", consume("most", 90)).await.ok();
     api.pass(1);
     let warned = api.call("consume", consume("more", 5)).await.ok();
-    let rows = decided(&api, &account, 2).await;
+    let rows = api.decided(&account, 2).await;
     assert_eq!((&rows[0]["decision"], &rows[0]["operation"]), (&json!("warn"), &json!("consume")));
     assert_eq!((&rows[0]["requested_qty"], &rows[0]["quantity_used"]), (&json!(5), &json!(95)));
     assert_eq!(rows[0]["limits"], warned[0]["limits"]);
@@ -76,7 +58,7 @@ async fn what_was_asked_for_is_kept_in_the_canonical_unit(home: Home) {
     api.call("check_entitlement", asked).await.ok();
     api.pass(1);
     api.call("check_entitlement", json!({"p_account_id": account, "p_resource_type": "gpu_hours"})).await.ok();
-    let rows = decided(&api, &account, 2).await;
+    let rows = api.decided(&account, 2).await;
     assert_eq!((&rows[0]["requested_qty"], &rows[1]["requested_qty"]), (&Value::Null, &json!(1.5)));
 }
 
@@ -89,7 +71,7 @@ async fn leases_are_kept_with_what_they_were_decided_on(home: Home) {
         api.pass(1);
         api.call("acquire_lease", acquire.clone()).await.ok();
     }
-    let rows = decided(&api, &account, 4).await;
+    let rows = api.decided(&account, 4).await;
     let shown: Vec<_> = rows.iter().map(|row| (&row["decision"], &row["quantity_used"], &row["quantity_allowed"])).collect();
     let (allow, block) = (json!("allow"), json!("block"));
     assert_eq!(shown[0], (&block, &json!(3), &json!(3)));
@@ -100,7 +82,7 @@ async fn leases_are_kept_with_what_they_were_decided_on(home: Home) {
     api.pass(120);
     let renew = json!({"p_lease_id": first[0]["lease_id"], "p_ttl_seconds": 60});
     assert_eq!(api.call("renew_lease", renew).await.ok()[0]["decision"], json!("deny"));
-    let rows = decided(&api, &account, 5).await;
+    let rows = api.decided(&account, 5).await;
     assert_eq!((&rows[0]["operation"], &rows[0]["reason_code"]), (&json!("renew_lease"), &json!("lease_over")));
 }
 
@@ -117,7 +99,7 @@ async fn an_empty_scope_is_kept_as_none(home: Home) {
     api.call("meter_consumption", with(json!({"p_quantity": 1, "p_idempotency_key": "two"}))).await.ok();
     api.call("acquire_lease", with(json!({"p_resource_type": "concurrent_users"}))).await.ok();
     assert_eq!(api.call("get_usage", with(json!({}))).await.ok()[0]["quantity"], json!(2));
-    assert!(decided(&api, &account, 3).await.iter().all(|row| row["resource_scope"].is_null()));
+    assert!(api.decided(&account, 3).await.iter().all(|row| row["resource_scope"].is_null()));
     for table in ["consumption_ledger", "concurrency_leases"] {
         let path = format!("/api/{table}?account_id=eq.{account}&select=resource_scope");
         let rows = api.send(reqwest::Method::GET, &path, &[], String::new()).await.ok();

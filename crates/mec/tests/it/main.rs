@@ -16,11 +16,14 @@ mod decision_log;
 mod demo;
 mod differential;
 mod doors;
+mod explain;
 mod fuzz;
 mod guide;
+mod hints;
 #[path = "../../../mec-store/tests/home/mod.rs"]
 mod home;
 mod import;
+mod json;
 mod jwt;
 mod listen;
 mod plan;
@@ -29,8 +32,10 @@ mod races;
 mod readme;
 mod reads;
 mod rpc;
+mod serve;
 mod server;
 mod table_api;
 mod tables;
+mod usage;
 
 use home::Home;

@@ -142,8 +142,8 @@ async fn everything_an_account_was_granted_is_checked_in_one_call(home: Home) {
     let rows = api.call("check_entitlements", json!({"p_account_id": account})).await.ok();
     let resources: Vec<_> = rows.as_array().expect("rows").iter().map(|row| row["resource_type"].clone()).collect();
     assert_eq!(resources, ["benchmark_runs", "concurrent_users", "gpu_hours", "server_configs", "server_instances"]);
-    assert_eq!(keys(&rows[0])[0], "resource_type");
-    assert_eq!(keys(&rows[0])[1..], DECISION_KEYS);
+    assert_eq!(keys(&rows[0])[..2], ["resource_type", "resource_scope"]);
+    assert_eq!(keys(&rows[0])[2..], DECISION_KEYS);
     let some = json!({"p_account_id": account, "p_resource_types": ["gpu_hours", "benchmark_runs"]});
     let rows = api.call("check_entitlements?select=resource_type,quantity_allowed", some).await.ok();
     let wanted = json!([
@@ -396,6 +396,7 @@ async fn use_is_reported_in_buckets(home: Home) {
         json!({
             "bucket_start": format!("2026-11-{start}T00:00:00Z"), "bucket_end": format!("2026-11-{end}T00:00:00Z"),
             "quantity": quantity, "unit_code": "hour", "overage": 0, "overage_cost": null, "events": events,
+            "lease_hours": null,
         })
     };
     let rows = api.call("get_usage", days.clone()).await.ok();
@@ -465,7 +466,7 @@ async fn get_does_not_call_what_writes_and_options_says_so(home: Home) {
         assert_eq!(delete.header("allow"), Some(allow));
     }
     let unknown = api.send(Method::OPTIONS, "/api/rpc/consum", &[], String::new()).await.expect_error(404, "PGRST202");
-    assert_eq!(unknown["hint"], "Perhaps you meant to call the function public.consume");
+    assert_eq!(unknown["hint"], "Perhaps you meant POST /api/rpc/consume");
 }
 
 async fn rows_are_answered_in_the_form_asked_for(home: Home) {

@@ -2,11 +2,11 @@
 //! started again on the same data.
 //!
 //! It relies on one promise of the program: as soon as it accepts connections, it prints a line on
-//! stdout that holds `http://127.0.0.1:PORT`.
+//! stdout that holds `http://127.0.0.1:PORT`, or another address of the loopback network.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{IpAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -26,7 +26,7 @@ on_both!(
 const STARTS_WITHIN: Duration = Duration::from_secs(180);
 /// A request that takes longer is a hang, not a slow answer.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
-const ADDRESS_PREFIX: &str = "http://127.0.0.1:";
+const ADDRESS_PREFIX: &str = "http://127.";
 
 /// A `mec` process that accepts connections. Dropping it kills it.
 pub(crate) struct Server {
@@ -69,6 +69,15 @@ impl Server {
     /// The same with the settings of a file.
     pub(crate) fn configured(store: &str, file: &Path) -> Server {
         Server::start(&["serve".as_ref(), "--store".as_ref(), store.as_ref(), "--config".as_ref(), file.as_os_str()])
+    }
+
+    /// `mec serve` on any store at another address of this machine, with further options.
+    pub(crate) fn beside(store: &str, ip: IpAddr, options: &[&str]) -> Server {
+        let listen = format!("{ip}:0");
+        let arguments = ["serve", "--store", store, "--listen", &listen].into_iter().chain(options.iter().copied());
+        let arguments: Vec<OsString> = arguments.map(OsString::from).collect();
+        let process = Process::start(&arguments);
+        Server { arguments, process }
     }
 
     fn start(arguments: &[&OsStr]) -> Server {
@@ -225,7 +234,7 @@ fn hear(said: &Mutex<String>, line: &str) {
 }
 
 fn port_in(line: &str) -> Option<u16> {
-    let (_, rest) = line.split_once(ADDRESS_PREFIX)?;
+    let (_, rest) = line.split_once(ADDRESS_PREFIX)?.1.split_once(':')?;
     let digits = rest.find(|c: char| !c.is_ascii_digit());
     rest[..digits.unwrap_or(rest.len())].parse().ok()
 }
@@ -234,6 +243,7 @@ fn port_in(line: &str) -> Option<u16> {
 fn the_port_is_read_from_the_line_that_names_it() {
     assert_eq!(port_in("listening on http://127.0.0.1:41234"), Some(41_234));
     assert_eq!(port_in("  curl http://127.0.0.1:8000/health"), Some(8000));
+    assert_eq!(port_in("listening on http://127.9.8.7:41234"), Some(41_234));
     assert_eq!(port_in("listening on http://127.0.0.1:"), None);
     assert_eq!(port_in("listening on http://127.0.0.1:70000"), None);
     assert_eq!(port_in("opening the store"), None);

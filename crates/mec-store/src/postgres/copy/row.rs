@@ -5,7 +5,7 @@ use mec_kernel::{Amount, QUANTITY_MAX};
 use tokio_postgres::types::{FromSql as _, ToSql as _, Type};
 
 use crate::copy::Value;
-use crate::postgres::codec::{Exact, Instant, Numeric};
+use crate::postgres::codec::{Exact, Instant, Json, Numeric};
 
 /// What a column holds, by its type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub(super) enum Kind {
     Uuid,
     Bytes,
     Text,
+    /// JSON, which both keep in the same spelling.
+    Json,
     /// A JSON array in the file.
     TextList,
     Flag,
@@ -34,7 +36,8 @@ impl Kind {
         Some(match type_name {
             "uuid" => Self::Uuid,
             "bytea" => Self::Bytes,
-            "text" | "varchar" | "json" => Self::Text,
+            "text" | "varchar" => Self::Text,
+            "jsonb" => Self::Json,
             "_text" => Self::TextList,
             "bool" => Self::Flag,
             "int4" => Self::Int4,
@@ -78,6 +81,7 @@ impl Kind {
                 out.put_slice(text.as_bytes());
                 return Ok(());
             }
+            (Self::Json, Value::Text(text)) => Json(text).to_sql(&Type::JSONB, out),
             (Self::TextList, Value::Text(text)) => return put_list(text, out),
             (Self::Flag, Value::Integer(flag @ (0 | 1))) => (flag == 1).to_sql(&Type::BOOL, out),
             (Self::Int4, Value::Integer(number)) => {

@@ -21,8 +21,7 @@ pub(super) async fn check_entitlements(mec: &Mec, caller: &Caller, mut arguments
     let account = arguments.account_asked_about(mec, &caller).await?;
     let resources = arguments.texts("resource_types").map(|names| names.into_iter().map(Code::from).collect());
     let standings = mec.check_all(account, resources, arguments.attributes()?, &caller).await?;
-    let rows = standings.iter().map(|of| answers::resource_standing_row(&of.resource, &of.standing));
-    Ok(Answer::rows(rows.collect()))
+    Ok(Answer::rows(standings.iter().map(answers::resource_standing_row).collect()))
 }
 
 /// The question that a check, a consume and a reserve have in common.

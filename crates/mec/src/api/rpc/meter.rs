@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use mec_engine::{Caller, Mec, MecError};
 use mec_kernel::{AccountId, Correct, EventId, Meter, Quantity, Recorded};
-use mec_query::{Call, Value};
+use mec_query::{Call, Value, json_text};
 use serde_json::{Value as Json, json};
 
 use crate::api::answers::Answer;
@@ -33,7 +33,7 @@ pub(super) async fn correct_consumption(mec: &Mec, caller: &Caller, mut argument
         key: arguments.text("idempotency_key").unwrap_or_default().into(),
         event,
         quantity,
-        details: json!({"reason": reason, "new_total": total}).to_string().into(),
+        details: json_text(&json!({"reason": reason, "new_total": total})).into(),
     };
     Ok(recorded(mec.correct(command, caller).await?))
 }
