@@ -18,6 +18,8 @@ pub fn follow_path(value: &Value, path: &[JsonStep]) -> Value {
                 let index = if *index < 0 { index + i64::try_from(items.len()).unwrap_or(0) } else { *index };
                 usize::try_from(index).ok().and_then(|index| items.get(index))
             }
+            // To `jsonb` a single value is also the one item of a list.
+            (JsonKey::Index(0 | -1), Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_)) => Some(at),
             _ => None,
         };
         match next {
@@ -55,6 +57,9 @@ mod tests {
             (vec![step(true, "n")], Value::Null),
             (vec![step(false, "n")], Value::Json("null".into())),
             (vec![step(false, "a"), step(false, "0")], Value::Null),
+            (vec![step(false, "a"), step(false, "b"), step(false, "1"), step(true, "0")], Value::text("x")),
+            (vec![step(false, "a"), step(false, "b"), step(false, "0"), step(false, "-1")], Value::Json("1.50".into())),
+            (vec![step(false, "a"), step(false, "b"), step(false, "0"), step(false, "1")], Value::Null),
             (vec![], json.clone()),
         ] {
             assert_eq!(follow_path(&json, &path), wanted, "{path:?}");

@@ -54,7 +54,7 @@ impl Events<'_> {
         let minutes = dice.between(habit.gpu_minutes.0, habit.gpu_minutes.1);
         let model = dice.one_of(&MODELS).copied().unwrap_or_default();
         let region = dice.one_of(habit.regions).copied();
-        let details = format!(r#"{{"model":"{model}"}}"#);
+        let details = format!(r#"{{"model": "{model}"}}"#);
         self.push("benchmark_runs", Quantity::whole(whole(runs)), at, |event| event.details = Some(details.into()));
         let done_at = at.plus_micros(i64::from(minutes) * MINUTE).min(to);
         self.push("gpu_hours", Quantity::whole(whole(minutes)), done_at, |event| {

@@ -308,7 +308,7 @@ mod on_postgres {
                (x'ffffffffffffffffffffffffffffffff', 'https://b.example', '', '[\"a \\\"b\\\"\",\"é\"]', 1, 9223372036854775807); \
              UPDATE plans SET metadata = '{\"b\" : 1.50, \"a\":[ ] }', price_amount = -1 WHERE plan_id = 'starter'; \
              INSERT INTO control_decisions_log SELECT x'00000000000000000000000000000001', tree, account_id, 'benchmark_runs', '', 'check', \
-               9223372036854775807, 'allow', '', 'within', NULL, NULL, -9223372036854775808, 10000, NULL, NULL, 0 FROM accounts",
+               9223372036854775807, 'allow', '', 'within', NULL, NULL, NULL, -9223372036854775808, 10000, NULL, NULL, 0 FROM accounts",
         );
         let target = Target::new();
         let told = copied_by(&file(&shell), &target.url, 1_000).unwrap();
@@ -321,7 +321,7 @@ mod on_postgres {
         );
         assert_eq!(
             shown("SELECT metadata, price_amount FROM plans WHERE plan_id = 'starter'"),
-            "{\"b\" : 1.50, \"a\":[ ] }|-0.000001"
+            "{\"a\": [], \"b\": 1.50}|-0.000001"
         );
         assert_eq!(
             shown(

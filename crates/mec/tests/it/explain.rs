@@ -74,7 +74,8 @@ async fn an_explained_deny_lists_every_level_with_its_rows_and_what_they_miss(ho
         "condition_id": condition["condition_id"], "condition_type": "attribute", "attribute": "region", "operator": "in",
         "value": ["eu", "us"],
     });
-    let now = "2026-11-24T11:59:59.5Z";
+    let made = format!("/api/entitlements?entitlement_id=eq.{eu}&select=valid_from");
+    let now = api.get(&made).await.ok()[0]["valid_from"].clone();
     assert_eq!(
         rows,
         &json!([

@@ -2,6 +2,7 @@
 
 use bytes::{BufMut as _, BytesMut};
 use mec_kernel::{Amount, QUANTITY_MAX};
+use mec_query::json_text;
 use tokio_postgres::types::{FromSql as _, ToSql as _, Type};
 
 use crate::copy::Value;
@@ -13,7 +14,7 @@ pub(super) enum Kind {
     Uuid,
     Bytes,
     Text,
-    /// JSON, which both keep in the same spelling.
+    /// JSON, in the server's spelling.
     Json,
     /// A JSON array in the file.
     TextList,
@@ -81,7 +82,10 @@ impl Kind {
                 out.put_slice(text.as_bytes());
                 return Ok(());
             }
-            (Self::Json, Value::Text(text)) => Json(text).to_sql(&Type::JSONB, out),
+            (Self::Json, Value::Text(text)) => {
+                let value: serde_json::Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+                Json(json_text(&value)).to_sql(&Type::JSONB, out)
+            }
             (Self::TextList, Value::Text(text)) => return put_list(text, out),
             (Self::Flag, Value::Integer(flag @ (0 | 1))) => (flag == 1).to_sql(&Type::BOOL, out),
             (Self::Int4, Value::Integer(number)) => {
