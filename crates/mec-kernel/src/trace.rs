@@ -55,7 +55,12 @@ pub struct UnusedRow {
 }
 
 /// The levels of `path` that have no pool among `pooled`. If an account of the path may do nothing, nothing else was looked at.
-pub(crate) fn bare_levels<'a>(view: &View<'a>, request: &Request<'a>, path: &[&'a Arc<Node>], pooled: &[usize]) -> Vec<BareLevel> {
+pub(crate) fn bare_levels<'a>(
+    view: &View<'a>,
+    request: &Request<'a>,
+    path: &[&'a Arc<Node>],
+    pooled: &[usize],
+) -> Vec<BareLevel> {
     let is_return = request.amount.is_some_and(|amount| amount.0 < 0);
     let stopped = |node: &Arc<Node>| match node.account.status {
         AccountStatus::Active => None,
