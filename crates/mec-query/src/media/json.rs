@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use super::sheet::Sheet;
 use crate::rows::{Rows, Shown};
-use crate::value::push_json_string;
+use crate::value::{json_text, push_json_string};
 use crate::{QueryError, Value};
 
 /// An array of objects. `stripped` leaves out keys that are null, at every level.
@@ -72,7 +72,7 @@ pub(super) fn push_shown(shown: Shown<'_>, stripped: bool, out: &mut Sheet<'_>) 
 }
 
 fn without_null_keys(text: &str) -> Cow<'_, str> {
-    serde_json::from_str(text).map_or(Cow::Borrowed(text), |json| Cow::Owned(without_nulls(json).to_string()))
+    serde_json::from_str(text).map_or(Cow::Borrowed(text), |json| Cow::Owned(json_text(&without_nulls(json))))
 }
 
 /// A JSON value without the keys that are null; nulls in arrays stay.

@@ -35,7 +35,7 @@ sql!(STAYS_OWN = STAY, "account_id = ?1 AND ", IN_SPAN);
 impl Sqlite {
     pub(crate) fn stays(&self, query: &UsageQuery<'_>) -> Result<Vec<Stay>, StoreError> {
         let Some((from, to)) = usage::span_of(query) else { return Ok(vec![]) };
-        self.read(|connection| {
+        self.read_for(&mec_query::Budget::unlimited(), |connection| {
             let mut statement = connection.prepare_cached(if query.own_only { &STAYS_OWN } else { &STAYS_SUBTREE })?;
             let (account, scope) = (rows::Id(query.account.0), query.scope.map(Code::as_str));
             let mut found = statement.query(params![account, query.resource.as_str(), scope, from.micros(), to.micros()])?;
