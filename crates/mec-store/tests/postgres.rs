@@ -406,8 +406,7 @@ mod on_postgres {
                     mec_query::Type::Numeric { precision, scale } => format!("({precision},{scale})"),
                     _ => String::new(),
                 };
-                // JSON is kept to the letter.
-                let ty = column.ty.sql_name().replace("jsonb", "json");
+                let ty = column.ty.sql_name();
                 let wanted = format!("{} {ty}{length} {}", column.name, if column.nullable { "YES" } else { "NO" });
                 assert!(kept.contains(&wanted), "{}: {wanted} in {kept:?}", table.name);
             }
