@@ -31,7 +31,6 @@ pub enum Rule {
     SettlementsBillTheirWindow,
     CorrectionsBillTheirWindow,
     ForgottenAccruesNothing,
-    BeforeTheBeginningAccruesNothing,
     KindsOfWindowAreTwoLimits,
     TheTighterLimitKeepsTheNote,
     UnitsBilledOnce,
@@ -67,7 +66,7 @@ pub enum Rule {
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Self; 46] = [
+    pub const ALL: [Self; 45] = [
         Self::RenewalsStateTheirAttributes,
         Self::MeteredEventsStateTheirAttributes,
         Self::SettlementsStateTheirAttributes,
@@ -82,7 +81,6 @@ impl Rule {
         Self::SettlementsBillTheirWindow,
         Self::CorrectionsBillTheirWindow,
         Self::ForgottenAccruesNothing,
-        Self::BeforeTheBeginningAccruesNothing,
         Self::KindsOfWindowAreTwoLimits,
         Self::TheTighterLimitKeepsTheNote,
         Self::UnitsBilledOnce,

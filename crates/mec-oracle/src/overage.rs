@@ -58,7 +58,6 @@ impl Oracle {
         let is_counted = counter.cut.counts(at, self.now);
         let is_missed = !is_counted && overage > Amount::ZERO;
         self.count(Rule::ForgottenAccruesNothing, is_missed && matches!(counter.cut, Cut::Rolling(_)));
-        self.count(Rule::BeforeTheBeginningAccruesNothing, is_missed && matches!(counter.cut, Cut::Span(..)));
         let price = rule.rule.overage_unit_price;
         (is_counted && overage > Amount::ZERO).then_some(Effect { counter, overage, price })
     }

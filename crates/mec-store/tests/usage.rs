@@ -60,11 +60,11 @@ fn usage_is_what_a_naive_fold_of_the_ledger_says(home: fn() -> Home) {
     let acme = lane.account(None, "Acme Corp");
     let team = lane.account(Some(acme), "Research");
     let user = lane.account(Some(team), "Ada");
-    lane.grant(acme, "minutes", 20, Some(WindowRule::of(WindowKind::Month)));
-    lane.grant(team, "minutes", 5, Some(WindowRule::of(WindowKind::Day)));
+    let start = at("2026-01-28T00:00:00Z");
+    lane.grant_from(acme, "minutes", 20, Some(WindowRule::of(WindowKind::Month)), Some(start));
+    lane.grant_from(team, "minutes", 5, Some(WindowRule::of(WindowKind::Day)), Some(start));
     lane.bill_overage(acme, "minutes");
     lane.bill_overage(team, "minutes");
-    let start = at("2026-01-28T00:00:00Z");
     for number in 0..120_i64 {
         let account = [acme, team, user][number as usize % 3];
         let happened = start.plus_seconds(number * 1_777 + number % 7);

@@ -130,7 +130,7 @@ fn every_kind_of_damage_is_found_where_it_is(home: fn() -> Home) {
         ),
         ("DELETE FROM entitlements WHERE quantity_allowed = 10000000", &[("entitlements", "row: expected one")]),
         (
-            "DELETE FROM entitlements_audit WHERE new_row LIKE '%\"quantity_allowed\":10,%'",
+            "DELETE FROM entitlements_audit WHERE new_row LIKE '%\"quantity_allowed\": 10,%'",
             &[("entitlements", "audit row: expected one")],
         ),
     ];

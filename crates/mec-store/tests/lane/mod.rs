@@ -102,6 +102,17 @@ impl Lane {
     }
 
     pub(crate) fn grant(&mut self, account: AccountId, resource: &str, limit: i32, window: Option<WindowRule>) -> EntitlementId {
+        self.grant_from(account, resource, limit, window, None)
+    }
+
+    pub(crate) fn grant_from(
+        &mut self,
+        account: AccountId,
+        resource: &str,
+        limit: i32,
+        window: Option<WindowRule>,
+        valid_from: Option<Time>,
+    ) -> EntitlementId {
         let row = Grant {
             account,
             resource: resource.into(),
@@ -111,7 +122,7 @@ impl Lane {
             window,
             source: Source::Manual,
             priority: 0,
-            valid_from: None,
+            valid_from,
             valid_until: None,
             metadata: Some("{\"why\":1.50}".into()),
         };
