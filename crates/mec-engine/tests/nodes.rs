@@ -206,9 +206,10 @@ mod on_postgres {
             let mec = mec.clone();
             async move { mec.close().await }
         });
-        // The lanes that record have ended: what is left keeps the log, asks for versions, and waits.
+        // The lanes that record have ended: what is left keeps the log, asks for versions, answers short
+        // questions, and waits.
         let connections = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'mec'";
-        until(async || place.sql(connections) == ["3"]).await;
+        until(async || place.sql(connections) == ["4"]).await;
         closing.abort();
         assert!(closing.await.unwrap_err().is_cancelled());
         drop(lock);

@@ -116,7 +116,9 @@ impl Oracle {
                     let parts: Vec<_> = granted.iter().copied().filter(|(of, _)| of == resource).collect();
                     if parts.is_empty() { vec![(*resource, None)] } else { parts }
                 };
-                resources.iter().flat_map(parts_of).collect()
+                // A name counts once, at its first place.
+                let named = resources.iter().enumerate().filter(|(place, name)| !resources[..*place].contains(name));
+                named.flat_map(|(_, name)| parts_of(name)).collect()
             }
         };
         let mut standings = Vec::new();

@@ -5,10 +5,11 @@ mod lane;
 use mec_kernel::*;
 use mec_store::{EventCursor, EventFilter, Progress, Report, StoreError};
 
-use lane::{Home, Lane, TREE, at, busy};
+use lane::{Home, Lane, TREE, at, busy, used};
 
 lane::home::on_both!(
     a_healthy_store_is_clean,
+    a_key_that_reads_like_a_settlements_is_another_one,
     every_kind_of_damage_is_found_where_it_is,
     every_stored_column_of_an_event_is_covered,
     every_field_of_an_effect_is_covered,
@@ -35,6 +36,18 @@ fn a_healthy_store_is_clean(home: fn() -> Home) {
     let later = lane.store.verify(&lane.catalogue, at("2026-06-01T00:00:00Z"), &mut |_| {}).unwrap();
     assert_eq!(later.findings, []);
     assert!(later.windows < report.windows);
+}
+
+fn a_key_that_reads_like_a_settlements_is_another_one(home: fn() -> Home) {
+    let (mut lane, _, team) = busy(home);
+    let check = Check::of(team, "minutes", Some(Quantity::whole(1)));
+    let hold = Reserve { check, key: "hold".into(), ttl_seconds: 3_600 };
+    let held = lane.run(|view, making| reserve(view, making, &hold)).reservation.unwrap().id;
+    lane.meter(&used(&format!("reservation:{held}"), team, "1", None));
+    let amount = Settle { reservation: held, quantity: Quantity::whole(2), attributes: Attributes::new() };
+    lane.run(|view, making| settle(view, making, &amount));
+    let report = verify(&lane);
+    assert_eq!((report.findings, report.events), (vec![], 9));
 }
 
 fn every_kind_of_damage_is_found_where_it_is(home: fn() -> Home) {

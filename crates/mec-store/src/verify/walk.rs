@@ -111,6 +111,8 @@ impl Walk {
                 leads_here = true;
                 of.keys += 1;
             } else if let Some((seq, key)) = &row.found
+                // A settlement's key is in a space of its own.
+                && event.reservation.is_none()
                 && **key == *event.key
                 && *seq < event.tree_seq
             {
