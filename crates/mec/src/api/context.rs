@@ -10,8 +10,8 @@ use mec_engine::{Caller, Mec};
 use mec_kernel::{Actor, Code};
 use mec_query::{Catalogue, Preferences, QueryError};
 
-use super::functions::functions;
 use super::refusal::{self, Repeat};
+use super::rpc::functions;
 use crate::http::auth::{Auth, Identity};
 use crate::http::errors::ApiError;
 use crate::http::request_id::RequestId;

@@ -11,7 +11,6 @@ use mec_engine::MecError;
 use mec_kernel::{Catalogue, LEVELS_MAX, LimitKind, QuantityError, Refusal, TTL_SECONDS_MAX};
 use mec_query::{QueryError, similar};
 
-use super::functions::Verb;
 use super::sparing::Sparing;
 use crate::http::errors::ApiError;
 
@@ -85,20 +84,6 @@ pub(crate) enum Repeat {
 }
 
 impl Repeat {
-    pub(crate) const fn of(verb: Verb) -> Self {
-        match verb {
-            Verb::CheckEntitlement | Verb::CheckEntitlements | Verb::GetUsage | Verb::GetWindowBoundaries => Self::Question,
-            Verb::MeterConsumption | Verb::MeterBatch | Verb::CorrectConsumption | Verb::Consume | Verb::Reserve => Self::Key,
-            Verb::AcquireLease => Self::Session,
-            Verb::SettleReservation
-            | Verb::ReleaseReservation
-            | Verb::RenewLease
-            | Verb::ReleaseLease
-            | Verb::ProvisionPlan
-            | Verb::CancelPlan => Self::Itself,
-        }
-    }
-
     const fn hint(self) -> &'static str {
         match self {
             Self::Question => "Ask again",

@@ -324,7 +324,7 @@ mod tests {
     use super::*;
 
     fn all() -> Json {
-        let catalogue = Catalogue::new(mec_store::tables::tables(), super::super::functions::functions()).expect("sound");
+        let catalogue = Catalogue::new(mec_store::tables::tables(), super::super::rpc::functions()).expect("sound");
         document(&catalogue, Some("localhost:8000"), "/api", false)
     }
 

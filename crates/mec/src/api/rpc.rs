@@ -3,16 +3,23 @@
 //! The refusals come in the order of PostgREST: method, query string, body, name, embeds, headers, values. A function
 //! that writes is called only when nothing about its answer can fail any more, because what is recorded stays so.
 
-mod check;
+mod acquire_lease;
+mod cancel_plan;
+mod check_entitlement;
+mod check_entitlements;
 mod consume;
-mod lease;
-mod meter;
-mod plan;
+mod correct_consumption;
+mod get_usage;
+mod get_window_boundaries;
+mod meter_batch;
+mod meter_consumption;
+mod provision_plan;
+mod release_lease;
+mod release_reservation;
+mod renew_lease;
 mod reserve;
 mod response;
-mod usage;
-
-use std::borrow::Cow;
+mod settle_reservation;
 
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection};
@@ -20,16 +27,43 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::header::{ACCEPT, ALLOW, CONTENT_TYPE, RANGE};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use mec_engine::Caller;
-use mec_query::{Call, Catalogue, GivenArguments, Media, Page, Produces, Query, QueryError, Returns, Target};
+use mec_query::{Call, Catalogue, Function, GivenArguments, Media, Page, Produces, Query, QueryError, Returns, Target};
 
 use self::response::{Rows, Wanted};
-use super::answers::Answer;
 use super::arguments::Arguments;
 use super::context::{self, AppState, Asker, names_schema};
-use super::functions::Verb;
-use super::refusal::{self, Failure, Repeat};
+use super::refusal::{self, Repeat};
+use super::verb::{self, Verb, Work};
 use crate::http::errors::ApiError;
+
+/// Every function, in the order of the API's documents.
+pub(crate) const VERBS: &[Verb] = &[
+    check_entitlement::VERB,
+    check_entitlements::VERB,
+    meter_consumption::VERB,
+    meter_batch::VERB,
+    correct_consumption::VERB,
+    consume::VERB,
+    reserve::VERB,
+    settle_reservation::VERB,
+    release_reservation::VERB,
+    acquire_lease::VERB,
+    renew_lease::VERB,
+    release_lease::VERB,
+    provision_plan::VERB,
+    cancel_plan::VERB,
+    get_usage::VERB,
+    get_window_boundaries::VERB,
+];
+
+/// The same for the query language.
+pub fn functions() -> Vec<Function> {
+    VERBS.iter().map(Verb::function).collect()
+}
+
+fn verb_of(function: &Function) -> Option<&'static Verb> {
+    VERBS.iter().find(|verb| verb.name == function.name)
+}
 
 /// Answers a request of `/rpc/{name}`, whatever its method.
 pub(crate) async fn handle(
@@ -76,7 +110,7 @@ impl Request {
             false => self.called_with_body(state, now).await?,
         };
         let function = call.function();
-        let verb = Verb::of(function.name).ok_or_else(ApiError::internal)?;
+        let verb = verb_of(function).ok_or_else(ApiError::internal)?;
         let is_explained = arguments.as_ref().is_ok_and(|arguments| arguments.flag("explain"));
         let scope = match &function.returns {
             Returns::Table(table) if !is_plain => Some(response::scope(&state.catalogue, table, &query, is_explained)?),
@@ -102,17 +136,20 @@ impl Request {
             _ => Rows::None,
         };
         let arguments = arguments?;
-        let events = if verb == Verb::MeterBatch { meter::events_of(&call)? } else { Cow::default() };
         let wanted = Wanted { media, preferences, page, rows, names_schema, now };
+        let (rows, work) = match verb.work {
+            Work::Once(work) => (1, work(verb::Call { mec: &state.mec, caller: &asker.caller, arguments })),
+            Work::Batch(work) => {
+                let events = meter_batch::events_of(&call)?;
+                (events.len(), work(verb::Batch { state, caller: &asker.caller, events, now }))
+            }
+        };
+        // Nothing has been begun yet.
         if !function.read_only {
-            let rows = if verb == Verb::MeterBatch { events.len() } else { 1 };
             wanted.check_before_writing(&query, rows)?;
         }
-        let answer = match verb {
-            Verb::MeterBatch => meter::meter_batch(state, &asker.caller, &events, now).await,
-            verb => call_one(verb, state, &asker.caller, arguments).await,
-        };
-        let answer = answer.map_err(|failure| failure.shown(&state.mec.catalogue(), Repeat::of(verb)))?;
+        let answer = work.await;
+        let answer = answer.map_err(|failure| failure.shown(&state.mec.catalogue(), verb.repeat))?;
         let refused = |error| refusal::of_error(error, &state.mec.catalogue(), Repeat::Question);
         wanted.response(&state.mec, function, answer).await.map_err(refused)?
     }
@@ -157,8 +194,10 @@ type TypedArguments = Result<Arguments, ApiError>;
 fn called(catalogue: &Catalogue, name: &str, given: GivenArguments, now: i64) -> Result<(Call, TypedArguments), QueryError> {
     let call = Call::find(catalogue, name, given)?;
     // The events of a batch are read one by one later, so that one does not spoil the others.
-    let is_batch = Verb::of(call.function().name) == Some(Verb::MeterBatch);
-    let arguments = if is_batch { Ok(Arguments::none(call.function())) } else { Arguments::of_call(&call, now) };
+    let arguments = match verb_of(call.function()).map(|verb| &verb.work) {
+        Some(Work::Batch(_)) => Ok(Arguments::none(call.function())),
+        _ => Arguments::of_call(&call, now),
+    };
     Ok((call, arguments))
 }
 
@@ -167,25 +206,29 @@ fn allowing(mut response: Response, allow: &'static str) -> Response {
     response
 }
 
-async fn call_one(verb: Verb, state: &AppState, caller: &Caller, arguments: Arguments) -> Result<Answer, Failure> {
-    let mec = &*state.mec;
-    match verb {
-        Verb::CheckEntitlement => check::check_entitlement(mec, caller, arguments).await,
-        Verb::CheckEntitlements => check::check_entitlements(mec, caller, arguments).await,
-        Verb::MeterConsumption => meter::meter_consumption(mec, caller, arguments).await,
-        Verb::CorrectConsumption => meter::correct_consumption(mec, caller, arguments).await,
-        Verb::Consume => consume::consume(mec, caller, arguments).await,
-        Verb::Reserve => reserve::reserve(mec, caller, arguments).await,
-        Verb::SettleReservation => reserve::settle_reservation(mec, caller, arguments).await,
-        Verb::ReleaseReservation => reserve::release_reservation(mec, caller, arguments).await,
-        Verb::AcquireLease => lease::acquire_lease(mec, caller, arguments).await,
-        Verb::RenewLease => lease::renew_lease(mec, caller, arguments).await,
-        Verb::ReleaseLease => lease::release_lease(mec, caller, arguments).await,
-        Verb::ProvisionPlan => plan::provision_plan(mec, caller, arguments).await,
-        Verb::CancelPlan => plan::cancel_plan(mec, caller, arguments).await,
-        Verb::GetUsage => usage::get_usage(mec, caller, arguments).await,
-        Verb::GetWindowBoundaries => usage::get_window_boundaries(mec, arguments),
-        // Its events are no arguments of one call.
-        Verb::MeterBatch => Err(ApiError::internal().into()),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_function_and_its_parts_say_what_they_mean() {
+        for (verb, function) in VERBS.iter().zip(functions()) {
+            assert!(verb.aliases.contains(&format!("fn_{}", verb.name).as_str()), "{}", verb.name);
+            assert_eq!((function.name, &function.aliases[..]), (verb.name, verb.aliases));
+            assert!(!function.description.is_empty(), "{}", function.name);
+            for param in &function.params {
+                let is_said = param.name.starts_with("p_") && !param.description.is_empty();
+                assert!(is_said, "{}.{}", function.name, param.name);
+            }
+            for column in function.rows().iter().flat_map(|table| &table.columns) {
+                assert!(!column.description.is_empty(), "{}.{}", function.name, column.name);
+            }
+        }
+    }
+
+    #[test]
+    fn only_questions_can_be_asked_by_get() {
+        let reads: Vec<_> = VERBS.iter().filter(|verb| verb.function().read_only).map(|verb| verb.name).collect();
+        assert_eq!(reads, ["check_entitlement", "check_entitlements", "get_usage", "get_window_boundaries"]);
     }
 }

@@ -1,35 +1,56 @@
-//! `reserve`, `settle_reservation`, `release_reservation`: hold now, record the true amount later.
+//! `reserve`: hold a quantity now, and record the true amount later.
 
-use mec_engine::{Caller, Mec};
-use mec_kernel::{ReservationId, Reserve, Settle};
-use mec_query::Value;
+use mec_kernel::{Reserve, Reserved};
+use mec_query::{Param, Type, Value};
 
-use super::check::question;
-use crate::api::answers::{self, Answer};
-use crate::api::arguments::Arguments;
-use crate::api::refusal::Failure;
+use crate::api::answers::{Answer, Decided, explained_columns, explained_row, time};
+use crate::api::parameters::{
+    ATTRIBUTES, EXPLAIN, QUANTITY, RESOURCE, RESOURCE_SCOPE, TTL_MINUTES, TTL_SECONDS, UNIT, check, of_key_and_account,
+};
+use crate::api::refusal::{Failure, Repeat};
+use crate::api::verb::{Call, Field, Returns, Verb, Work};
 
-pub(super) async fn reserve(mec: &Mec, caller: &Caller, mut arguments: Arguments) -> Result<Answer, Failure> {
+pub(super) const VERB: Verb = Verb {
+    name: "reserve",
+    aliases: &["fn_reserve"],
+    about: "Checks and holds a quantity until it is settled with the true one, released, or expires.",
+    params: || {
+        let key = Param::required("p_idempotency_key", Type::TEXT)
+            .described("Your name for the hold, 1 to 255 characters: the same key is the same reservation.");
+        let quantity = Param::required("p_quantity", QUANTITY).described("How much is held.");
+        let others = [RESOURCE, quantity, RESOURCE_SCOPE, UNIT, ATTRIBUTES, EXPLAIN, TTL_MINUTES, TTL_SECONDS];
+        of_key_and_account(key, others)
+    },
+    returns: Returns::Rows(|| explained_columns(RESERVATION)),
+    repeat: Repeat::Key,
+    work: Work::Once(|call| Box::pin(answer(call))),
+};
+
+const RESERVATION: &[Field<Reserved>] = &[
+    Field::new("success", Type::Bool, "Whether the quantity is held now: false for one that is over.", |reserved| {
+        Value::Bool(reserved.is_held)
+    }),
+    Field::new("reservation_id", Type::Uuid, "The reservation; null: none was made.", |reserved| {
+        reserved.reservation.as_ref().map_or(Value::Null, |held| Value::Uuid(held.id.0))
+    }),
+    Field::new("expires_at", Type::Timestamp, "First instant it holds nothing.", |reserved| {
+        reserved.reservation.as_ref().map_or(Value::Null, |held| time(held.expires_at))
+    }),
+];
+
+async fn answer(Call { mec, caller, mut arguments }: Call<'_>) -> Result<Answer, Failure> {
     let account = arguments.account(mec).await?;
     let quantity = arguments.required_quantity("quantity")?;
     let command = Reserve {
-        check: question(&mut arguments, account, Some(quantity))?,
+        check: check(&mut arguments, account, Some(quantity))?,
         key: arguments.text("idempotency_key").unwrap_or_default().into(),
         ttl_seconds: arguments.ttl_seconds()?,
     };
     let reserved = mec.reserve(command, caller).await?;
-    Ok(Answer::rows(vec![answers::reserve_row(&reserved)]).replayed(reserved.replayed))
-}
-
-pub(super) async fn settle_reservation(mec: &Mec, caller: &Caller, mut arguments: Arguments) -> Result<Answer, Failure> {
-    let reservation = ReservationId(arguments.required_id("reservation_id")?);
-    let quantity = arguments.required_quantity("quantity")?;
-    let settled = mec.settle(Settle { reservation, quantity, attributes: arguments.attributes()? }, caller).await?;
-    let event = settled.event.map_or(Value::Null, |id| Value::Uuid(id.0));
-    Ok(Answer::scalar(event).replayed(settled.replayed))
-}
-
-pub(super) async fn release_reservation(mec: &Mec, caller: &Caller, arguments: Arguments) -> Result<Answer, Failure> {
-    let reservation = ReservationId(arguments.required_id("reservation_id")?);
-    Ok(Answer::scalar(Value::Bool(mec.release_reservation(reservation, caller).await?)))
+    let standing = reserved.standing.clone();
+    let decided = match reserved.reservation.as_ref().filter(|_| reserved.replayed) {
+        Some(held) => Decided::before(standing, Some(&held.ruling)),
+        None => Decided::now(standing),
+    };
+    Ok(Answer::rows(vec![explained_row(&decided, RESERVATION, &reserved)]).replayed(reserved.replayed))
 }

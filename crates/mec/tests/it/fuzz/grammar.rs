@@ -1,6 +1,6 @@
 //! Requests that are nearly right: the API's own names and types, put together by chance, and then bent.
 
-use mec::api::functions::functions;
+use mec::api::functions;
 use mec_query::{Function, Returns, Table, Type};
 
 /// Numbers that follow from a seed alone (splitmix64).
