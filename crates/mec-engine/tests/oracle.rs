@@ -2,10 +2,13 @@
 //! again on the way, so that everything is read back from rows: no answer may differ from the oracle's, and in the
 //! end every stored sum is what the ledger says. The same commands on both databases.
 //!
-//! `MEC_ORACLE_STORED` sets how many commands, `MEC_ORACLE_SEED` runs one sequence alone.
+//! `MEC_ORACLE_STORED` sets how many commands, `MEC_ORACLE_FIRST_SEED` where the seeds of the sequences begin, and
+//! `MEC_ORACLE_SEED` runs one sequence alone.
 
 #[path = "oracle/audit.rs"]
 mod audit;
+#[path = "../../mec-store/tests/chance/mod.rs"]
+mod chance;
 #[path = "oracle/driver.rs"]
 mod driver;
 #[path = "place/mod.rs"]
@@ -120,19 +123,6 @@ fn report(places: Places, seed: u64, steps: &[Step], difference: &str) -> String
     format!("seed {seed} differs:\n{}\n=> {difference}\n", steps.join("\n"))
 }
 
-fn number(name: &str) -> Option<u64> {
-    let text = std::env::var_os(name)?;
-    let number = text.to_str().and_then(|text| text.parse().ok());
-    Some(number.unwrap_or_else(|| panic!("{name} is {text:?}, which is no number")))
-}
-
-/// Where the sequences of this run begin: elsewhere in every run.
-fn fresh_seed() -> u64 {
-    let drawn = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), "seed");
-    // Short enough to be typed again.
-    drawn % 1_000_000_000_000
-}
-
 mod on_sqlite {
     #[test]
     fn commands_on_a_store_are_answered_as_the_oracle_answers() {
@@ -148,15 +138,14 @@ mod on_postgres {
 }
 
 fn commands_are_answered_as_the_oracle_answers(places: Places) {
-    if let Some(seed) = number("MEC_ORACLE_SEED") {
+    if let Some(seed) = chance::number("MEC_ORACLE_SEED") {
         if let Err((steps, difference)) = wait(run(places, seed)) {
             panic!("{}", report(places, seed, &steps, &difference));
         }
         return;
     }
-    let sequences = number("MEC_ORACLE_STORED").unwrap_or(COMMANDS).div_ceil(STEPS);
-    let first = fresh_seed();
-    println!("seeds from {first}");
+    let sequences = chance::number("MEC_ORACLE_STORED").unwrap_or(COMMANDS).div_ceil(STEPS);
+    let first = chance::seed("MEC_ORACLE_FIRST_SEED");
     let (next, failed) = (AtomicU64::new(0), AtomicU64::new(0));
     let work = || {
         let mut reports = Vec::new();
@@ -165,7 +154,7 @@ fn commands_are_answered_as_the_oracle_answers(places: Places) {
             if place >= sequences || failed.load(Ordering::Relaxed) > 1 {
                 return reports;
             }
-            let seed = first + place;
+            let seed = first.wrapping_add(place);
             if let Err((steps, difference)) = wait(run(places, seed)) {
                 failed.fetch_add(1, Ordering::Relaxed);
                 reports.push(report(places, seed, &steps, &difference));

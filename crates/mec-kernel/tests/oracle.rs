@@ -1,8 +1,11 @@
 //! A million and a half random commands, each answered by the kernel and by a naive oracle that sums everything again from lists:
 //! no answer may differ, and after every command every counter must be the sum of the ledger.
 //!
-//! `MEC_ORACLE_COMMANDS` sets how many commands, `MEC_ORACLE_SEED` runs one sequence alone.
+//! `MEC_ORACLE_COMMANDS` sets how many commands, `MEC_ORACLE_FIRST_SEED` where the seeds of the sequences begin, and
+//! `MEC_ORACLE_SEED` runs one sequence alone.
 
+#[path = "../../mec-store/tests/chance/mod.rs"]
+mod chance;
 #[path = "oracle/driver.rs"]
 mod driver;
 #[path = "oracle/kept.rs"]
@@ -195,32 +198,18 @@ fn report(seed: u64, steps: &[Step], difference: &str, catalogue: &Catalogue) ->
     format!("seed {seed} differs:\n{}\n=> {difference}\n", steps.join("\n"))
 }
 
-fn number(name: &str) -> Option<u64> {
-    let text = std::env::var_os(name)?;
-    let number = text.to_str().and_then(|text| text.parse().ok());
-    Some(number.unwrap_or_else(|| panic!("{name} is {text:?}, which is no number")))
-}
-
-/// Where the sequences of this run begin: elsewhere in every run.
-fn fresh_seed() -> u64 {
-    let drawn = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), "seed");
-    // Short enough to be typed again.
-    drawn % 1_000_000_000_000
-}
-
 #[test]
 fn random_commands_are_answered_as_the_oracle_answers() {
     let catalogue = driver::catalogue();
-    if let Some(seed) = number("MEC_ORACLE_SEED") {
+    if let Some(seed) = chance::number("MEC_ORACLE_SEED") {
         if let Err((steps, difference)) = run(seed, &catalogue, &mut Seen::new()) {
             panic!("{}", report(seed, &steps, &difference, &catalogue));
         }
         return;
     }
-    let commands = number("MEC_ORACLE_COMMANDS").unwrap_or(COMMANDS);
+    let commands = chance::number("MEC_ORACLE_COMMANDS").unwrap_or(COMMANDS);
     let sequences = commands.div_ceil(u64::try_from(STEPS).expect("a length"));
-    let first = fresh_seed();
-    println!("seeds from {first}");
+    let first = chance::seed("MEC_ORACLE_FIRST_SEED");
     let (next, failed) = (AtomicU64::new(0), AtomicU64::new(0));
     let all_seen = Mutex::new(Seen::new());
     let work = || {
@@ -232,7 +221,7 @@ fn random_commands_are_answered_as_the_oracle_answers() {
                 seen.into_iter().for_each(|(what, times)| *all.entry(what).or_default() += times);
                 return reports;
             }
-            let seed = first + place;
+            let seed = first.wrapping_add(place);
             if let Err((steps, difference)) = run(seed, &catalogue, &mut seen) {
                 failed.fetch_add(1, Ordering::Relaxed);
                 reports.push(report(seed, &steps, &difference, &catalogue));

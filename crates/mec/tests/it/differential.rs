@@ -8,7 +8,6 @@ mod kept;
 mod requests;
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::BuildHasher as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -27,6 +26,7 @@ use self::drawn::seeded::Draw;
 use self::drawn::{Home, NOW};
 use self::kept::KEPT;
 use self::requests::Request;
+use crate::chance;
 use crate::fuzz::grammar::Grammar;
 
 /// The rows that the kept requests were found on.
@@ -156,18 +156,11 @@ async fn answer(router: &Router, request: &Request) -> Answer {
     Answer { status: parts.status.as_u16(), headers: headers.collect(), text: String::from_utf8_lossy(&bytes).into_owned() }
 }
 
-/// A number of the environment; one that cannot be read is an error.
-fn number(name: &str) -> Option<u64> {
-    let text = std::env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|error| panic!("{name}={text}: {error}")))
-}
-
 /// A new seed each time, unless one is asked for.
 fn seed_and_requests() -> (u64, usize) {
-    let fresh = || std::collections::hash_map::RandomState::new().hash_one("seed") >> 1;
-    let seed = number("MEC_DIFFERENTIAL_SEED").unwrap_or_else(fresh);
-    let requests = number("MEC_DIFFERENTIAL_REQUESTS").map_or(REQUESTS, |count| usize::try_from(count).expect("a count"));
-    println!("MEC_DIFFERENTIAL_SEED={seed}, {requests} requests of each kind");
+    let seed = chance::seed("MEC_DIFFERENTIAL_SEED");
+    let requests = chance::number("MEC_DIFFERENTIAL_REQUESTS").map_or(REQUESTS, |count| usize::try_from(count).expect("a count"));
+    println!("{requests} requests of each kind");
     (seed, requests)
 }
 

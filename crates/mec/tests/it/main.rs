@@ -7,6 +7,8 @@ mod audit;
 mod backup;
 mod bad_input;
 mod by_name;
+#[path = "../../../mec-store/tests/chance/mod.rs"]
+mod chance;
 mod cli;
 mod concepts;
 mod copy;
