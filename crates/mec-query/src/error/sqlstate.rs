@@ -39,7 +39,7 @@ impl QueryError {
 
     /// 54000: a request that asks for more at once than it may. It is the caller's to change, so it is no 500.
     pub fn too_complex(message: impl Into<String>) -> Self {
-        Self::new(400, "54000", message).with_hint("Ask for less at a time: fewer conditions, values, order terms or embeds")
+        Self::new(400, "54000", message)
     }
 
     /// 22P02: a text that is no literal of its type.

@@ -26,6 +26,7 @@ pub(crate) const HINTS: &[(&str, &str)] = &[
     ("42846", "Cast to text, which every value can be"),
     ("42883", "Use an operator that the column's type has"),
     ("42P10", "Name the columns of the primary key or of a unique key in on_conflict"),
+    ("54000", "Ask for less at a time: fewer conditions, values, order terms or embeds"),
     ("P0001", "The ledger is never changed: record a correction with POST /api/rpc/correct_consumption"),
     ("PGRST100", "Check the operators, commas and parentheses of the query string: ?column=operator.value"),
     ("PGRST101", "Call a function with POST, or with GET where it only reads"),
