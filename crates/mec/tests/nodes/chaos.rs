@@ -277,6 +277,7 @@ impl Chaos<'_> {
 
     fn begin(&mut self, kind: Lasting) {
         let node = self.node();
+        self.shared.away.store(node + 1, Ordering::SeqCst);
         match kind {
             Lasting::Stopped => self.shared.nodes[node].signal("STOP"),
             Lasting::Silent => self.proxies[node].fall_silent(),
@@ -288,19 +289,21 @@ impl Chaos<'_> {
         let Some((kind, node, since)) = self.lasting.take() else { return };
         println!("node {node} was {kind:?} for {:?}", since.elapsed());
         self.shared.told.figures.did(kind.name());
+        self.shared.away.store(0, Ordering::SeqCst);
         match kind {
             Lasting::Stopped => self.shared.nodes[node].signal("CONT"),
             Lasting::Silent => self.proxies[node].heal(),
         }
     }
 
-    /// Lets the clients rest, compares, and lets them go on with higher limits.
+    /// Lets the clients rest, compares, and lets them go on with higher limits and new trees.
     fn look(&self) -> Result<(), String> {
         self.shared.gate.close(self.clients)?;
         audit(self.cluster, self.database, self.shared)?;
         let away = self.lasting.map(|(_, node, _)| node);
         let node = (0..self.shared.nodes.len()).find(|node| Some(*node) != away).unwrap_or_default();
         self.shared.world.raise_limits(&self.shared.nodes[node]);
+        self.shared.witnessed.make_more(&self.shared.nodes[node]);
         self.shared.gate.open();
         Ok(())
     }

@@ -2,7 +2,7 @@
 //! must be true at that instant.
 
 use std::io::ErrorKind;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -12,6 +12,7 @@ use crate::gate::Gate;
 use crate::node::Node;
 use crate::request::{self, request};
 use crate::told::{Event, Outcome, Told, count};
+use crate::witnessed::Witnessed;
 use crate::world::{GPU, RUNS, SEATS, World};
 
 /// After that a client asks another node.
@@ -27,6 +28,9 @@ pub(crate) struct Shared {
     pub(crate) told: Told,
     pub(crate) gate: Gate,
     pub(crate) nodes: Vec<Node>,
+    pub(crate) witnessed: Witnessed,
+    /// The node whose trouble lasts, from 1; 0: none.
+    pub(crate) away: AtomicUsize,
 }
 
 pub(crate) struct Client<'a> {

@@ -11,14 +11,20 @@ mod client;
 #[path = "../../../mec-store/tests/cluster/mod.rs"]
 mod cluster;
 mod dice;
+mod doctored;
 mod gate;
+mod judge;
+mod model;
 mod node;
 mod proxy;
 mod request;
 mod standby;
 mod told;
+mod witness;
+mod witnessed;
 mod world;
 
+use std::sync::atomic::AtomicUsize;
 use std::thread;
 
 use mec_store::postgres::{MigrateOptions, migrate};
@@ -35,12 +41,16 @@ use proxy::{AtCommit, Proxy};
 use request::request;
 use standby::{FOLLOWED, Servers};
 use told::Told;
+use witness::Witness;
+use witnessed::Witnessed;
 use world::World;
 
 /// In so many rounds every trouble comes as often as it must.
 const ROUNDS: u64 = 100;
 const NODES: usize = 3;
 const CLIENTS: usize = 24;
+/// How many of them are witnesses where histories are judged.
+const WITNESSES: usize = 10;
 
 /// A new database with the demo's catalogue, for its owner.
 fn database(cluster: &Cluster) -> String {
@@ -64,16 +74,20 @@ fn start(database: &str, proxy: &Proxy) -> Node {
 /// Nodes, each with a way of its own, and their clients' world.
 fn nodes(database: &str, proxies: &[Proxy]) -> Shared {
     let nodes: Vec<Node> = proxies.iter().map(|proxy| start(database, proxy)).collect();
-    let world = World::make(&nodes[0]);
-    Shared { world, told: Told::default(), gate: Gate::default(), nodes }
+    let (world, witnessed) = (World::make(&nodes[0]), Witnessed::make(&nodes[0]));
+    Shared { world, told: Told::default(), gate: Gate::default(), nodes, witnessed, away: AtomicUsize::new(0) }
 }
 
 /// Runs clients while `test` does, and tells what the nodes said where something is wrong.
-fn with_clients(shared: &Shared, seed: u64, test: impl FnOnce() -> Result<(), String>) {
+fn with_clients(shared: &Shared, seed: u64, witnesses: usize, test: impl FnOnce() -> Result<(), String>) {
     let outcome = thread::scope(|scope| {
         let _stop = StopOnDrop(&shared.gate);
         for number in 0..CLIENTS {
-            scope.spawn(move || Client::new(number, seed, shared).run());
+            if number < CLIENTS - witnesses {
+                scope.spawn(move || Client::new(number, seed, shared).run());
+            } else {
+                scope.spawn(move || Witness::new(number, seed, shared).run());
+            }
         }
         test()
     });
@@ -88,12 +102,16 @@ fn with_clients(shared: &Shared, seed: u64, test: impl FnOnce() -> Result<(), St
 
 #[test]
 fn three_nodes_on_postgres_lose_and_double_nothing_whatever_happens_to_them() {
+    // A history that another run has kept is judged again.
+    if let Some(path) = std::env::var_os("MEC_NODES_HISTORY") {
+        return witnessed::judge_kept(path.to_str().expect("it is text")).unwrap();
+    }
     let seed = chance::seed("MEC_NODES_SEED");
     let cluster = Cluster::start(&[]);
     let database = database(&cluster);
     let proxies: Vec<Proxy> = (0..NODES).map(|_| Proxy::before(&cluster.socket())).collect();
     let shared = nodes(&database, &proxies);
-    with_clients(&shared, seed, || {
+    with_clients(&shared, seed, WITNESSES, || {
         let rounds = chance::number("MEC_NODES_ROUNDS").unwrap_or(ROUNDS);
         let is_whole = rounds >= ROUNDS;
         let dice = Dice::of(seed);
@@ -110,7 +128,9 @@ fn three_nodes_on_postgres_lose_and_double_nothing_whatever_happens_to_them() {
             to_last: if is_whole { LASTING.to_vec() } else { vec![] },
         };
         chaos.run(rounds)?;
-        if is_whole { chaos.enough() } else { Ok(()) }
+        Witness::new(CLIENTS, seed, &shared).look_at_everything()?;
+        let happened = shared.witnessed.judge()?;
+        if is_whole { shared.witnessed.enough(happened).and(chaos.enough()) } else { Ok(()) }
     });
 }
 
@@ -122,7 +142,7 @@ fn a_standby_that_takes_over_on_postgres_has_everything_that_was_acknowledged() 
     let proxies: Vec<Proxy> = (0..NODES).map(|_| Proxy::before(&primary.socket())).collect();
     let shared = nodes(&database, &proxies);
     let mut servers = Servers { primary, database, proxies: &proxies, shared: &shared, clients: CLIENTS };
-    with_clients(&shared, seed, || {
+    with_clients(&shared, seed, 0, || {
         servers.fail_over()?;
         servers.fail_over_without_what_was_cancelled()
     });

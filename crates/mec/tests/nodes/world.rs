@@ -143,7 +143,7 @@ impl World {
 }
 
 /// The answer to a request that cannot fail; while the store is being reached again, it is sent again.
-fn done(node: &Node, method: &str, path: &str, body: &Value) -> Value {
+pub(crate) fn done(node: &Node, method: &str, path: &str, body: &Value) -> Value {
     let address = node.address().expect("it runs");
     let mut told = vec![];
     for _ in 0..5 {
@@ -156,7 +156,7 @@ fn done(node: &Node, method: &str, path: &str, body: &Value) -> Value {
     panic!("{method} {path} {body}: {told:?}; it said:\n{}", node.said());
 }
 
-fn text(row: &Value, column: &str) -> String {
+pub(crate) fn text(row: &Value, column: &str) -> String {
     let row = row.get(0).unwrap_or(row);
     row[column].as_str().unwrap_or_else(|| panic!("no {column} in {row}")).to_owned()
 }
