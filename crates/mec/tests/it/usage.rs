@@ -62,16 +62,20 @@ async fn seats_over_time_are_their_peak_and_the_hours_of_their_leases(home: Home
     // 12:00:00.5 to 13:01:01.5: Alice's two. Bob's three from 12:30:00.5 to 12:45:01. Carol's from 12:45:01.5 to 13:00:01.5,
     // then Dora's four until now, 13:30:01.5.
     let nothing = row(json!(0), json!(0));
-    let first = (2 * 3_599_500 + 3 * 900_500 + 898_500) as f64 / 3_600_000.0;
-    let second = (2 * 1_500 + 1_500 + 4 * 1_800_000) as f64 / 3_600_000.0;
-    let rounded = |hours: f64| json!((hours * 1e6).round() / 1e6);
-    let wanted = json!([nothing, row(json!(5), rounded(first)), row(json!(4), rounded(second)), nothing, nothing]);
+    // Milliseconds of seats as hours, rounded to millionths.
+    let hours_of = |milliseconds: i64| -> Value {
+        let millionths = (milliseconds * 1_000_000 + 1_800_000) / 3_600_000;
+        let text = format!("{}.{:06}", millionths / 1_000_000, millionths % 1_000_000);
+        serde_json::from_str(text.trim_end_matches('0').trim_end_matches('.')).unwrap()
+    };
+    let first = hours_of(2 * 3_599_500 + 3 * 900_500 + 898_500);
+    let second = hours_of(2 * 1_500 + 1_500 + 4 * 1_800_000);
+    let wanted = json!([nothing, row(json!(5), first), row(json!(4), second), nothing, nothing]);
     assert_eq!(api.call(select, asked(false)).await.ok(), wanted);
-    let own = (2 * 3_599_500 + 898_500) as f64 / 3_600_000.0;
     let rows = api.call(select, asked(true)).await.ok();
-    assert_eq!(rows[1], row(json!(3), rounded(own)));
+    assert_eq!(rows[1], row(json!(3), hours_of(2 * 3_599_500 + 898_500)));
     let month = json!({"p_external_id": "team", "p_resource_type": "concurrent_users"});
-    assert_eq!(api.call(select, month.clone()).await.ok(), json!([row(json!(3), rounded(3.0 * 900.5 / 3_600.0))]));
+    assert_eq!(api.call(select, month.clone()).await.ok(), json!([row(json!(3), hours_of(3 * 900_500))]));
     let scoped = json!({"p_external_id": "team", "p_resource_type": "concurrent_users", "p_resource_scope": "eu"});
     assert_eq!(api.call(select, scoped).await.ok(), json!([nothing]));
     // What is not counted in seats has none.
