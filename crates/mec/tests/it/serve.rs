@@ -1,6 +1,7 @@
 //! What a server does beside its main port: the ports of a PostgREST, and its log.
 
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -18,7 +19,11 @@ fn free_address() -> Option<IpAddr> {
     (2..250).map(|net| IpAddr::V4(Ipv4Addr::new(127, net, high, low))).find(free)
 }
 
+/// Both stores' tests look for free ports in the same places; one at a time has them.
+static PORTS: Mutex<()> = Mutex::new(());
+
 fn clients_of_a_postgrest_find_it_at_its_ports(home: fn() -> Home) {
+    let _ports = PORTS.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(ip) = free_address() else {
         println!("not done: no address of this machine's loopback network has the ports 3000 and 8005 free");
         return;
