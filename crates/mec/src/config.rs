@@ -29,7 +29,7 @@ use crate::http::auth::{Auth, AuthSettings};
 use crate::http::browsers::Hosts;
 use crate::http::cors::Origins;
 
-/// The setting that is never shown.
+/// The setting that signs tokens.
 const JWT_SECRET: &str = "jwt_secret";
 
 /// What the command line says.
@@ -134,7 +134,7 @@ impl Config {
             server_named_by,
             hosts: if auth.asks_everybody() { hosts.of_known_callers() } else { hosts },
             auth,
-            shown: values.shown(|name| name == JWT_SECRET),
+            shown: values.shown(),
             settings,
         })
     }

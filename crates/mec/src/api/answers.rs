@@ -57,45 +57,62 @@ impl Answer {
 /// A decision as an answer shows it.
 pub(crate) struct Decided {
     standing: Standing,
-    decision: Decision,
-    reason: String,
-    reason_code: String,
-    allowed: bool,
+    /// Set if the same key came before.
+    before: Option<Before>,
+}
+
+/// What was told when the same key came first.
+pub(crate) enum Before {
+    /// The decision of then.
+    Decided(RecordedRuling),
+    /// That it is recorded: whoever recorded it asked for no decision.
+    Recorded,
 }
 
 impl Decided {
     /// One that was made now.
     pub(crate) fn now(standing: Standing) -> Self {
-        let reason = &standing.reason;
-        Self {
-            decision: standing.decision,
-            reason: reason.to_string(),
-            reason_code: reason.code().to_owned(),
-            allowed: standing.allowed,
-            standing,
+        Self { standing, before: None }
+    }
+
+    /// One that was made when the same key came first, with the figures of now. Nothing is newly billed.
+    pub(crate) fn before(standing: Standing, before: Before) -> Self {
+        let entitlement = match &before {
+            Before::Decided(ruling) => ruling.entitlement,
+            Before::Recorded => standing.entitlement,
+        };
+        let standing = Standing { entitlement, overage: None, retry_after_seconds: None, ..standing };
+        Self { standing, before: Some(before) }
+    }
+
+    fn decision(&self) -> Decision {
+        match &self.before {
+            None => self.standing.decision,
+            Some(Before::Decided(ruling)) => ruling.decision,
+            Some(Before::Recorded) => Decision::Allow,
         }
     }
 
-    /// One that was made when the same key came first: the decision of then, or that it is recorded, and the figures
-    /// of now. Nothing is newly billed.
-    pub(crate) fn before(standing: Standing, ruling: Option<&RecordedRuling>) -> Self {
-        let entitlement = ruling.map_or(standing.entitlement, |ruling| ruling.entitlement);
-        let standing = Standing { entitlement, overage: None, retry_after_seconds: None, ..standing };
-        match ruling {
-            Some(ruling) => Self {
-                standing,
-                decision: ruling.decision,
-                reason: ruling.reason.to_string(),
-                reason_code: ruling.reason_code.to_string(),
-                allowed: ruling.decision.allowed(),
-            },
-            None => Self {
-                standing,
-                decision: Decision::Allow,
-                reason: Reason::Recorded.to_string(),
-                reason_code: Reason::Recorded.code().to_owned(),
-                allowed: true,
-            },
+    fn reason(&self) -> String {
+        match &self.before {
+            None => self.standing.reason.to_string(),
+            Some(Before::Decided(ruling)) => ruling.reason.to_string(),
+            Some(Before::Recorded) => Reason::Recorded.to_string(),
+        }
+    }
+
+    fn reason_code(&self) -> &str {
+        match &self.before {
+            None => self.standing.reason.code(),
+            Some(Before::Decided(ruling)) => ruling.reason_code.as_str(),
+            Some(Before::Recorded) => Reason::Recorded.code(),
+        }
+    }
+
+    fn allowed(&self) -> bool {
+        match &self.before {
+            None => self.standing.allowed,
+            Some(_) => self.decision().allowed(),
         }
     }
 
@@ -111,9 +128,9 @@ impl Decided {
 /// The columns of a decision.
 const DECISION: &[Field<Decided>] = &[
     Field::new("decision", Type::TEXT, "allow, warn, grace or overage: go ahead; block or deny: do not.", |decided| {
-        Value::text(decided.decision.code())
+        Value::text(decided.decision().code())
     }),
-    Field::new("reason", Type::TEXT, "Why, for people.", |decided| Value::text(decided.reason.as_str())),
+    Field::new("reason", Type::TEXT, "Why, for people.", |decided| Value::Text(decided.reason())),
     Field::new("entitlement_id", Type::Uuid, "The entitlement that binds; null where nothing is entitled.", |decided| {
         decided.standing.entitlement.map_or(Value::Null, |id| Value::Uuid(id.0))
     }),
@@ -126,8 +143,8 @@ const DECISION: &[Field<Decided>] = &[
     Field::new("limit_kind", Type::TEXT, "How the resource is counted.", |decided| {
         Value::text(decided.standing.limit_kind.code())
     }),
-    Field::new("allowed", Type::Bool, "Whether to go ahead.", |decided| Value::Bool(decided.allowed)),
-    Field::new("reason_code", Type::TEXT, "Why, for programs.", |decided| Value::text(decided.reason_code.as_str())),
+    Field::new("allowed", Type::Bool, "Whether to go ahead.", |decided| Value::Bool(decided.allowed())),
+    Field::new("reason_code", Type::TEXT, "Why, for programs.", |decided| Value::text(decided.reason_code())),
     Field::new("quantity_reserved", TOTAL, "What is held by open reservations.", |decided| decided.figure(|of| of.reserved)),
     Field::new("window_start", Type::Timestamp, "Where the window begins; null: it does not.", |decided| {
         decided.standing.figures.as_ref().and_then(|of| of.window.0).map_or(Value::Null, time)
@@ -200,7 +217,7 @@ pub(crate) fn explained_row<T>(decided: &Decided, more: &[Field<T>], of: &T) -> 
 }
 
 /// The columns of a lease.
-pub(crate) const LEASE: &[Field<Leased>] = &[
+pub(crate) const LEASE_FIELDS: &[Field<Leased>] = &[
     Field::new("success", Type::Bool, "Whether there is a slot.", |leased| Value::Bool(leased.lease.is_some())),
     Field::new("lease_id", Type::Uuid, "The lease; null: there is none.", |leased| {
         leased.lease.as_ref().map_or(Value::Null, |lease| Value::Uuid(lease.id.0))
@@ -216,7 +233,7 @@ pub(crate) const LEASE: &[Field<Leased>] = &[
 ];
 
 /// The last column of a lease.
-pub(crate) const LEASE_RETRY: &[Field<Leased>] = &[Field::new(
+pub(crate) const LEASE_RETRY_FIELD: &[Field<Leased>] = &[Field::new(
     "retry_after_seconds",
     Type::Int8,
     "If refused: the seconds until a lease of this size would be granted if nothing else happens; null: never by itself.",

@@ -23,12 +23,19 @@ pub(super) struct Record {
     pub(super) flag: &'static str,
     /// Its default as the file would say it: a text in quotes, or a number.
     pub(super) default: &'static str,
+    /// The type of its value.
+    pub(super) of: &'static str,
 }
 
 impl Record {
     /// Its environment variable.
     pub(super) fn variable(&self) -> String {
         format!("MEC_{}", self.name.to_uppercase())
+    }
+
+    /// Whether its value is never shown.
+    fn is_secret(&self) -> bool {
+        self.of == "Secret"
     }
 
     /// Its default without quotes.
@@ -133,9 +140,9 @@ impl Values {
     }
 
     /// All of them as people see them: no secret, no password.
-    pub(super) fn shown(&self, is_secret: impl Fn(&str) -> bool) -> Vec<Shown> {
+    pub(super) fn shown(&self) -> Vec<Shown> {
         let show = |(record, value, origin): &(&'static Record, String, Origin)| {
-            let is_hidden = is_secret(record.name) && !value.is_empty();
+            let is_hidden = record.is_secret() && !value.is_empty();
             let value = if is_hidden { HIDDEN.to_owned() } else { masked(value) };
             Shown { name: record.name, value, origin: origin.clone() }
         };

@@ -27,6 +27,7 @@ macro_rules! settings {
             about: &[$($line),+],
             flag: [$($flag,)? ""][0],
             default: stringify!($default),
+            of: stringify!($type),
         }),+];
 
         impl Settings {

@@ -3,7 +3,7 @@
 use mec_kernel::{Acquire, Leased, Quantity};
 use mec_query::{Param, Type, Value};
 
-use crate::api::answers::{Answer, LEASE, LEASE_RETRY};
+use crate::api::answers::{Answer, LEASE_FIELDS, LEASE_RETRY_FIELD};
 use crate::api::parameters::{ATTRIBUTES, QUANTITY, REFERENCE, RESOURCE, RESOURCE_SCOPE, TTL_MINUTES, TTL_SECONDS, of_account};
 use crate::api::refusal::{self, Failure, Repeat};
 use crate::api::verb::{Call, Field, Returns, Verb, Work, columns, row};
@@ -18,12 +18,12 @@ pub(super) const VERB: Verb = Verb {
         let quantity = Param::optional("p_quantity", QUANTITY).described("How many slots (1).");
         of_account([RESOURCE, token, TTL_MINUTES, TTL_SECONDS, quantity, RESOURCE_SCOPE, ATTRIBUTES])
     },
-    returns: Returns::Rows(|| [columns(LEASE), columns(TOKEN), columns(LEASE_RETRY)].concat()),
+    returns: Returns::Rows(|| [columns(LEASE_FIELDS), columns(TOKEN_FIELD), columns(LEASE_RETRY_FIELD)].concat()),
     repeat: Repeat::Session,
     work: Work::Once(|call| Box::pin(answer(call))),
 };
 
-const TOKEN: &[Field<Leased>] =
+const TOKEN_FIELD: &[Field<Leased>] =
     &[Field::new("fencing_token", Type::Int8, "A number that only grows: by it a late holder is turned away.", |leased| {
         leased.lease.as_ref().map_or(Value::Null, |lease| Value::Int(lease.fencing_token))
     })];
@@ -43,5 +43,5 @@ async fn answer(Call { mec, caller, mut arguments }: Call<'_>) -> Result<Answer,
         attributes: arguments.attributes()?,
     };
     let leased = mec.acquire(command, caller).await?;
-    Ok(Answer::rows(vec![[row(LEASE, &leased), row(TOKEN, &leased), row(LEASE_RETRY, &leased)].concat()]))
+    Ok(Answer::rows(vec![[row(LEASE_FIELDS, &leased), row(TOKEN_FIELD, &leased), row(LEASE_RETRY_FIELD, &leased)].concat()]))
 }

@@ -1,9 +1,9 @@
 //! `consume`: check and record in one step.
 
-use mec_kernel::{Consume, Consumed};
+use mec_kernel::{Consume, Consumed, EventId};
 use mec_query::{Param, Type, Value};
 
-use crate::api::answers::{Answer, Decided, explained_columns, explained_row};
+use crate::api::answers::{Answer, Before, Decided, explained_columns, explained_row};
 use crate::api::parameters::{
     ATTRIBUTES, DETAILS, EXPLAIN, KEY, QUANTITY, RESOURCE, RESOURCE_SCOPE, UNIT, check, of_key_and_account,
 };
@@ -19,14 +19,14 @@ pub(super) const VERB: Verb = Verb {
             Param::required("p_quantity", QUANTITY).described("How much is used; below zero only for inventory given back.");
         of_key_and_account(KEY, [RESOURCE, quantity, RESOURCE_SCOPE, UNIT, ATTRIBUTES, EXPLAIN, DETAILS])
     },
-    returns: Returns::Rows(|| explained_columns(EVENT)),
+    returns: Returns::Rows(|| explained_columns(EVENT_FIELD)),
     repeat: Repeat::Key,
     work: Work::Once(|call| Box::pin(answer(call))),
 };
 
-const EVENT: &[Field<Consumed>] =
-    &[Field::new("event_id", Type::Uuid, "The ledger event; null: nothing was recorded.", |consumed| {
-        consumed.event.map_or(Value::Null, |id| Value::Uuid(id.0))
+const EVENT_FIELD: &[Field<Option<EventId>>] =
+    &[Field::new("event_id", Type::Uuid, "The ledger event; null: nothing was recorded.", |event| {
+        event.map_or(Value::Null, |id| Value::Uuid(id.0))
     })];
 
 async fn answer(Call { mec, caller, mut arguments }: Call<'_>) -> Result<Answer, Failure> {
@@ -37,11 +37,12 @@ async fn answer(Call { mec, caller, mut arguments }: Call<'_>) -> Result<Answer,
         key: arguments.text("idempotency_key").unwrap_or_default().into(),
         details: arguments.json("details").map(Into::into),
     };
-    let consumed = mec.consume(command, caller).await?;
-    let standing = consumed.standing.clone();
-    let decided = match &consumed.replayed {
-        Some(ruling) => Decided::before(standing, ruling.as_ref()),
+    let Consumed { standing, event, replayed } = mec.consume(command, caller).await?;
+    let is_replayed = replayed.is_some();
+    let decided = match replayed {
+        Some(Some(ruling)) => Decided::before(standing, Before::Decided(ruling)),
+        Some(None) => Decided::before(standing, Before::Recorded),
         None => Decided::now(standing),
     };
-    Ok(Answer::rows(vec![explained_row(&decided, EVENT, &consumed)]).replayed(consumed.replayed.is_some()))
+    Ok(Answer::rows(vec![explained_row(&decided, EVENT_FIELD, &event)]).replayed(is_replayed))
 }

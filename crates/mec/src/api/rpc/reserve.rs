@@ -1,9 +1,11 @@
 //! `reserve`: hold a quantity now, and record the true amount later.
 
-use mec_kernel::{Reserve, Reserved};
+use std::sync::Arc;
+
+use mec_kernel::{Reservation, Reserve, Reserved};
 use mec_query::{Param, Type, Value};
 
-use crate::api::answers::{Answer, Decided, explained_columns, explained_row, time};
+use crate::api::answers::{Answer, Before, Decided, explained_columns, explained_row, time};
 use crate::api::parameters::{
     ATTRIBUTES, EXPLAIN, QUANTITY, RESOURCE, RESOURCE_SCOPE, TTL_MINUTES, TTL_SECONDS, UNIT, check, of_key_and_account,
 };
@@ -21,20 +23,23 @@ pub(super) const VERB: Verb = Verb {
         let others = [RESOURCE, quantity, RESOURCE_SCOPE, UNIT, ATTRIBUTES, EXPLAIN, TTL_MINUTES, TTL_SECONDS];
         of_key_and_account(key, others)
     },
-    returns: Returns::Rows(|| explained_columns(RESERVATION)),
+    returns: Returns::Rows(|| explained_columns(RESERVATION_FIELDS)),
     repeat: Repeat::Key,
     work: Work::Once(|call| Box::pin(answer(call))),
 };
 
-const RESERVATION: &[Field<Reserved>] = &[
-    Field::new("success", Type::Bool, "Whether the quantity is held now: false for one that is over.", |reserved| {
-        Value::Bool(reserved.is_held)
+/// The reservation, and whether it holds its amount now.
+type Held = (Option<Arc<Reservation>>, bool);
+
+const RESERVATION_FIELDS: &[Field<Held>] = &[
+    Field::new("success", Type::Bool, "Whether the quantity is held now: false for one that is over.", |(_, is_held)| {
+        Value::Bool(*is_held)
     }),
-    Field::new("reservation_id", Type::Uuid, "The reservation; null: none was made.", |reserved| {
-        reserved.reservation.as_ref().map_or(Value::Null, |held| Value::Uuid(held.id.0))
+    Field::new("reservation_id", Type::Uuid, "The reservation; null: none was made.", |(reservation, _)| {
+        reservation.as_ref().map_or(Value::Null, |held| Value::Uuid(held.id.0))
     }),
-    Field::new("expires_at", Type::Timestamp, "First instant it holds nothing.", |reserved| {
-        reserved.reservation.as_ref().map_or(Value::Null, |held| time(held.expires_at))
+    Field::new("expires_at", Type::Timestamp, "First instant it holds nothing.", |(reservation, _)| {
+        reservation.as_ref().map_or(Value::Null, |held| time(held.expires_at))
     }),
 ];
 
@@ -46,11 +51,10 @@ async fn answer(Call { mec, caller, mut arguments }: Call<'_>) -> Result<Answer,
         key: arguments.text("idempotency_key").unwrap_or_default().into(),
         ttl_seconds: arguments.ttl_seconds()?,
     };
-    let reserved = mec.reserve(command, caller).await?;
-    let standing = reserved.standing.clone();
-    let decided = match reserved.reservation.as_ref().filter(|_| reserved.replayed) {
-        Some(held) => Decided::before(standing, Some(&held.ruling)),
+    let Reserved { standing, reservation, is_held, replayed } = mec.reserve(command, caller).await?;
+    let decided = match reservation.as_ref().filter(|_| replayed) {
+        Some(held) => Decided::before(standing, Before::Decided(held.ruling.clone())),
         None => Decided::now(standing),
     };
-    Ok(Answer::rows(vec![explained_row(&decided, RESERVATION, &reserved)]).replayed(reserved.replayed))
+    Ok(Answer::rows(vec![explained_row(&decided, RESERVATION_FIELDS, &(reservation, is_held))]).replayed(replayed))
 }
