@@ -1,8 +1,8 @@
-//! Whatever is sent is answered or refused: nothing panics, and a resolved request names nothing that the catalogue
-//! does not have.
+//! Whatever is sent is answered or refused: nothing panics, and a resolved request names nothing
+//! that the catalog does not have.
 //!
-//! The input is text. Its lines are the query string, `Range`, `Accept`, `Prefer` and `Content-Type`; the rest is the
-//! body. `cargo xtask fuzz` runs it for a while.
+//! The input is text. Its lines are the query string, `Range`, `Accept`, `Prefer` and
+//! `Content-Type`; the rest is the body. `cargo xtask fuzz` runs it for a while.
 
 #![no_main]
 
@@ -11,7 +11,7 @@ use std::sync::{Arc, LazyLock};
 
 use libfuzzer_sys::fuzz_target;
 use mec_query::{
-    Body, Budget, Call, Catalogue, Column, Delete, Filter, Function, GivenArguments, Insert, Link, Media, Page, Param, Preferences,
+    Body, Budget, Call, Catalog, Column, Delete, Filter, Function, GivenArguments, Insert, Link, Media, Page, Param, Preferences,
     Produces, Query, QueryError, Read, Relation, Scope, Table, Tables, Target, Type, Update, Value, Verb,
 };
 
@@ -20,7 +20,7 @@ const NOW: i64 = 1_795_486_329_000_000;
 const QUANTITY: Type = Type::Numeric { precision: 18, scale: 6 };
 const ALL: &[Verb] = &[Verb::Get, Verb::Post, Verb::Patch, Verb::Put, Verb::Delete];
 
-static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| {
+static CATALOG: LazyLock<Catalog> = LazyLock::new(|| {
     let plans = Table::new(
         "plans",
         vec![
@@ -63,7 +63,7 @@ static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| {
     )
     .read_only();
     let tables = [plans, accounts, labels, account_labels].map(|table| table.allowing(ALL)).to_vec();
-    Catalogue::new(tables, vec![check]).expect("the catalogue is sound")
+    Catalog::new(tables, vec![check]).expect("the catalog is sound")
 });
 
 static ROWS: LazyLock<HashMap<&'static str, Vec<Vec<Value>>>> = LazyLock::new(|| {
@@ -93,7 +93,7 @@ fuzz_target!(|input: &[u8]| {
     let (query, range, accept, prefer, content_type) = (text(), text(), text(), text(), text());
     let body = lines.next().unwrap_or_default();
     let request = Request { query: &query, range: &range, accept: &accept, prefer: &prefer, content_type: &content_type, body };
-    for table in CATALOGUE.tables() {
+    for table in CATALOG.tables() {
         let _ = request.read(table);
         let _ = request.write(table);
     }
@@ -125,7 +125,7 @@ impl Request<'_> {
     fn read(&self, table: &Arc<Table>) -> Result<(), QueryError> {
         let query = Query::parse(self.query, Target::Rows)?;
         let page = Page::of_request(&query, Some(self.range))?;
-        let scope = Scope::relate(&CATALOGUE, table, &query)?;
+        let scope = Scope::relate(&CATALOG, table, &query)?;
         let read = scope.read(page, NOW)?;
         check_read(&read);
         let tables = Tables(ROWS.iter().map(|(name, rows)| (*name, rows.as_slice())).collect());
@@ -142,7 +142,7 @@ impl Request<'_> {
     fn write(&self, table: &Arc<Table>) -> Result<(), QueryError> {
         let query = Query::parse(self.query, Target::Rows)?;
         let sent = Body::parse(self.content_type(), self.body, query.columns.as_deref())?.against(table)?;
-        let scope = Scope::relate(&CATALOGUE, table, &query)?;
+        let scope = Scope::relate(&CATALOG, table, &query)?;
         let preferences = self.preferences();
         let is_column = |column: usize| assert!(column < table.columns.len());
         let inserts = [Insert::resolve(&sent, &query, &preferences, NOW), Insert::resolve_put(&sent, &query, &preferences, NOW)];
@@ -163,14 +163,14 @@ impl Request<'_> {
     fn call(&self) -> Result<(), QueryError> {
         let query = Query::parse(self.query, Target::Call)?;
         for given in [GivenArguments::of_query(&query), GivenArguments::of_body(self.content_type(), self.body)?] {
-            let call = Call::find(&CATALOGUE, "check", given)?;
+            let call = Call::find(&CATALOG, "check", given)?;
             let _ = call.arguments(NOW);
         }
         Ok(())
     }
 }
 
-/// Every column a read speaks of is one of its table's, every table one of the catalogue's.
+/// Every column a read speaks of is one of its table's, every table one of the catalog's.
 fn check_read(read: &Read) {
     check_table(&read.table);
     assert!(read.fetch.iter().all(|column| *column < read.table.columns.len()));
@@ -183,7 +183,7 @@ fn check_read(read: &Read) {
 }
 
 fn check_table(table: &Arc<Table>) {
-    assert!(CATALOGUE.find_table(table.name).is_some_and(|known| Arc::ptr_eq(known, table)));
+    assert!(CATALOG.find_table(table.name).is_some_and(|known| Arc::ptr_eq(known, table)));
 }
 
 fn check_relation(origin: &Table, relation: &Relation) {

@@ -1,4 +1,4 @@
-// The JavaScript clients, unchanged, against a running server at MEC_URL whose catalogue is the demo's.
+// The JavaScript clients, unchanged, against a running server at MEC_URL whose catalog is the demo's.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { PostgrestClient } from '@supabase/postgrest-js';

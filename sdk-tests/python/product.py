@@ -1,4 +1,4 @@
-"""The Python client, unchanged, against a running server at MEC_URL whose catalogue is the demo's."""
+"""The Python client, unchanged, against a running server at MEC_URL whose catalog is the demo's."""
 
 import os
 import unittest

@@ -1,7 +1,9 @@
-//! `cargo xtask fuzz`: arbitrary requests at the query language for a while, driven by what they reach.
+//! `cargo xtask fuzz`: arbitrary requests at the query language for a while, driven by what they
+//! reach.
 //!
-//! libFuzzer is linked into a program of its own (`fuzz/`), built with coverage counters by flags a stable compiler
-//! takes. No sanitizer: the code under test has no `unsafe`, so what could go wrong is a panic, an overflow or a hang.
+//! libFuzzer is linked into a program of its own (`fuzz/`), built with coverage counters by flags a
+//! stable compiler takes. No sanitizer: the code under test has no `unsafe`, so what could go wrong
+//! is a panic, an overflow or a hang.
 
 use std::fs;
 use std::path::Path;
@@ -38,7 +40,8 @@ pub(crate) fn run(root: &Path, seconds: u64) -> Result<()> {
 
     let (found, artifacts) = (fuzz.join("target/corpus"), fuzz.join("artifacts"));
     for directory in [&found, &artifacts] {
-        fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+        fs::create_dir_all(directory)
+            .with_context(|| format!("cannot make {}", directory.display()))?;
     }
     let mut grammar = Command::new(fuzz.join("target").join(host).join("release/grammar"));
     grammar
@@ -55,12 +58,18 @@ pub(crate) fn run(root: &Path, seconds: u64) -> Result<()> {
         // What is found goes into the first; the seeds are only read.
         .args([found.as_path(), Path::new("corpus/grammar")])
         .current_dir(&fuzz);
-    step::run(&mut grammar).context("`fuzz/artifacts` has the input; the fuzz target given it as its argument shows why")
+    step::run(&mut grammar).context(
+        "`fuzz/artifacts` has the input; the fuzz target given it as its argument shows why",
+    )
 }
 
-/// The target of this machine. It is named in the build, so that build scripts are built without counters.
+/// The target of this machine. It is named in the build, so that build scripts are built without
+/// counters.
 fn host() -> Result<String> {
-    let output = Command::new("rustc").arg("-vV").output().context("cannot start rustc")?;
+    let output = Command::new("rustc")
+        .arg("-vV")
+        .output()
+        .context("cannot start rustc")?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     match text.lines().find_map(|line| line.strip_prefix("host: ")) {
         Some(host) => Ok(host.to_owned()),

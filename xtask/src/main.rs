@@ -1,7 +1,7 @@
 //! The project's own checks: one command that CI and people run alike.
 //!
-//! It needs nothing but a Rust toolchain to start, looks for what the tests need beyond that, and never
-//! skips a test silently.
+//! It needs nothing but a Rust toolchain to start, looks for what the tests need beyond that, and
+//! never skips a test silently.
 
 mod bench_import;
 mod clients;

@@ -1,4 +1,5 @@
-//! One thing after the other, with a line before and after each that says which, and how long it took.
+//! One thing after the other, with a line before and after each that says which, and how long it
+//! took.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -16,7 +17,11 @@ pub(crate) struct Steps {
 
 impl Steps {
     pub(crate) fn of(total: usize) -> Steps {
-        Steps { total, begun: 0, since: Instant::now() }
+        Steps {
+            total,
+            begun: 0,
+            since: Instant::now(),
+        }
     }
 
     /// Runs the next step.
@@ -51,7 +56,9 @@ pub(crate) fn lint(root: &Path) -> Result<()> {
 
 /// Runs cargo in the workspace, its output going where ours goes.
 pub(crate) fn cargo(root: &Path, arguments: &[&str]) -> Result<()> {
-    run(Command::new(cargo_program()).args(arguments).current_dir(root))
+    run(Command::new(cargo_program())
+        .args(arguments)
+        .current_dir(root))
 }
 
 /// The cargo that runs this.
@@ -62,7 +69,9 @@ pub(crate) fn cargo_program() -> OsString {
 /// Runs a program to its end; any status but success is an error.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let shown = format!("{command:?}");
-    let status = command.status().with_context(|| format!("cannot start {shown}"))?;
+    let status = command
+        .status()
+        .with_context(|| format!("cannot start {shown}"))?;
     if !status.success() {
         bail!("{shown} ended with {status}");
     }

@@ -37,13 +37,19 @@ pub(crate) fn run(root: &Path, install: bool) -> Result<()> {
     steps.run("cargo test", || step::cargo(root, &test_command(&missing)))?;
     let no_clients = clients::PROGRAMS.iter().any(|program| skipped(program));
     let has_postgres = !skipped("postgres");
-    steps.run("clients", || unless(no_clients, || clients::run(root, has_postgres)))?;
+    steps.run("clients", || {
+        unless(no_clients, || clients::run(root, has_postgres))
+    })?;
     let no_compiler = skipped("c++");
-    steps.run("fuzz", || unless(no_compiler, || fuzz::run(root, fuzz::SECONDS)))?;
+    steps.run("fuzz", || {
+        unless(no_compiler, || fuzz::run(root, fuzz::SECONDS))
+    })?;
 
     steps.finish("xtask test");
-    let beside =
-        Beside { has_original_guide: root.join(ORIGINAL_GUIDE).exists(), has_citus: std::env::var_os(CITUS_URL).is_some() };
+    let beside = Beside {
+        has_original_guide: root.join(ORIGINAL_GUIDE).exists(),
+        has_citus: std::env::var_os(CITUS_URL).is_some(),
+    };
     for line in skips(&missing, beside) {
         eprintln!("{line}");
     }
@@ -97,12 +103,20 @@ fn test_command(missing: &[&Tool]) -> Vec<&'static str> {
 fn skips(missing: &[&Tool], beside: Beside) -> Vec<String> {
     let because = |tool: &&Tool| format!("SKIPPED {}: {} is missing", tool.skipped, tool.program);
     let mut lines: Vec<String> = missing.iter().map(because).collect();
-    lines.extend(tool::advice(missing).iter().map(|get| format!("  get it: {get}")));
+    lines.extend(
+        tool::advice(missing)
+            .iter()
+            .map(|get| format!("  get it: {get}")),
+    );
     if !beside.has_original_guide {
-        lines.push(format!("SKIPPED the guide this product started from: {ORIGINAL_GUIDE} is not there"));
+        lines.push(format!(
+            "SKIPPED the guide this product started from: {ORIGINAL_GUIDE} is not there"
+        ));
     }
     if !beside.has_citus {
-        lines.push(format!("SKIPPED the tests on a distributed database: {CITUS_URL} names no Citus coordinator"));
+        lines.push(format!(
+            "SKIPPED the tests on a distributed database: {CITUS_URL} names no Citus coordinator"
+        ));
     }
     lines
 }
@@ -111,7 +125,10 @@ fn skips(missing: &[&Tool], beside: Beside) -> Vec<String> {
 mod tests {
     use super::*;
 
-    const ALL: Beside = Beside { has_original_guide: true, has_citus: true };
+    const ALL: Beside = Beside {
+        has_original_guide: true,
+        has_citus: true,
+    };
 
     fn without(program: &str) -> Vec<&'static Tool> {
         let tools = tool::TOOLS.iter();
@@ -127,7 +144,10 @@ mod tests {
     #[test]
     fn a_missing_tool_skips_its_tests_and_says_so() {
         let missing = without("jq");
-        assert_eq!(test_command(&missing)[3..], ["--", "--skip", "guide_runs_as_written"]);
+        assert_eq!(
+            test_command(&missing)[3..],
+            ["--", "--skip", "guide_runs_as_written"]
+        );
         assert_eq!(
             skips(&missing, ALL),
             [
@@ -139,8 +159,17 @@ mod tests {
 
     #[test]
     fn what_is_not_beside_the_checkout_is_said_too() {
-        let lines = skips(&[], Beside { has_original_guide: false, has_citus: false });
+        let lines = skips(
+            &[],
+            Beside {
+                has_original_guide: false,
+                has_citus: false,
+            },
+        );
         assert_eq!(lines.len(), 2);
-        assert!(lines.iter().all(|line| line.starts_with("SKIPPED")), "{lines:?}");
+        assert!(
+            lines.iter().all(|line| line.starts_with("SKIPPED")),
+            "{lines:?}"
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! Proves the absences that `ARCHITECTURE.md` lists, by reading the sources.
 //!
-//! It reads text, not types: enough to catch an accident, no protection against intent. Each check is
-//! one function with its own test, and each finding says where and what to do instead.
+//! It reads text, not types: enough to catch an accident, no protection against intent. Each check
+//! is one function with its own test, and each finding says where and what to do instead.
 
 mod absence;
 mod layout;
@@ -52,7 +52,10 @@ const SOURCE_CHECKS: [SourceCheck; 11] = [
     layout::no_long_file,
 ];
 
-const MANIFEST_CHECKS: [ManifestCheck; 2] = [manifest::the_kernel_depends_on_little, manifest::arrows_point_down];
+const MANIFEST_CHECKS: [ManifestCheck; 2] = [
+    manifest::the_kernel_depends_on_little,
+    manifest::arrows_point_down,
+];
 
 /// Reads the whole workspace and reports every finding at once.
 pub(crate) fn run(root: &Path) -> Result<()> {

@@ -18,7 +18,8 @@ pub(crate) struct Tool {
     pub(crate) program: &'static str,
     /// Directories to look in besides those of `PATH`.
     also_in: &'static [&'static str],
-    /// What it is asked with, and must answer with success, to be good enough; nothing: being there is.
+    /// What it is asked with, and must answer with success, to be good enough; nothing: being there
+    /// is.
     probe: &'static [&'static str],
     source: Source,
     /// What cannot be done without it, as the end of "skipped: …".
@@ -34,7 +35,8 @@ enum Source {
     Apt(&'static str),
     /// A component of the Rust toolchain.
     Rustup(&'static str),
-    /// Whoever runs the machine: it is of use to root alone, and to nobody where there are no loop devices.
+    /// Whoever runs the machine: it is of use to root alone, and to nobody where there are no loop
+    /// devices.
     Machine,
 }
 
@@ -49,8 +51,12 @@ const POWER_CUT_TESTS: &[&str] = &["a_power_cut_", "a_full_disk_"];
 const POSTGRES: &str = "the same tests on PostgreSQL";
 const POSTGRES_TESTS: &[&str] = &["on_postgres"];
 /// Where Debian keeps a server's programs, which it leaves out of `PATH`.
-const POSTGRES_BIN: &[&str] =
-    &["/usr/lib/postgresql/18/bin", "/usr/lib/postgresql/17/bin", "/usr/lib/postgresql/16/bin", "/usr/lib/postgresql/15/bin"];
+const POSTGRES_BIN: &[&str] = &[
+    "/usr/lib/postgresql/18/bin",
+    "/usr/lib/postgresql/17/bin",
+    "/usr/lib/postgresql/16/bin",
+    "/usr/lib/postgresql/15/bin",
+];
 
 /// Where the programs of root are, which not everybody's `PATH` names.
 const SYSTEM_BIN: &[&str] = &["/usr/sbin", "/sbin"];
@@ -60,7 +66,10 @@ const ANY: &[&str] = &[];
 /// rustup leaves a file of that name even if the component is not installed.
 const VERSION: &[&str] = &["--version"];
 /// The clients' packages ask for Node 20.
-const NODE_20: &[&str] = &["-e", "process.exit(Number(process.versions.node.split('.')[0]) >= 20 ? 0 : 1)"];
+const NODE_20: &[&str] = &[
+    "-e",
+    "process.exit(Number(process.versions.node.split('.')[0]) >= 20 ? 0 : 1)",
+];
 const VENV: &[&str] = &["-c", "import venv, ensurepip"];
 
 /// Everything the tests need beyond `cargo` and `rustc`.
@@ -89,8 +98,22 @@ pub(crate) const TOOLS: [Tool; 14] = [
         skipped: GUIDES,
         tests: &["guide_runs_as_written", "asked_to_stop"],
     },
-    Tool { program: "curl", also_in: &[], probe: ANY, source: Source::Apt("curl"), skipped: GUIDES, tests: GUIDE_TESTS },
-    Tool { program: "jq", also_in: &[], probe: ANY, source: Source::Apt("jq"), skipped: GUIDES, tests: GUIDE_TESTS },
+    Tool {
+        program: "curl",
+        also_in: &[],
+        probe: ANY,
+        source: Source::Apt("curl"),
+        skipped: GUIDES,
+        tests: GUIDE_TESTS,
+    },
+    Tool {
+        program: "jq",
+        also_in: &[],
+        probe: ANY,
+        source: Source::Apt("jq"),
+        skipped: GUIDES,
+        tests: GUIDE_TESTS,
+    },
     Tool {
         program: "postgres",
         also_in: POSTGRES_BIN,
@@ -107,10 +130,31 @@ pub(crate) const TOOLS: [Tool; 14] = [
         skipped: POSTGRES,
         tests: POSTGRES_TESTS,
     },
-    Tool { program: "node", also_in: &[], probe: NODE_20, source: Source::Apt("nodejs"), skipped: CLIENTS, tests: &[] },
-    Tool { program: "npm", also_in: &[], probe: ANY, source: Source::Apt("npm"), skipped: CLIENTS, tests: &[] },
+    Tool {
+        program: "node",
+        also_in: &[],
+        probe: NODE_20,
+        source: Source::Apt("nodejs"),
+        skipped: CLIENTS,
+        tests: &[],
+    },
+    Tool {
+        program: "npm",
+        also_in: &[],
+        probe: ANY,
+        source: Source::Apt("npm"),
+        skipped: CLIENTS,
+        tests: &[],
+    },
     // Debian's Python comes without the modules that make an environment of its own.
-    Tool { program: "python3", also_in: &[], probe: VENV, source: Source::Apt("python3-venv"), skipped: CLIENTS, tests: &[] },
+    Tool {
+        program: "python3",
+        also_in: &[],
+        probe: VENV,
+        source: Source::Apt("python3-venv"),
+        skipped: CLIENTS,
+        tests: &[],
+    },
     Tool {
         program: "c++",
         also_in: &[],
@@ -119,7 +163,14 @@ pub(crate) const TOOLS: [Tool; 14] = [
         skipped: "the fuzzing of the grammar",
         tests: &[],
     },
-    Tool { program: "cc", also_in: &[], probe: ANY, source: Source::Apt("gcc"), skipped: POWER_CUTS, tests: POWER_CUT_TESTS },
+    Tool {
+        program: "cc",
+        also_in: &[],
+        probe: ANY,
+        source: Source::Apt("gcc"),
+        skipped: POWER_CUTS,
+        tests: POWER_CUT_TESTS,
+    },
     Tool {
         program: "mkfs.ext4",
         also_in: SYSTEM_BIN,
@@ -170,7 +221,9 @@ pub(crate) fn advice(missing: &[&Tool]) -> Vec<String> {
     let mut commands = Vec::new();
     let packages = packages(missing).join(" ");
     if !packages.is_empty() {
-        commands.push(format!("sudo apt-get update && sudo apt-get install --yes {packages}"));
+        commands.push(format!(
+            "sudo apt-get update && sudo apt-get install --yes {packages}"
+        ));
     }
     let components = components(missing).join(" ");
     if !components.is_empty() {
@@ -193,7 +246,10 @@ impl Tool {
             return false;
         }
         let elsewhere = self.also_in.iter().map(PathBuf::from);
-        let Some(program) = in_path(self.program).or_else(|| first_file(elsewhere, self.program)) else { return false };
+        let Some(program) = in_path(self.program).or_else(|| first_file(elsewhere, self.program))
+        else {
+            return false;
+        };
         if self.probe.is_empty() {
             return true;
         }
@@ -252,8 +308,17 @@ mod tests {
     fn what_is_missing_is_named_with_the_command_that_gets_it() {
         let rows: [(&[&str], &[&str]); 3] = [
             (&[], &[]),
-            (&["jq", "curl"], &["sudo apt-get update && sudo apt-get install --yes curl jq"]),
-            (&["jq", "cargo-clippy"], &["sudo apt-get update && sudo apt-get install --yes jq", "rustup component add clippy"]),
+            (
+                &["jq", "curl"],
+                &["sudo apt-get update && sudo apt-get install --yes curl jq"],
+            ),
+            (
+                &["jq", "cargo-clippy"],
+                &[
+                    "sudo apt-get update && sudo apt-get install --yes jq",
+                    "rustup component add clippy",
+                ],
+            ),
         ];
         for (programs, commands) in rows {
             assert_eq!(advice(&tools(programs)), commands);
@@ -264,14 +329,24 @@ mod tests {
     fn a_program_is_found_in_a_directory_that_has_it() {
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
         let places = || [here.join("src"), here.to_owned()].into_iter();
-        assert_eq!(first_file(places(), "Cargo.toml"), Some(here.join("Cargo.toml")));
+        assert_eq!(
+            first_file(places(), "Cargo.toml"),
+            Some(here.join("Cargo.toml"))
+        );
         assert_eq!(first_file(places(), "no-such-program"), None);
         assert_eq!(first_file(places(), "src"), None);
     }
 
     #[test]
     fn a_program_that_fails_its_probe_is_missing() {
-        let sh = |probe| Tool { program: "sh", also_in: &[], probe, source: Source::Apt("dash"), skipped: "nothing", tests: &[] };
+        let sh = |probe| Tool {
+            program: "sh",
+            also_in: &[],
+            probe,
+            source: Source::Apt("dash"),
+            skipped: "nothing",
+            tests: &[],
+        };
         assert!(sh(ANY).is_there());
         assert!(sh(&["-c", "exit 0"]).is_there());
         assert!(!sh(&["-c", "exit 1"]).is_there());

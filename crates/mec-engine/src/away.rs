@@ -1,5 +1,5 @@
-//! Trees that another process has locked for longer: their commands wait for them on connections of their own, so that
-//! nobody waits for them who does not want them.
+//! Trees that another process has locked for longer: their commands wait for them on connections of
+//! their own, so that nobody waits for them who does not want them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,7 +18,8 @@ pub(crate) struct Away {
     trees: Mutex<HashMap<TreeId, Waited>>,
 }
 
-/// A tree that is waited for: every command of it goes the same way until there is none, which keeps their order.
+/// A tree that is waited for: every command of it goes the same way until there is none, which
+/// keeps their order.
 #[derive(Debug)]
 struct Waited {
     lane: usize,
@@ -27,19 +28,31 @@ struct Waited {
 
 impl Away {
     pub(crate) fn of(lanes: Vec<mpsc::Sender<Message>>) -> Arc<Self> {
-        Arc::new(Self { lanes, trees: Mutex::default() })
+        Arc::new(Self {
+            lanes,
+            trees: Mutex::default(),
+        })
     }
 
     /// Whether commands of the tree are waiting.
     pub(crate) fn has(&self, tree: TreeId) -> bool {
-        self.trees.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&tree)
+        self.trees
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains_key(&tree)
     }
 
     /// Lets a command wait for its tree.
     pub(crate) fn send(self: &Arc<Self>, job: Box<dyn Job>) {
         let tree = job.tree();
         let lane = self.enter(tree);
-        let waiting = Waiting { job, place: Place { away: self.clone(), tree } };
+        let waiting = Waiting {
+            job,
+            place: Place {
+                away: self.clone(),
+                tree,
+            },
+        };
         match self.lanes[lane].try_send(Message::One(Box::new(waiting))) {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Full(message)) => message.refuse(&MecError::Busy),
@@ -55,7 +68,11 @@ impl Away {
         }
         let mut loads = vec![0_usize; self.lanes.len()];
         trees.values().for_each(|waited| loads[waited.lane] += 1);
-        let lane = loads.iter().enumerate().min_by_key(|(_, load)| **load).map_or(0, |(lane, _)| lane);
+        let lane = loads
+            .iter()
+            .enumerate()
+            .min_by_key(|(_, load)| **load)
+            .map_or(0, |(lane, _)| lane);
         trees.insert(tree, Waited { lane, commands: 1 });
         lane
     }

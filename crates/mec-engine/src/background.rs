@@ -1,4 +1,5 @@
-//! Threads for work that takes long. Their priority is low: where processors are few, checks and writes go before it.
+//! Threads for work that takes long. Their priority is low: where processors are few, checks and
+//! writes go before it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -24,13 +25,16 @@ impl Background {
         let waiting = Arc::new(Mutex::new(waiting));
         for _ in 0..threads {
             let waiting = waiting.clone();
-            thread::Builder::new().name("mec-reader".to_owned()).spawn(move || {
-                lower_priority();
-                while let Ok(work) = next(&waiting) {
-                    // A panic ends its request, not the thread; whoever waits sees that there is no answer.
-                    drop(catch_unwind(AssertUnwindSafe(work)));
-                }
-            })?;
+            thread::Builder::new()
+                .name("mec-reader".to_owned())
+                .spawn(move || {
+                    lower_priority();
+                    while let Ok(work) = next(&waiting) {
+                        // A panic ends its request, not the thread; whoever waits sees that there
+                        // is no answer.
+                        drop(catch_unwind(AssertUnwindSafe(work)));
+                    }
+                })?;
         }
         Ok(Self(sender))
     }
@@ -41,13 +45,20 @@ impl Background {
         work: impl FnOnce() -> Result<T, MecError> + Send + 'static,
     ) -> Result<T, MecError> {
         let (caller, outcome) = oneshot::channel();
-        self.0.send(Box::new(move || drop(caller.send(work())))).map_err(|_| MecError::Stopped)?;
-        outcome.await.map_err(|_| MecError::NotDone("the read ended early".to_owned()))?
+        self.0
+            .send(Box::new(move || drop(caller.send(work()))))
+            .map_err(|_| MecError::Stopped)?;
+        outcome
+            .await
+            .map_err(|_| MecError::NotDone("the read ended early".to_owned()))?
     }
 }
 
 fn next(waiting: &Mutex<mpsc::Receiver<Work>>) -> Result<Work, mpsc::RecvError> {
-    waiting.lock().unwrap_or_else(PoisonError::into_inner).recv()
+    waiting
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .recv()
 }
 
 /// Linux has a priority for each thread, other systems only one for the process.

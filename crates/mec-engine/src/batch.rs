@@ -56,7 +56,11 @@ pub(crate) enum Trouble {
 
 impl From<StoreError> for Trouble {
     fn from(error: StoreError) -> Self {
-        if error.is_passing() { Self::Lost(error) } else { Self::Failed(error) }
+        if error.is_passing() {
+            Self::Lost(error)
+        } else {
+            Self::Failed(error)
+        }
     }
 }
 
@@ -96,18 +100,26 @@ impl Batch {
 
     /// The state after `writes` of `tree`, which will be committed.
     pub(crate) fn apply(&mut self, tree: TreeId, writes: Vec<Write>) {
-        let Some(work) = self.trees.get_mut(&tree) else { return };
+        let Some(work) = self.trees.get_mut(&tree) else {
+            return;
+        };
         for write in &writes {
             work.tree.apply(write, work.now);
             work.facts.apply(write);
-            self.moved.extend(work.tree.moved_by(write).into_iter().map(|(account, key, _)| (account, key.clone())));
+            self.moved.extend(
+                work.tree
+                    .moved_by(write)
+                    .into_iter()
+                    .map(|(account, key, _)| (account, key.clone())),
+            );
         }
         work.has_writes |= !writes.is_empty();
         self.commit.writes.extend(writes);
     }
 
-    /// The first instant that has passed at `now` and that it was decided before, where one of its decisions might be
-    /// another since: a lease or a hold has expired, a row or a window has ended.
+    /// The first instant that has passed at `now` and that it was decided before, where one of its
+    /// decisions might be another since: a lease or a hold has expired, a row or a window has
+    /// ended.
     pub(crate) fn outlived(&self, now: Time) -> Option<Time> {
         let ends = self.commit.writes.iter().filter_map(|write| {
             let work = self.trees.get(&write.tree()?)?;
@@ -124,7 +136,10 @@ impl Batch {
     /// The counters as they are after it.
     pub(crate) fn take_windows(&mut self) {
         for (account, key) in std::mem::take(&mut self.moved) {
-            let node = self.trees.get(&account.tree()).and_then(|work| work.tree.get(account));
+            let node = self
+                .trees
+                .get(&account.tree())
+                .and_then(|work| work.tree.get(account));
             if let Some(total) = node.and_then(|node| node.windows.get(&key)) {
                 self.commit.windows.push((account, key, total.clone()));
             }

@@ -7,8 +7,9 @@ use std::time::Instant;
 use mec_kernel::Time;
 use mec_store::Moment;
 
-/// Where `now` comes from. A server's is the machine's clock; where several processes share a database, what decides is
-/// the database's own clock, so that machines may disagree about the time.
+/// Where `now` comes from. A server's is the machine's clock; where several processes share a
+/// database, what decides is the database's own clock, so that machines may disagree about the
+/// time.
 #[derive(Clone, Debug)]
 pub struct Clock {
     source: Arc<dyn Now>,
@@ -27,9 +28,14 @@ pub trait Now: Send + Sync + std::fmt::Debug {
 pub struct MachineClock;
 
 impl Now for MachineClock {
-    #[expect(clippy::disallowed_methods, reason = "the one place where the machine's clock is read")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where the machine's clock is read"
+    )]
     fn now(&self) -> Time {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let since = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default();
         Time::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
     }
 }
@@ -42,12 +48,19 @@ impl Clock {
 
     /// A clock in the machine's place.
     pub fn of(source: Arc<dyn Now>) -> Self {
-        Self { source, rules: false }
+        Self {
+            source,
+            rules: false,
+        }
     }
 
-    /// A clock that counts on every store, also where the database has another: a test's, which it moves itself.
+    /// A clock that counts on every store, also where the database has another: a test's, which it
+    /// moves itself.
     pub fn ruling(source: Arc<dyn Now>) -> Self {
-        Self { source, rules: true }
+        Self {
+            source,
+            rules: true,
+        }
     }
 
     /// The present instant.
@@ -56,7 +69,8 @@ impl Clock {
     }
 }
 
-/// The time an installation goes by: its clock's, or its database's as it was last heard, moved on since.
+/// The time an installation goes by: its clock's, or its database's as it was last heard, moved on
+/// since.
 #[derive(Debug)]
 pub(crate) struct Hands {
     clock: Clock,
@@ -68,11 +82,19 @@ pub(crate) struct Hands {
 impl Hands {
     /// From what was read when the store was opened.
     pub(crate) fn of(clock: Clock, opened: Moment) -> Self {
-        let heard = opened.now.filter(|_| !clock.rules).map(|time| Mutex::new((time, Instant::now())));
-        Self { clock, heard, latest: AtomicI64::new(i64::MIN) }
+        let heard = opened
+            .now
+            .filter(|_| !clock.rules)
+            .map(|time| Mutex::new((time, Instant::now())));
+        Self {
+            clock,
+            heard,
+            latest: AtomicI64::new(i64::MIN),
+        }
     }
 
-    /// The present instant. It stands still where it would run backwards: what an answer has called past stays past.
+    /// The present instant. It stands still where it would run backwards: what an answer has called
+    /// past stays past.
     pub(crate) fn now(&self) -> Time {
         let now = match &self.heard {
             Some(heard) => {
@@ -113,11 +135,20 @@ mod tests {
     #[test]
     fn where_the_database_has_a_clock_the_machines_does_not_count() {
         let (early, late) = (Time::from_micros(1_000_000), Time::from_micros(700_000_000));
-        let moment = Moment { now: Some(early), ..Moment::default() };
+        let moment = Moment {
+            now: Some(early),
+            ..Moment::default()
+        };
         let hands = Hands::of(Clock::of(Arc::new(Still(late))), moment);
         assert_eq!(hands.at(moment), early);
         assert!(hands.now() >= early && hands.now() < late);
-        assert_eq!(Hands::of(Clock::ruling(Arc::new(Still(late))), moment).at(moment), late);
-        assert_eq!(Hands::of(Clock::of(Arc::new(Still(late))), Moment::default()).at(Moment::default()), late);
+        assert_eq!(
+            Hands::of(Clock::ruling(Arc::new(Still(late))), moment).at(moment),
+            late
+        );
+        assert_eq!(
+            Hands::of(Clock::of(Arc::new(Still(late))), Moment::default()).at(Moment::default()),
+            late
+        );
     }
 }

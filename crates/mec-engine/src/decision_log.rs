@@ -1,5 +1,5 @@
-//! Decisions on their way to the log. A check leaves its row here and goes on; a full buffer is counted, never waited
-//! for, and no answer depends on it.
+//! Decisions on their way to the log. A check leaves its row here and goes on; a full buffer is
+//! counted, never waited for, and no answer depends on it.
 
 use std::collections::{HashMap, VecDeque, hash_map};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -7,14 +7,14 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use mec_kernel::{
-    AccountId, Amount, Catalogue, Check, Code, Decision, DecisionId, IdSource, Lease, Leased, Quantity, Reason, Standing, Time,
-    Total, Trace, scope_of,
+    AccountId, Amount, Catalog, Check, Code, Decision, DecisionId, IdSource, Lease, Leased,
+    Quantity, Reason, Standing, Time, Total, Trace, scope_of,
 };
 use mec_store::{DecisionRow, Operation};
 use tokio::sync::Notify;
 
-/// Rows that may wait to be written. Those of one account take at most half of the room that all others leave: whoever asks
-/// too much about it does not push out the rows of others.
+/// Rows that may wait to be written. Those of one account take at most half of the room that all
+/// others leave: whoever asks too much about it does not push out the rows of others.
 const WAITING_MAX: usize = 65_536;
 /// Rows written at once.
 pub(crate) const WRITTEN_MAX: usize = 1_000;
@@ -89,10 +89,25 @@ pub(crate) struct DecisionLog {
 
 impl DecisionLog {
     /// `seed` makes its ids differ from those of other processes on the same store.
-    pub(crate) fn new(logged: Logged, traced: Traced, (kept, rows_max): (Duration, u64), seed: u64) -> Self {
+    pub(crate) fn new(
+        logged: Logged,
+        traced: Traced,
+        (kept, rows_max): (Duration, u64),
+        seed: u64,
+    ) -> Self {
         let (dropped, drawn) = (AtomicU64::new(0), AtomicU64::new(seed));
         let ended = AtomicBool::new(false);
-        Self { rows: Mutex::default(), filled: Notify::new(), ended, dropped, drawn, logged, traced, kept, rows_max }
+        Self {
+            rows: Mutex::default(),
+            filled: Notify::new(),
+            ended,
+            dropped,
+            drawn,
+            logged,
+            traced,
+            kept,
+            rows_max,
+        }
     }
 
     /// For how long a written row is kept.
@@ -120,11 +135,13 @@ impl DecisionLog {
         Decision::ALL.iter().any(|decision| self.traces(*decision))
     }
 
-    /// An id for a row that is not decided in a lane. A lane's ids have the seed's top bit clear, these have it set.
+    /// An id for a row that is not decided in a lane. A lane's ids have the seed's top bit clear,
+    /// these have it set.
     pub(crate) fn draw(&self, account: AccountId, now: Time) -> DecisionId {
         let drawn = self.drawn.fetch_add(1, Ordering::Relaxed);
         let seed = u16::try_from(drawn & 0x3fff).unwrap_or_default() | 0x4000;
-        // A clock may stand still for long: what the seed has no room for goes where a lane's ids count.
+        // A clock may stand still for long: what the seed has no room for goes where a lane's ids
+        // count.
         let count = u128::from((drawn >> 14) & 0x7fff) << 47;
         DecisionId(IdSource::new(account.tree(), now, seed).draw() | count)
     }
@@ -153,7 +170,8 @@ impl DecisionLog {
         let count = waiting.rows.len().min(WRITTEN_MAX);
         let taken: Vec<DecisionRow> = waiting.rows.drain(..count).collect();
         for row in &taken {
-            if let hash_map::Entry::Occupied(mut of_account) = waiting.of_account.entry(row.account) {
+            if let hash_map::Entry::Occupied(mut of_account) = waiting.of_account.entry(row.account)
+            {
                 *of_account.get_mut() -= 1;
                 if *of_account.get() == 0 {
                     of_account.remove();
@@ -171,12 +189,17 @@ impl DecisionLog {
     }
 
     pub(crate) fn waiting(&self) -> usize {
-        self.rows.lock().unwrap_or_else(PoisonError::into_inner).rows.len()
+        self.rows
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .rows
+            .len()
     }
 
     /// Rows the store did not take.
     pub(crate) fn count_lost(&self, rows: usize) {
-        self.dropped.fetch_add(u64::try_from(rows).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.dropped
+            .fetch_add(u64::try_from(rows).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// Rows that found the buffer full, or the store unable, and were not kept.
@@ -198,11 +221,20 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    pub(crate) fn of_check(check: &Check, operation: Operation, request_id: Option<Code>, catalogue: &Catalogue) -> Self {
-        // Units and what is counted in them are fixed once used, so any catalogue that knows them says the same.
+    pub(crate) fn of_check(
+        check: &Check,
+        operation: Operation,
+        request_id: Option<Code>,
+        catalog: &Catalog,
+    ) -> Self {
+        // Units and what is counted in them are fixed once used, so any catalog that knows them
+        // says the same.
         let requested = |quantity: Quantity| {
-            let canonical = catalogue.canonical(catalogue.resources.get(&check.resource)?);
-            let factor = check.unit.as_ref().map_or(canonical, |unit| catalogue.factor(unit));
+            let canonical = catalog.canonical(catalog.resources.get(&check.resource)?);
+            let factor = check
+                .unit
+                .as_ref()
+                .map_or(canonical, |unit| catalog.factor(unit));
             Some(Amount::of(quantity, factor).rounded(canonical))
         };
         Self {
@@ -210,7 +242,10 @@ impl Entry {
             resource: check.resource.clone(),
             scope: scope_of(check.scope.as_ref()).cloned(),
             operation,
-            requested: check.quantity.filter(|quantity| !quantity.is_zero()).and_then(requested),
+            requested: check
+                .quantity
+                .filter(|quantity| !quantity.is_zero())
+                .and_then(requested),
             request_id,
         }
     }
@@ -227,7 +262,13 @@ impl Entry {
         }
     }
 
-    pub(crate) fn row(self, standing: &Standing, trace: Trace, id: DecisionId, decided_at: Time) -> DecisionRow {
+    pub(crate) fn row(
+        self,
+        standing: &Standing,
+        trace: Trace,
+        id: DecisionId,
+        decided_at: Time,
+    ) -> DecisionRow {
         let figures = standing.figures.as_ref();
         DecisionRow {
             entitlement: standing.entitlement,
@@ -239,7 +280,13 @@ impl Entry {
         }
     }
 
-    pub(crate) fn lease_row(self, leased: &Leased, trace: Trace, id: DecisionId, decided_at: Time) -> DecisionRow {
+    pub(crate) fn lease_row(
+        self,
+        leased: &Leased,
+        trace: Trace,
+        id: DecisionId,
+        decided_at: Time,
+    ) -> DecisionRow {
         match &leased.standing {
             Some(standing) => self.row(standing, trace, id, decided_at),
             None => self.bare_row(leased.decision, &leased.reason, trace, id, decided_at),
@@ -247,7 +294,14 @@ impl Entry {
     }
 
     /// A row of a decision that no pool was bound by.
-    fn bare_row(self, decision: Decision, reason: &Reason, trace: Trace, id: DecisionId, decided_at: Time) -> DecisionRow {
+    fn bare_row(
+        self,
+        decision: Decision,
+        reason: &Reason,
+        trace: Trace,
+        id: DecisionId,
+        decided_at: Time,
+    ) -> DecisionRow {
         DecisionRow {
             id,
             account: self.account,

@@ -28,14 +28,15 @@ pub enum MecError {
     /// Nothing was recorded; sending it again is safe.
     #[error("nothing was recorded, send it again: {0}")]
     NotDone(String),
-    /// Deciding took longer than a batch may. Nothing was recorded; of fewer rows at a time more is possible.
+    /// Deciding took longer than a batch may. Nothing was recorded; of fewer rows at a time more is
+    /// possible.
     #[error("deciding it took longer than a batch may; nothing was recorded")]
     Overran,
     /// It may or may not have been recorded; sending it again with the same key is safe.
     #[error("whether it was recorded is not known, send it again with the same key: {0}")]
     OutcomeUnknown(String),
-    /// A fault of this program: the decision panicked, or the store refused a row of it. Nothing was recorded, and sending
-    /// it again does not help.
+    /// A fault of this program: the decision panicked, or the store refused a row of it. Nothing
+    /// was recorded, and sending it again does not help.
     #[error("nothing was recorded, and sending it again does not help: {0}")]
     Rejected(String),
     /// The engine has stopped; nothing was recorded.
@@ -54,8 +55,9 @@ impl MecError {
 }
 
 impl MecError {
-    /// The same of reading the rows of a write that is done. Whoever asked for them does not know that it is, and what
-    /// the read says of itself (nothing was recorded) is not true of the write.
+    /// The same of reading the rows of a write that is done. Whoever asked for them does not know
+    /// that it is, and what the read says of itself (nothing was recorded) is not true of the
+    /// write.
     #[must_use]
     pub fn after_a_write(self) -> Self {
         let cause = match self {
@@ -63,7 +65,9 @@ impl MecError {
             Self::Busy => "too many commands were waiting".to_owned(),
             other => other.to_string(),
         };
-        Self::OutcomeUnknown(format!("the write is done, and its rows could not be read: {cause}"))
+        Self::OutcomeUnknown(format!(
+            "the write is done, and its rows could not be read: {cause}"
+        ))
     }
 }
 
@@ -92,9 +96,13 @@ impl From<Excess> for MecError {
 impl From<StoreError> for MecError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::TimedOut | StoreError::Excess(Excess::Time | Excess::Left) => Self::TimedOut,
+            StoreError::TimedOut | StoreError::Excess(Excess::Time | Excess::Left) => {
+                Self::TimedOut
+            }
             StoreError::Excess(excess) => excess.into(),
-            error @ StoreError::TooLarge { .. } => Self::Query(QueryError::too_complex(error.to_string())),
+            error @ StoreError::TooLarge { .. } => {
+                Self::Query(QueryError::too_complex(error.to_string()))
+            }
             StoreError::Pattern(said) => Self::Query(QueryError::sqlstate("2201B", said)),
             error => Self::NotDone(error.to_string()),
         }
@@ -107,11 +115,11 @@ pub enum OpenError {
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The catalogue could not be written.
+    /// The catalog could not be written.
     #[error(transparent)]
     Commit(#[from] CommitError),
-    /// The catalogue refuses a change.
-    #[error("the catalogue refuses a change: {0:?}")]
+    /// The catalog refuses a change.
+    #[error("the catalog refuses a change: {0:?}")]
     Refused(Refusal),
     /// The system has no randomness.
     #[error("the system has no randomness: {0}")]
@@ -138,9 +146,14 @@ mod tests {
         ];
         for error in errors {
             let was = format!("{error:?}");
-            let MecError::OutcomeUnknown(said) = error.after_a_write() else { panic!("{was} is told as known") };
+            let MecError::OutcomeUnknown(said) = error.after_a_write() else {
+                panic!("{was} is told as known")
+            };
             assert!(said.starts_with("the write is done"), "{said}");
-            assert!(!said.contains("nothing was recorded") && !said.contains("send it again"), "{said}");
+            assert!(
+                !said.contains("nothing was recorded") && !said.contains("send it again"),
+                "{said}"
+            );
             assert_eq!(said.contains("disk"), was.contains("disk"), "{said}");
         }
     }

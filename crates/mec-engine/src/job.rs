@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use mec_kernel::{
-    Actor, Catalogue, CatalogueChange, Code, Halt, IdSource, KeptRow, Making, Need, Ruling, Template, Time, TreeId, View, Write,
+    Actor, Catalog, CatalogChange, Code, Halt, IdSource, KeptRow, Making, Need, Ruling, Template,
+    Time, TreeId, View, Write,
 };
-use mec_query::{Budget, Expr, Fetched, Filter, OrderBy, OrderTerm, Page, QueryError, Read, Table, Value};
+use mec_query::{
+    Budget, Expr, Fetched, Filter, OrderBy, OrderTerm, Page, QueryError, Read, Table, Value,
+};
 use mec_store::{DecisionRow, Writer};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -20,9 +23,10 @@ pub(crate) const ROWS_MAX: usize = 1_000;
 pub(crate) enum Message {
     /// One command.
     One(Box<dyn Job>),
-    /// Several, kept in their order, with the room they take in the queue; those of one caller may go to several lanes.
+    /// Several, kept in their order, with the room they take in the queue; those of one caller may
+    /// go to several lanes.
     Many(Vec<Box<dyn Job>>, Arc<OwnedSemaphorePermit>),
-    /// A write of rows picked by a filter, or of the catalogue: it gets a batch of its own.
+    /// A write of rows picked by a filter, or of the catalog: it gets a batch of its own.
     Table(Box<TableWrite>),
     /// Remove old rows of the decision log.
     Prune(Prune),
@@ -37,7 +41,9 @@ impl Message {
     pub(crate) fn refuse(self, error: &MecError) {
         match self {
             Self::One(job) => job.finish(Err(error.clone())),
-            Self::Many(jobs, _) => jobs.into_iter().for_each(|job| job.finish(Err(error.clone()))),
+            Self::Many(jobs, _) => jobs
+                .into_iter()
+                .for_each(|job| job.finish(Err(error.clone()))),
             Self::Table(write) => drop(write.caller.send(Err(error.clone()))),
             Self::Prune(prune) => drop(prune.caller.send(Err(error.clone()))),
             Self::Probe(caller) => drop(caller.send(Err(error.clone()))),
@@ -71,7 +77,10 @@ impl From<Vec<Need>> for Foreseen {
 impl Foreseen {
     /// Of a command that records something with details.
     pub(crate) fn with_details(needs: Vec<Need>, details: Option<&str>) -> Self {
-        Self { needs, bytes: details.map_or(0, str::len) }
+        Self {
+            needs,
+            bytes: details.map_or(0, str::len),
+        }
     }
 }
 
@@ -115,13 +124,21 @@ where
     }
 
     fn decide(&mut self, view: &View<'_>, ids: &mut IdSource) -> Result<Vec<Write>, Halt> {
-        let ruling = (self.decide)(view, &mut Making { ids, actor: &self.actor })?;
+        let ruling = (self.decide)(
+            view,
+            &mut Making {
+                ids,
+                actor: &self.actor,
+            },
+        )?;
         self.answer = Some(ruling.answer);
         Ok(ruling.writes)
     }
 
     fn log(&self, ids: &mut IdSource, now: Time) -> Option<DecisionRow> {
-        self.answer.as_ref().and_then(|answer| (self.log)(answer, ids, now))
+        self.answer
+            .as_ref()
+            .and_then(|answer| (self.log)(answer, ids, now))
     }
 
     fn finish(self: Box<Self>, outcome: Result<(), MecError>) {
@@ -131,20 +148,22 @@ where
     }
 }
 
-/// A write of the table API: all of it or nothing, in a batch of its own, so that between picking rows and writing
-/// them nothing else is written.
+/// A write of the table API: all of it or nothing, in a batch of its own, so that between picking
+/// rows and writing them nothing else is written.
 pub(crate) struct TableWrite {
     pub(crate) actor: Actor,
-    /// What to do, given the catalogue and what is stored.
+    /// What to do, given the catalog and what is stored.
     pub(crate) plan: Box<PlanTableWrite>,
     pub(crate) caller: oneshot::Sender<Result<Written, MecError>>,
 }
 
-/// From the catalogue and what is stored to what shall be done. Called again when the batch is run again.
-pub(crate) type PlanTableWrite = dyn FnMut(&Catalogue, &mut Committed<'_>) -> Result<Steps, MecError> + Send;
+/// From the catalog and what is stored to what shall be done. Called again when the batch is run
+/// again.
+pub(crate) type PlanTableWrite =
+    dyn FnMut(&Catalog, &mut Committed<'_>) -> Result<Steps, MecError> + Send;
 
-/// What is stored while a table write is planned: the newest state, and nobody else writes meanwhile. The lane reads it
-/// itself, so that it never waits for those who read tables.
+/// What is stored while a table write is planned: the newest state, and nobody else writes
+/// meanwhile. The lane reads it itself, so that it never waits for those who read tables.
 pub(crate) struct Committed<'a> {
     writer: &'a mut Writer,
     /// Numbers for new trees, the same ones when rows are picked again.
@@ -154,7 +173,11 @@ pub(crate) struct Committed<'a> {
 
 impl<'a> Committed<'a> {
     pub(crate) const fn of(writer: &'a mut Writer, drawn: &'a mut Vec<TreeId>) -> Self {
-        Self { writer, drawn, given: 0 }
+        Self {
+            writer,
+            drawn,
+            given: 0,
+        }
     }
 
     /// A number for the next new tree; whether it is free, the lane sees.
@@ -176,19 +199,35 @@ impl<'a> Committed<'a> {
     ///
     /// # Errors
     /// More than [`ROWS_MAX`] rows; a store that cannot be read.
-    pub(crate) fn rows(&mut self, table: &Arc<Table>, columns: &[usize], filter: Filter) -> Result<Vec<Vec<Value>>, MecError> {
-        let key = |column| OrderTerm { by: OrderBy::Own(Expr::column(table, column)), descending: false, nulls_first: false };
+    pub(crate) fn rows(
+        &mut self,
+        table: &Arc<Table>,
+        columns: &[usize],
+        filter: Filter,
+    ) -> Result<Vec<Vec<Value>>, MecError> {
+        let key = |column| OrderTerm {
+            by: OrderBy::Own(Expr::column(table, column)),
+            descending: false,
+            nulls_first: false,
+        };
         let read = Read {
             table: table.clone(),
             fetch: columns.to_vec(),
             outputs: vec![],
             filter,
             order: table.key_positions().into_iter().map(key).collect(),
-            page: Page { offset: 0, limit: Some(ROWS_MAX as u64 + 1) },
+            page: Page {
+                offset: 0,
+                limit: Some(ROWS_MAX as u64 + 1),
+            },
             embeds: vec![],
         };
         let rows = self.writer.fetch(&read, &Budget::unlimited())?.rows;
-        if rows.len() > ROWS_MAX { Err(too_many_rows()) } else { Ok(rows) }
+        if rows.len() > ROWS_MAX {
+            Err(too_many_rows())
+        } else {
+            Ok(rows)
+        }
     }
 
     /// What `read` shows, as it is before the write.
@@ -196,14 +235,19 @@ impl<'a> Committed<'a> {
     /// # Errors
     /// A store that cannot be read.
     pub(crate) fn fetch(&mut self, read: &Read) -> Result<Fetched, MecError> {
-        Ok(self.writer.fetch(read, &Budget::new(ANSWER_ROWS_MAX, ANSWER_BYTES_MAX, || None))?)
+        Ok(self.writer.fetch(
+            read,
+            &Budget::new(ANSWER_ROWS_MAX, ANSWER_BYTES_MAX, || None),
+        )?)
     }
 }
 
 /// Refuses a write of more than [`ROWS_MAX`] rows.
 pub(crate) fn too_many_rows() -> MecError {
     let message = format!("One request writes at most {ROWS_MAX} rows");
-    QueryError::new(413, "MEC_TOO_MANY_ROWS", message).with_hint("Narrow the filter, or send the rows in parts").into()
+    QueryError::new(413, "MEC_TOO_MANY_ROWS", message)
+        .with_hint("Narrow the filter, or send the rows in parts")
+        .into()
 }
 
 /// What is to come of a change that was decided.
@@ -219,10 +263,10 @@ pub enum Intent {
 /// What a table write does.
 #[derive(Default)]
 pub(crate) struct Steps {
-    pub(crate) catalogue: Vec<CatalogueChange>,
-    /// What is removed from the catalogue where nothing refers to it.
-    pub(crate) removals: Vec<CatalogueChange>,
-    /// Whether the catalogue is changed, or it is only said what would change.
+    pub(crate) catalog: Vec<CatalogChange>,
+    /// What is removed from the catalog where nothing refers to it.
+    pub(crate) removals: Vec<CatalogChange>,
+    /// Whether the catalog is changed, or it is only said what would change.
     pub(crate) intent: Intent,
     pub(crate) trees: Vec<Step>,
     /// The rows it writes, in the order of the request.
@@ -239,9 +283,9 @@ pub(crate) enum RowKey {
     Known(Vec<Value>),
     /// The next of the steps answers it.
     OfStep,
-    /// The catalogue gives a new rule its id; this is the next of them.
+    /// The catalog gives a new rule its id; this is the next of them.
     OfNewRule,
-    /// The catalogue gives a new template its id.
+    /// The catalog gives a new template its id.
     OfNewTemplate(Box<NewTemplate>),
 }
 
@@ -260,7 +304,8 @@ pub(crate) struct Step {
 }
 
 /// Decides one step; the answer is the primary key of the row it is about.
-pub(crate) type DecideStep = dyn FnMut(&View<'_>, &mut Making<'_>) -> Result<Ruling<Vec<Value>>, Halt> + Send;
+pub(crate) type DecideStep =
+    dyn FnMut(&View<'_>, &mut Making<'_>) -> Result<Ruling<Vec<Value>>, Halt> + Send;
 
 /// What a table write did.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -271,8 +316,8 @@ pub(crate) struct Written {
     pub(crate) inserted: usize,
     /// Rows that are gone, as they were.
     pub(crate) shown: Option<Fetched>,
-    /// What changed in the catalogue, or would change.
-    pub(crate) catalogue: Vec<CatalogueChange>,
+    /// What changed in the catalog, or would change.
+    pub(crate) catalog: Vec<CatalogChange>,
     /// What of the removals was not made.
     pub(crate) kept: Vec<KeptRow>,
     /// A new tree's number was taken: draw another and send it again.

@@ -1,14 +1,18 @@
 //! A lane: commands of many trees, decided one after the other, committed together.
 //!
-//! It takes whatever queued while the last batch was in flight, and nobody is answered before the commit is durable.
-//! A command whose missing fact depends on the batch's own uncommitted writes waits for the next batch.
+//! It takes whatever queued while the last batch was in flight, and nobody is answered before the
+//! commit is durable. A command whose missing fact depends on the batch's own uncommitted writes
+//! waits for the next batch.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mec_kernel::{Catalogue, Facts, Halt, Head, IdSource, Need, Time, Tree, TreeId, View, Write, with_windows_beside};
+use mec_kernel::{
+    Catalog, Facts, Halt, Head, IdSource, Need, Time, Tree, TreeId, View, Write,
+    with_windows_beside,
+};
 use mec_store::{CommitError, DecisionRow, Hold, Store, StoreError, Writer};
 use tokio::sync::{mpsc, oneshot};
 
@@ -61,8 +65,8 @@ impl Duty {
     }
 }
 
-/// What the lane works with; [`Lane::run`] ends when it is closed, every sender is gone, or the store fails in a way that
-/// leaves open what is durable.
+/// What the lane works with; [`Lane::run`] ends when it is closed, every sender is gone, or the
+/// store fails in a way that leaves open what is durable.
 pub(crate) struct Lane {
     pub(crate) duty: Duty,
     pub(crate) writer: Writer,
@@ -73,7 +77,8 @@ pub(crate) struct Lane {
     pub(crate) clock: Arc<Hands>,
     pub(crate) writes: Arc<Writes>,
     pub(crate) queue: mpsc::Receiver<Message>,
-    /// Where commands wait whose trees are not free; also keeps those lanes, and the log's, from ending before this one.
+    /// Where commands wait whose trees are not free; also keeps those lanes, and the log's, from
+    /// ending before this one.
     pub(crate) away: Option<Arc<Away>>,
     pub(crate) _log_lane: Option<mpsc::Sender<Message>>,
     /// The longest that deciding one batch may take: everybody else waits meanwhile.
@@ -86,8 +91,8 @@ pub(crate) struct Lane {
 #[derive(Default)]
 pub(crate) struct State {
     waiting: VecDeque<Entry>,
-    /// How many commands the next batches take, the next one last: the store refused one of them, and only the culprit
-    /// gets the error.
+    /// How many commands the next batches take, the next one last: the store refused one of them,
+    /// and only the culprit gets the error.
     parts: Vec<usize>,
     /// Trees the last batch asked for that somebody else had.
     missed: BTreeSet<TreeId>,
@@ -139,7 +144,8 @@ impl Lane {
         Ok(())
     }
 
-    /// Takes what has queued, and waits where there is nothing, as long as the log can wait; `false`: the lane may end.
+    /// Takes what has queued, and waits where there is nothing, as long as the log can wait;
+    /// `false`: the lane may end.
     async fn fill(&mut self) -> bool {
         if self.state.waiting.is_empty() {
             let message = tokio::select! {
@@ -164,7 +170,9 @@ impl Lane {
     fn take(&mut self, message: Message) {
         match message {
             Message::One(job) => self.state.waiting.push_back(Entry::Job(job)),
-            Message::Many(jobs, _room) => self.state.waiting.extend(jobs.into_iter().map(Entry::Job)),
+            Message::Many(jobs, _room) => {
+                self.state.waiting.extend(jobs.into_iter().map(Entry::Job))
+            }
             Message::Table(write) => self.state.waiting.push_back(Entry::Table(write)),
             Message::Prune(prune) => self.state.waiting.push_back(Entry::Prune(prune)),
             Message::Probe(caller) => self.state.waiting.push_back(Entry::Probe(caller)),
@@ -173,8 +181,8 @@ impl Lane {
         }
     }
 
-    /// The commands up to the next table write, as many as fit a batch; where trees are waited for, those of one tree, where
-    /// they are spread, those of one shard.
+    /// The commands up to the next table write, as many as fit a batch; where trees are waited for,
+    /// those of one tree, where they are spread, those of one shard.
     fn next_jobs(&mut self, first: Box<dyn Job>) -> VecDeque<Box<dyn Job>> {
         let tree = first.tree();
         let most = self.state.parts.pop().unwrap_or(COMMANDS_MAX);
@@ -182,12 +190,15 @@ impl Lane {
         let mut jobs = VecDeque::from([first]);
         let shard = self.store.shard_of(tree);
         if self.duty == Duty::Wait || shard.is_some() {
-            let goes_along = |other: TreeId| other == tree || self.duty != Duty::Wait && self.store.shard_of(other) == shard;
+            let goes_along = |other: TreeId| {
+                other == tree || self.duty != Duty::Wait && self.store.shard_of(other) == shard
+            };
             let mut is_full = false;
             for entry in std::mem::take(&mut self.state.waiting) {
                 match entry {
                     Entry::Job(job) if !is_full && goes_along(job.tree()) => {
-                        is_full = jobs.len() >= most || bytes.saturating_add(job.foreseen().bytes) > BYTES_MAX;
+                        is_full = jobs.len() >= most
+                            || bytes.saturating_add(job.foreseen().bytes) > BYTES_MAX;
                         if is_full {
                             self.state.waiting.push_back(Entry::Job(job));
                         } else {
@@ -213,10 +224,14 @@ impl Lane {
         if self.duty == Duty::Record
             && let Some(away) = &self.away
         {
-            // Asked once a tree: were the last of its commands answered meanwhile, those here would part and overtake.
+            // Asked once a tree: were the last of its commands answered meanwhile, those here would
+            // part and overtake.
             let mut is_away = BTreeMap::new();
-            let (waited, free): (VecDeque<_>, VecDeque<_>) =
-                jobs.into_iter().partition(|job| *is_away.entry(job.tree()).or_insert_with(|| away.has(job.tree())));
+            let (waited, free): (VecDeque<_>, VecDeque<_>) = jobs.into_iter().partition(|job| {
+                *is_away
+                    .entry(job.tree())
+                    .or_insert_with(|| away.has(job.tree()))
+            });
             waited.into_iter().for_each(|job| away.send(job));
             jobs = free;
         }
@@ -251,7 +266,8 @@ impl Lane {
                 Err(error) => {
                     self.writer.abort().await;
                     let error = MecError::from(error);
-                    jobs.into_iter().for_each(|job| job.finish(Err(error.clone())));
+                    jobs.into_iter()
+                        .for_each(|job| job.finish(Err(error.clone())));
                     return;
                 }
             };
@@ -283,7 +299,10 @@ impl Lane {
                     self.failed(&error, batch.trees.keys());
                     // Also a refusal may rest on a write of this batch that was not done.
                     let error = MecError::of_commit(&error);
-                    batch.done.into_iter().for_each(|(job, _)| job.finish(Err(error.clone())));
+                    batch
+                        .done
+                        .into_iter()
+                        .for_each(|(job, _)| job.finish(Err(error.clone())));
                     self.wait(batch.later);
                     return;
                 }
@@ -297,9 +316,14 @@ impl Lane {
         }
     }
 
-    /// What was touched leaves the cache. Where the outcome is unknown and this process alone has the store, the lane
-    /// ends: whoever opens it again reads what is durable. A database tells itself, to the next who locks the trees.
-    pub(crate) fn failed<'a>(&mut self, error: &CommitError, trees: impl Iterator<Item = &'a TreeId>) {
+    /// What was touched leaves the cache. Where the outcome is unknown and this process alone has
+    /// the store, the lane ends: whoever opens it again reads what is durable. A database tells
+    /// itself, to the next who locks the trees.
+    pub(crate) fn failed<'a>(
+        &mut self,
+        error: &CommitError,
+        trees: impl Iterator<Item = &'a TreeId>,
+    ) {
         tracing::error!(%error, "a batch failed");
         trees.for_each(|id| self.cache.forget(*id));
         if matches!(error, CommitError::Unknown(_)) && !self.store.is_shared() {
@@ -320,11 +344,13 @@ impl Lane {
             self.writer.abort().await;
             return Err(CommitError::NotDone(lost));
         }
-        // Since its trees were locked others may have been told that something of them is over. What comes to an end while
-        // COMMIT itself is under way is not seen.
+        // Since its trees were locked others may have been told that something of them is over.
+        // What comes to an end while COMMIT itself is under way is not seen.
         if let Some(ended) = batch.outlived(self.clock.now()) {
             self.writer.abort().await;
-            let why = format!("it was decided before {ended}, when something it rests on ended, and that has passed");
+            let why = format!(
+                "it was decided before {ended}, when something it rests on ended, and that has passed"
+            );
             return Err(CommitError::NotDone(StoreError::Stopped(why)));
         }
         self.seal(batch);
@@ -356,16 +382,24 @@ impl Lane {
             batch.commit.heads.push(work.tree.head);
         }
         batch.take_windows();
-        batch.commit.now = batch.trees.values().map(|work| work.now).max().or(Some(batch.now));
+        batch.commit.now = batch
+            .trees
+            .values()
+            .map(|work| work.now)
+            .max()
+            .or(Some(batch.now));
     }
 
     pub(crate) fn random(&mut self) -> u64 {
-        self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.seed = self
+            .seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         self.seed
     }
 
     async fn decide(&mut self, mut jobs: VecDeque<Box<dyn Job>>, batch: &mut Batch) {
-        let catalogue = self.cache.catalogue();
+        let catalog = self.cache.catalog();
         while let Some(mut job) = jobs.pop_front() {
             let Some(work) = batch.trees.get_mut(&job.tree()) else {
                 self.miss(job, batch);
@@ -375,13 +409,22 @@ impl Lane {
                 batch.later.push(job);
                 continue;
             }
-            match self.decide_one(job.as_mut(), work, batch.seen, &catalogue).await {
+            match self
+                .decide_one(job.as_mut(), work, batch.seen, &catalog)
+                .await
+            {
                 Ok(Some(writes)) => {
-                    let row = job.log(&mut work.ids, work.now).filter(|row| self.log.wants(row.decision));
+                    let row = job
+                        .log(&mut work.ids, work.now)
+                        .filter(|row| self.log.wants(row.decision));
                     if writes.is_empty() {
-                        // Nothing moves the tree's clock on, so the next batch may draw the same id again.
+                        // Nothing moves the tree's clock on, so the next batch may draw the same id
+                        // again.
                         let id = |row: &DecisionRow| self.log.draw(row.account, work.now);
-                        batch.decisions.extend(row.map(|row| DecisionRow { id: id(&row), ..row }));
+                        batch.decisions.extend(row.map(|row| DecisionRow {
+                            id: id(&row),
+                            ..row
+                        }));
                     } else {
                         batch.commit.decisions.extend(row);
                         batch.apply(job.tree(), writes);
@@ -394,9 +437,12 @@ impl Lane {
                 }
                 Err(Trouble::Own(error)) => batch.done.push((job, Err(error))),
                 Err(Trouble::Failed(error)) if self.store.is_shared() => {
-                    // A transaction answers nothing more after that: what else is in it is run again without this one.
+                    // A transaction answers nothing more after that: what else is in it is run
+                    // again without this one.
                     job.finish(Err(error.into()));
-                    batch.lost = Some(StoreError::Stopped("the store did not answer another command".to_owned()));
+                    batch.lost = Some(StoreError::Stopped(
+                        "the store did not answer another command".to_owned(),
+                    ));
                     batch.later.extend(jobs);
                     return;
                 }
@@ -411,7 +457,8 @@ impl Lane {
         }
     }
 
-    /// Somebody else has the tree: the command is tried once more, then it waits where it delays no other.
+    /// Somebody else has the tree: the command is tried once more, then it waits where it delays no
+    /// other.
     fn miss(&self, job: Box<dyn Job>, batch: &mut Batch) {
         match &self.away {
             Some(away) if batch.missed_again.contains(&job.tree()) => away.send(job),
@@ -419,16 +466,23 @@ impl Lane {
         }
     }
 
-    /// Takes the trees and reads what each one's batch continues from; a cached tree counts only while it is the newest.
-    /// The catalogue is read again where another process has changed it.
-    pub(crate) async fn lock(&mut self, trees: BTreeSet<TreeId>, hold: Hold) -> Result<Batch, StoreError> {
+    /// Takes the trees and reads what each one's batch continues from; a cached tree counts only
+    /// while it is the newest. The catalog is read again where another process has changed it.
+    pub(crate) async fn lock(
+        &mut self,
+        trees: BTreeSet<TreeId>,
+        hold: Hold,
+    ) -> Result<Batch, StoreError> {
         let ids: Vec<TreeId> = trees.into_iter().collect();
         let seen = Instant::now();
         let heads = self.writer.heads(&ids, hold).await?;
         let moment = self.writer.moment();
         let now = self.clock.at(moment);
-        if moment.catalogue_version.is_some_and(|version| version > self.cache.catalogue().version) {
-            self.cache.set_catalogue(self.store.catalogue()?);
+        if moment
+            .catalog_version
+            .is_some_and(|version| version > self.cache.catalog().version)
+        {
+            self.cache.set_catalog(self.store.catalog()?);
         }
         let mut trees = BTreeMap::new();
         for (head, exists) in heads {
@@ -453,21 +507,45 @@ impl Lane {
 
     /// Locks, and looks up at once what the batch's commands will certainly ask for.
     async fn begin(&mut self, jobs: &VecDeque<Box<dyn Job>>) -> Result<Batch, StoreError> {
-        let mut batch = self.lock(jobs.iter().map(|job| job.tree()).collect(), self.duty.hold()).await?;
-        let missed = jobs.iter().map(|job| job.tree()).filter(|tree| !batch.trees.contains_key(tree)).collect();
+        let mut batch = self
+            .lock(
+                jobs.iter().map(|job| job.tree()).collect(),
+                self.duty.hold(),
+            )
+            .await?;
+        let missed = jobs
+            .iter()
+            .map(|job| job.tree())
+            .filter(|tree| !batch.trees.contains_key(tree))
+            .collect();
         batch.missed_again = self.state.missed.intersection(&missed).copied().collect();
         self.state.missed = missed;
         let mut needs = BTreeSet::new();
         for job in jobs {
-            let Some(work) = batch.trees.get(&job.tree()) else { continue };
+            let Some(work) = batch.trees.get(&job.tree()) else {
+                continue;
+            };
             // Accounts are all that a tree brings along from the batches before.
-            let is_open = |need: &&Need| !matches!(need, Need::Account(id) if work.tree.get(*id).is_some());
-            needs.extend(job.foreseen().needs.iter().filter(is_open).map(|need| (job.tree(), need.clone())));
+            let is_open =
+                |need: &&Need| !matches!(need, Need::Account(id) if work.tree.get(*id).is_some());
+            needs.extend(
+                job.foreseen()
+                    .needs
+                    .iter()
+                    .filter(is_open)
+                    .map(|need| (job.tree(), need.clone())),
+            );
         }
         let needs: Vec<(TreeId, Need)> = needs.into_iter().collect();
         // The earliest, so that nothing is left out that counts at a tree's own instant.
-        let Some(now) = batch.trees.values().map(|work| work.now).min() else { return Ok(batch) };
-        for (tree, fact) in self.writer.look_up_many(&needs, &self.cache.catalogue(), now).await? {
+        let Some(now) = batch.trees.values().map(|work| work.now).min() else {
+            return Ok(batch);
+        };
+        for (tree, fact) in self
+            .writer
+            .look_up_many(&needs, &self.cache.catalog(), now)
+            .await?
+        {
             if let Some(work) = batch.trees.get_mut(&tree) {
                 fact.learn(&mut work.tree, &mut work.facts, work.now);
             }
@@ -481,10 +559,15 @@ impl Lane {
         job: &mut dyn Job,
         work: &mut Work,
         seen: Instant,
-        catalogue: &Catalogue,
+        catalog: &Catalog,
     ) -> Result<Option<Vec<Write>>, Trouble> {
         loop {
-            let view = View { tree: &work.tree, facts: &work.facts, catalogue, now: work.now };
+            let view = View {
+                tree: &work.tree,
+                facts: &work.facts,
+                catalog,
+                now: work.now,
+            };
             if seen.elapsed() > self.batch_time_max {
                 return Err(Trouble::Own(MecError::Overran));
             }
@@ -493,29 +576,42 @@ impl Lane {
                 Err(Halt::Refuse(refusal)) => return Err(refusal.into()),
                 Err(Halt::Need(need)) => need,
             };
-            let settled = matches!(need, Need::Key(_) | Need::Event(_) | Need::Lease(_) | Need::Session(_));
+            let settled = matches!(
+                need,
+                Need::Key(_) | Need::Event(_) | Need::Lease(_) | Need::Session(_)
+            );
             if work.has_writes && !settled {
                 return Ok(None);
             }
             let needs = with_windows_beside(&view, need);
-            for fact in self.writer.look_up(work.tree.head.tree, &needs, catalogue, work.now).await? {
+            for fact in self
+                .writer
+                .look_up(work.tree.head.tree, &needs, catalog, work.now)
+                .await?
+            {
                 fact.learn(&mut work.tree, &mut work.facts, work.now);
             }
         }
     }
 }
 
-/// The instant of a tree that stands at `head`, at `now`: it never runs backwards within the tree, and a batch is later
-/// than the one before.
+/// The instant of a tree that stands at `head`, at `now`: it never runs backwards within the tree,
+/// and a batch is later than the one before.
 pub(crate) fn later_than(now: Time, head: &Head) -> Time {
     now.max(head.last_at.plus_micros(1))
 }
 
-/// A decision that panics has changed nothing: states change only when its writes are applied. The error is its
-/// caller's, the lane goes on.
+/// A decision that panics has changed nothing: states change only when its writes are applied. The
+/// error is its caller's, the lane goes on.
 pub(crate) fn caught<T>(decide: impl FnOnce() -> T) -> Result<T, MecError> {
     std::panic::catch_unwind(AssertUnwindSafe(decide)).map_err(|panic| {
-        let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-        MecError::Rejected(format!("the decision panicked: {}", said.unwrap_or("without a word")))
+        let said = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied());
+        MecError::Rejected(format!(
+            "the decision panicked: {}",
+            said.unwrap_or("without a word")
+        ))
     })
 }

@@ -1,7 +1,8 @@
 //! The lanes of an installation: how many there are, which of them gets what, and how they end.
 //!
-//! Where one process has the store, one lane does everything. On a shared database a few lanes record, each on its own
-//! connection; others wait for trees that somebody else has, answer what published state cannot, and keep the log.
+//! Where one process has the store, one lane does everything. On a shared database a few lanes
+//! record, each on its own connection; others wait for trees that somebody else has, answer what
+//! published state cannot, and keep the log.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,16 +29,20 @@ const WAITING: usize = 4;
 
 /// Lanes on a shared store that do not record: one writes tables, one looks, one keeps the log.
 const OTHERS: usize = WAITING + 3;
-/// Connections of a lane: the one it writes with, and one that it reads tables with when it comes to that.
+/// Connections of a lane: the one it writes with, and one that it reads tables with when it comes
+/// to that.
 const CONNECTIONS_OF_A_LANE: usize = 2;
 
 /// Connections for short questions.
 const ASKERS: usize = 1;
 
-/// Connections to a shared store that an installation with so many recording lanes makes at most: its lanes', those that
-/// read for callers, and the one that is asked for versions.
+/// Connections to a shared store that an installation with so many recording lanes makes at most:
+/// its lanes', those that read for callers, and the one that is asked for versions.
 pub(crate) fn connections_max(recording: usize) -> usize {
-    (recording.max(1).saturating_add(OTHERS)).saturating_mul(CONNECTIONS_OF_A_LANE) + OpenOptions::default().readers + ASKERS + 1
+    (recording.max(1).saturating_add(OTHERS)).saturating_mul(CONNECTIONS_OF_A_LANE)
+        + OpenOptions::default().readers
+        + ASKERS
+        + 1
 }
 
 /// What all lanes of an installation share.
@@ -72,16 +77,49 @@ struct Running {
 
 impl Lanes {
     /// Starts them: on a shared store `recording` lanes that record, and the others.
-    pub(crate) fn start(first: Writer, shared: &Shared, recording: usize) -> Result<Self, OpenError> {
-        let (running, ended) = watch::channel(Running { lanes: 0, failure: None });
+    pub(crate) fn start(
+        first: Writer,
+        shared: &Shared,
+        recording: usize,
+    ) -> Result<Self, OpenError> {
+        let (running, ended) = watch::channel(Running {
+            lanes: 0,
+            failure: None,
+        });
         let running = Arc::new(running);
-        let start = |duty, writer, queue, away: Option<&Arc<Away>>, log_lane: Option<&mpsc::Sender<Message>>| {
-            let seed = getrandom::u64().map_err(|error| OpenError::Randomness(error.to_string()))?;
-            let Shared { store, cache, log, clock, writes, batch_time_max } = shared.clone();
+        let start = |duty,
+                     writer,
+                     queue,
+                     away: Option<&Arc<Away>>,
+                     log_lane: Option<&mpsc::Sender<Message>>| {
+            let seed =
+                getrandom::u64().map_err(|error| OpenError::Randomness(error.to_string()))?;
+            let Shared {
+                store,
+                cache,
+                log,
+                clock,
+                writes,
+                batch_time_max,
+            } = shared.clone();
             let (away, _log_lane) = (away.cloned(), log_lane.cloned());
             let state = State::default();
             run(
-                Lane { duty, writer, store, cache, log, clock, writes, queue, away, _log_lane, batch_time_max, seed, state },
+                Lane {
+                    duty,
+                    writer,
+                    store,
+                    cache,
+                    log,
+                    clock,
+                    writes,
+                    queue,
+                    away,
+                    _log_lane,
+                    batch_time_max,
+                    seed,
+                    state,
+                },
                 &running,
             )
         };
@@ -90,9 +128,21 @@ impl Lanes {
             start(Duty::All, first, log_queue, None, None)?;
             let all = || logging.clone();
             let (recording, tables, looking) = (vec![all()], all(), all());
-            return Ok(Self { recording, tables, looking, logging, waiting: vec![], running: ended });
+            return Ok(Self {
+                recording,
+                tables,
+                looking,
+                logging,
+                waiting: vec![],
+                running: ended,
+            });
         }
-        let writer = || shared.store.writer().ok_or_else(|| OpenError::Thread(std::io::ErrorKind::Unsupported.into()));
+        let writer = || {
+            shared
+                .store
+                .writer()
+                .ok_or_else(|| OpenError::Thread(std::io::ErrorKind::Unsupported.into()))
+        };
         start(Duty::Log, writer()?, log_queue, None, None)?;
         let mut waiting = Vec::with_capacity(WAITING);
         for _ in 0..WAITING {
@@ -115,7 +165,14 @@ impl Lanes {
         let (tables, queue) = mpsc::channel(QUEUE_MAX);
         start(Duty::Wait, writer()?, queue, None, Some(&logging))?;
         waiting.push(tables.clone());
-        Ok(Self { recording: senders, tables, looking, logging, waiting, running: ended })
+        Ok(Self {
+            recording: senders,
+            tables,
+            looking,
+            logging,
+            waiting,
+            running: ended,
+        })
     }
 
     /// The lane that records what happens in a tree.
@@ -149,7 +206,8 @@ impl Lanes {
         }
         for (lane, part) in self.recording.iter().zip(parts) {
             if !part.is_empty()
-                && let Err(mpsc::error::SendError(message)) = lane.send(Message::Many(part, room.clone())).await
+                && let Err(mpsc::error::SendError(message)) =
+                    lane.send(Message::Many(part, room.clone())).await
             {
                 message.refuse(&MecError::Stopped);
             }
@@ -163,7 +221,10 @@ impl Lanes {
 
     /// Messages that wait for lanes that record.
     pub(crate) fn queued(&self) -> usize {
-        self.recording.iter().map(|lane| QUEUE_MAX.saturating_sub(lane.capacity())).sum()
+        self.recording
+            .iter()
+            .map(|lane| QUEUE_MAX.saturating_sub(lane.capacity()))
+            .sum()
     }
 
     pub(crate) fn have_ended(&self) -> bool {
@@ -171,14 +232,16 @@ impl Lanes {
         running.lanes == 0 || running.failure.is_some()
     }
 
-    /// Lets everything that waits be answered, and the log be written, one kind of lane after the other.
+    /// Lets everything that waits be answered, and the log be written, one kind of lane after the
+    /// other.
     pub(crate) async fn close(&self) {
         for lane in self.recording.iter().chain([&self.looking]) {
             // A lane that is not there any more has nothing to close.
             drop(lane.send(Message::Close).await);
         }
         if !self.waiting.is_empty() {
-            // Those that wait and the one that keeps the log; a close that was given up may have ended some of them.
+            // Those that wait and the one that keeps the log; a close that was given up may have
+            // ended some of them.
             self.ended_down_to(self.waiting.len() + 1).await;
             for lane in &self.waiting {
                 drop(lane.send(Message::Close).await);
@@ -192,7 +255,11 @@ impl Lanes {
     async fn ended_down_to(&self, left: usize) {
         let mut running = self.running.clone();
         // Whoever would say so is gone with the lanes.
-        drop(running.wait_for(|running| running.lanes <= left || running.failure.is_some()).await);
+        drop(
+            running
+                .wait_for(|running| running.lanes <= left || running.failure.is_some())
+                .await,
+        );
     }
 
     /// Waits until all have ended, or one has failed.
@@ -216,7 +283,10 @@ impl Ending {
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        let outcome = self.outcome.take().unwrap_or_else(|| Err("a lane's thread has died".to_owned()));
+        let outcome = self
+            .outcome
+            .take()
+            .unwrap_or_else(|| Err("a lane's thread has died".to_owned()));
         self.running.send_modify(|running| {
             running.lanes -= 1;
             if let Err(failure) = outcome {
@@ -227,9 +297,15 @@ impl Drop for Ending {
 }
 
 fn run(lane: Lane, running: &Arc<watch::Sender<Running>>) -> Result<(), OpenError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(OpenError::Thread)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .map_err(OpenError::Thread)?;
     running.send_modify(|running| running.lanes += 1);
-    let ending = Ending { running: running.clone(), outcome: None };
+    let ending = Ending {
+        running: running.clone(),
+        outcome: None,
+    };
     std::thread::Builder::new()
         .name("mec-lane".to_owned())
         .spawn(move || ending.with(runtime.block_on(lane.run())))

@@ -1,5 +1,6 @@
-//! The room that does: MEC as a library. Open a store, ask, record; a lane decides one command after the other and
-//! commits whatever queued at once, and nobody is answered before it is durable.
+//! The room that does: MEC as a library. Open a store, ask, record; a lane decides one command
+//! after the other and commits whatever queued at once, and nobody is answered before it is
+//! durable.
 //!
 //! Never in here: SQL, HTTP.
 //!
@@ -14,7 +15,7 @@
 //! let mec = Mec::open(&url, Options::default()).await?; // for example "sqlite:mec.db"
 //! let caller = Caller::new("signup", "api");
 //! let demo = catalog_file::parse(catalog_file::DEMO)?;
-//! mec.change_catalogue(&caller, move |now| demo.changes(now, false)).await?;
+//! mec.change_catalog(&caller, move |now| demo.changes(now, false)).await?;
 //!
 //! let acme = mec.create_account(NewAccount::named("Acme Corp"), &caller).await?;
 //! assert_eq!(mec.provision(Provision::new(acme.id, "starter"), &caller).await?, 5);

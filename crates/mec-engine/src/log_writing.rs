@@ -1,5 +1,6 @@
-//! The lane's care for the decision log: rows written at most 100 ms late in a commit of their own, old ones removed
-//! an hour apart, and the oldest where there are too many, also while commands never cease. What goes wrong with a row costs no command its answer.
+//! The lane's care for the decision log: rows written at most 100 ms late in a commit of their own,
+//! old ones removed an hour apart, and the oldest where there are too many, also while commands
+//! never cease. What goes wrong with a row costs no command its answer.
 
 use std::time::{Duration, Instant};
 
@@ -43,7 +44,9 @@ struct Size {
 impl Due {
     /// Waits until rows have to be written or removed.
     pub(crate) async fn wait(&self, log: &DecisionLog) {
-        let prune_in = self.prune_at.map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()));
+        let prune_in = self.prune_at.map_or(Duration::ZERO, |at| {
+            at.saturating_duration_since(Instant::now())
+        });
         if self.rows_wait(log) {
             tokio::time::sleep(self.write_in(log).min(prune_in)).await;
             return;
@@ -63,7 +66,8 @@ impl Due {
         if self.kept.is_empty() && log.waiting() >= WRITTEN_MAX {
             return Duration::ZERO;
         }
-        self.written_at.map_or(Duration::ZERO, |at| WAIT.saturating_sub(at.elapsed()))
+        self.written_at
+            .map_or(Duration::ZERO, |at| WAIT.saturating_sub(at.elapsed()))
     }
 }
 
@@ -80,31 +84,52 @@ impl Lane {
             self.state.due.reported = dropped;
         }
         self.tend_size();
-        if self.state.due.prune_at.is_none_or(|at| at <= Instant::now()) {
+        if self
+            .state
+            .due
+            .prune_at
+            .is_none_or(|at| at <= Instant::now())
+        {
             self.prune().await;
         }
     }
 
-    /// Counts the rows off this thread: at first, and whenever they may be a tenth more than is kept.
+    /// Counts the rows off this thread: at first, and whenever they may be a tenth more than is
+    /// kept.
     fn tend_size(&mut self) {
         let (size, max) = (&mut self.state.due.size, self.log.rows_max());
-        let counted = size.counting.as_mut().map_or(Err(TryRecvError::Empty), oneshot::Receiver::try_recv);
+        let counted = size
+            .counting
+            .as_mut()
+            .map_or(Err(TryRecvError::Empty), oneshot::Receiver::try_recv);
         if !matches!(counted, Err(TryRecvError::Empty)) {
             size.counting = None;
         }
         match counted {
             Ok(Ok(rows)) if rows > max => {
-                tracing::warn!(rows, decisions_kept_rows = max, "the decision log has too many rows; the oldest are removed");
+                tracing::warn!(
+                    rows,
+                    decisions_kept_rows = max,
+                    "the decision log has too many rows; the oldest are removed"
+                );
                 size.excess = rows - max;
                 self.state.due.prune_at = None;
             }
             Ok(Ok(_)) | Err(TryRecvError::Empty) => {}
-            Ok(Err(error)) => tracing::error!(%error, "the rows of the decision log could not be counted"),
-            Err(TryRecvError::Closed) => tracing::error!("the rows of the decision log were not counted"),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the rows of the decision log could not be counted")
+            }
+            Err(TryRecvError::Closed) => {
+                tracing::error!("the rows of the decision log were not counted")
+            }
         }
         let is_due = size.uncounted.is_none_or(|rows| rows > max / 10) && size.excess == 0;
         if is_due && size.counting.is_none() {
-            let (store, log, ahead) = (self.store.clone(), self.log.clone(), self.clock.now().plus_micros(DAY_MICROS));
+            let (store, log, ahead) = (
+                self.store.clone(),
+                self.log.clone(),
+                self.clock.now().plus_micros(DAY_MICROS),
+            );
             let (lane, counting) = oneshot::channel();
             size.uncounted = Some(0);
             size.counting = Some(counting);
@@ -119,13 +144,23 @@ impl Lane {
     /// Writes everything out; what the store does not take in three tries is counted as lost.
     pub(crate) async fn end_log(&mut self) {
         let mut tries = 0;
-        while self.state.due.rows_wait(&self.log) && tries < RUNS_MAX && self.state.failure.is_none() {
+        while self.state.due.rows_wait(&self.log)
+            && tries < RUNS_MAX
+            && self.state.failure.is_none()
+        {
             self.write_log().await;
-            tries = if self.state.due.kept.is_empty() { 0 } else { tries + 1 };
+            tries = if self.state.due.kept.is_empty() {
+                0
+            } else {
+                tries + 1
+            };
         }
         let lost = std::mem::take(&mut self.state.due.kept).len() + self.log.end();
         if lost > 0 {
-            tracing::error!(rows = lost, "rows of the decision log could not be written and are lost");
+            tracing::error!(
+                rows = lost,
+                "rows of the decision log could not be written and are lost"
+            );
             self.log.count_lost(lost);
         }
     }
@@ -137,13 +172,22 @@ impl Lane {
             parts = vec![self.log.take()];
         }
         while let Some(decisions) = parts.pop() {
-            let mut commit = Commit { now: Some(self.clock.now()), decisions, ..Commit::default() };
+            let mut commit = Commit {
+                now: Some(self.clock.now()),
+                decisions,
+                ..Commit::default()
+            };
             let outcome = self.writer.commit(&commit).await;
             self.writes.tell(&outcome);
             match outcome {
                 Ok(()) => {
                     let written = u64::try_from(commit.decisions.len()).unwrap_or(u64::MAX);
-                    self.state.due.size.uncounted = self.state.due.size.uncounted.map(|rows| rows.saturating_add(written));
+                    self.state.due.size.uncounted = self
+                        .state
+                        .due
+                        .size
+                        .uncounted
+                        .map(|rows| rows.saturating_add(written));
                 }
                 Err(CommitError::Refused(_)) if commit.decisions.len() > 1 => {
                     let second = commit.decisions.split_off(commit.decisions.len() / 2);
@@ -166,21 +210,28 @@ impl Lane {
         self.state.due.written_at = Some(Instant::now());
     }
 
-    /// A part at a time, so that commands wait for no more than that, and only whole UTC days: a store that keeps the
-    /// log by days drops one without touching its rows.
+    /// A part at a time, so that commands wait for no more than that, and only whole UTC days: a
+    /// store that keeps the log by days drops one without touching its rows.
     async fn prune(&mut self) {
-        let oldest = self.clock.now().plus_seconds(self.log.kept_seconds().saturating_neg());
-        let mut before = oldest.plus_micros(oldest.micros().rem_euclid(DAY_MICROS).saturating_neg());
+        let oldest = self
+            .clock
+            .now()
+            .plus_seconds(self.log.kept_seconds().saturating_neg());
+        let mut before =
+            oldest.plus_micros(oldest.micros().rem_euclid(DAY_MICROS).saturating_neg());
         let excess = std::mem::take(&mut self.state.due.size.excess);
         let mut most = WRITTEN_MAX;
         if excess > 0 {
             before = self.clock.now();
-            most = usize::try_from(excess).unwrap_or(WRITTEN_MAX).min(WRITTEN_MAX);
+            most = usize::try_from(excess)
+                .unwrap_or(WRITTEN_MAX)
+                .min(WRITTEN_MAX);
         }
         let again_in = match self.writer.prune_decisions(before, most).await {
             // As fast as rows are written, which is a part at a time too.
             Ok(removed @ 1..) if excess > 0 => {
-                self.state.due.size.excess = excess.saturating_sub(u64::try_from(removed).unwrap_or(u64::MAX));
+                self.state.due.size.excess =
+                    excess.saturating_sub(u64::try_from(removed).unwrap_or(u64::MAX));
                 Duration::ZERO
             }
             Ok(WRITTEN_MAX..) => WAIT,
@@ -204,7 +255,11 @@ impl Lane {
             self.state.failure = Some(error.to_string());
         }
         // Whoever asked may have gone away.
-        drop(asked.caller.send(outcome.map_err(|error| MecError::of_commit(&error))));
+        drop(
+            asked
+                .caller
+                .send(outcome.map_err(|error| MecError::of_commit(&error))),
+        );
     }
 }
 
@@ -219,15 +274,31 @@ mod tests {
     async fn a_row_the_store_refuses_costs_no_other_row() {
         let dir = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", dir.path().join("mec.db").display());
-        let catalogue = catalog_file::parse(catalog_file::DEMO).unwrap().changes(&mec_kernel::Catalogue::default(), false);
-        let mec = Mec::open(&url, Options { catalogue, ..Options::default() }).await.unwrap();
+        let catalog = catalog_file::parse(catalog_file::DEMO)
+            .unwrap()
+            .changes(&mec_kernel::Catalog::default(), false);
+        let mec = Mec::open(
+            &url,
+            Options {
+                catalog,
+                ..Options::default()
+            },
+        )
+        .await
+        .unwrap();
         let caller = Caller::new("test", "api");
-        let account = mec.create_account(NewAccount::named("Acme Corp"), &caller).await.unwrap().id;
-        mec.provision(Provision::new(account, "starter"), &caller).await.unwrap();
+        let account = mec
+            .create_account(NewAccount::named("Acme Corp"), &caller)
+            .await
+            .unwrap()
+            .id;
+        mec.provision(Provision::new(account, "starter"), &caller)
+            .await
+            .unwrap();
         let (entered, is_held) = tokio::sync::oneshot::channel();
         let (resume, resumed) = std::sync::mpsc::channel::<()>();
         let mut entered = Some(entered);
-        let hold = mec.change_catalogue(&caller, move |_| {
+        let hold = mec.change_catalog(&caller, move |_| {
             if let Some(entered) = entered.take() {
                 entered.send(()).unwrap();
                 resumed.recv().unwrap_err();
@@ -237,18 +308,28 @@ mod tests {
         let fill = async {
             is_held.await.unwrap();
             for _ in 0..40 {
-                mec.check(Check::of(account, "benchmark_runs", None), &caller).await.unwrap();
+                mec.check(Check::of(account, "benchmark_runs", None), &caller)
+                    .await
+                    .unwrap();
             }
             let rows = mec.log.take();
             assert_eq!(rows.len(), 40);
-            rows.iter().chain(&rows[10..13]).for_each(|row| mec.log.push(row.clone()));
+            rows.iter()
+                .chain(&rows[10..13])
+                .for_each(|row| mec.log.push(row.clone()));
             drop(resume);
         };
         tokio::join!(async { hold.await.unwrap() }, fill);
         mec.close().await.unwrap();
         assert_eq!(mec.status().decisions_dropped, 3);
         let tables = mec_store::tables::tables();
-        let table = tables.into_iter().find(|table| table.name == "control_decisions_log").unwrap();
-        assert_eq!(mec.count(table.into(), Filter::All(vec![])).await.unwrap(), 40);
+        let table = tables
+            .into_iter()
+            .find(|table| table.name == "control_decisions_log")
+            .unwrap();
+        assert_eq!(
+            mec.count(table.into(), Filter::All(vec![])).await.unwrap(),
+            40
+        );
     }
 }

@@ -5,8 +5,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use mec_kernel::{
-    AccountId, Actor, Catalogue, CatalogueChange, Code, Facts, Halt, IdSource, Making, Need, Refusal, Ruling, Time, Tree, TreeId,
-    View, change_catalogue,
+    AccountId, Actor, Catalog, CatalogChange, Code, Facts, Halt, IdSource, Making, Need, Refusal,
+    Ruling, Time, Tree, TreeId, View, change_catalog,
 };
 use mec_store::{Commit, CommitError, DecisionRow, Faults, Hold, OpenOptions, Store, Writer};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -35,8 +35,8 @@ pub struct Caller {
     pub actor: Actor,
     /// The request it belongs to.
     pub request_id: Option<Code>,
-    /// How old an answer may be that changes nothing, where several processes write to the store; `None`: as the
-    /// installation's options say.
+    /// How old an answer may be that changes nothing, where several processes write to the store;
+    /// `None`: as the installation's options say.
     pub staleness_max: Option<Duration>,
     /// What is done for them at all.
     pub access: Access,
@@ -55,53 +55,77 @@ pub enum Access {
 impl Caller {
     /// Somebody by name (`signup`) through a door (`api`, `import`, `demo`), who may do everything.
     pub fn new(name: &str, source: &str) -> Self {
-        let actor = Actor { name: name.into(), source: source.into(), reason: None };
-        Self { actor, request_id: None, staleness_max: None, access: Access::Everything }
+        let actor = Actor {
+            name: name.into(),
+            source: source.into(),
+            reason: None,
+        };
+        Self {
+            actor,
+            request_id: None,
+            staleness_max: None,
+            access: Access::Everything,
+        }
     }
 
     /// The same, with the id of the request.
     #[must_use]
     pub fn with_request_id(self, id: &str) -> Self {
-        Self { request_id: Some(id.into()), ..self }
+        Self {
+            request_id: Some(id.into()),
+            ..self
+        }
     }
 
     /// The same, content with answers that were right so long ago.
     #[must_use]
     pub fn with_staleness(self, most: Duration) -> Self {
-        Self { staleness_max: Some(most), ..self }
+        Self {
+            staleness_max: Some(most),
+            ..self
+        }
     }
 
     /// The same, who may only read.
     #[must_use]
     pub fn only_reading(self) -> Self {
-        Self { access: Access::Reading, ..self }
+        Self {
+            access: Access::Reading,
+            ..self
+        }
     }
 
     /// Every way to a write asks this before anything else.
     pub(crate) fn check_write(&self) -> Result<(), MecError> {
-        if self.access == Access::Everything { Ok(()) } else { Err(MecError::ReadOnly) }
+        if self.access == Access::Everything {
+            Ok(())
+        } else {
+            Err(MecError::ReadOnly)
+        }
     }
 }
 
 /// How an installation is opened.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Changes of the catalogue made before anything else; none by default.
-    pub catalogue: Vec<CatalogueChange>,
+    /// Changes of the catalog made before anything else; none by default.
+    pub catalog: Vec<CatalogChange>,
     /// Where `now` comes from.
     pub clock: Clock,
-    /// Whether a store that does not exist is made, and an older schema migrated; otherwise both are refused.
+    /// Whether a store that does not exist is made, and an older schema migrated; otherwise both
+    /// are refused.
     pub create: bool,
     /// What a second process is told that finds the store owned (the address this one listens on).
     pub note: String,
-    /// How old the state may be that a check is answered from, where several processes write to the store; zero (the
-    /// default): every check asks the store whether there is a newer one.
+    /// How old the state may be that a check is answered from, where several processes write to the
+    /// store; zero (the default): every check asks the store whether there is a newer one.
     pub staleness_max: Duration,
     /// Connections that record at once, where the store is a database (2). A file has one writer.
     pub lanes: usize,
     /// Published state kept in memory, in bytes (256 MB).
     pub cache_bytes_max: usize,
-    /// The longest that deciding one batch may take (10 s): everybody else waits meanwhile. What takes longer is refused whole.
+    /// The longest that deciding one batch may take (10 s): everybody else waits meanwhile. What
+    /// takes longer is refused whole.
     pub batch_time_max: Duration,
     /// Which decisions are logged.
     pub logged: Logged,
@@ -113,7 +137,8 @@ pub struct Options {
     pub decisions_kept_rows: u64,
     /// The longest a read of tables may take.
     pub read_timeout: Duration,
-    /// Reads of tables at once: two, but never as many as there are processors, so that one is left for checks and writes.
+    /// Reads of tables at once: two, but never as many as there are processors, so that one is left
+    /// for checks and writes.
     pub readers: usize,
     /// The largest answer of a read, in bytes (64 MB).
     pub answer_bytes_max: u64,
@@ -122,7 +147,8 @@ pub struct Options {
 }
 
 impl Options {
-    /// Connections that it makes at most where the store is a database, each when it is first needed.
+    /// Connections that it makes at most where the store is a database, each when it is first
+    /// needed.
     pub fn connections_max(&self) -> usize {
         connections_max(self.lanes)
     }
@@ -131,7 +157,7 @@ impl Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            catalogue: vec![],
+            catalog: vec![],
             clock: Clock::machine(),
             create: true,
             note: String::new(),
@@ -144,7 +170,9 @@ impl Default for Options {
             decisions_kept: Duration::from_secs(30 * 86_400),
             decisions_kept_rows: 5_000_000,
             read_timeout: Duration::from_secs(10),
-            readers: thread::available_parallelism().map_or(1, |processors| processors.get() - 1).clamp(1, READERS_MAX),
+            readers: thread::available_parallelism()
+                .map_or(1, |processors| processors.get() - 1)
+                .clamp(1, READERS_MAX),
             answer_bytes_max: ANSWER_BYTES_MAX,
             faults: Faults::default(),
         }
@@ -156,7 +184,8 @@ impl Default for Options {
 pub struct Status {
     /// Commands that wait for a lane; a batch of events counts as one.
     pub queued: usize,
-    /// The room that batches of events take which wait for the lane: an event is one, a KiB of its details one more.
+    /// The room that batches of events take which wait for the lane: an event is one, a KiB of its
+    /// details one more.
     pub queued_in_batches: usize,
     /// Trees in memory.
     pub trees_cached: usize,
@@ -166,11 +195,12 @@ pub struct Status {
     pub decisions_waiting: usize,
     /// Rows the decision log lost because its buffer was full.
     pub decisions_dropped: u64,
-    /// Version of the catalogue.
-    pub catalogue_version: i64,
+    /// Version of the catalog.
+    pub catalog_version: i64,
 }
 
-/// An open installation. Dropping it ends its lanes once everything queued is answered; [`Mec::close`] waits for that.
+/// An open installation. Dropping it ends its lanes once everything queued is answered;
+/// [`Mec::close`] waits for that.
 #[derive(Debug)]
 pub struct Mec {
     lanes: Lanes,
@@ -188,10 +218,12 @@ pub struct Mec {
 }
 
 impl Mec {
-    /// Opens `url` (`sqlite:PATH` or `postgres://…`), makes or migrates it where it may and must, and starts its lanes.
+    /// Opens `url` (`sqlite:PATH` or `postgres://…`), makes or migrates it where it may and must,
+    /// and starts its lanes.
     ///
     /// # Errors
-    /// A store that cannot be used, with a sentence that says what to do; a change the catalogue refuses.
+    /// A store that cannot be used, with a sentence that says what to do; a change the catalog
+    /// refuses.
     pub async fn open(url: &str, options: Options) -> Result<Self, OpenError> {
         let open = OpenOptions {
             create: options.create,
@@ -200,14 +232,15 @@ impl Mec {
             readers: options.readers,
             faults: options.faults,
         };
-        let turns = Turns::of(open.readers, options.answer_bytes_max, options.read_timeout).map_err(OpenError::Thread)?;
+        let turns = Turns::of(open.readers, options.answer_bytes_max, options.read_timeout)
+            .map_err(OpenError::Thread)?;
         let batch_time_max = options.batch_time_max;
         let (store, mut writer) = Store::open(url, &open)?;
         let clock = Arc::new(Hands::of(options.clock, store.versions(&[]).await?.moment));
         let seen = Instant::now();
-        let catalogue = apply(&mut writer, &store, &options.catalogue, &clock).await?;
+        let catalog = apply(&mut writer, &store, &options.catalog, &clock).await?;
         let store = Arc::new(store);
-        let cache = Arc::new(Cache::new(catalogue, options.cache_bytes_max, seen));
+        let cache = Arc::new(Cache::new(catalog, options.cache_bytes_max, seen));
         let seed = getrandom::u64().map_err(|error| OpenError::Randomness(error.to_string()))?;
         let log = Arc::new(DecisionLog::new(
             options.logged,
@@ -228,12 +261,23 @@ impl Mec {
         let lanes = Lanes::start(writer, &shared, options.lanes)?;
         let newest = store.is_shared().then(|| Newest::of(store.clone()));
         let room = Arc::new(Semaphore::new(MANY_MAX));
-        Ok(Self { lanes, store, cache, log, clock, writes, newest, staleness_max: options.staleness_max, turns, room })
+        Ok(Self {
+            lanes,
+            store,
+            cache,
+            log,
+            clock,
+            writes,
+            newest,
+            staleness_max: options.staleness_max,
+            turns,
+            room,
+        })
     }
 
-    /// The catalogue decisions are made with now.
-    pub fn catalogue(&self) -> Arc<Catalogue> {
-        self.cache.catalogue()
+    /// The catalog decisions are made with now.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.cache.catalog()
     }
 
     /// The present instant.
@@ -251,11 +295,12 @@ impl Mec {
             cache_bytes,
             decisions_waiting: self.log.waiting(),
             decisions_dropped: self.log.dropped(),
-            catalogue_version: self.cache.catalogue().version,
+            catalog_version: self.cache.catalog().version,
         }
     }
 
-    /// Whether the store answers, the lanes run, and writes go through: after one that failed, another is tried.
+    /// Whether the store answers, the lanes run, and writes go through: after one that failed,
+    /// another is tried.
     ///
     /// # Errors
     /// Why not.
@@ -264,18 +309,26 @@ impl Mec {
             return Err(MecError::Stopped);
         }
         self.ask_store(Store::ping).await?;
-        if self.writes.fail() { self.probe().await } else { Ok(()) }
+        if self.writes.fail() {
+            self.probe().await
+        } else {
+            Ok(())
+        }
     }
 
     async fn probe(&self) -> Result<(), MecError> {
         let (caller, outcome) = oneshot::channel();
         // The lane that has not much to do.
-        self.lanes.logging().send(Message::Probe(caller)).await.map_err(|_| MecError::Stopped)?;
+        self.lanes
+            .logging()
+            .send(Message::Probe(caller))
+            .await
+            .map_err(|_| MecError::Stopped)?;
         outcome.await.map_err(|_| MecError::Stopped)?
     }
 
-    /// Answers everything that waits, writes the log out, and ends; the store's file can then be copied. Commands and
-    /// checks that come later are told that it has stopped.
+    /// Answers everything that waits, writes the log out, and ends; the store's file can then be
+    /// copied. Commands and checks that come later are told that it has stopped.
     ///
     /// # Errors
     /// Why it had ended before it was told to.
@@ -284,8 +337,9 @@ impl Mec {
         self.ended().await
     }
 
-    /// Waits until the lanes have ended: because it was closed, or because the store failed in a way that leaves open
-    /// what is durable. Then the process should end too; the next one reads what is.
+    /// Waits until the lanes have ended: because it was closed, or because the store failed in a
+    /// way that leaves open what is durable. Then the process should end too; the next one reads
+    /// what is.
     ///
     /// # Errors
     /// Why one ended before it was told to.
@@ -293,23 +347,41 @@ impl Mec {
         self.lanes.ended().await
     }
 
-    /// Runs a command of `account`'s tree; the answer comes once what it changed is durable. `decide` may be called
-    /// several times.
+    /// Runs a command of `account`'s tree; the answer comes once what it changed is durable.
+    /// `decide` may be called several times.
     ///
     /// # Errors
     /// [`MecError`] says whether anything was recorded.
-    pub async fn run<A, F>(&self, account: AccountId, caller: &Caller, decide: F) -> Result<A, MecError>
+    pub async fn run<A, F>(
+        &self,
+        account: AccountId,
+        caller: &Caller,
+        decide: F,
+    ) -> Result<A, MecError>
     where
         A: Send + 'static,
         F: FnMut(&View<'_>, &mut Making<'_>) -> Result<Ruling<A>, Halt> + Send + 'static,
     {
         let tree = tree_of(account)?;
-        self.send(tree, caller, vec![Need::Account(account)], decide, |_, _, _| None).await
+        self.send(
+            tree,
+            caller,
+            vec![Need::Account(account)],
+            decide,
+            |_, _, _| None,
+        )
+        .await
     }
 
-    /// Answers a question about `account` from published state; where something of it has not been read yet, or another
-    /// process has written since, through a lane. The instant is the one it was decided at.
-    pub(crate) async fn look<A, F>(&self, account: AccountId, caller: &Caller, mut answer: F) -> Result<(A, Time), MecError>
+    /// Answers a question about `account` from published state; where something of it has not been
+    /// read yet, or another process has written since, through a lane. The instant is the one it
+    /// was decided at.
+    pub(crate) async fn look<A, F>(
+        &self,
+        account: AccountId,
+        caller: &Caller,
+        mut answer: F,
+    ) -> Result<(A, Time), MecError>
     where
         A: Send + 'static,
         F: FnMut(&View<'_>) -> Result<A, Halt> + Send + 'static,
@@ -319,8 +391,13 @@ impl Mec {
             return Err(MecError::Stopped);
         }
         if let Some((tree, now)) = self.published(tree, self.staleness_of(caller)).await? {
-            let (catalogue, now) = (self.cache.catalogue(), later_than(now, &tree.head));
-            match answer(&View { tree: &tree, facts: &Facts::default(), catalogue: &catalogue, now }) {
+            let (catalog, now) = (self.cache.catalog(), later_than(now, &tree.head));
+            match answer(&View {
+                tree: &tree,
+                facts: &Facts::default(),
+                catalog: &catalog,
+                now,
+            }) {
                 Ok(answer) => return Ok((answer, now)),
                 Err(Halt::Refuse(refusal)) => return Err(refusal.into()),
                 Err(Halt::Need(_)) => {}
@@ -330,14 +407,28 @@ impl Mec {
             let answer = answer(view)?;
             Ok(Ruling::unchanged((answer, view.now)))
         };
-        let lane = if self.newest.is_some() { self.lanes.looking() } else { self.lanes.recording(tree) };
-        let (command, answer) = command_of(tree, caller, vec![Need::Account(account)].into(), decide, |_, _, _| None);
+        let lane = if self.newest.is_some() {
+            self.lanes.looking()
+        } else {
+            self.lanes.recording(tree)
+        };
+        let (command, answer) = command_of(
+            tree,
+            caller,
+            vec![Need::Account(account)].into(),
+            decide,
+            |_, _, _| None,
+        );
         put(lane, Message::One(command))?;
         answer.await.map_err(|_| died())?
     }
 
     /// The tree as it is published, where that is new enough, and the instant that decides.
-    async fn published(&self, tree: TreeId, staleness: Duration) -> Result<Option<(Arc<Tree>, Time)>, MecError> {
+    async fn published(
+        &self,
+        tree: TreeId,
+        staleness: Duration,
+    ) -> Result<Option<(Arc<Tree>, Time)>, MecError> {
         let Some(newest) = &self.newest else {
             return Ok(self.cache.tree(tree).map(|tree| (tree, self.clock.now())));
         };
@@ -348,11 +439,18 @@ impl Mec {
         }
         let seen = newest.ask(tree).await?;
         let now = self.clock.at(seen.versions.moment);
-        let is_newest = |held: &Arc<Tree>| seen.of(tree) == Some((held.head.version, held.head.stamp));
+        let is_newest =
+            |held: &Arc<Tree>| seen.of(tree) == Some((held.head.version, held.head.stamp));
         let held = self.cache.tree(tree).filter(is_newest);
-        // A catalogue newer than the one that was seen is the newest too: it was read from the store.
-        let catalogue = self.cache.catalogue().version;
-        if held.is_none() || seen.versions.moment.catalogue_version.is_some_and(|version| version > catalogue) {
+        // A catalog newer than the one that was seen is the newest too: it was read from the store.
+        let catalog = self.cache.catalog().version;
+        if held.is_none()
+            || seen
+                .versions
+                .moment
+                .catalog_version
+                .is_some_and(|version| version > catalog)
+        {
             return Ok(None);
         }
         Ok(held.map(|tree| {
@@ -367,8 +465,14 @@ impl Mec {
     }
 
     /// The account published state knows by another system's name, where that is new enough.
-    pub(crate) async fn account_published(&self, external_id: &str, staleness: Duration) -> Result<Option<AccountId>, MecError> {
-        let Some(id) = self.cache.link(external_id) else { return Ok(None) };
+    pub(crate) async fn account_published(
+        &self,
+        external_id: &str,
+        staleness: Duration,
+    ) -> Result<Option<AccountId>, MecError> {
+        let Some(id) = self.cache.link(external_id) else {
+            return Ok(None);
+        };
         if self.newest.is_some() && self.published(id.tree(), staleness).await?.is_none() {
             return Ok(None);
         }
@@ -397,7 +501,11 @@ impl Mec {
     /// Room in the queue for so many commands sent at once, waited for where it is full.
     pub(crate) async fn room(&self, commands: usize) -> Result<OwnedSemaphorePermit, MecError> {
         let commands = u32::try_from(commands.min(MANY_MAX)).unwrap_or(u32::MAX);
-        self.room.clone().acquire_many_owned(commands).await.map_err(|_| MecError::Stopped)
+        self.room
+            .clone()
+            .acquire_many_owned(commands)
+            .await
+            .map_err(|_| MecError::Stopped)
     }
 
     /// Many commands, those of a tree in their order.
@@ -422,8 +530,11 @@ pub(crate) fn died() -> MecError {
 /// An id that no root's number is in stands for no account.
 pub(crate) fn tree_of(account: AccountId) -> Result<TreeId, MecError> {
     let tree = account.tree();
-    if tree == TreeId::CATALOGUE || tree.0 > TreeId::MAX {
-        return Err(Refusal::AccountNotFound { account: account.to_string() }.into());
+    if tree == TreeId::CATALOG || tree.0 > TreeId::MAX {
+        return Err(Refusal::AccountNotFound {
+            account: account.to_string(),
+        }
+        .into());
     }
     Ok(tree)
 }
@@ -442,7 +553,15 @@ where
     L: Fn(&A, &mut IdSource, Time) -> Option<DecisionRow> + Send + 'static,
 {
     let (sender, answer) = oneshot::channel();
-    let command = Command { tree, actor: caller.actor.clone(), foreseen, decide, log, answer: None, caller: sender };
+    let command = Command {
+        tree,
+        actor: caller.actor.clone(),
+        foreseen,
+        decide,
+        log,
+        answer: None,
+        caller: sender,
+    };
     (Box::new(command), answer)
 }
 
@@ -453,44 +572,67 @@ fn put(lane: &mpsc::Sender<Message>, message: Message) -> Result<(), MecError> {
     })
 }
 
-/// Brings the catalogue to what it shall be before anything else; another process may be doing the same.
-async fn apply(writer: &mut Writer, store: &Store, changes: &[CatalogueChange], clock: &Hands) -> Result<Catalogue, OpenError> {
+/// Brings the catalog to what it shall be before anything else; another process may be doing the
+/// same.
+async fn apply(
+    writer: &mut Writer,
+    store: &Store,
+    changes: &[CatalogChange],
+    clock: &Hands,
+) -> Result<Catalog, OpenError> {
     let mut run = 0;
     loop {
         run += 1;
-        let known = writer.catalogue().await?;
+        let known = writer.catalog().await?;
         if changes.is_empty() {
             return Ok(known);
         }
-        let is_used = |catalogue: &Catalogue| changes.iter().any(|change| may_be_fixed(catalogue, change));
-        let hold = if run > 1 || is_used(&known) { Hold::Alone } else { Hold::Waited };
-        let taken = if store.is_shared() { vec![TreeId::CATALOGUE] } else { vec![] };
+        let is_used =
+            |catalog: &Catalog| changes.iter().any(|change| may_be_fixed(catalog, change));
+        let hold = if run > 1 || is_used(&known) {
+            Hold::Alone
+        } else {
+            Hold::Waited
+        };
+        let taken = if store.is_shared() {
+            vec![TreeId::CATALOG]
+        } else {
+            vec![]
+        };
         let heads = writer.heads(&taken, hold).await?;
         // Once nobody else changes it.
-        let current = writer.catalogue().await?;
+        let current = writer.catalog().await?;
         if store.is_shared() && hold != Hold::Alone && is_used(&current) {
-            // Another process has added what this one changes, and somebody may use it at this moment.
+            // Another process has added what this one changes, and somebody may use it at this
+            // moment.
             writer.abort().await;
             continue;
         }
         let in_use = in_use(writer, &current, changes).await?;
         let now = clock.at(writer.moment());
         let now = heads.first().map_or(now, |(head, _)| later_than(now, head));
-        let mut ids = IdSource::new(TreeId::CATALOGUE, now, 0);
-        let ruled = change_catalogue(&current, changes, &in_use, now, &mut ids);
+        let mut ids = IdSource::new(TreeId::CATALOG, now, 0);
+        let ruled = change_catalog(&current, changes, &in_use, now, &mut ids);
         let ruling = match ruled {
             Ok(ruling) if !ruling.changes.is_empty() => ruling,
             other => {
                 writer.abort().await;
-                return other.map(|ruling| ruling.catalogue).map_err(OpenError::Refused);
+                return other
+                    .map(|ruling| ruling.catalog)
+                    .map_err(OpenError::Refused);
             }
         };
-        let catalogue_version = Some(ruling.catalogue.version);
-        let commit = Commit { now: Some(now), catalogue: ruling.changes, catalogue_version, ..Commit::default() };
+        let catalog_version = Some(ruling.catalog.version);
+        let commit = Commit {
+            now: Some(now),
+            catalog: ruling.changes,
+            catalog_version,
+            ..Commit::default()
+        };
         match writer.commit(&commit).await {
-            Ok(()) => return Ok(ruling.catalogue),
+            Ok(()) => return Ok(ruling.catalog),
             Err(CommitError::NotDone(error)) if run < RUNS_MAX => {
-                tracing::warn!(%error, run, "the catalogue was not changed, it is tried again");
+                tracing::warn!(%error, run, "the catalog was not changed, it is tried again");
             }
             Err(error) => return Err(error.into()),
         }

@@ -1,10 +1,11 @@
-//! Moving an account to the newest version of the plan it is on, decided in its lane: if it has left the plan in the
-//! meantime, it stays where it went.
+//! Moving an account to the newest version of the plan it is on, decided in its lane: if it has
+//! left the plan in the meantime, it stays where it went.
 
 use std::sync::Arc;
 
 use mec_kernel::{
-    AccountId, AccountPlan, Cancel, Code, Facts, Halt, Making, Node, Provision, Refusal, Ruling, View, cancel, provision,
+    AccountId, AccountPlan, Cancel, Code, Facts, Halt, Making, Node, Provision, Refusal, Ruling,
+    View, cancel, provision,
 };
 
 use crate::error::MecError;
@@ -26,7 +27,8 @@ pub struct MigratePlan {
 /// What came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlanMigration {
-    /// It is on the newest version now (or would be). Its use is kept, and so are quantity, anchor and end.
+    /// It is on the newest version now (or would be). Its use is kept, and so are quantity, anchor
+    /// and end.
     Moved {
         /// The version it was on.
         from: i32,
@@ -42,7 +44,8 @@ pub enum PlanMigration {
     },
     /// It is not on the plan (any more, or yet).
     NotOnPlan,
-    /// It is on the plan, but every row of it was ended by hand: moving it would grant anew what somebody took away.
+    /// It is on the plan, but every row of it was ended by hand: moving it would grant anew what
+    /// somebody took away.
     NothingInForce,
 }
 
@@ -50,30 +53,56 @@ impl Mec {
     /// Moves an account to the newest version of a plan it is on.
     ///
     /// # Errors
-    /// An unknown account or plan, a plan that is not given any more, what [`Mec::provision`] refuses.
-    pub async fn migrate_plan(&self, command: MigratePlan, caller: &Caller) -> Result<PlanMigration, MecError> {
+    /// An unknown account or plan, a plan that is not given any more, what [`Mec::provision`]
+    /// refuses.
+    pub async fn migrate_plan(
+        &self,
+        command: MigratePlan,
+        caller: &Caller,
+    ) -> Result<PlanMigration, MecError> {
         let account = command.account;
         let decide = move |view: &View<'_>, making: &mut Making<'_>| {
             let ruling = migrate(view, making, &command)?;
-            Ok(if command.dry_run { Ruling::unchanged(ruling.answer) } else { ruling })
+            Ok(if command.dry_run {
+                Ruling::unchanged(ruling.answer)
+            } else {
+                ruling
+            })
         };
         self.run(account, caller, decide).await
     }
 }
 
-fn migrate(view: &View<'_>, making: &mut Making<'_>, command: &MigratePlan) -> Result<Ruling<PlanMigration>, Halt> {
+fn migrate(
+    view: &View<'_>,
+    making: &mut Making<'_>,
+    command: &MigratePlan,
+) -> Result<Ruling<PlanMigration>, Halt> {
     let path = view.path(command.account)?;
-    let newest = view.catalogue.plans.get(&command.plan);
-    let newest = newest.ok_or_else(|| Refusal::PlanNotFound { plan: command.plan.to_string() })?;
-    let Some((node, held)) = path.first().and_then(|node| Some((*node, held(node, command, view)?))) else {
+    let newest = view.catalog.plans.get(&command.plan);
+    let newest = newest.ok_or_else(|| Refusal::PlanNotFound {
+        plan: command.plan.to_string(),
+    })?;
+    let Some((node, held)) = path
+        .first()
+        .and_then(|node| Some((*node, held(node, command, view)?)))
+    else {
         return Ok(Ruling::unchanged(PlanMigration::NotOnPlan));
     };
     if held.version >= newest.version {
-        return Ok(Ruling::unchanged(PlanMigration::Newest { version: held.version }));
+        return Ok(Ruling::unchanged(PlanMigration::Newest {
+            version: held.version,
+        }));
     }
     let reference = Some(&command.reference).filter(|reference| !reference.is_empty());
-    let is_its = |row: &mec_kernel::Entitlement| row.plan.as_ref() == Some(&command.plan) && row.source_ref.as_ref() == reference;
-    if !node.entitlements.iter().any(|row| is_its(row) && row.is_standing(view.now)) {
+    let is_its = |row: &mec_kernel::Entitlement| {
+        row.plan.as_ref() == Some(&command.plan) && row.source_ref.as_ref() == reference
+    };
+    if !node
+        .entitlements
+        .iter()
+        .any(|row| is_its(row) && row.is_standing(view.now))
+    {
         return Ok(Ruling::unchanged(PlanMigration::NothingInForce));
     }
     let anew = Provision {
@@ -82,27 +111,72 @@ fn migrate(view: &View<'_>, making: &mut Making<'_>, command: &MigratePlan) -> R
         migrate: true,
         ..Provision::new(command.account, &command.plan)
     };
-    let Ruling { answer: entitlements, writes } =
-        if held.is_addon { addon(view, making, held, anew)? } else { provision(view, making, &anew)? };
-    let answer = PlanMigration::Moved { from: held.version, to: newest.version, entitlements };
+    let Ruling {
+        answer: entitlements,
+        writes,
+    } = if held.is_addon {
+        addon(view, making, held, anew)?
+    } else {
+        provision(view, making, &anew)?
+    };
+    let answer = PlanMigration::Moved {
+        from: held.version,
+        to: newest.version,
+        entitlements,
+    };
     Ok(Ruling { answer, writes })
 }
 
 /// What the account has of the plan now.
-fn held<'a>(node: &'a Node, command: &MigratePlan, view: &View<'_>) -> Option<&'a Arc<AccountPlan>> {
-    let is_it =
-        |held: &&Arc<AccountPlan>| held.plan == command.plan && held.reference == command.reference && held.is_current(view.now);
-    node.plans.iter().filter(is_it).max_by_key(|held| held.starts_at)
+fn held<'a>(
+    node: &'a Node,
+    command: &MigratePlan,
+    view: &View<'_>,
+) -> Option<&'a Arc<AccountPlan>> {
+    let is_it = |held: &&Arc<AccountPlan>| {
+        held.plan == command.plan
+            && held.reference == command.reference
+            && held.is_current(view.now)
+    };
+    node.plans
+        .iter()
+        .filter(is_it)
+        .max_by_key(|held| held.starts_at)
 }
 
 /// An add-on is taken away and given again, both in one step.
-fn addon(view: &View<'_>, making: &mut Making<'_>, held: &AccountPlan, anew: Provision) -> Result<Ruling<i64>, Halt> {
-    let gone = Cancel { account: anew.account, plan: anew.plan.clone(), reference: Some(anew.reference.clone()), at: None };
+fn addon(
+    view: &View<'_>,
+    making: &mut Making<'_>,
+    held: &AccountPlan,
+    anew: Provision,
+) -> Result<Ruling<i64>, Halt> {
+    let gone = Cancel {
+        account: anew.account,
+        plan: anew.plan.clone(),
+        reference: Some(anew.reference.clone()),
+        at: None,
+    };
     let mut writes = cancel(view, making, &gone)?.writes;
     let mut tree = view.tree.clone();
     writes.iter().for_each(|write| tree.apply(write, view.now));
-    let between = View { tree: &tree, facts: &Facts::default(), catalogue: view.catalogue, now: view.now };
-    let given = provision(&between, making, &Provision { until: held.ends_at, ..anew })?;
+    let between = View {
+        tree: &tree,
+        facts: &Facts::default(),
+        catalog: view.catalog,
+        now: view.now,
+    };
+    let given = provision(
+        &between,
+        making,
+        &Provision {
+            until: held.ends_at,
+            ..anew
+        },
+    )?;
     writes.extend(given.writes);
-    Ok(Ruling { answer: given.answer, writes })
+    Ok(Ruling {
+        answer: given.answer,
+        writes,
+    })
 }

@@ -1,5 +1,6 @@
-//! Old rows leave the decision log on request, a commit at a time, so that commands wait for no more than one of them.
-//! The ledger is never touched: what happened stays, only what was said about it goes.
+//! Old rows leave the decision log on request, a commit at a time, so that commands wait for no
+//! more than one of them. The ledger is never touched: what happened stays, only what was said
+//! about it goes.
 
 use std::time::Duration;
 
@@ -27,15 +28,22 @@ impl Mec {
         Duration::from_secs(self.log.kept_seconds().unsigned_abs())
     }
 
-    /// Removes the oldest decisions that were made before `before`, at most one commit's worth of them.
+    /// Removes the oldest decisions that were made before `before`, at most one commit's worth of
+    /// them.
     ///
     /// # Errors
     /// [`MecError`] says whether any were removed.
     pub async fn prune_decisions(&self, before: Time) -> Result<Pruned, MecError> {
         let (sender, answer) = oneshot::channel();
-        self.send_prune(Prune { before, caller: sender })?;
+        self.send_prune(Prune {
+            before,
+            caller: sender,
+        })?;
         let removed = answer.await.map_err(|_| died())??;
-        Ok(Pruned { removed, has_more: removed >= WRITTEN_MAX })
+        Ok(Pruned {
+            removed,
+            has_more: removed >= WRITTEN_MAX,
+        })
     }
 
     /// How many decisions were made before `before` and are in the log.
@@ -43,6 +51,7 @@ impl Mec {
     /// # Errors
     /// Where the store cannot be read.
     pub async fn count_decisions(&self, before: Time) -> Result<u64, MecError> {
-        self.read_store(move |store: &Store| store.count_decisions(before)).await
+        self.read_store(move |store: &Store| store.count_decisions(before))
+            .await
     }
 }

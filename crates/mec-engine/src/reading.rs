@@ -1,5 +1,6 @@
-//! Reads of tables, and other work that is too long for the runtime's threads: few at once, each within a budget of rows,
-//! bytes and time, and ended when its caller leaves. Checks and health never wait for any of it.
+//! Reads of tables, and other work that is too long for the runtime's threads: few at once, each
+//! within a budget of rows, bytes and time, and ended when its caller leaves. Checks and health
+//! never wait for any of it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -42,8 +43,14 @@ pub(crate) struct Turns {
 }
 
 impl Turns {
-    pub(crate) fn of(readers: usize, answer_bytes_max: u64, read_timeout: Duration) -> std::io::Result<Self> {
-        let room = usize::try_from(answer_bytes_max.div_ceil(ROOM_BYTES)).unwrap_or(usize::MAX).saturating_mul(ANSWERS_MAX);
+    pub(crate) fn of(
+        readers: usize,
+        answer_bytes_max: u64,
+        read_timeout: Duration,
+    ) -> std::io::Result<Self> {
+        let room = usize::try_from(answer_bytes_max.div_ceil(ROOM_BYTES))
+            .unwrap_or(usize::MAX)
+            .saturating_mul(ANSWERS_MAX);
         let of = |permits: usize| Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS)));
         Ok(Self {
             readers: of(readers),
@@ -116,7 +123,8 @@ pub struct Answered<T> {
 }
 
 impl Mec {
-    /// Reads tables off the runtime's threads. Nobody else has the turn until what it answered is dropped.
+    /// Reads tables off the runtime's threads. Nobody else has the turn until what it answered is
+    /// dropped.
     ///
     /// # Errors
     /// [`MecError::ReadsBusy`]: too many read at the moment; what `read` answers.
@@ -128,7 +136,10 @@ impl Mec {
         let (store, (budget, _waiting)) = (self.store.clone(), self.turns.budget());
         // A reader is busy until the read has ended, also when nobody waits for it any more.
         let work = move || {
-            let value = read(&Reading { store: &store, budget: &budget })?;
+            let value = read(&Reading {
+                store: &store,
+                budget: &budget,
+            })?;
             Ok(Answered { value, turn })
         };
         self.turns.background.run(work).await
@@ -157,8 +168,16 @@ impl Mec {
     /// # Errors
     /// [`MecError::ReadsBusy`]: callers are slow to take what they asked for.
     pub async fn room_for_answer(&self, bytes: usize) -> Result<OwnedSemaphorePermit, MecError> {
-        let permits = u64::try_from(bytes).unwrap_or(u64::MAX).min(self.turns.answer_bytes_max).div_ceil(ROOM_BYTES);
-        turn(&self.turns.answers, u32::try_from(permits).unwrap_or(u32::MAX), ROOM_WITHIN).await
+        let permits = u64::try_from(bytes)
+            .unwrap_or(u64::MAX)
+            .min(self.turns.answer_bytes_max)
+            .div_ceil(ROOM_BYTES);
+        turn(
+            &self.turns.answers,
+            u32::try_from(permits).unwrap_or(u32::MAX),
+            ROOM_WITHIN,
+        )
+        .await
     }
 
     /// A long question to the store, with the turn of those who read tables.
@@ -166,7 +185,10 @@ impl Mec {
         &self,
         read: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, MecError> {
-        Ok(self.read_tables(move |reading| Ok(read(reading.store)?)).await?.value)
+        Ok(self
+            .read_tables(move |reading| Ok(read(reading.store)?))
+            .await?
+            .value)
     }
 
     /// A short question to the store, on a connection that no read of tables has.
@@ -181,11 +203,17 @@ impl Mec {
             drop(turn);
             outcome
         });
-        Ok(asked.await.map_err(|error| MecError::NotDone(format!("the read ended early: {error}")))??)
+        Ok(asked
+            .await
+            .map_err(|error| MecError::NotDone(format!("the read ended early: {error}")))??)
     }
 }
 
-async fn turn(of: &Arc<Semaphore>, permits: u32, within: Duration) -> Result<OwnedSemaphorePermit, MecError> {
+async fn turn(
+    of: &Arc<Semaphore>,
+    permits: u32,
+    within: Duration,
+) -> Result<OwnedSemaphorePermit, MecError> {
     match tokio::time::timeout(within, of.clone().acquire_many_owned(permits)).await {
         Ok(permit) => permit.map_err(|_| MecError::Stopped),
         Err(_) => Err(MecError::ReadsBusy),

@@ -1,10 +1,11 @@
-//! The table API: reads go to the store; a write becomes one command a row, decided by the kernel like any other.
+//! The table API: reads go to the store; a write becomes one command a row, decided by the kernel
+//! like any other.
 //!
-//! A family of tables has a file each, which turns a request into [`Steps`]; that happens in the lane, so that
-//! between picking the rows and writing them nothing else is written.
+//! A family of tables has a file each, which turns a request into [`Steps`]; that happens in the
+//! lane, so that between picking the rows and writing them nothing else is written.
 
 mod accounts;
-mod catalogue;
+mod catalog;
 mod conditions;
 mod entitlements;
 mod given;
@@ -16,7 +17,7 @@ mod upsert;
 
 use std::sync::{Arc, LazyLock};
 
-use mec_kernel::Catalogue;
+use mec_kernel::Catalog;
 use mec_query::{Delete, Fetched, Filter, Insert, QueryError, Read, Table, Update, Value, Verb};
 
 pub use read_only::check_verb;
@@ -64,15 +65,24 @@ impl Mec {
     /// # Errors
     /// Where it takes longer than it may.
     pub async fn count(&self, table: Arc<Table>, filter: Filter) -> Result<u64, MecError> {
-        Ok(self.read_tables(move |reading| reading.count(&table, &filter)).await?.value)
+        Ok(self
+            .read_tables(move |reading| reading.count(&table, &filter))
+            .await?
+            .value)
     }
 
-    /// Inserts rows, all of them or none; at most 1,000. A row that is skipped because it is there is not touched.
+    /// Inserts rows, all of them or none; at most 1,000. A row that is skipped because it is there
+    /// is not touched.
     ///
     /// # Errors
-    /// A table that takes no inserts, more rows than `expected`, what the kernel refuses; 23505 and 23503 for keys
-    /// and references. Nothing was written.
-    pub async fn insert(&self, insert: Insert, expected: Expected, caller: &Caller) -> Result<Touched, MecError> {
+    /// A table that takes no inserts, more rows than `expected`, what the kernel refuses; 23505 and
+    /// 23503 for keys and references. Nothing was written.
+    pub async fn insert(
+        &self,
+        insert: Insert,
+        expected: Expected,
+        caller: &Caller,
+    ) -> Result<Touched, MecError> {
         let table = insert.table.clone();
         caller.check_write()?;
         check_verb(&table, Verb::Post)?;
@@ -83,7 +93,10 @@ impl Mec {
             Some(outcome) => outcome,
             None => {
                 let family = Family::of(&table)?;
-                self.write(caller, expected, move |catalogue, committed| family.insert(catalogue, committed, &insert)).await
+                self.write(caller, expected, move |catalog, committed| {
+                    family.insert(catalog, committed, &insert)
+                })
+                .await
             }
         };
         outcome.map_err(|error| postgres::worded(&table, error))
@@ -93,13 +106,22 @@ impl Mec {
     ///
     /// # Errors
     /// As [`Mec::insert`].
-    pub async fn update(&self, update: Update, expected: Expected, caller: &Caller) -> Result<Touched, MecError> {
+    pub async fn update(
+        &self,
+        update: Update,
+        expected: Expected,
+        caller: &Caller,
+    ) -> Result<Touched, MecError> {
         let table = update.table.clone();
         caller.check_write()?;
         check_verb(&table, Verb::Patch)?;
         let family = Family::of(&table)?;
-        let plan = move |catalogue: &Catalogue, committed: &mut Committed<'_>| family.update(catalogue, committed, &update);
-        self.write(caller, expected, plan).await.map_err(|error| postgres::worded(&table, error))
+        let plan = move |catalog: &Catalog, committed: &mut Committed<'_>| {
+            family.update(catalog, committed, &update)
+        };
+        self.write(caller, expected, plan)
+            .await
+            .map_err(|error| postgres::worded(&table, error))
     }
 
     /// Deletes rows, all of them or none; at most 1,000. `show` is read before they are gone.
@@ -117,20 +139,33 @@ impl Mec {
         caller.check_write()?;
         check_verb(&table, Verb::Delete)?;
         let family = Family::of(&table)?;
-        let plan = move |catalogue: &Catalogue, committed: &mut Committed<'_>| {
-            let mut steps = family.delete(catalogue, committed, &delete)?;
+        let plan = move |catalog: &Catalog, committed: &mut Committed<'_>| {
+            let mut steps = family.delete(catalog, committed, &delete)?;
             if let Some(read) = &show {
-                steps.shown = Some(committed.fetch(&Read { filter: delete.filter.clone(), ..read.clone() })?);
+                steps.shown = Some(committed.fetch(&Read {
+                    filter: delete.filter.clone(),
+                    ..read.clone()
+                })?);
             }
             Ok(steps)
         };
-        self.write(caller, expected, plan).await.map_err(|error| postgres::worded(&table, error))
+        self.write(caller, expected, plan)
+            .await
+            .map_err(|error| postgres::worded(&table, error))
     }
 
-    /// One row that cannot be there already goes as an ordinary command, so that many callers share a commit.
-    async fn insert_alone(&self, insert: &Insert, expected: Expected, caller: &Caller) -> Option<Result<Touched, MecError>> {
+    /// One row that cannot be there already goes as an ordinary command, so that many callers share
+    /// a commit.
+    async fn insert_alone(
+        &self,
+        insert: &Insert,
+        expected: Expected,
+        caller: &Caller,
+    ) -> Option<Result<Touched, MecError>> {
         let given = Given::of_insert(insert);
-        let [given] = given.as_slice() else { return None };
+        let [given] = given.as_slice() else {
+            return None;
+        };
         if upsert::possible(insert).is_some() {
             return None;
         }
@@ -142,30 +177,55 @@ impl Mec {
         let make = async {
             expected.check(1)?;
             let id = if is_account {
-                self.create_account(crate::NewAccount(accounts::new_account(given)), caller).await?.id.0
+                self.create_account(crate::NewAccount(accounts::new_account(given)), caller)
+                    .await?
+                    .id
+                    .0
             } else {
-                self.grant(entitlements::new_grant(given)?, caller).await?.id.0
+                self.grant(entitlements::new_grant(given)?, caller)
+                    .await?
+                    .id
+                    .0
             };
-            Ok(Touched { keys: vec![vec![Value::Uuid(id)]], inserted: 1, shown: None })
+            Ok(Touched {
+                keys: vec![vec![Value::Uuid(id)]],
+                inserted: 1,
+                shown: None,
+            })
         };
         Some(make.await)
     }
 
-    async fn write<P>(&self, caller: &Caller, expected: Expected, plan: P) -> Result<Touched, MecError>
+    async fn write<P>(
+        &self,
+        caller: &Caller,
+        expected: Expected,
+        plan: P,
+    ) -> Result<Touched, MecError>
     where
-        P: Fn(&Catalogue, &mut Committed<'_>) -> Result<Steps, MecError> + Send + Sync + 'static,
+        P: Fn(&Catalog, &mut Committed<'_>) -> Result<Steps, MecError> + Send + Sync + 'static,
     {
         let plan = Arc::new(plan);
         loop {
             let plan = plan.clone();
-            let planned = move |catalogue: &Catalogue, committed: &mut Committed<'_>| {
-                let steps = plan(catalogue, committed)?;
+            let planned = move |catalog: &Catalog, committed: &mut Committed<'_>| {
+                let steps = plan(catalog, committed)?;
                 expected.check(steps.rows.len())?;
                 Ok(steps)
             };
-            let Written { keys, inserted, shown, tree_taken, .. } = self.write_table(caller, planned).await?;
+            let Written {
+                keys,
+                inserted,
+                shown,
+                tree_taken,
+                ..
+            } = self.write_table(caller, planned).await?;
             if !tree_taken {
-                return Ok(Touched { keys, inserted, shown });
+                return Ok(Touched {
+                    keys,
+                    inserted,
+                    shown,
+                });
             }
         }
     }
@@ -193,7 +253,7 @@ enum Family {
     Conditions,
     Rules,
     Templates,
-    Catalogue(catalogue::Rows),
+    Catalog(catalog::Rows),
 }
 
 impl Family {
@@ -204,53 +264,75 @@ impl Family {
             "entitlement_conditions" => Self::Conditions,
             "control_rules" => Self::Rules,
             "plan_entitlement_templates" => Self::Templates,
-            "units" => Self::Catalogue(catalogue::Rows::Units),
-            "resource_types" => Self::Catalogue(catalogue::Rows::ResourceTypes),
-            "account_types" => Self::Catalogue(catalogue::Rows::AccountTypes),
-            "plans" => Self::Catalogue(catalogue::Rows::Plans),
+            "units" => Self::Catalog(catalog::Rows::Units),
+            "resource_types" => Self::Catalog(catalog::Rows::ResourceTypes),
+            "account_types" => Self::Catalog(catalog::Rows::AccountTypes),
+            "plans" => Self::Catalog(catalog::Rows::Plans),
             name => return Err(QueryError::table_not_writable(name)),
         })
     }
 
-    fn insert(self, catalogue: &Catalogue, committed: &mut Committed<'_>, insert: &Insert) -> Result<Steps, MecError> {
+    fn insert(
+        self,
+        catalog: &Catalog,
+        committed: &mut Committed<'_>,
+        insert: &Insert,
+    ) -> Result<Steps, MecError> {
         match self {
             Self::Accounts => accounts::insert(committed, insert),
             Self::Entitlements => entitlements::insert(insert),
             Self::Conditions => conditions::insert(committed, insert),
-            Self::Rules => rules::insert(catalogue, insert),
-            Self::Templates => templates::insert(catalogue, insert),
-            Self::Catalogue(rows) => rows.insert(catalogue, insert),
+            Self::Rules => rules::insert(catalog, insert),
+            Self::Templates => templates::insert(catalog, insert),
+            Self::Catalog(rows) => rows.insert(catalog, insert),
         }
     }
 
-    fn update(self, catalogue: &Catalogue, committed: &mut Committed<'_>, update: &Update) -> Result<Steps, MecError> {
+    fn update(
+        self,
+        catalog: &Catalog,
+        committed: &mut Committed<'_>,
+        update: &Update,
+    ) -> Result<Steps, MecError> {
         match self {
             Self::Accounts => accounts::update(committed, update),
             Self::Entitlements => entitlements::update(committed, update),
             Self::Conditions => conditions::update(committed, update),
-            Self::Rules => rules::update(catalogue, committed, update),
-            Self::Templates => templates::update(catalogue, committed, update),
-            Self::Catalogue(rows) => rows.update(catalogue, committed, update),
+            Self::Rules => rules::update(catalog, committed, update),
+            Self::Templates => templates::update(catalog, committed, update),
+            Self::Catalog(rows) => rows.update(catalog, committed, update),
         }
     }
 
-    fn delete(self, catalogue: &Catalogue, committed: &mut Committed<'_>, delete: &Delete) -> Result<Steps, MecError> {
+    fn delete(
+        self,
+        catalog: &Catalog,
+        committed: &mut Committed<'_>,
+        delete: &Delete,
+    ) -> Result<Steps, MecError> {
         match self {
             Self::Accounts => accounts::delete(committed, delete),
             Self::Entitlements => entitlements::delete(committed, delete),
             Self::Conditions => conditions::delete(committed, delete),
-            Self::Rules => rules::delete(catalogue, committed, delete),
-            Self::Templates => templates::delete(catalogue, committed, delete),
-            Self::Catalogue(rows) => rows.delete(committed, delete),
+            Self::Rules => rules::delete(catalog, committed, delete),
+            Self::Templates => templates::delete(catalog, committed, delete),
+            Self::Catalog(rows) => rows.delete(committed, delete),
         }
     }
 }
 
 /// A table that another's write looks at.
 fn table(name: &'static str) -> Result<Arc<Table>, MecError> {
-    static TABLES: LazyLock<Vec<Arc<Table>>> = LazyLock::new(|| mec_store::tables::tables().into_iter().map(Arc::new).collect());
+    static TABLES: LazyLock<Vec<Arc<Table>>> = LazyLock::new(|| {
+        mec_store::tables::tables()
+            .into_iter()
+            .map(Arc::new)
+            .collect()
+    });
     let found = TABLES.iter().find(|table| table.name == name);
-    Ok(found.cloned().ok_or_else(|| QueryError::no_table(name, None))?)
+    Ok(found
+        .cloned()
+        .ok_or_else(|| QueryError::no_table(name, None))?)
 }
 
 /// The position of a column the code here names.

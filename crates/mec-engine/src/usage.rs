@@ -1,8 +1,8 @@
 //! How much was used over time: for charts and invoices. Decides nothing.
 
 use mec_kernel::{
-    AccountId, Amount, Code, Factor, Halt, LimitKind, Occupancy, Refusal, Time, Total, View, Window, WindowKind, WindowRule,
-    Zone, occupancy, price_of, scope_of, window_at,
+    AccountId, Amount, Code, Factor, Halt, LimitKind, Occupancy, Refusal, Time, Total, View,
+    Window, WindowKind, WindowRule, Zone, occupancy, price_of, scope_of, window_at,
 };
 use mec_store::{UsageBucket, UsageQuery};
 
@@ -82,7 +82,8 @@ pub struct Bucket {
     pub start: Time,
     /// First instant after it.
     pub end: Time,
-    /// What was used; of inventory what is owned at the bucket's end; of seats the most that were held at one instant.
+    /// What was used; of inventory what is owned at the bucket's end; of seats the most that were
+    /// held at one instant.
     pub quantity: Total,
     /// Seats times hours they were held; `None` for what is not counted in seats.
     pub lease_hours: Option<Total>,
@@ -100,11 +101,23 @@ impl Mec {
     /// # Errors
     /// An unknown account or resource; a range that is empty or has more than 10,000 buckets.
     pub async fn usage(&self, question: UsageQuestion, caller: &Caller) -> Result<Usage, MecError> {
-        let question = UsageQuestion { scope: scope_of(question.scope.as_ref()).cloned(), ..question };
+        let question = UsageQuestion {
+            scope: scope_of(question.scope.as_ref()).cloned(),
+            ..question
+        };
         let asked = question.clone();
-        let (Report { unit, factor, limit_kind, buckets }, now) =
-            self.look(question.account, caller, move |view| report(view, &asked)).await?;
-        let catalogue = self.catalogue();
+        let (
+            Report {
+                unit,
+                factor,
+                limit_kind,
+                buckets,
+            },
+            now,
+        ) = self
+            .look(question.account, caller, move |view| report(view, &asked))
+            .await?;
+        let catalog = self.catalog();
         let buckets = self
             .read_store(move |store| {
                 let query = |buckets| UsageQuery {
@@ -117,21 +130,38 @@ impl Mec {
                 match limit_kind {
                     LimitKind::Concurrency => {
                         let held = occupancy(&store.stays(&query(&buckets))?, &buckets, now);
-                        Ok(buckets.iter().zip(held).map(|(bucket, held)| Bucket::of_seats(*bucket, held)).collect())
+                        Ok(buckets
+                            .iter()
+                            .zip(held)
+                            .map(|(bucket, held)| Bucket::of_seats(*bucket, held))
+                            .collect())
                     }
                     LimitKind::Inventory => {
                         let before = buckets.first().map(|(start, _)| (Time::BEGINNING, *start));
                         let all: Vec<_> = before.into_iter().chain(buckets).collect();
                         let mut owned = Amount::ZERO;
-                        let found = store.usage(&query(&all), &catalogue)?.into_iter().map(|bucket| {
-                            owned = owned.plus(bucket.amount);
-                            Bucket::of_use(UsageBucket { amount: owned, ..bucket }, factor)
-                        });
+                        let found =
+                            store
+                                .usage(&query(&all), &catalog)?
+                                .into_iter()
+                                .map(|bucket| {
+                                    owned = owned.plus(bucket.amount);
+                                    Bucket::of_use(
+                                        UsageBucket {
+                                            amount: owned,
+                                            ..bucket
+                                        },
+                                        factor,
+                                    )
+                                });
                         Ok(found.skip(1).collect())
                     }
                     LimitKind::Cumulative | LimitKind::TimeAccess => {
-                        let found = store.usage(&query(&buckets), &catalogue)?;
-                        Ok(found.into_iter().map(|bucket| Bucket::of_use(bucket, factor)).collect())
+                        let found = store.usage(&query(&buckets), &catalog)?;
+                        Ok(found
+                            .into_iter()
+                            .map(|bucket| Bucket::of_use(bucket, factor))
+                            .collect())
                     }
                 }
             })
@@ -182,18 +212,29 @@ fn report(view: &View<'_>, question: &UsageQuestion) -> Result<Report, Halt> {
     let resource = view.resource(&question.resource)?;
     let zone = view.zone(&path);
     let month = bounds(GroupBy::Month, &zone, view.now);
-    let present = question.group_by.map_or(month, |group_by| bounds(group_by, &zone, view.now));
+    let present = question
+        .group_by
+        .map_or(month, |group_by| bounds(group_by, &zone, view.now));
     let from = question.from.unwrap_or(month.0);
     let to = question.to.unwrap_or(present.1);
     if to <= from {
-        return Err(Refusal::BadValue { column: "to", must: "be after from".to_owned() }.into());
+        return Err(Refusal::BadValue {
+            column: "to",
+            must: "be after from".to_owned(),
+        }
+        .into());
     }
     let buckets = match question.group_by {
         None => vec![(from, to)],
         Some(group_by) => cut(group_by, &zone, from, to)?,
     };
-    let factor = view.catalogue.canonical(resource);
-    Ok(Report { unit: resource.unit.clone(), factor, limit_kind: resource.limit_kind, buckets })
+    let factor = view.catalog.canonical(resource);
+    Ok(Report {
+        unit: resource.unit.clone(),
+        factor,
+        limit_kind: resource.limit_kind,
+        buckets,
+    })
 }
 
 fn cut(group_by: GroupBy, zone: &Zone, from: Time, to: Time) -> Result<Vec<(Time, Time)>, Halt> {
@@ -201,8 +242,14 @@ fn cut(group_by: GroupBy, zone: &Zone, from: Time, to: Time) -> Result<Vec<(Time
     let mut at = from;
     while at < to {
         if cuts.len() == BUCKETS_MAX {
-            let must = format!("give at most {BUCKETS_MAX} buckets: shorten the range or group by something longer");
-            return Err(Refusal::BadValue { column: "group_by", must }.into());
+            let must = format!(
+                "give at most {BUCKETS_MAX} buckets: shorten the range or group by something longer"
+            );
+            return Err(Refusal::BadValue {
+                column: "group_by",
+                must,
+            }
+            .into());
         }
         let (start, end) = bounds(group_by, zone, at);
         cuts.push((start.max(from), end.min(to)));

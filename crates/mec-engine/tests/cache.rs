@@ -20,7 +20,15 @@ struct Twin {
 impl Twin {
     async fn with(cache_bytes_max: usize, hands: &Hands) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let mec = open_with(&dir, Options { cache_bytes_max, clock: hands.clock(), ..Options::default() }).await;
+        let mec = open_with(
+            &dir,
+            Options {
+                cache_bytes_max,
+                clock: hands.clock(),
+                ..Options::default()
+            },
+        )
+        .await;
         let mut accounts = Vec::new();
         for tree in 0..4 {
             let root = account(&mec, "benchmark_runs", 20 + tree).await;
@@ -29,7 +37,12 @@ impl Twin {
             allow(&mec, team, "benchmark_runs", 15).await;
             accounts.extend([root, team, child(&mec, team).await]);
         }
-        Self { mec, accounts, leases: vec![], _dir: dir }
+        Self {
+            mec,
+            accounts,
+            leases: vec![],
+            _dir: dir,
+        }
     }
 
     /// What comes of step `number`, without ids.
@@ -37,18 +50,37 @@ impl Twin {
         // Multiplied by primes, the steps walk over accounts and operations in every combination.
         let account = self.accounts[number * 7 % self.accounts.len()];
         let key = format!("{}", number * 13 % 150);
-        let standing = |standing: &Standing| format!("{} {} {:?}", standing.decision, standing.reason, standing.figures);
+        let standing = |standing: &Standing| {
+            format!(
+                "{} {} {:?}",
+                standing.decision, standing.reason, standing.figures
+            )
+        };
         let runs = Check::of(account, "benchmark_runs", Some(Quantity::whole(1)));
         match number * 11 % 17 {
             0..5 => standing(&self.mec.check(runs, &caller()).await.unwrap()),
             5..9 => {
-                let command = Consume { check: runs, key: key.as_str().into(), details: None };
+                let command = Consume {
+                    check: runs,
+                    key: key.as_str().into(),
+                    details: None,
+                };
                 match self.mec.consume(command, &caller()).await {
-                    Ok(consumed) => format!("{} {}", standing(&consumed.standing), consumed.replayed.is_some()),
+                    Ok(consumed) => format!(
+                        "{} {}",
+                        standing(&consumed.standing),
+                        consumed.replayed.is_some()
+                    ),
                     Err(error) => error.to_string(),
                 }
             }
-            9..12 => match self.mec.acquire(seat_of(account, 30), &caller()).await.unwrap().lease {
+            9..12 => match self
+                .mec
+                .acquire(seat_of(account, 30), &caller())
+                .await
+                .unwrap()
+                .lease
+            {
                 Some(lease) => {
                     self.leases.push(lease.id);
                     format!("until {}", lease.expires_at)
@@ -56,19 +88,33 @@ impl Twin {
                 None => "full".to_owned(),
             },
             12..14 => match self.leases.get(number % (self.leases.len() + 1)) {
-                Some(lease) => self.mec.release_lease(*lease, &caller()).await.unwrap().to_string(),
+                Some(lease) => self
+                    .mec
+                    .release_lease(*lease, &caller())
+                    .await
+                    .unwrap()
+                    .to_string(),
                 None => "none".to_owned(),
             },
             14 => {
-                let command = Reserve { check: runs, key: key.as_str().into(), ttl_seconds: 60 };
+                let command = Reserve {
+                    check: runs,
+                    key: key.as_str().into(),
+                    ttl_seconds: 60,
+                };
                 match self.mec.reserve(command, &caller()).await {
-                    Ok(reserved) => format!("{} {}", standing(&reserved.standing), reserved.replayed),
+                    Ok(reserved) => {
+                        format!("{} {}", standing(&reserved.standing), reserved.replayed)
+                    }
                     Err(error) => error.to_string(),
                 }
             }
             _ => {
                 let event = event_of(account, "benchmark_runs", &key);
-                self.mec.meter(event, &caller()).await.map_or_else(|error| error.to_string(), |told| told.replayed.to_string())
+                self.mec
+                    .meter(event, &caller())
+                    .await
+                    .map_or_else(|error| error.to_string(), |told| told.replayed.to_string())
             }
         }
     }
@@ -82,7 +128,11 @@ async fn with_little_memory_every_answer_is_the_same() {
         let mut tight = Twin::with(cache_bytes_max, &hands).await;
         let mut roomy = Twin::with(256 << 20, &hands).await;
         for number in 0..600 {
-            assert_eq!(tight.step(number).await, roomy.step(number).await, "step {number}, {cache_bytes_max} bytes");
+            assert_eq!(
+                tight.step(number).await,
+                roomy.step(number).await,
+                "step {number}, {cache_bytes_max} bytes"
+            );
             assert!(tight.mec.status().cache_bytes <= cache_bytes_max);
             hands.forward(i64::from(number % 5 == 0));
         }

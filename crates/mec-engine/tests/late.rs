@@ -1,5 +1,6 @@
-//! What is judged by when entitlements begin and end: use that is told late, and limits that fall by themselves. The
-//! installation is closed and opened again on the way, so everything is read back from rows.
+//! What is judged by when entitlements begin and end: use that is told late, and limits that fall
+//! by themselves. The installation is closed and opened again on the way, so everything is read
+//! back from rows.
 
 mod installation;
 mod place;
@@ -37,22 +38,56 @@ impl<P: Place> Home<P> {
     /// On 15 October, with an account that has nothing.
     async fn new(place: P) -> Self {
         let hands = Hands::at("2026-10-15T12:00:00Z");
-        let mec = open_with(&place, Options { clock: hands.clock(), ..Options::default() }).await;
-        let account = mec.create_account(NewAccount::named("Acme Corp"), &caller()).await.unwrap().id;
-        Self { place, hands, mec, account }
+        let mec = open_with(
+            &place,
+            Options {
+                clock: hands.clock(),
+                ..Options::default()
+            },
+        )
+        .await;
+        let account = mec
+            .create_account(NewAccount::named("Acme Corp"), &caller())
+            .await
+            .unwrap()
+            .id;
+        Self {
+            place,
+            hands,
+            mec,
+            account,
+        }
     }
 
     async fn reopen(self) -> Self {
-        let Self { place, hands, mec, account } = self;
+        let Self {
+            place,
+            hands,
+            mec,
+            account,
+        } = self;
         mec.close().await.unwrap();
         drop(mec);
-        let options = Options { create: false, clock: hands.clock(), ..Options::default() };
+        let options = Options {
+            create: false,
+            clock: hands.clock(),
+            ..Options::default()
+        };
         let mec = Arc::new(Mec::open(&url(&place), options).await.unwrap());
-        Self { place, hands, mec, account }
+        Self {
+            place,
+            hands,
+            mec,
+            account,
+        }
     }
 
     async fn rule(&self, resource: &str, action: LimitAction, plan: Option<&str>) {
-        let limit_kind = if resource == SEATS { LimitKind::Concurrency } else { LimitKind::Cumulative };
+        let limit_kind = if resource == SEATS {
+            LimitKind::Concurrency
+        } else {
+            LimitKind::Cumulative
+        };
         let is_billed = action == LimitAction::Overage;
         let rule = Rule {
             id: RuleId(0),
@@ -73,7 +108,12 @@ impl<P: Place> Home<P> {
             created_at: self.mec.now(),
             updated_at: self.mec.now(),
         };
-        self.mec.change_catalogue(&caller(), move |_| vec![CatalogueChange::PutRule(rule.clone())]).await.unwrap();
+        self.mec
+            .change_catalog(&caller(), move |_| {
+                vec![CatalogChange::PutRule(rule.clone())]
+            })
+            .await
+            .unwrap();
     }
 
     /// So many runs a month from `from` days from now on, for `days` days.
@@ -81,18 +121,30 @@ impl<P: Place> Home<P> {
         let valid_from = self.mec.now().plus_seconds(from * DAY);
         let valid_until = days.map(|days| valid_from.plus_seconds(days * DAY));
         let window = Some(WindowRule::of(WindowKind::Month));
-        let grant = Grant { window, valid_from: Some(valid_from), valid_until, ..grant_of(self.account, RUNS, limit) };
+        let grant = Grant {
+            window,
+            valid_from: Some(valid_from),
+            valid_until,
+            ..grant_of(self.account, RUNS, limit)
+        };
         self.mec.grant(grant, &caller()).await.unwrap().id
     }
 
     async fn plan(&self, plan: &str) {
-        self.mec.provision(Provision::new(self.account, plan), &caller()).await.unwrap();
+        self.mec
+            .provision(Provision::new(self.account, plan), &caller())
+            .await
+            .unwrap();
     }
 
     /// Runs that happened so many days ago.
     async fn meter(&self, quantity: i32, days_ago: i64, key: &str) -> EventId {
         let occurred_at = Some(self.mec.now().plus_seconds(-days_ago * DAY));
-        let meter = Meter { quantity: Quantity::whole(quantity), occurred_at, ..event_of(self.account, RUNS, key) };
+        let meter = Meter {
+            quantity: Quantity::whole(quantity),
+            occurred_at,
+            ..event_of(self.account, RUNS, key)
+        };
         self.mec.meter(meter, &caller()).await.unwrap().event
     }
 
@@ -148,17 +200,37 @@ async fn a_settlement_is_billed_by_the_limits_at_its_reserve(place: impl Place) 
     home.rule(RUNS, LimitAction::Overage, None).await;
     let row = home.month(5, 0, None).await;
     let check = Check::of(home.account, RUNS, Some(Quantity::whole(5)));
-    let reserve = Reserve { check, key: "hold".into(), ttl_seconds: 600 };
-    let held = home.mec.reserve(reserve, &caller()).await.unwrap().reservation.unwrap().id;
+    let reserve = Reserve {
+        check,
+        key: "hold".into(),
+        ttl_seconds: 600,
+    };
+    let held = home
+        .mec
+        .reserve(reserve, &caller())
+        .await
+        .unwrap()
+        .reservation
+        .unwrap()
+        .id;
     home.hands.forward(60);
     // An end in place of the limit there was, and a greater one from now on.
     let account = home.account;
-    let expired = EntitlementPatch { status: Some(EntitlementStatus::Expired), ..EntitlementPatch::default() };
-    let expire = move |view: &View<'_>, making: &mut Making<'_>| patch_entitlement(view, making, account, row, &expired);
+    let expired = EntitlementPatch {
+        status: Some(EntitlementStatus::Expired),
+        ..EntitlementPatch::default()
+    };
+    let expire = move |view: &View<'_>, making: &mut Making<'_>| {
+        patch_entitlement(view, making, account, row, &expired)
+    };
     home.mec.run(account, &caller(), expire).await.unwrap();
     home.month(50, 0, None).await;
     let home = home.reopen().await;
-    let settle = Settle { reservation: held, quantity: Quantity::whole(7), attributes: Attributes::new() };
+    let settle = Settle {
+        reservation: held,
+        quantity: Quantity::whole(7),
+        attributes: Attributes::new(),
+    };
     home.mec.settle(settle, &caller()).await.unwrap();
     assert_eq!(home.billed().await, 2);
 }
@@ -171,10 +243,20 @@ async fn a_correction_upwards_is_billed_by_the_limits_of_its_event(place: impl P
     let event = home.meter(4, 0, "in time").await;
     home.hands.forward(30 * DAY);
     let home = home.reopen().await;
-    let correct = Correct { key: "more".into(), event, quantity: Some(Quantity::whole(7)), details: "{}".into() };
+    let correct = Correct {
+        key: "more".into(),
+        event,
+        quantity: Some(Quantity::whole(7)),
+        details: "{}".into(),
+    };
     home.mec.correct(correct, &caller()).await.unwrap();
     assert_eq!(home.billed().await, 2);
-    let correct = Correct { key: "less".into(), event, quantity: Some(Quantity::whole(6)), details: "{}".into() };
+    let correct = Correct {
+        key: "less".into(),
+        event,
+        quantity: Some(Quantity::whole(6)),
+        details: "{}".into(),
+    };
     home.mec.correct(correct, &caller()).await.unwrap();
     assert_eq!(home.billed().await, 1);
 }
@@ -202,7 +284,10 @@ async fn grace_runs_from_the_instant_at_which_a_limit_fell_by_itself(place: impl
     let home = home.reopen().await;
     assert_eq!(home.asked(RUNS, 1).await, (Decision::Grace, "in_grace"));
     home.hands.forward(1);
-    assert_eq!(home.asked(RUNS, 1).await, (Decision::Block, "grace_exhausted"));
+    assert_eq!(
+        home.asked(RUNS, 1).await,
+        (Decision::Block, "grace_exhausted")
+    );
 }
 
 async fn the_next_write_notes_when_the_limit_fell(place: impl Place) {
@@ -210,17 +295,41 @@ async fn the_next_write_notes_when_the_limit_fell(place: impl Place) {
     home.rule(SEATS, LimitAction::Grace, None).await;
     let until = Some(home.mec.now().plus_seconds(600));
     allow(&home.mec, home.account, SEATS, 1).await;
-    home.mec.grant(Grant { valid_until: until, ..grant_of(home.account, SEATS, 1) }, &caller()).await.unwrap();
+    home.mec
+        .grant(
+            Grant {
+                valid_until: until,
+                ..grant_of(home.account, SEATS, 1)
+            },
+            &caller(),
+        )
+        .await
+        .unwrap();
     for _ in 0..2 {
-        home.mec.acquire(seat_of(home.account, 7_200), &caller()).await.unwrap().lease.unwrap();
+        home.mec
+            .acquire(seat_of(home.account, 7_200), &caller())
+            .await
+            .unwrap()
+            .lease
+            .unwrap();
     }
     home.hands.forward(1_200);
-    let third = home.mec.acquire(seat_of(home.account, 7_200), &caller()).await.unwrap();
-    assert_eq!((third.lease.is_some(), third.decision), (true, Decision::Grace));
+    let third = home
+        .mec
+        .acquire(seat_of(home.account, 7_200), &caller())
+        .await
+        .unwrap();
+    assert_eq!(
+        (third.lease.is_some(), third.decision),
+        (true, Decision::Grace)
+    );
     // From now on only the note knows when it fell: the row that ended is of no other time.
     home.hands.forward(600 + 3_600 - 1_200 - 1);
     let home = home.reopen().await;
     assert_eq!(home.asked(SEATS, 1).await, (Decision::Grace, "in_grace"));
     home.hands.forward(1);
-    assert_eq!(home.asked(SEATS, 1).await, (Decision::Block, "grace_exhausted"));
+    assert_eq!(
+        home.asked(SEATS, 1).await,
+        (Decision::Block, "grace_exhausted")
+    );
 }

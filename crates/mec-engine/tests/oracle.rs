@@ -1,9 +1,10 @@
-//! The random commands that judge the kernel, sent through an installation on a real store that is closed and opened
-//! again on the way, so that everything is read back from rows: no answer may differ from the oracle's, and in the
-//! end every stored sum is what the ledger says. The same commands on both databases.
+//! The random commands that judge the kernel, sent through an installation on a real store that is
+//! closed and opened again on the way, so that everything is read back from rows: no answer may
+//! differ from the oracle's, and in the end every stored sum is what the ledger says. The same
+//! commands on both databases.
 //!
-//! `MEC_ORACLE_STORED` sets how many commands, `MEC_ORACLE_FIRST_SEED` where the seeds of the sequences begin, and
-//! `MEC_ORACLE_SEED` runs one sequence alone.
+//! `MEC_ORACLE_STORED` sets how many commands, `MEC_ORACLE_FIRST_SEED` where the seeds of the
+//! sequences begin, and `MEC_ORACLE_SEED` runs one sequence alone.
 
 #[path = "oracle/audit.rs"]
 mod audit;
@@ -49,18 +50,30 @@ async fn run(places: Places, seed: u64) -> Result<(), (Vec<Step>, String)> {
             Err(difference) => return Err((steps, difference)),
         }
     }
-    driver.verify(&oracle).await.map_err(|findings| (steps, format!("the store is not right: {findings}")))
+    driver
+        .verify(&oracle)
+        .await
+        .map_err(|findings| (steps, format!("the store is not right: {findings}")))
 }
 
 /// One step, after the store was opened again where it is time.
-async fn compare(step: &Step, place: u64, oracle: &mut Oracle, mut driver: Driver) -> Result<Driver, String> {
+async fn compare(
+    step: &Step,
+    place: u64,
+    oracle: &mut Oracle,
+    mut driver: Driver,
+) -> Result<Driver, String> {
     if place % REOPENED_EVERY == REOPENED_EVERY - 1 {
         driver = driver.reopen().await;
     }
     let expected = oracle.run(step);
     SEEN.count(&expected);
     let found = driver.run(step, oracle).await;
-    if expected.accepts(&found) { Ok(driver) } else { Err(format!("{step}\n  oracle {expected:?}\n  engine {found:?}")) }
+    if expected.accepts(&found) {
+        Ok(driver)
+    } else {
+        Err(format!("{step}\n  oracle {expected:?}\n  engine {found:?}"))
+    }
 }
 
 /// Answers that are about something.
@@ -73,22 +86,37 @@ struct Seen {
     scopes: AtomicU64,
 }
 
-static SEEN: Seen = Seen { seats: AtomicU64::new(0), owned: AtomicU64::new(0), scopes: AtomicU64::new(0) };
+static SEEN: Seen = Seen {
+    seats: AtomicU64::new(0),
+    owned: AtomicU64::new(0),
+    scopes: AtomicU64::new(0),
+};
 
 /// So many of each are expected of a whole run.
 const SEEN_MIN: u64 = 30;
 
 impl Seen {
     fn count(&self, answer: &Answer) {
-        let add = |counter: &AtomicU64, is_seen: bool| counter.fetch_add(u64::from(is_seen), Ordering::Relaxed);
+        let add = |counter: &AtomicU64, is_seen: bool| {
+            counter.fetch_add(u64::from(is_seen), Ordering::Relaxed)
+        };
         match answer {
             Answer::Usage(buckets) => {
-                add(&self.seats, buckets.iter().any(|of| of.lease_hours.as_deref().is_some_and(|hours| hours != "0")));
-                let is_owned = |of: &Bucket| of.lease_hours.is_none() && of.events == 0 && of.quantity != "0";
+                add(
+                    &self.seats,
+                    buckets
+                        .iter()
+                        .any(|of| of.lease_hours.as_deref().is_some_and(|hours| hours != "0")),
+                );
+                let is_owned =
+                    |of: &Bucket| of.lease_hours.is_none() && of.events == 0 && of.quantity != "0";
                 add(&self.owned, buckets.iter().any(is_owned));
             }
             Answer::Standings(rows) => {
-                add(&self.scopes, rows.iter().any(|(_, scope, _)| scope.is_some()));
+                add(
+                    &self.scopes,
+                    rows.iter().any(|(_, scope, _)| scope.is_some()),
+                );
             }
             _ => {}
         }
@@ -112,7 +140,11 @@ async fn replay(places: Places, steps: &[Step]) -> Option<String> {
 }
 
 fn wait<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(future)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+        .block_on(future)
 }
 
 /// The shortest sequence that differs, as text.
@@ -120,13 +152,18 @@ fn report(places: Places, seed: u64, steps: &[Step], difference: &str) -> String
     let short = shrink(steps, |steps| wait(replay(places, steps)).is_some());
     let difference = wait(replay(places, &short)).unwrap_or_else(|| difference.to_owned());
     let steps: Vec<String> = short.iter().map(ToString::to_string).collect();
-    format!("seed {seed} differs:\n{}\n=> {difference}\n", steps.join("\n"))
+    format!(
+        "seed {seed} differs:\n{}\n=> {difference}\n",
+        steps.join("\n")
+    )
 }
 
 mod on_sqlite {
     #[test]
     fn commands_on_a_store_are_answered_as_the_oracle_answers() {
-        super::commands_are_answered_as_the_oracle_answers(|| Box::new(tempfile::tempdir().expect("a directory")));
+        super::commands_are_answered_as_the_oracle_answers(|| {
+            Box::new(tempfile::tempdir().expect("a directory"))
+        });
     }
 }
 
@@ -144,7 +181,9 @@ fn commands_are_answered_as_the_oracle_answers(places: Places) {
         }
         return;
     }
-    let sequences = chance::number("MEC_ORACLE_STORED").unwrap_or(COMMANDS).div_ceil(STEPS);
+    let sequences = chance::number("MEC_ORACLE_STORED")
+        .unwrap_or(COMMANDS)
+        .div_ceil(STEPS);
     let first = chance::seed("MEC_ORACLE_FIRST_SEED");
     let (next, failed) = (AtomicU64::new(0), AtomicU64::new(0));
     let work = || {
@@ -163,7 +202,10 @@ fn commands_are_answered_as_the_oracle_answers(places: Places) {
     };
     let reports: Vec<String> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(work)).collect();
-        threads.into_iter().flat_map(|thread| thread.join().expect("a sequence ended with a panic")).collect()
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().expect("a sequence ended with a panic"))
+            .collect()
     });
     assert!(reports.is_empty(), "{}", reports.join("\n"));
     if sequences >= COMMANDS.div_ceil(STEPS) {

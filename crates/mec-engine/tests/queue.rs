@@ -34,13 +34,28 @@ async fn who_finds_the_queue_full_is_told_at_once_and_comes_through_later() {
     let account = account(&mec, "benchmark_runs", 10).await;
     let held = Held::lane_of(&mec).await;
     let waiting = fill(&mec, account).await;
-    assert!(matches!(consume_one(&mec, account, "a").await, Err(MecError::Busy)));
-    assert!(matches!(mec.change_catalogue(&caller(), |_| vec![]).await, Err(MecError::Busy)));
+    assert!(matches!(
+        consume_one(&mec, account, "a").await,
+        Err(MecError::Busy)
+    ));
+    assert!(matches!(
+        mec.change_catalog(&caller(), |_| vec![]).await,
+        Err(MecError::Busy)
+    ));
     // A check needs no room.
     assert_eq!(used(&mec, account, "benchmark_runs").await, "0");
     held.resume().await;
-    assert!(waiting.join_all().await.into_iter().all(|answer| !answer.unwrap()));
-    assert_eq!(used_of(&consume_one(&mec, account, "a").await.unwrap().standing), "1");
+    assert!(
+        waiting
+            .join_all()
+            .await
+            .into_iter()
+            .all(|answer| !answer.unwrap())
+    );
+    assert_eq!(
+        used_of(&consume_one(&mec, account, "a").await.unwrap().standing),
+        "1"
+    );
     assert_eq!(mec.status().queued, 0);
 }
 
@@ -81,7 +96,10 @@ async fn a_large_event_takes_more_room_than_a_small_one() {
     let mec = open(&dir).await;
     let account = account(&mec, "benchmark_runs", 10).await;
     let held = Held::lane_of(&mec).await;
-    let large = Meter { details: Some("x".repeat(100 * 1_024).as_str().into()), ..event_of(account, "no_such_thing", "a") };
+    let large = Meter {
+        details: Some("x".repeat(100 * 1_024).as_str().into()),
+        ..event_of(account, "no_such_thing", "a")
+    };
     let batch = tokio::spawn({
         let mec = mec.clone();
         async move { mec.meter_batch(vec![large.clone(), large], &caller()).await }
@@ -97,12 +115,19 @@ async fn a_batch_closes_at_8_mb_of_details() {
     let mec = open(&dir).await;
     let account = account(&mec, "benchmark_runs", 1_000).await;
     let details = format!("\"{}\"", "x".repeat(50 * 1_024 - 2));
-    let large =
-        |run: usize| Meter { details: Some(details.as_str().into()), ..event_of(account, "benchmark_runs", &run.to_string()) };
-    let recorded = mec.meter_batch((0..400).map(large).collect(), &caller()).await;
+    let large = |run: usize| Meter {
+        details: Some(details.as_str().into()),
+        ..event_of(account, "benchmark_runs", &run.to_string())
+    };
+    let recorded = mec
+        .meter_batch((0..400).map(large).collect(), &caller())
+        .await;
     assert!(recorded.iter().all(Result::is_ok));
     // Events of one batch are recorded at one instant: 163 of them are 8 MB less a little.
-    let ledger = mec_store::tables::tables().into_iter().find(|table| table.name == "consumption_ledger").unwrap();
+    let ledger = mec_store::tables::tables()
+        .into_iter()
+        .find(|table| table.name == "consumption_ledger")
+        .unwrap();
     let at = ledger.position("recorded_at").unwrap();
     let read = mec_query::Read {
         table: ledger.into(),
@@ -110,13 +135,20 @@ async fn a_batch_closes_at_8_mb_of_details() {
         outputs: vec![],
         filter: mec_query::Filter::All(vec![]),
         order: vec![],
-        page: mec_query::Page { offset: 0, limit: None },
+        page: mec_query::Page {
+            offset: 0,
+            limit: None,
+        },
         embeds: vec![],
     };
     let rows = mec.fetch(read).await.unwrap().1.rows;
     let mut batches: Vec<usize> = vec![];
     for (place, row) in rows.iter().enumerate() {
-        if place > 0 && rows[place - 1] == *row { *batches.last_mut().unwrap() += 1 } else { batches.push(1) }
+        if place > 0 && rows[place - 1] == *row {
+            *batches.last_mut().unwrap() += 1
+        } else {
+            batches.push(1)
+        }
     }
     assert_eq!(batches, [163, 163, 74]);
 }
@@ -134,11 +166,23 @@ async fn a_full_queue_is_answered_before_the_lane_closes() {
     });
     held.resume().await;
     closing.await.unwrap().unwrap();
-    assert!(waiting.join_all().await.into_iter().all(|answer| answer.is_ok()));
-    assert!(matches!(consume_one(&mec, account, "a").await, Err(MecError::Stopped)));
+    assert!(
+        waiting
+            .join_all()
+            .await
+            .into_iter()
+            .all(|answer| answer.is_ok())
+    );
+    assert!(matches!(
+        consume_one(&mec, account, "a").await,
+        Err(MecError::Stopped)
+    ));
     // Nobody would write its row of the decision log.
     let question = Check::of(account, "benchmark_runs", None);
-    assert!(matches!(mec.check(question, &caller()).await, Err(MecError::Stopped)));
+    assert!(matches!(
+        mec.check(question, &caller()).await,
+        Err(MecError::Stopped)
+    ));
     mec.close().await.unwrap();
 }
 
@@ -161,12 +205,25 @@ async fn commands_that_never_cease_do_not_keep_it_open_and_none_is_left_in_doubt
             0
         });
     }
-    until(async || used(&mec, account, "benchmark_runs").await.parse::<u64>().unwrap() > 100).await;
-    tokio::time::timeout(std::time::Duration::from_secs(60), mec.close()).await.expect("it closes").unwrap();
+    until(async || {
+        used(&mec, account, "benchmark_runs")
+            .await
+            .parse::<u64>()
+            .unwrap()
+            > 100
+    })
+    .await;
+    tokio::time::timeout(std::time::Duration::from_secs(60), mec.close())
+        .await
+        .expect("it closes")
+        .unwrap();
     let recorded: u64 = tasks.join_all().await.into_iter().sum();
     drop(mec);
     let mec = open(&dir).await;
-    assert_eq!(used(&mec, account, "benchmark_runs").await, recorded.to_string());
+    assert_eq!(
+        used(&mec, account, "benchmark_runs").await,
+        recorded.to_string()
+    );
 }
 
 #[tokio::test]
@@ -174,13 +231,37 @@ async fn ids_of_impossible_trees_stand_for_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let mec = open(&dir).await;
     let account = account(&mec, "concurrent_users", 10).await;
-    for id in [0, u128::MAX, account.0 & !0xffff_ffff, account.0 | 0x8000_0000, account.0 ^ 1] {
-        let renew = Renew { lease: LeaseId(id), ttl_seconds: 60, attributes: Default::default() };
+    for id in [
+        0,
+        u128::MAX,
+        account.0 & !0xffff_ffff,
+        account.0 | 0x8000_0000,
+        account.0 ^ 1,
+    ] {
+        let renew = Renew {
+            lease: LeaseId(id),
+            ttl_seconds: 60,
+            attributes: Default::default(),
+        };
         let renewed = mec.renew(renew.clone(), &caller()).await.unwrap();
         assert_eq!((renewed.lease, renewed.decision), (None, Decision::Deny));
-        assert!(matches!(mec.renew(Renew { ttl_seconds: 0, ..renew }, &caller()).await, Err(MecError::Refused(_))));
+        assert!(matches!(
+            mec.renew(
+                Renew {
+                    ttl_seconds: 0,
+                    ..renew
+                },
+                &caller()
+            )
+            .await,
+            Err(MecError::Refused(_))
+        ));
         assert!(!mec.release_lease(LeaseId(id), &caller()).await.unwrap());
-        assert!(!mec.release_reservation(ReservationId(id), &caller()).await.unwrap());
+        assert!(
+            !mec.release_reservation(ReservationId(id), &caller())
+                .await
+                .unwrap()
+        );
     }
 }
 
@@ -196,7 +277,13 @@ async fn after_a_stop_the_one_file_is_everything() {
     std::fs::copy(dir.path().join("mec.db"), copy.path().join("mec.db")).unwrap();
     let copied = Mec::open(&url(&copy), Options::default()).await.unwrap();
     assert_eq!(used(&copied, account, "benchmark_runs").await, "1");
-    assert!(consume_one(&copied, account, "a").await.unwrap().replayed.is_some());
+    assert!(
+        consume_one(&copied, account, "a")
+            .await
+            .unwrap()
+            .replayed
+            .is_some()
+    );
     drop(mec);
 }
 
@@ -204,13 +291,30 @@ async fn after_a_stop_the_one_file_is_everything() {
 async fn time_never_runs_backwards() {
     let dir = tempfile::tempdir().unwrap();
     let hands = Hands::at("2026-03-01T12:00:00Z");
-    let mec = open_with(&dir, Options { clock: hands.clock(), ..Options::default() }).await;
+    let mec = open_with(
+        &dir,
+        Options {
+            clock: hands.clock(),
+            ..Options::default()
+        },
+    )
+    .await;
     let account = account(&mec, "concurrent_users", 1).await;
-    mec.acquire(seat_of(account, 60), &caller()).await.unwrap().lease.unwrap();
+    mec.acquire(seat_of(account, 60), &caller())
+        .await
+        .unwrap()
+        .lease
+        .unwrap();
     hands.forward(61);
     assert_eq!(used(&mec, account, "concurrent_users").await, "0");
     hands.forward(-30);
     // Somebody was told that the seat is free.
     assert_eq!(used(&mec, account, "concurrent_users").await, "0");
-    assert!(mec.acquire(seat_of(account, 60), &caller()).await.unwrap().lease.is_some());
+    assert!(
+        mec.acquire(seat_of(account, 60), &caller())
+            .await
+            .unwrap()
+            .lease
+            .is_some()
+    );
 }

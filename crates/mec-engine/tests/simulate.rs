@@ -1,4 +1,4 @@
-//! Another catalogue on a small ledger: every figure is worked out by hand, beside it.
+//! Another catalog on a small ledger: every figure is worked out by hand, beside it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use mec_kernel::*;
 
 const TREE: TreeId = TreeId(7);
 
-const CATALOGUE: &str = r#"
+const CATALOG: &str = r#"
 [account_types]
 organization = ""
 
@@ -51,12 +51,14 @@ name = "By seat"
 grants = [{ resource = "runs", quantity = "10", window = "month", per_quantity = true }]
 "#;
 
-/// The changes that a file makes, over what `catalogue` is.
-fn changed(catalogue: &Catalogue, file: &str) -> Catalogue {
-    let changes = catalog_file::parse(file).unwrap().changes(catalogue, false);
+/// The changes that a file makes, over what `catalog` is.
+fn changed(catalog: &Catalog, file: &str) -> Catalog {
+    let changes = catalog_file::parse(file).unwrap().changes(catalog, false);
     let now = at("2026-06-01T00:00:00Z");
-    let mut ids = IdSource::new(TreeId::CATALOGUE, now, 0);
-    change_catalogue(catalogue, &changes, &InUse::default(), now, &mut ids).unwrap().catalogue
+    let mut ids = IdSource::new(TreeId::CATALOG, now, 0);
+    change_catalog(catalog, &changes, &InUse::default(), now, &mut ids)
+        .unwrap()
+        .catalog
 }
 
 fn starter(grants: &str) -> String {
@@ -77,12 +79,14 @@ fn day(month: u32, day: u32) -> Time {
 }
 
 fn total(text: &str) -> Total {
-    Total(i128::from(text.parse::<Quantity>().map_or(0, Quantity::millionths)))
+    Total(i128::from(
+        text.parse::<Quantity>().map_or(0, Quantity::millionths),
+    ))
 }
 
 /// A tree, and what happened in it.
 struct World {
-    catalogue: Catalogue,
+    catalog: Catalog,
     tree: Tree,
     made: u16,
     events: Vec<LedgerEvent>,
@@ -90,23 +94,57 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let catalogue = changed(&Catalogue::default(), CATALOGUE);
-        Self { catalogue, tree: Tree::new(Head::new(TREE)), made: 0, events: vec![] }
+        let catalog = changed(&Catalog::default(), CATALOG);
+        Self {
+            catalog,
+            tree: Tree::new(Head::new(TREE)),
+            made: 0,
+            events: vec![],
+        }
     }
 
     /// Decides at `now`; a window that is not open yet is counted from what happened.
-    fn run<A>(&mut self, now: Time, decide: impl Fn(&View<'_>, &mut Making<'_>) -> Result<Ruling<A>, Halt>) -> A {
+    fn run<A>(
+        &mut self,
+        now: Time,
+        decide: impl Fn(&View<'_>, &mut Making<'_>) -> Result<Ruling<A>, Halt>,
+    ) -> A {
         self.made += 1;
         let mut ids = IdSource::new(TREE, now, self.made);
-        let actor = Actor { name: "tester".into(), source: "api".into(), reason: None };
-        let mut facts = Facts { trials: Some(vec![]), ..Facts::default() };
+        let actor = Actor {
+            name: "tester".into(),
+            source: "api".into(),
+            reason: None,
+        };
+        let mut facts = Facts {
+            trials: Some(vec![]),
+            ..Facts::default()
+        };
         let ruling = loop {
-            let view = View { tree: &self.tree, facts: &facts, catalogue: &self.catalogue, now };
-            match decide(&view, &mut Making { ids: &mut ids, actor: &actor }) {
+            let view = View {
+                tree: &self.tree,
+                facts: &facts,
+                catalog: &self.catalog,
+                now,
+            };
+            match decide(
+                &view,
+                &mut Making {
+                    ids: &mut ids,
+                    actor: &actor,
+                },
+            ) {
                 Ok(ruling) => break ruling,
                 Err(Halt::Need(Need::Window(account, key))) => {
                     let total = self.count(account, &key);
-                    self.tree.apply(&Write::Window { account, key, total }, now);
+                    self.tree.apply(
+                        &Write::Window {
+                            account,
+                            key,
+                            total,
+                        },
+                        now,
+                    );
                 }
                 Err(Halt::Need(Need::Key(key))) => drop(facts.keys.insert(key, None)),
                 Err(other) => panic!("{other:?}"),
@@ -122,11 +160,30 @@ impl World {
     }
 
     fn count(&self, account: AccountId, key: &WindowKey) -> WindowTotal {
-        let is_below = |id: AccountId| self.tree.path(id).unwrap().iter().any(|node| node.account.id == account);
-        let counts = |event: &&LedgerEvent| event.resource == key.resource && key.window.holds(event.occurred_at);
+        let is_below = |id: AccountId| {
+            self.tree
+                .path(id)
+                .unwrap()
+                .iter()
+                .any(|node| node.account.id == account)
+        };
+        let counts = |event: &&LedgerEvent| {
+            event.resource == key.resource && key.window.holds(event.occurred_at)
+        };
         let mut total = WindowTotal::default();
-        for event in self.events.iter().filter(counts).filter(|event| is_below(event.account)) {
-            total.add(key.window, event.occurred_at, event.occurred_at, event.amount, event.account == account);
+        for event in self
+            .events
+            .iter()
+            .filter(counts)
+            .filter(|event| is_below(event.account))
+        {
+            total.add(
+                key.window,
+                event.occurred_at,
+                event.occurred_at,
+                event.amount,
+                event.account == account,
+            );
         }
         total
     }
@@ -142,7 +199,10 @@ impl World {
             metadata: None,
             status: AccountStatus::Active,
         };
-        self.run(at("2025-12-01T00:00:00Z"), |view, making| create_account(view, making.ids, &new)).id
+        self.run(at("2025-12-01T00:00:00Z"), |view, making| {
+            create_account(view, making.ids, &new)
+        })
+        .id
     }
 
     /// One account on plan starter since before anything happened.
@@ -159,10 +219,25 @@ impl World {
 
     /// `quantity` runs used at `occurred_at` and told later.
     fn used(&mut self, account: AccountId, occurred_at: Time, quantity: &str) {
-        self.event(account, "runs", occurred_at, occurred_at.plus_seconds(60), quantity, "run");
+        self.event(
+            account,
+            "runs",
+            occurred_at,
+            occurred_at.plus_seconds(60),
+            quantity,
+            "run",
+        );
     }
 
-    fn event(&mut self, account: AccountId, resource: &str, occurred_at: Time, recorded_at: Time, quantity: &str, unit: &str) {
+    fn event(
+        &mut self,
+        account: AccountId,
+        resource: &str,
+        occurred_at: Time,
+        recorded_at: Time,
+        quantity: &str,
+        unit: &str,
+    ) {
         self.made += 1;
         let quantity: Quantity = quantity.parse().unwrap();
         self.events.push(LedgerEvent {
@@ -175,7 +250,7 @@ impl World {
             scope: None,
             quantity,
             unit: unit.into(),
-            amount: Amount::of(quantity, self.catalogue.factor(unit)),
+            amount: Amount::of(quantity, self.catalog.factor(unit)),
             occurred_at,
             recorded_at,
             is_correction: false,
@@ -193,7 +268,10 @@ impl World {
     }
 
     fn simulation(&self, file: &str) -> Simulation {
-        Simulation::new(Arc::new(self.catalogue.clone()), Arc::new(changed(&self.catalogue, file)))
+        Simulation::new(
+            Arc::new(self.catalog.clone()),
+            Arc::new(changed(&self.catalog, file)),
+        )
     }
 
     fn replay(&self, mut simulation: Simulation) -> Vec<Outcome> {
@@ -207,7 +285,10 @@ impl World {
     /// What came of one account's runs.
     fn outcome(&self, file: &str) -> Outcome {
         let outcomes = self.replay(self.simulation(file));
-        outcomes.into_iter().find(|outcome| &*outcome.resource == "runs").unwrap()
+        outcomes
+            .into_iter()
+            .find(|outcome| &*outcome.resource == "runs")
+            .unwrap()
     }
 }
 
@@ -221,34 +302,52 @@ fn counts(tally: &Tally) -> [u64; 6] {
 }
 
 #[test]
-fn the_present_catalogue_blocks_where_the_changed_one_would_bill() {
+fn the_present_catalog_blocks_where_the_changed_one_would_bill() {
     let (mut world, acme) = World::with_acme();
     for number in 1..=12 {
         world.used(acme, day(1, number), "10");
     }
     world.used(acme, day(2, 1), "10");
-    let file = starter("{ resource = 'runs', quantity = '50', window = 'month' }, { resource = 'disks', quantity = '2' }")
-        + &rule("action = 'overage'\noverage_limit = '30'\noverage_unit_price = '0.5'\ncurrency = 'EUR'");
-    let Outcome { present, changed, .. } = world.outcome(&file);
-    // 100 a month: warned from 80 on (9th, 10th), blocked after 100 (11th, 12th); February begins anew.
+    let file = starter(
+        "{ resource = 'runs', quantity = '50', window = 'month' }, { resource = 'disks', quantity = '2' }",
+    ) + &rule(
+        "action = 'overage'\noverage_limit = '30'\noverage_unit_price = '0.5'\ncurrency = 'EUR'",
+    );
+    let Outcome {
+        present, changed, ..
+    } = world.outcome(&file);
+    // 100 a month: warned from 80 on (9th, 10th), blocked after 100 (11th, 12th); February begins
+    // anew.
     assert_eq!(counts(&present), [9, 2, 0, 0, 2, 0]);
-    assert_eq!((present.refused(), present.overage, present.cost.len()), (total("20"), total("0"), 0));
+    assert_eq!(
+        (present.refused(), present.overage, present.cost.len()),
+        (total("20"), total("0"), 0)
+    );
     assert_eq!(present.told[&Decision::Warn].first_at, day(1, 9));
     assert_eq!(present.told[&Decision::Block].first_at, day(1, 11));
-    // 50 a month: warned at 40 (5th), 30 more are billed (6th to 8th), blocked after 80 (9th to 12th).
+    // 50 a month: warned at 40 (5th), 30 more are billed (6th to 8th), blocked after 80 (9th to
+    // 12th).
     assert_eq!(counts(&changed), [5, 1, 0, 3, 4, 0]);
-    assert_eq!((changed.refused(), changed.overage), (total("40"), total("30")));
-    assert_eq!(changed.cost, BTreeMap::from([("EUR".to_owned(), total("15"))]));
+    assert_eq!(
+        (changed.refused(), changed.overage),
+        (total("40"), total("30"))
+    );
+    assert_eq!(
+        changed.cost,
+        BTreeMap::from([("EUR".to_owned(), total("15"))])
+    );
     assert_eq!(changed.first_notable_at(), Some(day(1, 5)));
 }
 
 #[test]
-fn the_same_catalogue_says_the_same() {
+fn the_same_catalog_says_the_same() {
     let (mut world, acme) = World::with_acme();
     for number in 1..=12 {
         world.used(acme, day(1, number), "10");
     }
-    let Outcome { present, changed, .. } = world.outcome("");
+    let Outcome {
+        present, changed, ..
+    } = world.outcome("");
     assert_eq!(present, changed);
 }
 
@@ -271,7 +370,13 @@ fn use_below_counts_above_and_only_the_account_asked_for_is_told() {
     world.used(team, day(1, 2), "40");
     world.used(team, day(1, 3), "1");
     let outcomes = world.replay(world.simulation(""));
-    assert_eq!(outcomes.iter().map(|outcome| outcome.account).collect::<Vec<_>>(), [acme, team]);
+    assert_eq!(
+        outcomes
+            .iter()
+            .map(|outcome| outcome.account)
+            .collect::<Vec<_>>(),
+        [acme, team]
+    );
     // The team has no row of its own: what it uses is within 100 at 60, and not at 100.
     assert_eq!(counts(&outcomes[1].present), [1, 0, 0, 0, 1, 0]);
     let only = world.replay(world.simulation("").only(team));
@@ -297,8 +402,12 @@ fn a_window_that_a_plan_cuts_otherwise_is_counted_from_the_use_there_was() {
     }
     world.used(acme, day(1, 6), "10");
     // 25 a day: the third and the fourth of the 5th are too many; the 6th begins anew.
-    let file = starter("{ resource = 'runs', quantity = '25', window = 'day' }, { resource = 'disks', quantity = '2' }");
-    let Outcome { present, changed, .. } = world.outcome(&file);
+    let file = starter(
+        "{ resource = 'runs', quantity = '25', window = 'day' }, { resource = 'disks', quantity = '2' }",
+    );
+    let Outcome {
+        present, changed, ..
+    } = world.outcome(&file);
     assert_eq!(counts(&present), [5, 0, 0, 0, 0, 0]);
     assert_eq!(counts(&changed), [3, 0, 0, 0, 2, 0]);
 }
@@ -322,8 +431,11 @@ fn rows_that_ended_were_in_force_until_then() {
     world.used(acme, day(1, 11), "1");
     // On starter it was within 100; on one seat the month has 10.
     assert_eq!(counts(&world.outcome("").present), [1, 0, 0, 0, 1, 0]);
-    // The file changes starter only: what was used on it before is judged by 80, what came later as before.
-    let file = starter("{ resource = 'runs', quantity = '80', window = 'month' }, { resource = 'disks', quantity = '2' }");
+    // The file changes starter only: what was used on it before is judged by 80, what came later as
+    // before.
+    let file = starter(
+        "{ resource = 'runs', quantity = '80', window = 'month' }, { resource = 'disks', quantity = '2' }",
+    );
     assert_eq!(counts(&world.outcome(&file).changed), [0, 0, 0, 0, 2, 0]);
 }
 
@@ -334,31 +446,48 @@ fn what_a_plan_no_longer_grants_is_denied_and_what_it_grants_anew_is_not() {
     let file = starter("{ resource = 'disks', quantity = '2' }");
     assert_eq!(counts(&world.outcome(&file).changed), [0, 0, 0, 0, 0, 1]);
     let mut world = World::new();
-    world.catalogue = changed(&world.catalogue, &file);
+    world.catalog = changed(&world.catalog, &file);
     let acme = world.account(None);
     world.provision(at("2025-12-01T00:00:00Z"), &Provision::new(acme, "starter"));
     world.used(acme, day(1, 1), "1");
-    let file = starter("{ resource = 'runs', quantity = '1', window = 'month' }, { resource = 'disks', quantity = '2' }");
-    let Outcome { present, changed, .. } = world.outcome(&file);
-    assert_eq!((counts(&present), counts(&changed)), ([0, 0, 0, 0, 0, 1], [1, 0, 0, 0, 0, 0]));
+    let file = starter(
+        "{ resource = 'runs', quantity = '1', window = 'month' }, { resource = 'disks', quantity = '2' }",
+    );
+    let Outcome {
+        present, changed, ..
+    } = world.outcome(&file);
+    assert_eq!(
+        (counts(&present), counts(&changed)),
+        ([0, 0, 0, 0, 0, 1], [1, 0, 0, 0, 0, 0])
+    );
 }
 
 #[test]
 fn quantities_bought_multiply_what_the_changed_plan_grants() {
     let mut world = World::new();
     let acme = world.account(None);
-    let three = Provision { quantity: Some(Quantity::whole(3)), ..Provision::new(acme, "seats") };
+    let three = Provision {
+        quantity: Some(Quantity::whole(3)),
+        ..Provision::new(acme, "seats")
+    };
     world.provision(at("2025-12-01T00:00:00Z"), &three);
-    let item = Provision { quantity: Some(Quantity::whole(2)), reference: "item".into(), ..Provision::new(acme, "more") };
+    let item = Provision {
+        quantity: Some(Quantity::whole(2)),
+        reference: "item".into(),
+        ..Provision::new(acme, "more")
+    };
     world.provision(at("2025-12-02T00:00:00Z"), &item);
     for number in 1..=4 {
         world.used(acme, day(1, number), "20");
     }
-    // Three seats of 10 and two of the add-on's 10 are 50; with 20 a seat and 5 an add-on they are 70.
+    // Three seats of 10 and two of the add-on's 10 are 50; with 20 a seat and 5 an add-on they are
+    // 70.
     let file = "[plans.seats]\nname = 'By seat'\n\
                 grants = [{ resource = 'runs', quantity = '20', window = 'month', per_quantity = true }]\n\
                 [plans.more]\nname = 'More'\nis_addon = true\ngrants = [{ resource = 'runs', quantity = '5', window = 'month' }]\n";
-    let Outcome { present, changed, .. } = world.outcome(file);
+    let Outcome {
+        present, changed, ..
+    } = world.outcome(file);
     assert_eq!(counts(&present), [2, 0, 0, 0, 2, 0]);
     assert_eq!(counts(&changed), [3, 0, 0, 0, 1, 0]);
 }
@@ -378,7 +507,14 @@ fn a_correction_is_recorded_and_nobody_is_asked() {
 fn inventory_that_is_given_back_makes_room() {
     let (mut world, acme) = World::with_acme();
     for (number, quantity) in [(1, "1"), (2, "1"), (3, "1"), (4, "-2"), (5, "1")] {
-        world.event(acme, "disks", day(1, number), day(1, number), quantity, "run");
+        world.event(
+            acme,
+            "disks",
+            day(1, number),
+            day(1, number),
+            quantity,
+            "run",
+        );
     }
     // Two fit; the third does not but happened; 3 − 2 and one more are 2.
     let outcomes = world.replay(world.simulation(""));
@@ -391,10 +527,18 @@ fn a_unit_that_is_no_longer_allowed_is_rejected_and_counts() {
     world.event(acme, "runs", day(1, 1), day(1, 1), "8", "dozen");
     world.used(acme, day(1, 2), "5");
     let file = "[resources.runs]\nname = 'Runs'\nlimit_kind = 'cumulative'\nunit = 'run'\n";
-    let Outcome { present, changed, .. } = world.outcome(file);
+    let Outcome {
+        present, changed, ..
+    } = world.outcome(file);
     // 96 are used either way, so 5 more are too many.
-    assert_eq!((counts(&present), present.rejected), ([1, 0, 0, 0, 1, 0], 0));
-    assert_eq!((counts(&changed), changed.rejected), ([0, 0, 0, 0, 1, 0], 1));
+    assert_eq!(
+        (counts(&present), present.rejected),
+        ([1, 0, 0, 0, 1, 0], 0)
+    );
+    assert_eq!(
+        (counts(&changed), changed.rejected),
+        ([0, 0, 0, 0, 1, 0], 1)
+    );
 }
 
 #[test]
@@ -406,7 +550,9 @@ fn grace_runs_from_the_use_that_went_over() {
     }
     // Over since the 2nd, for two days: the 4th is too late.
     let file = rule("action = 'grace'\ngrace_period_seconds = 172800");
-    let Outcome { present, changed, .. } = world.outcome(&file);
+    let Outcome {
+        present, changed, ..
+    } = world.outcome(&file);
     assert_eq!(counts(&present), [1, 0, 0, 0, 4, 0]);
     assert_eq!(counts(&changed), [1, 0, 2, 0, 2, 0]);
 }
@@ -427,13 +573,15 @@ fn trees_are_told_one_after_the_other() {
     assert_eq!(simulation.finish(), []);
 }
 
-/// What was really decided, one after the other, is what the replay under the same catalogue says: windows of every
-/// cut, two levels, an add-on, a plan change in the middle.
+/// What was really decided, one after the other, is what the replay under the same catalog says:
+/// windows of every cut, two levels, an add-on, a plan change in the middle.
 #[test]
-fn a_replay_under_the_same_catalogue_repeats_every_decision_there_was() {
+fn a_replay_under_the_same_catalog_repeats_every_decision_there_was() {
     let mut state: u64 = 20_260_124;
     let mut random = |below: u64| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) % below
     };
     for round in 0..40 {
@@ -456,29 +604,45 @@ fn a_replay_under_the_same_catalogue_repeats_every_decision_there_was() {
         );
         let action = match round % 3 {
             0 => "action = 'grace'\ngrace_quantity = '20'\ngrace_period_seconds = 36000",
-            1 => "action = 'overage'\noverage_limit = '40'\noverage_unit_price = '1'\ncurrency = 'EUR'",
+            1 => {
+                "action = 'overage'\noverage_limit = '40'\noverage_unit_price = '1'\ncurrency = 'EUR'"
+            }
             _ => "action = 'block'",
         };
-        world.catalogue = changed(&world.catalogue, &(starter(&grants) + &rule(action)));
+        world.catalog = changed(&world.catalog, &(starter(&grants) + &rule(action)));
         let mut now = at("2026-01-30T12:00:00Z");
         let acme = world.account(None);
         let team = world.account(Some(acme));
         world.provision(now, &Provision::new(acme, "starter"));
         world.provision(now, &Provision::new(team, "seats"));
-        world.provision(now, &Provision { reference: "item".into(), ..Provision::new(acme, "more") });
+        world.provision(
+            now,
+            &Provision {
+                reference: "item".into(),
+                ..Provision::new(acme, "more")
+            },
+        );
         let mut asked = BTreeMap::<(AccountId, Decision), u64>::new();
         for number in 0..150 {
             now = now.plus_seconds(i64::try_from(random(30_000)).unwrap() + 1);
             if number == 75 {
-                world.provision(now, &Provision::new(acme, if round % 2 == 0 { "seats" } else { "starter" }));
+                world.provision(
+                    now,
+                    &Provision::new(acme, if round % 2 == 0 { "seats" } else { "starter" }),
+                );
             }
             let account = if random(2) == 0 { acme } else { team };
             let quantity = Quantity::whole(i32::try_from(random(8)).unwrap() + 1);
-            let command =
-                Consume { check: Check::of(account, "runs", Some(quantity)), key: format!("{number}").into(), details: None };
+            let command = Consume {
+                check: Check::of(account, "runs", Some(quantity)),
+                key: format!("{number}").into(),
+                details: None,
+            };
             let consumed = world.run(now, |view, making| consume(view, making, &command));
             if consumed.event.is_some() {
-                *asked.entry((account, consumed.standing.decision)).or_default() += 1;
+                *asked
+                    .entry((account, consumed.standing.decision))
+                    .or_default() += 1;
             }
         }
         let mut told = BTreeMap::new();

@@ -1,4 +1,5 @@
-//! With which decisions the log keeps every limit considered, and that nobody who did not ask for them is shown them.
+//! With which decisions the log keeps every limit considered, and that nobody who did not ask for
+//! them is shown them.
 
 mod place;
 #[path = "tables/world.rs"]
@@ -8,18 +9,59 @@ use mec_engine::{Logged, Options, Traced};
 use mec_kernel::{AccountId, Acquire, Attributes, Check, Consume, Quantity, Reserve};
 use world::{World, caller};
 
-/// Asks for `quantity` runs in every way there is, the last of them explained; how many limits each answer showed.
+/// Asks for `quantity` runs in every way there is, the last of them explained; how many limits each
+/// answer showed.
 async fn ask_for(world: &World, account: AccountId, quantity: i32) -> Vec<usize> {
-    let check = |explain| Check { explain, ..Check::of(account, "benchmark_runs", Some(Quantity::whole(quantity))) };
+    let check = |explain| Check {
+        explain,
+        ..Check::of(account, "benchmark_runs", Some(Quantity::whole(quantity)))
+    };
     let mut shown = vec![];
     for explain in [false, true] {
-        shown.push(world.mec.check(check(explain), &caller()).await.unwrap().trace.limits.len());
+        shown.push(
+            world
+                .mec
+                .check(check(explain), &caller())
+                .await
+                .unwrap()
+                .trace
+                .limits
+                .len(),
+        );
         let key = format!("{quantity} {explain}").as_str().into();
-        let consume = Consume { check: check(explain), key, details: None };
-        shown.push(world.mec.consume(consume, &caller()).await.unwrap().standing.trace.limits.len());
+        let consume = Consume {
+            check: check(explain),
+            key,
+            details: None,
+        };
+        shown.push(
+            world
+                .mec
+                .consume(consume, &caller())
+                .await
+                .unwrap()
+                .standing
+                .trace
+                .limits
+                .len(),
+        );
         let key = format!("{quantity} {explain} held").as_str().into();
-        let reserve = Reserve { check: check(explain), key, ttl_seconds: 60 };
-        shown.push(world.mec.reserve(reserve, &caller()).await.unwrap().standing.trace.limits.len());
+        let reserve = Reserve {
+            check: check(explain),
+            key,
+            ttl_seconds: 60,
+        };
+        shown.push(
+            world
+                .mec
+                .reserve(reserve, &caller())
+                .await
+                .unwrap()
+                .standing
+                .trace
+                .limits
+                .len(),
+        );
     }
     shown
 }
@@ -27,12 +69,19 @@ async fn ask_for(world: &World, account: AccountId, quantity: i32) -> Vec<usize>
 /// The decisions, each with whether its limits are kept, once everything is written.
 async fn logged(world: World) -> Vec<String> {
     let world = world.reopen(Options::default()).await;
-    let rows = world.get("control_decisions_log?order=decision_id&select=decision,limits->0->>level").await;
+    let rows = world
+        .get("control_decisions_log?order=decision_id&select=decision,limits->0->>level")
+        .await;
     rows.iter().map(world::shown).collect()
 }
 
 async fn world(logged: Logged, traced: Traced) -> (World, AccountId) {
-    let world = World::open_with(Options { logged, traced, ..Options::default() }).await;
+    let world = World::open_with(Options {
+        logged,
+        traced,
+        ..Options::default()
+    })
+    .await;
     let account = world.account("Acme Corp").await;
     world.provision(&account, "starter").await;
     let account = account.parse().unwrap();
@@ -41,14 +90,30 @@ async fn world(logged: Logged, traced: Traced) -> (World, AccountId) {
 
 #[tokio::test]
 async fn the_limits_of_every_decision_are_kept_as_the_setting_says() {
-    for (traced, of_allow, of_block) in [(Traced::All, "0", "0"), (Traced::Notable, "null", "0"), (Traced::Off, "null", "null")] {
+    for (traced, of_allow, of_block) in [
+        (Traced::All, "0", "0"),
+        (Traced::Notable, "null", "0"),
+        (Traced::Off, "null", "null"),
+    ] {
         let (world, account) = world(Logged::All, traced).await;
-        assert_eq!(ask_for(&world, account, 1).await, [0, 0, 0, 1, 1, 1], "{traced:?}");
-        assert_eq!(ask_for(&world, account, 1_000).await, [0, 0, 0, 1, 1, 1], "{traced:?}");
+        assert_eq!(
+            ask_for(&world, account, 1).await,
+            [0, 0, 0, 1, 1, 1],
+            "{traced:?}"
+        );
+        assert_eq!(
+            ask_for(&world, account, 1_000).await,
+            [0, 0, 0, 1, 1, 1],
+            "{traced:?}"
+        );
         let rows = logged(world).await;
         let count = |wanted: &str| rows.iter().filter(|row| **row == wanted).count();
         let (allow, block) = (format!("allow {of_allow}"), format!("block {of_block}"));
-        assert_eq!((count(&allow), count(&block), rows.len()), (6, 6, 12), "{traced:?}: {rows:?}");
+        assert_eq!(
+            (count(&allow), count(&block), rows.len()),
+            (6, 6, 12),
+            "{traced:?}: {rows:?}"
+        );
     }
 }
 
@@ -74,5 +139,8 @@ async fn a_full_house_is_kept_with_its_limits() {
     for _ in 0..4 {
         world.mec.acquire(acquire.clone(), &caller()).await.unwrap();
     }
-    assert_eq!(logged(world).await.last().map(String::as_str), Some("block 0"));
+    assert_eq!(
+        logged(world).await.last().map(String::as_str),
+        Some("block 0")
+    );
 }

@@ -1,11 +1,13 @@
-//! The decision (design 1.3): may this account do this? Every other command that is limited asks it first.
+//! The decision (design 1.3): may this account do this? Every other command that is limited asks it
+//! first.
 //!
-//! The order of the steps is the documented precedence. All pools of all levels must let the request through; the
-//! worst answer wins and the pool it comes from, the *binding pool*, is what the answer describes.
+//! The order of the steps is the documented precedence. All pools of all levels must let the
+//! request through; the worst answer wins and the pool it comes from, the *binding pool*, is what
+//! the answer describes.
 
 use std::sync::Arc;
 
-use crate::catalogue::{LimitAction, LimitKind, Resource};
+use crate::catalog::{LimitAction, LimitKind, Resource};
 use crate::code::{Code, closed_list};
 use crate::command::{Halt, View};
 use crate::entitlement::Attributes;
@@ -62,7 +64,8 @@ pub enum Reason {
     NoEntitlementForScope,
     /// There is none.
     NoEntitlement,
-    /// There are add-ons alone, and another level has a limit. Said of a level, never of a decision.
+    /// There are add-ons alone, and another level has a limit. Said of a level, never of a
+    /// decision.
     AddonAlone,
     /// Inventory is given back.
     Released,
@@ -139,15 +142,21 @@ impl std::fmt::Display for Reason {
             Self::Released => "Released",
             Self::Unlimited => "Unlimited",
             Self::Within => "Within entitlement",
-            Self::NearLimit(percent) => return write!(f, "Usage at {}% of limit", percent.one_decimal()),
+            Self::NearLimit(percent) => {
+                return write!(f, "Usage at {}% of limit", percent.one_decimal());
+            }
             Self::LimitReached => "Limit reached",
-            Self::OverLimit(percent) => return write!(f, "Over limit: usage at {}%", percent.one_decimal()),
+            Self::OverLimit(percent) => {
+                return write!(f, "Over limit: usage at {}%", percent.one_decimal());
+            }
             Self::InGrace(over, Some(of)) => return write!(f, "In grace: {over} of {of} used"),
             Self::InGrace(over, None) => return write!(f, "In grace: {over} used"),
             Self::GraceExhausted => "Grace exhausted",
             Self::Overage(over) => return write!(f, "Over limit by {over}, will be billed"),
             Self::OverageExhausted => "Overage limit reached",
-            Self::AccessValid(Some(until)) => return write!(f, "Access valid until {}", until.date()),
+            Self::AccessValid(Some(until)) => {
+                return write!(f, "Access valid until {}", until.date());
+            }
             Self::AccessValid(None) => "Access valid",
             Self::LeaseOver => "Lease is over",
             Self::Recorded => "Already recorded",
@@ -175,11 +184,19 @@ pub struct Check {
 }
 
 impl Check {
-    /// The question about `resource` as a whole, in its canonical unit, without attributes; `quantity` as
-    /// [`Check::quantity`].
+    /// The question about `resource` as a whole, in its canonical unit, without attributes;
+    /// `quantity` as [`Check::quantity`].
     pub fn of(account: AccountId, resource: &str, quantity: Option<Quantity>) -> Self {
         let (resource, attributes) = (Code::from(resource), Attributes::default());
-        Self { account, resource, scope: None, quantity, unit: None, attributes, explain: false }
+        Self {
+            account,
+            resource,
+            scope: None,
+            quantity,
+            unit: None,
+            attributes,
+            explain: false,
+        }
     }
 }
 
@@ -202,11 +219,12 @@ pub struct Standing {
     pub limit_kind: LimitKind,
     /// The figures of the binding pool; `None` where nothing is entitled.
     pub figures: Option<Figures>,
-    /// What of this request is overage, and its price where the rule names one. Where no quantity was given: what has accrued in
-    /// the window, at the rule's present price.
+    /// What of this request is overage, and its price where the rule names one. Where no quantity
+    /// was given: what has accrued in the window, at the rule's present price.
     pub overage: Option<(Total, Option<Total>)>,
-    /// Seconds, rounded up, after which this request would be let through if nothing else happens; `None`: it is let through
-    /// now, or never by itself. Where no quantity was given: the smallest further amount.
+    /// Seconds, rounded up, after which this request would be let through if nothing else happens;
+    /// `None`: it is let through now, or never by itself. Where no quantity was given: the smallest
+    /// further amount.
     pub retry_after_seconds: Option<i64>,
     /// What the decision rests on, where asked for.
     pub trace: Trace,
@@ -261,12 +279,20 @@ pub fn check(view: &View<'_>, check: &Check) -> Result<Standing, Halt> {
     let quantity = check.quantity.filter(|quantity| !quantity.is_zero());
     let unit = unit_of(view, resource, check.unit.as_ref())?.1;
     if quantity.is_some_and(Quantity::is_negative) && resource.limit_kind != LimitKind::Inventory {
-        return Err(Refusal::QuantityNotPositive { argument: "requested_qty" }.into());
+        return Err(Refusal::QuantityNotPositive {
+            argument: "requested_qty",
+        }
+        .into());
     }
     let amount = quantity.map(|quantity| Amount::of(quantity, unit));
     check_whole(view, resource, amount, "requested_qty")?;
-    let request =
-        Request { resource, scope: scope_of(check.scope.as_ref()), amount, attributes: &check.attributes, extends: None };
+    let request = Request {
+        resource,
+        scope: scope_of(check.scope.as_ref()),
+        amount,
+        attributes: &check.attributes,
+        extends: None,
+    };
     let judgement = judge(view, &request, &path)?;
     Ok(judgement.standing(view, &request, Effect::None, check.explain))
 }
@@ -278,33 +304,56 @@ pub(crate) fn check_whole(
     amount: Option<Amount>,
     argument: &'static str,
 ) -> Result<(), Halt> {
-    let one = Amount::of(Quantity::whole(1), view.catalogue.canonical(resource)).0;
+    let one = Amount::of(Quantity::whole(1), view.catalog.canonical(resource)).0;
     let is_whole = amount.is_none_or(|amount| amount.0.checked_rem(one) == Some(0));
     if resource.limit_kind == LimitKind::Concurrency && !is_whole {
-        return Err(Refusal::BadQuantity { argument, error: QuantityError::NotWhole }.into());
+        return Err(Refusal::BadQuantity {
+            argument,
+            error: QuantityError::NotWhole,
+        }
+        .into());
     }
     Ok(())
 }
 
 /// The unit a caller named (the canonical one where none) and how large it is.
-pub(crate) fn unit_of<'a>(view: &View<'a>, resource: &'a Resource, unit: Option<&Code>) -> Result<(&'a Code, Factor), Halt> {
-    let Some(code) = unit else { return Ok((&resource.unit, view.catalogue.canonical(resource))) };
-    let Some(unit) = view.catalogue.units.get(code) else {
-        return Err(Refusal::UnitNotFound { unit: code.to_string() }.into());
+pub(crate) fn unit_of<'a>(
+    view: &View<'a>,
+    resource: &'a Resource,
+    unit: Option<&Code>,
+) -> Result<(&'a Code, Factor), Halt> {
+    let Some(code) = unit else {
+        return Ok((&resource.unit, view.catalog.canonical(resource)));
+    };
+    let Some(unit) = view.catalog.units.get(code) else {
+        return Err(Refusal::UnitNotFound {
+            unit: code.to_string(),
+        }
+        .into());
     };
     if unit.code != resource.unit && !resource.allowed_units.contains(&unit.code) {
-        let allowed = std::iter::once(&resource.unit).chain(&resource.allowed_units).map(ToString::to_string).collect();
-        return Err(Refusal::UnitNotAllowed { unit: code.to_string(), resource: resource.code.to_string(), allowed }.into());
+        let allowed = std::iter::once(&resource.unit)
+            .chain(&resource.allowed_units)
+            .map(ToString::to_string)
+            .collect();
+        return Err(Refusal::UnitNotAllowed {
+            unit: code.to_string(),
+            resource: resource.code.to_string(),
+            allowed,
+        }
+        .into());
     }
     Ok((&unit.code, unit.factor))
 }
 
-/// The unit a caller's content is in, known or not, so that a key can be looked up before the unit is judged.
+/// The unit a caller's content is in, known or not, so that a key can be looked up before the unit
+/// is judged.
 pub(crate) fn unit_named<'a>(resource: &'a Resource, unit: Option<&'a Code>) -> &'a Code {
     unit.unwrap_or(&resource.unit)
 }
 
-/// The scope a caller named. An empty one is none: whatever the door, there is one way to mean the whole resource.
+/// The scope a caller named. An empty one is none: whatever the door, there is one way to mean the
+/// whole resource.
 pub fn scope_of(scope: Option<&Code>) -> Option<&Code> {
     scope.filter(|scope| !scope.is_empty())
 }
@@ -324,11 +373,14 @@ pub(crate) struct Request<'a> {
 impl Request<'_> {
     /// What of a pool is taken when this request takes effect.
     ///
-    /// An extension takes effect when the lease would have expired; what expires by then needs no slot any more. So
-    /// after a limit was lowered exactly the surplus runs out, however the holders' renewals interleave.
+    /// An extension takes effect when the lease would have expired; what expires by then needs no
+    /// slot any more. So after a limit was lowered exactly the surplus runs out, however the
+    /// holders' renewals interleave.
     fn taken(&self, pool: &Pool<'_>, used: Amount, reserved: Amount) -> Amount {
         match self.extends {
-            Some(lease) if self.amount.is_some_and(|amount| amount <= lease.amount) => pool.seats_at(lease.expires_at),
+            Some(lease) if self.amount.is_some_and(|amount| amount <= lease.amount) => {
+                pool.seats_at(lease.expires_at)
+            }
             Some(lease) => used.plus(reserved).minus(lease.amount).or_zero(),
             None => used.plus(reserved),
         }
@@ -358,8 +410,8 @@ pub(crate) struct Judged<'a> {
     pub(crate) pool: Pool<'a>,
     pub(crate) used: Amount,
     pub(crate) reserved: Amount,
-    /// Since when use is above the limit, as was noted, or else since the limit fell; `None`: it is not, or was not before this
-    /// instant.
+    /// Since when use is above the limit, as was noted, or else since the limit fell; `None`: it is
+    /// not, or was not before this instant.
     pub(crate) over_since: Option<Time>,
     pub(crate) decision: Decision,
     pub(crate) reason: Reason,
@@ -375,14 +427,26 @@ pub(crate) enum Effect {
 }
 
 /// Steps 2 to 5 of the decision.
-pub(crate) fn judge<'a>(view: &View<'a>, request: &Request<'a>, path: &[&'a Arc<Node>]) -> Result<Judgement<'a>, Halt> {
-    Ok(Judgement { path: path.to_vec(), ..ruled(view, request, path)? })
+pub(crate) fn judge<'a>(
+    view: &View<'a>,
+    request: &Request<'a>,
+    path: &[&'a Arc<Node>],
+) -> Result<Judgement<'a>, Halt> {
+    Ok(Judgement {
+        path: path.to_vec(),
+        ..ruled(view, request, path)?
+    })
 }
 
-fn ruled<'a>(view: &View<'a>, request: &Request<'a>, path: &[&'a Arc<Node>]) -> Result<Judgement<'a>, Halt> {
+fn ruled<'a>(
+    view: &View<'a>,
+    request: &Request<'a>,
+    path: &[&'a Arc<Node>],
+) -> Result<Judgement<'a>, Halt> {
     if request.amount.is_some_and(|amount| amount.0 < 0) {
         let mut judgement = combine(view, request, path)?;
-        (judgement.decision, judgement.reason, judgement.allowed) = (Decision::Allow, Reason::Released, true);
+        (judgement.decision, judgement.reason, judgement.allowed) =
+            (Decision::Allow, Reason::Released, true);
         return Ok(judgement);
     }
     for node in path {
@@ -421,24 +485,59 @@ pub(crate) struct Pools<'a> {
 }
 
 /// Step 3 to 5: the pools that apply to a request now, each decided.
-pub(crate) fn pools<'a>(view: &View<'a>, request: &Request<'a>, path: &[&'a Arc<Node>]) -> Result<Pools<'a>, Halt> {
-    let Levels { pools, lapsed, nearest } = levels(view, request, path, When::at(view.now));
-    let judged = pools.into_iter().map(|pool| decide(view, request, path, pool)).collect::<Result<_, _>>()?;
-    Ok(Pools { judged, lapsed, nearest })
+pub(crate) fn pools<'a>(
+    view: &View<'a>,
+    request: &Request<'a>,
+    path: &[&'a Arc<Node>],
+) -> Result<Pools<'a>, Halt> {
+    let Levels {
+        pools,
+        lapsed,
+        nearest,
+    } = levels(view, request, path, When::at(view.now));
+    let judged = pools
+        .into_iter()
+        .map(|pool| decide(view, request, path, pool))
+        .collect::<Result<_, _>>()?;
+    Ok(Pools {
+        judged,
+        lapsed,
+        nearest,
+    })
 }
 
-fn combine<'a>(view: &View<'a>, request: &Request<'a>, path: &[&'a Arc<Node>]) -> Result<Judgement<'a>, Halt> {
+fn combine<'a>(
+    view: &View<'a>,
+    request: &Request<'a>,
+    path: &[&'a Arc<Node>],
+) -> Result<Judgement<'a>, Halt> {
     let kind = request.resource.limit_kind;
-    let Pools { judged: pools, lapsed, nearest } = pools(view, request, path)?;
-    let absent = |(absence, place): (Absence, usize)| denied(absence_reason(&absence, kind), path.get(place).copied());
+    let Pools {
+        judged: pools,
+        lapsed,
+        nearest,
+    } = pools(view, request, path)?;
+    let absent = |(absence, place): (Absence, usize)| {
+        denied(absence_reason(&absence, kind), path.get(place).copied())
+    };
     if let Some(lapsed) = lapsed {
-        return Ok(Judgement { beside: pools, ..absent(lapsed) });
+        return Ok(Judgement {
+            beside: pools,
+            ..absent(lapsed)
+        });
     }
     let worst = pools.iter().enumerate().max_by_key(|(_, judged)| {
-        let remaining = judged.pool.limit.map_or(i128::MAX, |limit| limit.minus(judged.used).minus(judged.reserved).or_zero().0);
-        (judged.decision, std::cmp::Reverse((remaining, judged.pool.level, judged.pool.entitlement())))
+        let remaining = judged.pool.limit.map_or(i128::MAX, |limit| {
+            limit.minus(judged.used).minus(judged.reserved).or_zero().0
+        });
+        (
+            judged.decision,
+            std::cmp::Reverse((remaining, judged.pool.level, judged.pool.entitlement())),
+        )
     });
-    let Some((binding, judged)) = worst else { return Ok(absent(nearest)) };
+    let Some((binding, judged)) = worst else {
+        return Ok(absent(nearest));
+    };
     Ok(Judgement {
         decision: judged.decision,
         reason: judged.reason.clone(),
@@ -463,18 +562,36 @@ pub(crate) fn absence_reason(absence: &Absence, kind: LimitKind) -> Reason {
     }
 }
 
-fn decide<'a>(view: &View<'a>, request: &Request<'a>, path: &[&'a Arc<Node>], pool: Pool<'a>) -> Result<Judged<'a>, Halt> {
+fn decide<'a>(
+    view: &View<'a>,
+    request: &Request<'a>,
+    path: &[&'a Arc<Node>],
+    pool: Pool<'a>,
+) -> Result<Judged<'a>, Halt> {
     let kind = request.resource.limit_kind;
     if kind == LimitKind::TimeAccess {
         let (decision, reason) = decide_access(&pool, view.now);
         let (used, reserved) = (Amount::ZERO, Amount::ZERO);
-        return Ok(Judged { pool, used, reserved, over_since: None, decision, reason, allows_more: true });
+        return Ok(Judged {
+            pool,
+            used,
+            reserved,
+            over_since: None,
+            decision,
+            reason,
+            allows_more: true,
+        });
     }
     let (used, reserved) = pool.usage(kind, view.now)?;
     let held = request.taken(&pool, used, reserved);
-    let canonical = view.catalogue.canonical(request.resource);
+    let canonical = view.catalog.canonical(request.resource);
     let asked = request.amount.unwrap_or(Amount::ZERO).or_zero();
-    let over_since = if pool.is_over(used) { pool.noted().or_else(|| fell_at(view, request, path, &pool, used)) } else { None };
+    let over_since = if pool.is_over(used) {
+        pool.noted()
+            .or_else(|| fell_at(view, request, path, &pool, used))
+    } else {
+        None
+    };
     let over_for = over_since.map_or(0, |since| view.now.since(since));
     let answer = |asked: Amount| decide_pool(&pool, held, asked, over_for, canonical);
     let smallest = smallest(kind, canonical);
@@ -483,19 +600,39 @@ fn decide<'a>(view: &View<'a>, request: &Request<'a>, path: &[&'a Arc<Node>], po
         Some(_) => decision.allowed(),
         None => answer(smallest).0.allowed(),
     };
-    Ok(Judged { pool, used, reserved, over_since, decision, reason, allows_more })
+    Ok(Judged {
+        pool,
+        used,
+        reserved,
+        over_since,
+        decision,
+        reason,
+        allows_more,
+    })
 }
 
 /// The smallest further amount there is: a seat, or a millionth of the canonical unit.
 pub(crate) fn smallest(kind: LimitKind, canonical: Factor) -> Amount {
-    let millionths = if kind == LimitKind::Concurrency { i128::from(SCALE) } else { 1 };
+    let millionths = if kind == LimitKind::Concurrency {
+        i128::from(SCALE)
+    } else {
+        1
+    };
     Amount(i128::from(canonical.get()).saturating_mul(millionths))
 }
 
-/// The table of design 1.3: one pool, its limit, what is used and held, what is asked, and for how many microseconds
-/// use has been above the limit.
-fn decide_pool(pool: &Pool<'_>, held: Amount, asked: Amount, over_for: i64, canonical: Factor) -> (Decision, Reason) {
-    let Some(limit) = pool.limit else { return (Decision::Allow, Reason::Unlimited) };
+/// The table of design 1.3: one pool, its limit, what is used and held, what is asked, and for how
+/// many microseconds use has been above the limit.
+fn decide_pool(
+    pool: &Pool<'_>,
+    held: Amount,
+    asked: Amount,
+    over_for: i64,
+    canonical: Factor,
+) -> (Decision, Reason) {
+    let Some(limit) = pool.limit else {
+        return (Decision::Allow, Reason::Unlimited);
+    };
     let total = held.plus(asked);
     if limit.0 > 0 && total <= limit {
         let percent = Percent::of(held, limit);
@@ -525,12 +662,17 @@ fn decide_pool(pool: &Pool<'_>, held: Amount, asked: Amount, over_for: i64, cano
             } else {
                 (
                     Decision::Grace,
-                    Reason::InGrace(over.rounded(canonical), quantity.map(|quantity| amount(quantity).rounded(canonical))),
+                    Reason::InGrace(
+                        over.rounded(canonical),
+                        quantity.map(|quantity| amount(quantity).rounded(canonical)),
+                    ),
                 )
             }
         }
         LimitAction::Overage => match pool.rule.overage_limit() {
-            Some(quantity) if over > amount(quantity) => (Decision::Block, Reason::OverageExhausted),
+            Some(quantity) if over > amount(quantity) => {
+                (Decision::Block, Reason::OverageExhausted)
+            }
             _ => (Decision::Overage, Reason::Overage(over.rounded(canonical))),
         },
     }
@@ -548,17 +690,30 @@ fn decide_access(pool: &Pool<'_>, now: Time) -> (Decision, Reason) {
 
 /// From when until when the rows of a time_access pool give access; the longest row counts.
 fn access_span(pool: &Pool<'_>) -> (Time, Option<Time>) {
-    let longest = pool.entitlements.iter().max_by_key(|row| (row.valid_until.is_none(), row.valid_until));
-    longest.map_or((Time::BEGINNING, None), |row| (row.valid_from, row.valid_until))
+    let longest = pool
+        .entitlements
+        .iter()
+        .max_by_key(|row| (row.valid_until.is_none(), row.valid_until));
+    longest.map_or((Time::BEGINNING, None), |row| {
+        (row.valid_from, row.valid_until)
+    })
 }
 
 fn elapsed(from: Time, until: Time, now: Time) -> Percent {
-    Percent::of(Amount(i128::from(now.since(from))), Amount(i128::from(until.since(from))))
+    Percent::of(
+        Amount(i128::from(now.since(from))),
+        Amount(i128::from(until.since(from))),
+    )
 }
 
 impl<'a> Judgement<'a> {
     /// Every pool that refuses must let the request through: the last of them says when.
-    fn retry_after_seconds(&self, request: &Request<'_>, canonical: Factor, now: Time) -> Option<i64> {
+    fn retry_after_seconds(
+        &self,
+        request: &Request<'_>,
+        canonical: Factor,
+        now: Time,
+    ) -> Option<i64> {
         if self.allowed {
             return None;
         }
@@ -566,11 +721,18 @@ impl<'a> Judgement<'a> {
             Reason::EntitlementStarts(at) => at,
             _ => {
                 let refusing = self.pools.iter().filter(|judged| !judged.allows_more);
-                let instants: Option<Vec<Time>> = refusing.map(|judged| fits_at(&judged.pool, request, canonical, now)).collect();
+                let instants: Option<Vec<Time>> = refusing
+                    .map(|judged| fits_at(&judged.pool, request, canonical, now))
+                    .collect();
                 instants?.into_iter().max()?
             }
         };
-        Some(at.since(now).saturating_add(SECOND - 1).div_euclid(SECOND).max(1))
+        Some(
+            at.since(now)
+                .saturating_add(SECOND - 1)
+                .div_euclid(SECOND)
+                .max(1),
+        )
     }
 
     /// The binding pool.
@@ -579,8 +741,14 @@ impl<'a> Judgement<'a> {
     }
 
     /// The answer, with the quantities after `effect`.
-    pub(crate) fn standing(&self, view: &View<'_>, request: &Request<'_>, effect: Effect, explain: bool) -> Standing {
-        let canonical = view.catalogue.canonical(request.resource);
+    pub(crate) fn standing(
+        &self,
+        view: &View<'_>,
+        request: &Request<'_>,
+        effect: Effect,
+        explain: bool,
+    ) -> Standing {
+        let canonical = view.catalog.canonical(request.resource);
         let kind = request.resource.limit_kind;
         let bound = self.bound();
         Standing {
@@ -589,19 +757,39 @@ impl<'a> Judgement<'a> {
             reason: self.reason.clone(),
             entitlement: bound.and_then(|judged| judged.pool.entitlement()),
             rule: bound.and_then(|judged| judged.pool.rule_id()),
-            account: bound.map(|judged| judged.pool.node.account.id).or(self.denied_by.filter(|_| !self.decision.allowed())),
+            account: bound
+                .map(|judged| judged.pool.node.account.id)
+                .or(self.denied_by.filter(|_| !self.decision.allowed())),
             limit_kind: kind,
             figures: bound.map(|judged| judged.figures(kind, canonical, effect, view.now)),
-            overage: bound.filter(|_| self.decision == Decision::Overage).map(|judged| judged.overage(request, canonical)),
+            overage: bound
+                .filter(|_| self.decision == Decision::Overage)
+                .map(|judged| judged.overage(request, canonical)),
             retry_after_seconds: self.retry_after_seconds(request, canonical, view.now),
-            trace: if explain { self.trace(view, request, effect) } else { Trace::default() },
+            trace: if explain {
+                self.trace(view, request, effect)
+            } else {
+                Trace::default()
+            },
         }
     }
 
     fn trace(&self, view: &View<'_>, request: &Request<'_>, effect: Effect) -> Trace {
-        let (kind, canonical) = (request.resource.limit_kind, view.catalogue.canonical(request.resource));
-        let pooled: Vec<usize> = self.pools.iter().chain(&self.beside).map(|judged| judged.pool.level).collect();
-        let limits = |of: &[Judged<'_>]| of.iter().map(|judged| judged.limit(kind, canonical, effect, view.now)).collect();
+        let (kind, canonical) = (
+            request.resource.limit_kind,
+            view.catalog.canonical(request.resource),
+        );
+        let pooled: Vec<usize> = self
+            .pools
+            .iter()
+            .chain(&self.beside)
+            .map(|judged| judged.pool.level)
+            .collect();
+        let limits = |of: &[Judged<'_>]| {
+            of.iter()
+                .map(|judged| judged.limit(kind, canonical, effect, view.now))
+                .collect()
+        };
         Trace {
             limits: limits(&self.pools),
             beside: limits(&self.beside),
@@ -613,7 +801,9 @@ impl<'a> Judgement<'a> {
 impl Judged<'_> {
     /// How much of `amount`, added now to what is used and held, lies beyond the limit.
     fn beyond(&self, amount: Amount) -> Amount {
-        self.pool.limit.map_or(Amount::ZERO, |limit| beyond(self.used.plus(self.reserved), amount, limit))
+        self.pool.limit.map_or(Amount::ZERO, |limit| {
+            beyond(self.used.plus(self.reserved), amount, limit)
+        })
     }
 
     fn overage(&self, request: &Request<'_>, canonical: Factor) -> (Total, Option<Total>) {
@@ -621,7 +811,13 @@ impl Judged<'_> {
             Some(amount) => self.beyond(amount.or_zero()),
             None => self.pool.accrued(),
         };
-        (beyond.rounded(canonical), self.pool.rule.overage_price().map(|price| cost(beyond, price, canonical)))
+        (
+            beyond.rounded(canonical),
+            self.pool
+                .rule
+                .overage_price()
+                .map(|price| cost(beyond, price, canonical)),
+        )
     }
 
     fn figures(&self, kind: LimitKind, canonical: Factor, effect: Effect, now: Time) -> Figures {
@@ -629,7 +825,15 @@ impl Judged<'_> {
             let (from, until) = access_span(&self.pool);
             let percent = until.map(|until| elapsed(from, until, now));
             let window = (Some(from), until);
-            return Figures { allowed: None, used: None, reserved: None, remaining: None, percent, window_kind: None, window };
+            return Figures {
+                allowed: None,
+                used: None,
+                reserved: None,
+                remaining: None,
+                percent,
+                window_kind: None,
+                window,
+            };
         }
         let (used, reserved) = match effect {
             Effect::None => (self.used, self.reserved),
@@ -641,7 +845,10 @@ impl Judged<'_> {
             allowed: self.pool.limit.map(|limit| limit.rounded(canonical)),
             used: Some(used.rounded(canonical)),
             reserved: Some(reserved.rounded(canonical)),
-            remaining: self.pool.limit.map(|limit| limit.minus(taken).or_zero().cut(canonical)),
+            remaining: self
+                .pool
+                .limit
+                .map(|limit| limit.minus(taken).or_zero().cut(canonical)),
             percent: self.pool.limit.map(|limit| Percent::of(taken, limit)),
             window_kind: Some(self.pool.window_kind).filter(|_| kind == LimitKind::Cumulative),
             window: self.pool.shown_window(now),
@@ -670,5 +877,8 @@ pub(crate) fn beyond(taken: Amount, amount: Amount, limit: Amount) -> Amount {
 
 /// `amount` at `price` per canonical unit, rounded half away from zero to a millionth.
 pub(crate) fn cost(amount: Amount, price: Quantity, canonical: Factor) -> Total {
-    price_of(Amount(amount.0.saturating_mul(i128::from(price.millionths()))), canonical)
+    price_of(
+        Amount(amount.0.saturating_mul(i128::from(price.millionths()))),
+        canonical,
+    )
 }

@@ -1,13 +1,13 @@
 //! What commands share: the view they decide on, the facts they may ask for, and how they end.
 //!
-//! A command is decided on what it is given. Where a fact is missing (an account, a counter, a key) it names the
-//! fact and is decided again once it is there; it never guesses. A caller's mistake is a [`Refusal`]; a "no" of a
-//! limit is an answer.
+//! A command is decided on what it is given. Where a fact is missing (an account, a counter, a key)
+//! it names the fact and is decided again once it is there; it never guesses. A caller's mistake is
+//! a [`Refusal`]; a "no" of a limit is an answer.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::catalogue::{Catalogue, Resource};
+use crate::catalog::{Catalog, Resource};
 use crate::code::Code;
 use crate::id::{AccountId, EventId, IdSource, LeaseId, ReservationId};
 use crate::lease::Lease;
@@ -60,7 +60,8 @@ pub struct Session {
     pub token: Code,
 }
 
-/// Facts looked up for one batch, kept true while the batch is decided. `None` inside: looked up and not there.
+/// Facts looked up for one batch, kept true while the batch is decided. `None` inside: looked up
+/// and not there.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// Accounts that do not exist.
@@ -91,7 +92,11 @@ impl Facts {
         match write {
             Write::Account(account) => {
                 self.absent.remove(&account.id);
-                for linked in self.links.values_mut().filter(|linked| **linked == Some(account.id)) {
+                for linked in self
+                    .links
+                    .values_mut()
+                    .filter(|linked| **linked == Some(account.id))
+                {
                     *linked = None;
                 }
                 if let Some(external_id) = &account.external_id {
@@ -103,7 +108,10 @@ impl Facts {
                     self.keys.insert(event.key.clone(), Some(event.clone()));
                 }
                 self.events.insert(event.id, Some(event.clone()));
-                if let Some(sum) = event.corrects.and_then(|original| self.corrections.get_mut(&original)) {
+                if let Some(sum) = event
+                    .corrects
+                    .and_then(|original| self.corrections.get_mut(&original))
+                {
                     let millionths = sum.millionths().saturating_add(event.quantity.millionths());
                     *sum = Quantity::from_millionths(millionths).unwrap_or(*sum);
                 }
@@ -130,22 +138,34 @@ impl Facts {
 
     /// The event under `key`.
     pub fn key(&self, key: &Arc<str>) -> Result<Option<&Arc<LedgerEvent>>, Halt> {
-        self.keys.get(key).map(Option::as_ref).ok_or_else(|| Halt::Need(Need::Key(key.clone())))
+        self.keys
+            .get(key)
+            .map(Option::as_ref)
+            .ok_or_else(|| Halt::Need(Need::Key(key.clone())))
     }
 
     /// The event with this id.
     pub fn event(&self, id: EventId) -> Result<Option<&Arc<LedgerEvent>>, Halt> {
-        self.events.get(&id).map(Option::as_ref).ok_or(Halt::Need(Need::Event(id)))
+        self.events
+            .get(&id)
+            .map(Option::as_ref)
+            .ok_or(Halt::Need(Need::Event(id)))
     }
 
     /// What the corrections of an event add up to, in its unit.
     pub fn corrections_of(&self, id: EventId) -> Result<Quantity, Halt> {
-        self.corrections.get(&id).copied().ok_or(Halt::Need(Need::Corrections(id)))
+        self.corrections
+            .get(&id)
+            .copied()
+            .ok_or(Halt::Need(Need::Corrections(id)))
     }
 
     /// The lease with this id.
     pub fn lease(&self, id: LeaseId) -> Result<Option<&Arc<Lease>>, Halt> {
-        self.leases.get(&id).map(Option::as_ref).ok_or(Halt::Need(Need::Lease(id)))
+        self.leases
+            .get(&id)
+            .map(Option::as_ref)
+            .ok_or(Halt::Need(Need::Lease(id)))
     }
 
     /// The newest lease of a session.
@@ -159,7 +179,10 @@ impl Facts {
 
     /// The reservation with this id.
     pub fn reservation(&self, id: ReservationId) -> Result<Option<&Arc<Reservation>>, Halt> {
-        self.reservations.get(&id).map(Option::as_ref).ok_or(Halt::Need(Need::Reservation(id)))
+        self.reservations
+            .get(&id)
+            .map(Option::as_ref)
+            .ok_or(Halt::Need(Need::Reservation(id)))
     }
 
     /// The reservation under `key`.
@@ -173,7 +196,10 @@ impl Facts {
 
     /// The account an external id stands for.
     pub fn link(&self, external_id: &Code) -> Result<Option<AccountId>, Halt> {
-        self.links.get(external_id).copied().ok_or_else(|| Halt::Need(Need::Link(external_id.clone())))
+        self.links
+            .get(external_id)
+            .copied()
+            .ok_or_else(|| Halt::Need(Need::Link(external_id.clone())))
     }
 
     /// The trials of this tree.
@@ -230,7 +256,9 @@ impl Fact {
                 facts.leases.insert(id, lease);
             }
             Self::Session(session, lease) => {
-                facts.sessions.insert(session, lease.as_ref().map(|lease| lease.id));
+                facts
+                    .sessions
+                    .insert(session, lease.as_ref().map(|lease| lease.id));
                 if let Some(lease) = lease {
                     facts.leases.entry(lease.id).or_insert(Some(lease));
                 }
@@ -239,16 +267,28 @@ impl Fact {
                 facts.reservations.insert(id, reservation);
             }
             Self::Hold(key, reservation) => {
-                facts.holds.insert(key, reservation.as_ref().map(|reservation| reservation.id));
+                facts
+                    .holds
+                    .insert(key, reservation.as_ref().map(|reservation| reservation.id));
                 if let Some(reservation) = reservation {
-                    facts.reservations.entry(reservation.id).or_insert(Some(reservation));
+                    facts
+                        .reservations
+                        .entry(reservation.id)
+                        .or_insert(Some(reservation));
                 }
             }
             Self::Link(external_id, account) => {
                 facts.links.insert(external_id, account);
             }
             Self::Trials(trials) => facts.trials = Some(trials),
-            Self::Window(account, key, total) => tree.apply(&Write::Window { account, key, total }, now),
+            Self::Window(account, key, total) => tree.apply(
+                &Write::Window {
+                    account,
+                    key,
+                    total,
+                },
+                now,
+            ),
         }
     }
 }
@@ -275,8 +315,8 @@ pub struct View<'a> {
     pub tree: &'a Tree,
     /// What was looked up for this batch.
     pub facts: &'a Facts,
-    /// The catalogue it is decided with.
-    pub catalogue: &'a Catalogue,
+    /// The catalog it is decided with.
+    pub catalog: &'a Catalog,
     /// The batch's instant.
     pub now: Time,
 }
@@ -285,20 +325,29 @@ impl<'a> View<'a> {
     /// The account and its ancestors, nearest first.
     pub fn path(&self, id: AccountId) -> Result<Vec<&'a Arc<Node>>, Halt> {
         if self.facts.absent.contains_key(&id) {
-            return Err(Refusal::AccountNotFound { account: id.to_string() }.into());
+            return Err(Refusal::AccountNotFound {
+                account: id.to_string(),
+            }
+            .into());
         }
         self.tree.path(id)
     }
 
-    /// The time zone of the first account of `path`: its own, or the nearest above that names one, else UTC.
+    /// The time zone of the first account of `path`: its own, or the nearest above that names one,
+    /// else UTC.
     pub fn zone(&self, path: &[&Arc<Node>]) -> Zone {
         let name = path.iter().find_map(|node| node.account.time_zone.as_ref());
-        name.map_or(Zone::UTC, |name| self.catalogue.zone(name))
+        name.map_or(Zone::UTC, |name| self.catalog.zone(name))
     }
 
     /// The resource `code`.
     pub fn resource(&self, code: &str) -> Result<&'a Arc<Resource>, Halt> {
-        self.catalogue.resources.get(code).ok_or_else(|| Refusal::ResourceNotFound { resource: code.to_owned() }.into())
+        self.catalog.resources.get(code).ok_or_else(|| {
+            Refusal::ResourceNotFound {
+                resource: code.to_owned(),
+            }
+            .into()
+        })
     }
 }
 
@@ -325,7 +374,10 @@ pub struct Ruling<A> {
 impl<A> Ruling<A> {
     /// An answer that changes nothing.
     pub const fn unchanged(answer: A) -> Self {
-        Self { answer, writes: Vec::new() }
+        Self {
+            answer,
+            writes: Vec::new(),
+        }
     }
 }
 

@@ -1,9 +1,10 @@
-//! `consume`: check and record in one step. When the decision lets it through the event is recorded; otherwise
-//! nothing is. Of N callers racing for the last unit exactly one gets it, at every level of the tree (design 1.4).
+//! `consume`: check and record in one step. When the decision lets it through the event is
+//! recorded; otherwise nothing is. Of N callers racing for the last unit exactly one gets it, at
+//! every level of the tree (design 1.4).
 
 use std::sync::Arc;
 
-use crate::catalogue::LimitKind;
+use crate::catalog::LimitKind;
 use crate::check::{Check, Effect, Request, Standing, judge, scope_of, unit_named, unit_of};
 use crate::code::Code;
 use crate::command::{Halt, Making, Ruling, View};
@@ -18,7 +19,8 @@ use crate::refusal::Refusal;
 pub struct Consume {
     /// The question; its quantity is required here.
     pub check: Check,
-    /// The caller's name for it: the same key is the same event, for ever. A refusal leaves it free.
+    /// The caller's name for it: the same key is the same event, for ever. A refusal leaves it
+    /// free.
     pub key: Arc<str>,
     /// Free JSON text about it.
     pub details: Option<Arc<str>>,
@@ -36,12 +38,19 @@ pub struct Consumed {
 }
 
 /// Decides, and records what is let through.
-pub fn consume(view: &View<'_>, making: &mut Making<'_>, consume: &Consume) -> Result<Ruling<Consumed>, Halt> {
+pub fn consume(
+    view: &View<'_>,
+    making: &mut Making<'_>,
+    consume: &Consume,
+) -> Result<Ruling<Consumed>, Halt> {
     check_key(&consume.key)?;
     let check = &consume.check;
     let path = view.path(check.account)?;
     let resource = view.resource(&check.resource)?;
-    let (unit, quantity) = (unit_named(resource, check.unit.as_ref()), check.quantity.unwrap_or(Quantity::ZERO));
+    let (unit, quantity) = (
+        unit_named(resource, check.unit.as_ref()),
+        check.quantity.unwrap_or(Quantity::ZERO),
+    );
     let scope = scope_of(check.scope.as_ref());
     let content = Content {
         account: check.account,
@@ -56,26 +65,58 @@ pub fn consume(view: &View<'_>, making: &mut Making<'_>, consume: &Consume) -> R
     };
     let fingerprint = content.fingerprint();
     if let Some(event) = replayed(view, &consume.key, &content, &fingerprint)? {
-        let amount = Some(Amount::of(quantity, view.catalogue.factor(unit)));
-        let request = Request { resource, scope, amount, attributes: &check.attributes, extends: None };
-        let standing = judge(view, &request, &path)?.standing(view, &request, Effect::None, check.explain);
-        return Ok(Ruling::unchanged(Consumed { standing, event: Some(event.id), replayed: Some(event.ruling.clone()) }));
+        let amount = Some(Amount::of(quantity, view.catalog.factor(unit)));
+        let request = Request {
+            resource,
+            scope,
+            amount,
+            attributes: &check.attributes,
+            extends: None,
+        };
+        let standing =
+            judge(view, &request, &path)?.standing(view, &request, Effect::None, check.explain);
+        return Ok(Ruling::unchanged(Consumed {
+            standing,
+            event: Some(event.id),
+            replayed: Some(event.ruling.clone()),
+        }));
     }
     let factor = unit_of(view, resource, check.unit.as_ref())?.1;
-    if !matches!(resource.limit_kind, LimitKind::Cumulative | LimitKind::Inventory) {
+    if !matches!(
+        resource.limit_kind,
+        LimitKind::Cumulative | LimitKind::Inventory
+    ) {
         let (resource, kind) = (resource.code.to_string(), resource.limit_kind);
-        return Err(Refusal::WrongLimitKind { resource, kind, operation: "consume" }.into());
+        return Err(Refusal::WrongLimitKind {
+            resource,
+            kind,
+            operation: "consume",
+        }
+        .into());
     }
     let is_return = quantity.is_negative() && resource.limit_kind == LimitKind::Inventory;
     if quantity.is_zero() || (quantity.is_negative() && !is_return) {
-        return Err(Refusal::QuantityNotPositive { argument: "quantity" }.into());
+        return Err(Refusal::QuantityNotPositive {
+            argument: "quantity",
+        }
+        .into());
     }
     let amount = Amount::of(quantity, factor);
-    let request = Request { resource, scope, amount: Some(amount), attributes: &check.attributes, extends: None };
+    let request = Request {
+        resource,
+        scope,
+        amount: Some(amount),
+        attributes: &check.attributes,
+        extends: None,
+    };
     let judgement = judge(view, &request, &path)?;
     if !judgement.decision.allowed() {
         let standing = judgement.standing(view, &request, Effect::None, check.explain);
-        return Ok(Ruling::unchanged(Consumed { standing, event: None, replayed: None }));
+        return Ok(Ruling::unchanged(Consumed {
+            standing,
+            event: None,
+            replayed: None,
+        }));
     }
     if is_return {
         check_not_below_zero(view, &path, resource, scope, view.now, amount)?;
@@ -96,5 +137,12 @@ pub fn consume(view: &View<'_>, making: &mut Making<'_>, consume: &Consume) -> R
         original: None,
     };
     let (event, writes) = record(view, making, &path, &judgement.pools, recording)?;
-    Ok(Ruling { answer: Consumed { standing, event: Some(event), replayed: None }, writes })
+    Ok(Ruling {
+        answer: Consumed {
+            standing,
+            event: Some(event),
+            replayed: None,
+        },
+        writes,
+    })
 }

@@ -73,7 +73,8 @@ impl Entitlement {
         self.is_over_at(now, now)
     }
 
-    /// Whether it is over at `at`, as known at `now`: one that has expired since keeps the validity it had.
+    /// Whether it is over at `at`, as known at `now`: one that has expired since keeps the validity
+    /// it had.
     pub(crate) fn is_over_at(&self, at: Time, now: Time) -> bool {
         let is_ended = self.valid_until.is_some_and(|until| until <= at);
         is_ended || (at >= now && self.status == EntitlementStatus::Expired)
@@ -114,7 +115,8 @@ pub enum ConditionTest {
         /// What must hold of it; a missing attribute never meets it.
         comparison: Comparison,
     },
-    /// The wall clock in the owner's zone, in seconds of the day, half-open; `from > to` wraps midnight.
+    /// The wall clock in the owner's zone, in seconds of the day, half-open; `from > to` wraps
+    /// midnight.
     TimeOfDay {
         /// First second.
         from: i64,
@@ -160,10 +162,16 @@ impl ConditionTest {
     /// Whether it is met at `now` in the owner's `zone`.
     pub fn is_met(&self, attributes: &Attributes, zone: &Zone, now: Time) -> bool {
         match self {
-            Self::Attribute { name, comparison } => attributes.get(&**name).is_some_and(|value| comparison.holds(value)),
+            Self::Attribute { name, comparison } => attributes
+                .get(&**name)
+                .is_some_and(|value| comparison.holds(value)),
             Self::TimeOfDay { from, to } => {
                 let second = zone.second_of_day(now);
-                if from <= to { (*from..*to).contains(&second) } else { second >= *from || second < *to }
+                if from <= to {
+                    (*from..*to).contains(&second)
+                } else {
+                    second >= *from || second < *to
+                }
             }
             Self::Weekday(days) => days.contains(&zone.weekday(now)),
         }

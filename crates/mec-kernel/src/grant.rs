@@ -1,10 +1,11 @@
-//! Entitlements and rules written by hand: `manual` grants and overrides, patches of any row, rules of one account.
+//! Entitlements and rules written by hand: `manual` grants and overrides, patches of any row, rules
+//! of one account.
 
 use std::sync::Arc;
 
 use crate::account::check_open;
-use crate::catalogue::{LimitKind, Resource, Rule};
-use crate::catalogue_check::check_rule_in;
+use crate::catalog::{LimitKind, Resource, Rule};
+use crate::catalog_check::check_rule_in;
 use crate::check::scope_of;
 use crate::code::Code;
 use crate::command::{Halt, Making, Ruling, View};
@@ -66,13 +67,24 @@ pub struct EntitlementPatch {
 }
 
 /// Grants by hand.
-pub fn grant(view: &View<'_>, making: &mut Making<'_>, grant: &Grant) -> Result<Ruling<Arc<Entitlement>>, Halt> {
+pub fn grant(
+    view: &View<'_>,
+    making: &mut Making<'_>,
+    grant: &Grant,
+) -> Result<Ruling<Arc<Entitlement>>, Halt> {
     let path = view.path(grant.account)?;
     check_open(&path)?;
     let resource = view.resource(&grant.resource)?;
     if let Some(kind) = grant.limit_kind.filter(|kind| *kind != resource.limit_kind) {
-        let must = format!("be {}, as {} is counted; not {kind}", resource.limit_kind, resource.code);
-        return Err(Refusal::BadValue { column: "limit_kind_code", must }.into());
+        let must = format!(
+            "be {}, as {} is counted; not {kind}",
+            resource.limit_kind, resource.code
+        );
+        return Err(Refusal::BadValue {
+            column: "limit_kind_code",
+            must,
+        }
+        .into());
     }
     if !matches!(grant.source, Source::Manual | Source::Override) {
         return Err(Refusal::BadValue {
@@ -92,7 +104,8 @@ pub fn grant(view: &View<'_>, making: &mut Making<'_>, grant: &Grant) -> Result<
         account: grant.account,
         resource: resource.code.clone(),
         scope: scope.cloned(),
-        quantity: check_limit(grant.quantity)?.filter(|_| resource.limit_kind != LimitKind::TimeAccess),
+        quantity: check_limit(grant.quantity)?
+            .filter(|_| resource.limit_kind != LimitKind::TimeAccess),
         window,
         status: EntitlementStatus::Active,
         source: grant.source,
@@ -107,7 +120,14 @@ pub fn grant(view: &View<'_>, making: &mut Making<'_>, grant: &Grant) -> Result<
         updated_at: view.now,
     };
     check_validity(&row)?;
-    put(view, making, &path, row, Some(grant.metadata.clone()), "create")
+    put(
+        view,
+        making,
+        &path,
+        row,
+        Some(grant.metadata.clone()),
+        "create",
+    )
 }
 
 /// Changes an entitlement.
@@ -119,13 +139,24 @@ pub fn patch_entitlement(
     patch: &EntitlementPatch,
 ) -> Result<Ruling<Arc<Entitlement>>, Halt> {
     let path = view.path(account)?;
-    let before = path.first().and_then(|node| node.entitlements.iter().find(|row| row.id == id));
-    let before = before.ok_or_else(|| Refusal::EntitlementNotFound { entitlement: id.to_string() })?;
+    let before = path
+        .first()
+        .and_then(|node| node.entitlements.iter().find(|row| row.id == id));
+    let before = before.ok_or_else(|| Refusal::EntitlementNotFound {
+        entitlement: id.to_string(),
+    })?;
     // Past its end it is over, whether or not its row was tidied yet.
-    if before.is_expired(view.now) && patch.status.is_some_and(|status| status != EntitlementStatus::Expired) {
+    if before.is_expired(view.now)
+        && patch
+            .status
+            .is_some_and(|status| status != EntitlementStatus::Expired)
+    {
         return Err(Refusal::EntitlementExpired.into());
     }
-    let mut row = Entitlement { updated_at: view.now, ..Entitlement::clone(before) };
+    let mut row = Entitlement {
+        updated_at: view.now,
+        ..Entitlement::clone(before)
+    };
     if let Some(quantity) = patch.quantity {
         let kind = view.resource(&row.resource)?.limit_kind;
         row.quantity = check_limit(quantity)?.filter(|_| kind != LimitKind::TimeAccess);
@@ -133,13 +164,19 @@ pub fn patch_entitlement(
     if let Some(window) = patch.window {
         // As when it was granted: nothing else is counted in a window.
         let is_cumulative = view.resource(&row.resource)?.limit_kind == LimitKind::Cumulative;
-        row.window = if is_cumulative { check_window(window)? } else { WindowRule::LIFETIME };
+        row.window = if is_cumulative {
+            check_window(window)?
+        } else {
+            WindowRule::LIFETIME
+        };
     }
     row.priority = patch.priority.unwrap_or(row.priority);
     row.valid_from = patch.valid_from.unwrap_or(row.valid_from);
     row.valid_until = patch.valid_until.unwrap_or(row.valid_until);
     if let Some(conditions) = &patch.conditions {
-        let is_new = |test: &crate::entitlement::ConditionTest| before.conditions.iter().all(|known| known.test != *test);
+        let is_new = |test: &crate::entitlement::ConditionTest| {
+            before.conditions.iter().all(|known| known.test != *test)
+        };
         if conditions.iter().any(|condition| is_new(&condition.test)) {
             check_open(&path)?;
         }
@@ -153,7 +190,11 @@ pub fn patch_entitlement(
                 EntitlementStatus::Active => "resume",
                 EntitlementStatus::Suspended => "suspend",
                 EntitlementStatus::Expired => {
-                    row.valid_until = Some(row.valid_until.map_or(view.now, |until| until.min(view.now)).max(row.valid_from));
+                    row.valid_until = Some(
+                        row.valid_until
+                            .map_or(view.now, |until| until.min(view.now))
+                            .max(row.valid_from),
+                    );
                     "expire"
                 }
             }
@@ -163,7 +204,13 @@ pub fn patch_entitlement(
     if before.is_expired(view.now) && !row.is_expired(view.now) {
         return Err(Refusal::EntitlementExpired.into());
     }
-    if row == (Entitlement { updated_at: row.updated_at, ..Entitlement::clone(before) }) && patch.metadata.is_none() {
+    if row
+        == (Entitlement {
+            updated_at: row.updated_at,
+            ..Entitlement::clone(before)
+        })
+        && patch.metadata.is_none()
+    {
         return Ok(Ruling::unchanged(before.clone()));
     }
     put(view, making, &path, row, patch.metadata.clone(), action)
@@ -178,7 +225,9 @@ fn put(
     action: &'static str,
 ) -> Result<Ruling<Arc<Entitlement>>, Halt> {
     let mut write = entitlement_write(row, action, making, "table write".to_owned());
-    let Write::Entitlement { row, metadata, .. } = &mut write else { return Err(Refusal::EntitlementExpired.into()) };
+    let Write::Entitlement { row, metadata, .. } = &mut write else {
+        return Err(Refusal::EntitlementExpired.into());
+    };
     *metadata = new_metadata.map(|text| text.unwrap_or_else(|| Code::from("null")));
     let answer = row.clone();
     let mut writes = vec![write];
@@ -190,58 +239,96 @@ fn put(
 pub fn put_rule(view: &View<'_>, rule: &Arc<Rule>) -> Result<Ruling<()>, Halt> {
     if let Some(account) = rule.account {
         let path = view.path(account)?;
-        let rules = path.first().map(|node| node.rules.as_slice()).unwrap_or_default();
+        let rules = path
+            .first()
+            .map(|node| node.rules.as_slice())
+            .unwrap_or_default();
         if rules.iter().all(|other| other.id != rule.id) {
             check_open(&path)?;
             check_rows(view, "rules", rules.len(), rules.len().saturating_add(1))?;
         }
     }
     check_rule(view, rule)?;
-    Ok(Ruling { answer: (), writes: vec![Write::Rule(rule.clone())] })
+    Ok(Ruling {
+        answer: (),
+        writes: vec![Write::Rule(rule.clone())],
+    })
 }
 
 /// Removes a rule that names an account of this tree.
 pub fn remove_rule(view: &View<'_>, account: AccountId, rule: RuleId) -> Result<Ruling<()>, Halt> {
     view.path(account)?;
-    Ok(Ruling { answer: (), writes: vec![Write::RemoveRule { account: Some(account), rule }] })
+    Ok(Ruling {
+        answer: (),
+        writes: vec![Write::RemoveRule {
+            account: Some(account),
+            rule,
+        }],
+    })
 }
 
 /// What a rule must be, whoever it is for.
 pub fn check_rule(view: &View<'_>, rule: &Rule) -> Result<(), Halt> {
-    check_rule_in(view.catalogue, rule).map_err(Halt::from)
+    check_rule_in(view.catalog, rule).map_err(Halt::from)
 }
 
 /// The window of the account's other rows for the same resource and scope: a grant adds to them.
-fn inherited_window(view: &View<'_>, path: &[&Arc<crate::tree::Node>], resource: &Resource, scope: Option<&Code>) -> WindowRule {
-    let rows = path.first().map(|node| node.entitlements.as_slice()).unwrap_or_default();
-    let same = rows.iter().rfind(|row| row.resource == resource.code && row.scope.as_ref() == scope && row.is_standing(view.now));
+fn inherited_window(
+    view: &View<'_>,
+    path: &[&Arc<crate::tree::Node>],
+    resource: &Resource,
+    scope: Option<&Code>,
+) -> WindowRule {
+    let rows = path
+        .first()
+        .map(|node| node.entitlements.as_slice())
+        .unwrap_or_default();
+    let same = rows.iter().rfind(|row| {
+        row.resource == resource.code && row.scope.as_ref() == scope && row.is_standing(view.now)
+    });
     same.map_or(WindowRule::LIFETIME, |row| row.window)
 }
 
 fn check_limit(quantity: Option<Quantity>) -> Result<Option<Quantity>, Halt> {
     if quantity.is_some_and(Quantity::is_negative) {
-        return Err(
-            Refusal::BadValue { column: "quantity_allowed", must: "not be below zero; null is unlimited".to_owned() }.into()
-        );
+        return Err(Refusal::BadValue {
+            column: "quantity_allowed",
+            must: "not be below zero; null is unlimited".to_owned(),
+        }
+        .into());
     }
     Ok(quantity)
 }
 
 fn check_validity(row: &Entitlement) -> Result<(), Halt> {
     if row.valid_until.is_some_and(|until| until < row.valid_from) {
-        return Err(Refusal::BadValue { column: "valid_until", must: "not be before valid_from".to_owned() }.into());
+        return Err(Refusal::BadValue {
+            column: "valid_until",
+            must: "not be before valid_from".to_owned(),
+        }
+        .into());
     }
     Ok(())
 }
 
 fn check_window(window: WindowRule) -> Result<WindowRule, Halt> {
     let problem = match window.kind {
-        WindowKind::Rolling if window.seconds.is_none_or(|seconds| seconds < ROLLING_SECONDS_MIN) => {
-            Some(("window_seconds", "be at least 60 for a rolling window".to_owned()))
+        WindowKind::Rolling
+            if window
+                .seconds
+                .is_none_or(|seconds| seconds < ROLLING_SECONDS_MIN) =>
+        {
+            Some((
+                "window_seconds",
+                "be at least 60 for a rolling window".to_owned(),
+            ))
         }
         WindowKind::Period => match window.period {
             Some((start, end)) if start < end => None,
-            _ => Some(("period_start", "be before period_end; both are needed for a period window".to_owned())),
+            _ => Some((
+                "period_start",
+                "be before period_end; both are needed for a period window".to_owned(),
+            )),
         },
         _ => None,
     };

@@ -1,5 +1,6 @@
-//! Ids that route. Every id is a valid UUIDv7 whose last 32 bits are the tree it was made in, so an id alone names
-//! its lane, lock row and shard, and the ids of one tree sort in the order they were made.
+//! Ids that route. Every id is a valid UUIDv7 whose last 32 bits are the tree it was made in, so an
+//! id alone names its lane, lock row and shard, and the ids of one tree sort in the order they were
+//! made.
 //!
 //! ```text
 //! 48 bits  milliseconds since the epoch        15 bits  count within the batch
@@ -12,13 +13,13 @@ use std::fmt;
 
 use crate::time::Time;
 
-/// The number of a tree: 1 … 2³¹−1; 0 is the catalogue.
+/// The number of a tree: 1 … 2³¹−1; 0 is the catalog.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TreeId(pub u32);
 
 impl TreeId {
-    /// The catalogue, which is one more tree.
-    pub const CATALOGUE: Self = Self(0);
+    /// The catalog, which is one more tree.
+    pub const CATALOG: Self = Self(0);
     /// The largest number of a tree.
     pub const MAX: u32 = 0x7fff_ffff;
 }
@@ -102,9 +103,15 @@ pub struct IdSource {
 impl IdSource {
     const COUNT_MAX: u16 = 0x7fff;
 
-    /// Ids of `tree` made at `now`; `seed` (15 bits of it are used) keeps two histories of one tree apart.
+    /// Ids of `tree` made at `now`; `seed` (15 bits of it are used) keeps two histories of one tree
+    /// apart.
     pub const fn new(tree: TreeId, now: Time, seed: u16) -> Self {
-        Self { tree, now, seed: seed & 0x7fff, count: 0 }
+        Self {
+            tree,
+            now,
+            seed: seed & 0x7fff,
+            count: 0,
+        }
     }
 
     /// The next id. When a batch makes more than 32,768 ids its clock moves on by a microsecond.

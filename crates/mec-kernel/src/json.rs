@@ -1,4 +1,5 @@
-//! When two JSON texts say the same: order of members, spelling of numbers and texts, and blanks are no part of a value.
+//! When two JSON texts say the same: order of members, spelling of numbers and texts, and blanks
+//! are no part of a value.
 
 use std::collections::BTreeMap;
 use std::iter::Peekable;
@@ -9,9 +10,12 @@ use crate::decimal::Decimal;
 /// Deeper than any JSON reader of the program goes.
 const DEPTH_MAX: u32 = 200;
 
-/// One text for every JSON value: equal values give equal texts, others do not. `None`: it is no JSON.
+/// One text for every JSON value: equal values give equal texts, others do not. `None`: it is no
+/// JSON.
 pub(crate) fn canonical(text: &str) -> Option<String> {
-    let mut reader = Reader { rest: text.chars().peekable() };
+    let mut reader = Reader {
+        rest: text.chars().peekable(),
+    };
     let value = reader.value(0)?;
     reader.blanks();
     reader.rest.next().is_none().then_some(value)
@@ -23,7 +27,11 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn blanks(&mut self) {
-        while self.rest.next_if(|next| matches!(next, ' ' | '\t' | '\n' | '\r')).is_some() {}
+        while self
+            .rest
+            .next_if(|next| matches!(next, ' ' | '\t' | '\n' | '\r'))
+            .is_some()
+        {}
     }
 
     /// Whether `wanted` comes next; it is taken.
@@ -66,7 +74,10 @@ impl Reader<'_> {
                 }
             }
         }
-        let members: Vec<String> = members.iter().map(|(name, value)| [&*of_text(name), value].concat()).collect();
+        let members: Vec<String> = members
+            .iter()
+            .map(|(name, value)| [&*of_text(name), value].concat())
+            .collect();
         Some(["{", &members.concat(), "}"].concat())
     }
 
@@ -97,10 +108,16 @@ impl Reader<'_> {
 
     fn number(&mut self) -> Option<String> {
         let mut number = String::new();
-        while let Some(part) = self.rest.next_if(|next| next.is_ascii_digit() || matches!(next, '+' | '-' | '.' | 'e' | 'E')) {
+        while let Some(part) = self
+            .rest
+            .next_if(|next| next.is_ascii_digit() || matches!(next, '+' | '-' | '.' | 'e' | 'E'))
+        {
             number.push(part);
         }
-        number.parse::<Decimal>().ok().map(|number| format!("#{number};"))
+        number
+            .parse::<Decimal>()
+            .ok()
+            .map(|number| format!("#{number};"))
     }
 
     fn text(&mut self) -> Option<String> {
@@ -164,7 +181,10 @@ mod tests {
     #[test]
     fn equal_values_are_equal_however_they_are_written() {
         for (one, other) in [
-            (r#"{"a":1,"b":[true,null]}"#, " { \"b\" : [ true , null ], \"a\" : 1.0 } "),
+            (
+                r#"{"a":1,"b":[true,null]}"#,
+                " { \"b\" : [ true , null ], \"a\" : 1.0 } ",
+            ),
             ("1.50", "15e-1"),
             ("100", "1E+2"),
             ("-0", "0.00"),
@@ -220,9 +240,23 @@ mod tests {
     #[test]
     fn what_is_no_json_has_no_canonical_text() {
         let deep = "[".repeat(300);
-        for text in
-            ["", "{", "[1", "[1,]", "{\"a\"}", "{a:1}", "tru", "nulll", "01x", "1.", ".5", "\"\\ud800\"", "1 2", "\"", &deep]
-        {
+        for text in [
+            "",
+            "{",
+            "[1",
+            "[1,]",
+            "{\"a\"}",
+            "{a:1}",
+            "tru",
+            "nulll",
+            "01x",
+            "1.",
+            ".5",
+            "\"\\ud800\"",
+            "1 2",
+            "\"",
+            &deep,
+        ] {
             assert_eq!(canonical(text), None, "{text}");
         }
     }

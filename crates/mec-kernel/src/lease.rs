@@ -1,10 +1,13 @@
-//! Leases: slots of a concurrency resource that free themselves (design 1.5). Admission control, not mutual
-//! exclusion: a holder that pauses past its expiry finds its slot given away, and the fencing token tells.
+//! Leases: slots of a concurrency resource that free themselves (design 1.5). Admission control,
+//! not mutual exclusion: a holder that pauses past its expiry finds its slot given away, and the
+//! fencing token tells.
 
 use std::sync::Arc;
 
-use crate::catalogue::LimitKind;
-use crate::check::{Decision, Effect, Judgement, Reason, Request, Standing, check_whole, judge, pools, scope_of};
+use crate::catalog::LimitKind;
+use crate::check::{
+    Decision, Effect, Judgement, Reason, Request, Standing, check_whole, judge, pools, scope_of,
+};
 use crate::code::Code;
 use crate::command::{Halt, Making, Ruling, Session, View};
 use crate::entitlement::Attributes;
@@ -55,7 +58,12 @@ impl Lease {
     /// What it is found by when the session logs in again.
     pub fn session(&self) -> Option<Session> {
         let token = self.token.clone()?;
-        Some(Session { account: self.account, resource: self.resource.clone(), scope: self.scope.clone(), token })
+        Some(Session {
+            account: self.account,
+            resource: self.resource.clone(),
+            scope: self.scope.clone(),
+            token,
+        })
     }
 }
 
@@ -102,24 +110,36 @@ pub struct Leased {
     pub reason: Reason,
     /// When full: seconds until the next slot frees itself.
     pub retry_after_seconds: Option<i64>,
-    /// What it was decided on, with every pool considered and the quantities after the effect; `None`: the lease was
-    /// over, nothing was decided.
+    /// What it was decided on, with every pool considered and the quantities after the effect;
+    /// `None`: the lease was over, nothing was decided.
     pub standing: Option<Standing>,
 }
 
 /// Takes a slot under the same rules as every other decision.
-pub fn acquire(view: &View<'_>, making: &mut Making<'_>, acquire: &Acquire) -> Result<Ruling<Leased>, Halt> {
+pub fn acquire(
+    view: &View<'_>,
+    making: &mut Making<'_>,
+    acquire: &Acquire,
+) -> Result<Ruling<Leased>, Halt> {
     let path = view.path(acquire.account)?;
     let resource = view.resource(&acquire.resource)?;
     if resource.limit_kind != LimitKind::Concurrency {
         let (resource, kind) = (resource.code.to_string(), resource.limit_kind);
-        return Err(Refusal::WrongLimitKind { resource, kind, operation: "acquire_lease" }.into());
+        return Err(Refusal::WrongLimitKind {
+            resource,
+            kind,
+            operation: "acquire_lease",
+        }
+        .into());
     }
     let expires_at = expiry(view.now, acquire.ttl_seconds)?;
     if acquire.quantity.millionths() <= 0 {
-        return Err(Refusal::QuantityNotPositive { argument: "quantity" }.into());
+        return Err(Refusal::QuantityNotPositive {
+            argument: "quantity",
+        }
+        .into());
     }
-    let amount = Amount::of(acquire.quantity, view.catalogue.canonical(resource));
+    let amount = Amount::of(acquire.quantity, view.catalog.canonical(resource));
     check_whole(view, resource, Some(amount), "quantity")?;
     let scope = scope_of(acquire.scope.as_ref());
     let session = acquire.token.clone().map(|token| Session {
@@ -128,17 +148,29 @@ pub fn acquire(view: &View<'_>, making: &mut Making<'_>, acquire: &Acquire) -> R
         scope: scope.cloned(),
         token,
     });
-    let held = session.map(|session| view.facts.session(&session)).transpose()?.flatten().filter(|lease| lease.is_live(view.now));
-    let request =
-        Request { resource, scope, amount: Some(amount), attributes: &acquire.attributes, extends: held.map(Arc::as_ref) };
+    let held = session
+        .map(|session| view.facts.session(&session))
+        .transpose()?
+        .flatten()
+        .filter(|lease| lease.is_live(view.now));
+    let request = Request {
+        resource,
+        scope,
+        amount: Some(amount),
+        attributes: &acquire.attributes,
+        extends: held.map(Arc::as_ref),
+    };
     let judgement = judge(view, &request, &path)?;
     if !judgement.decision.allowed() {
         return Ok(Ruling::unchanged(no_slot(view, &request, &judgement)));
     }
     let lease = match held {
-        Some(held) => {
-            Lease { quantity: acquire.quantity, amount, expires_at: held.expires_at.max(expires_at), ..Lease::clone(held) }
-        }
+        Some(held) => Lease {
+            quantity: acquire.quantity,
+            amount,
+            expires_at: held.expires_at.max(expires_at),
+            ..Lease::clone(held)
+        },
         None => Lease {
             id: LeaseId(making.ids.draw()),
             account: acquire.account,
@@ -153,33 +185,74 @@ pub fn acquire(view: &View<'_>, making: &mut Making<'_>, acquire: &Acquire) -> R
             released_at: None,
         },
     };
-    Ok(taken(view, &request, &judgement, &path, held.cloned(), lease))
+    Ok(taken(
+        view,
+        &request,
+        &judgement,
+        &path,
+        held.cloned(),
+        lease,
+    ))
 }
 
 /// Extends a live lease; never revives a dead one, and decides again as if its own slot were free.
 pub fn renew(view: &View<'_>, renew: &Renew) -> Result<Ruling<Leased>, Halt> {
     let expires_at = expiry(view.now, renew.ttl_seconds)?;
-    let Some(held) = view.facts.lease(renew.lease)?.filter(|lease| lease.is_live(view.now)) else {
+    let Some(held) = view
+        .facts
+        .lease(renew.lease)?
+        .filter(|lease| lease.is_live(view.now))
+    else {
         let (decision, reason) = (Decision::Deny, Reason::LeaseOver);
-        let leased = Leased { lease: None, kept: None, decision, reason, retry_after_seconds: None, standing: None };
+        let leased = Leased {
+            lease: None,
+            kept: None,
+            decision,
+            reason,
+            retry_after_seconds: None,
+            standing: None,
+        };
         return Ok(Ruling::unchanged(leased));
     };
     let path = view.path(held.account)?;
     let resource = view.resource(&held.resource)?;
     let (scope, attributes) = (held.scope.as_ref(), &renew.attributes);
-    let request = Request { resource, scope, amount: Some(held.amount), attributes, extends: Some(held) };
+    let request = Request {
+        resource,
+        scope,
+        amount: Some(held.amount),
+        attributes,
+        extends: Some(held),
+    };
     let judgement = judge(view, &request, &path)?;
     if !judgement.decision.allowed() {
-        let leased = Leased { kept: Some(held.clone()), ..no_slot(view, &request, &judgement) };
+        let leased = Leased {
+            kept: Some(held.clone()),
+            ..no_slot(view, &request, &judgement)
+        };
         return Ok(Ruling::unchanged(leased));
     }
-    let lease = Lease { expires_at: held.expires_at.max(expires_at), ..Lease::clone(held) };
-    Ok(taken(view, &request, &judgement, &path, Some(held.clone()), lease))
+    let lease = Lease {
+        expires_at: held.expires_at.max(expires_at),
+        ..Lease::clone(held)
+    };
+    Ok(taken(
+        view,
+        &request,
+        &judgement,
+        &path,
+        Some(held.clone()),
+        lease,
+    ))
 }
 
 /// Gives a slot back: `true` once, then `false`; also for a lease that is expired or unknown.
 pub fn release(view: &View<'_>, lease: LeaseId) -> Result<Ruling<bool>, Halt> {
-    let Some(held) = view.facts.lease(lease)?.filter(|lease| lease.is_live(view.now)) else {
+    let Some(held) = view
+        .facts
+        .lease(lease)?
+        .filter(|lease| lease.is_live(view.now))
+    else {
         return Ok(Ruling::unchanged(false));
     };
     let path = view.path(held.account)?;
@@ -191,10 +264,21 @@ pub fn release(view: &View<'_>, lease: LeaseId) -> Result<Ruling<bool>, Halt> {
         attributes: &attributes,
         extends: None,
     };
-    let lease = Lease { released_at: Some(view.now), ..Lease::clone(held) };
+    let lease = Lease {
+        released_at: Some(view.now),
+        ..Lease::clone(held)
+    };
     let mut writes = vec![write(&path, Some(held.clone()), Arc::new(lease))];
-    writes.extend(marks(&pools(view, &request, &path)?.judged, held.amount.negated(), view.now, view.now));
-    Ok(Ruling { answer: true, writes })
+    writes.extend(marks(
+        &pools(view, &request, &path)?.judged,
+        held.amount.negated(),
+        view.now,
+        view.now,
+    ));
+    Ok(Ruling {
+        answer: true,
+        writes,
+    })
 }
 
 fn taken(
@@ -206,17 +290,30 @@ fn taken(
     new: Lease,
 ) -> Ruling<Leased> {
     let new = Arc::new(new);
-    let added = new.amount.minus(old.as_ref().map_or(Amount::ZERO, |old| old.amount));
+    let added = new
+        .amount
+        .minus(old.as_ref().map_or(Amount::ZERO, |old| old.amount));
     let mut writes = vec![write(path, old, new.clone())];
     writes.extend(marks(&judgement.pools, added, view.now, view.now));
     let standing = judgement.standing(view, request, Effect::Used(added), true);
     let (decision, reason) = (judgement.decision, judgement.reason.clone());
-    let answer = Leased { lease: Some(new), kept: None, decision, reason, retry_after_seconds: None, standing: Some(standing) };
+    let answer = Leased {
+        lease: Some(new),
+        kept: None,
+        decision,
+        reason,
+        retry_after_seconds: None,
+        standing: Some(standing),
+    };
     Ruling { answer, writes }
 }
 
 fn write(path: &[&Arc<Node>], old: Option<Arc<Lease>>, new: Arc<Lease>) -> Write {
-    Write::Lease { old, new, path: path.iter().map(|node| node.account.id).collect() }
+    Write::Lease {
+        old,
+        new,
+        path: path.iter().map(|node| node.account.id).collect(),
+    }
 }
 
 fn no_slot(view: &View<'_>, request: &Request<'_>, judgement: &Judgement<'_>) -> Leased {

@@ -1,5 +1,5 @@
-//! The ledger: immutable records of use. Every row carries a hash over the row before it and over each of its own stored
-//! fields, so a changed or missing row shows; corrections are further rows.
+//! The ledger: immutable records of use. Every row carries a hash over the row before it and over
+//! each of its own stored fields, so a changed or missing row shows; corrections are further rows.
 
 use std::sync::Arc;
 
@@ -26,8 +26,8 @@ pub struct LedgerEvent {
     pub id: EventId,
     /// 1, 2, 3 … without gaps within the tree: the cursor of every feed.
     pub tree_seq: i64,
-    /// The caller's name for it, unique within the tree for ever. Of a settlement it is MEC's own name, in a space of its
-    /// own: a caller's key that reads the same is another one.
+    /// The caller's name for it, unique within the tree for ever. Of a settlement it is MEC's own
+    /// name, in a space of its own: a caller's key that reads the same is another one.
     pub key: Arc<str>,
     /// The reservation it settled.
     pub reservation: Option<ReservationId>,
@@ -61,7 +61,8 @@ pub struct LedgerEvent {
     pub ruling: Option<RecordedRuling>,
     /// What it changed that cannot be summed again.
     pub effects: Vec<Effect>,
-    /// What of it the effects bill or take back, in `unit` and over all accounts; `None` where there are none.
+    /// What of it the effects bill or take back, in `unit` and over all accounts; `None` where
+    /// there are none.
     pub overage: Option<Overage>,
     /// Free JSON text about it; `None` also once it was erased.
     pub details: Option<Arc<str>>,
@@ -109,14 +110,19 @@ pub struct Effect {
 }
 
 impl Effect {
-    /// What it costs, exactly: base units times millionths of the price. 0 where the rule names no price.
+    /// What it costs, exactly: base units times millionths of the price. 0 where the rule names no
+    /// price.
     pub fn cost(&self) -> Amount {
-        Amount(self.overage.0.saturating_mul(self.price.map_or(0, |price| price.millionths().into())))
+        Amount(
+            self.overage
+                .0
+                .saturating_mul(self.price.map_or(0, |price| price.millionths().into())),
+        )
     }
 }
 
-/// What of an event lies beyond limits: its effects as readers see them. A unit beyond two accounts' limits counts twice, as
-/// each of them is billed for it.
+/// What of an event lies beyond limits: its effects as readers see them. A unit beyond two
+/// accounts' limits counts twice, as each of them is billed for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overage {
     /// How much, in the event's unit.
@@ -126,12 +132,19 @@ pub struct Overage {
 }
 
 impl Overage {
-    /// Of effects of an event in a unit of `unit` base units, of a resource whose price is per `canonical`.
+    /// Of effects of an event in a unit of `unit` base units, of a resource whose price is per
+    /// `canonical`.
     pub fn of(effects: &[Effect], unit: Factor, canonical: Factor) -> Option<Self> {
-        let sum = |each: fn(&Effect) -> Amount| effects.iter().fold(Amount::ZERO, |sum, effect| sum.plus(each(effect)));
+        let sum = |each: fn(&Effect) -> Amount| {
+            effects
+                .iter()
+                .fold(Amount::ZERO, |sum, effect| sum.plus(each(effect)))
+        };
         let bounded = |total: Total| {
             let most = i128::from(crate::quantity::QUANTITY_MAX);
-            i64::try_from(total.0.clamp(most.saturating_neg(), most)).ok().and_then(Quantity::from_millionths)
+            i64::try_from(total.0.clamp(most.saturating_neg(), most))
+                .ok()
+                .and_then(Quantity::from_millionths)
         };
         let quantity = bounded(sum(|effect| effect.overage).rounded(unit))?;
         let cost = bounded(price_of(sum(Effect::cost), canonical))?;
@@ -139,9 +152,13 @@ impl Overage {
     }
 }
 
-/// An exact [cost](Effect::cost), or a sum of them, as money per `canonical` unit, rounded half away from zero to a millionth.
+/// An exact [cost](Effect::cost), or a sum of them, as money per `canonical` unit, rounded half
+/// away from zero to a millionth.
 pub fn price_of(exact: Amount, canonical: Factor) -> Total {
-    Total(divide_half_away(exact.0, i128::from(canonical.get()).saturating_mul(i128::from(SCALE))))
+    Total(divide_half_away(
+        exact.0,
+        i128::from(canonical.get()).saturating_mul(i128::from(SCALE)),
+    ))
 }
 
 /// What a key stands for once it is used.
@@ -176,9 +193,19 @@ impl Content<'_> {
         hash.optional(self.scope.map(str::as_bytes));
         hash.bytes(&self.quantity.millionths().to_be_bytes());
         hash.text(self.unit);
-        hash.optional(self.occurred_at.map(|at| at.micros().to_be_bytes()).as_ref().map(<[u8; 8]>::as_slice));
+        hash.optional(
+            self.occurred_at
+                .map(|at| at.micros().to_be_bytes())
+                .as_ref()
+                .map(<[u8; 8]>::as_slice),
+        );
         hash.bytes(&[u8::from(self.is_correction)]);
-        hash.optional(self.corrects.map(|id| id.0.to_be_bytes()).as_ref().map(<[u8; 16]>::as_slice));
+        hash.optional(
+            self.corrects
+                .map(|id| id.0.to_be_bytes())
+                .as_ref()
+                .map(<[u8; 16]>::as_slice),
+        );
         hash.optional(self.details.map(details_hash).as_ref().map(Chain::as_slice));
         hash.finish()
     }
@@ -209,14 +236,20 @@ impl Content<'_> {
 }
 
 impl LedgerEvent {
-    /// The link of this row after `previous`: SHA-256 over the previous link and every field, each with its length.
+    /// The link of this row after `previous`: SHA-256 over the previous link and every field, each
+    /// with its length.
     pub fn link(&self, previous: &Chain) -> Chain {
         let mut hash = Fields::new();
         hash.bytes(previous);
         hash.bytes(&self.id.0.to_be_bytes());
         hash.bytes(&self.tree_seq.to_be_bytes());
         hash.text(&self.key);
-        hash.optional(self.reservation.map(|id| id.0.to_be_bytes()).as_ref().map(<[u8; 16]>::as_slice));
+        hash.optional(
+            self.reservation
+                .map(|id| id.0.to_be_bytes())
+                .as_ref()
+                .map(<[u8; 16]>::as_slice),
+        );
         hash.bytes(&self.fingerprint);
         hash.bytes(&self.account.0.to_be_bytes());
         hash.text(&self.resource);
@@ -226,7 +259,12 @@ impl LedgerEvent {
         hash.bytes(&self.occurred_at.micros().to_be_bytes());
         hash.bytes(&self.recorded_at.micros().to_be_bytes());
         hash.bytes(&[u8::from(self.is_correction)]);
-        hash.optional(self.corrects.map(|id| id.0.to_be_bytes()).as_ref().map(<[u8; 16]>::as_slice));
+        hash.optional(
+            self.corrects
+                .map(|id| id.0.to_be_bytes())
+                .as_ref()
+                .map(<[u8; 16]>::as_slice),
+        );
         hash.text(&self.source);
         hash.text(&self.recorded_by);
         hash.bytes(&[u8::from(self.ruling.is_some())]);
@@ -234,7 +272,13 @@ impl LedgerEvent {
             hash.text(ruling.decision.code());
             hash.text(&ruling.reason);
             hash.text(&ruling.reason_code);
-            hash.optional(ruling.entitlement.map(|id| id.0.to_be_bytes()).as_ref().map(<[u8; 16]>::as_slice));
+            hash.optional(
+                ruling
+                    .entitlement
+                    .map(|id| id.0.to_be_bytes())
+                    .as_ref()
+                    .map(<[u8; 16]>::as_slice),
+            );
         }
         hash.count(self.effects.len());
         for effect in &self.effects {
@@ -250,8 +294,8 @@ impl LedgerEvent {
     }
 }
 
-/// 64 bits of SHA-256 over a tree and an idempotency key: where to look for the event. Equal hashes are legal; the
-/// event's own key decides.
+/// 64 bits of SHA-256 over a tree and an idempotency key: where to look for the event. Equal hashes
+/// are legal; the event's own key decides.
 pub fn key_hash(tree: TreeId, key: &str) -> i64 {
     let mut hash = Fields::new();
     hash.bytes(&tree.0.to_be_bytes());
@@ -263,7 +307,8 @@ pub fn key_hash(tree: TreeId, key: &str) -> i64 {
     i64::from_be_bytes(short)
 }
 
-/// 16 bytes of SHA-256 over what an event's details say: the same JSON value has the same hash, however it is written.
+/// 16 bytes of SHA-256 over what an event's details say: the same JSON value has the same hash,
+/// however it is written.
 pub fn details_hash(details: &str) -> Chain {
     let mut hash = Fields::new();
     let value = json::canonical(details);
@@ -281,7 +326,8 @@ impl Fields {
     }
 
     fn bytes(&mut self, bytes: &[u8]) {
-        self.0.update(u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes());
+        self.0
+            .update(u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes());
         self.0.update(bytes);
     }
 
@@ -291,7 +337,11 @@ impl Fields {
     }
 
     fn effect(&mut self, effect: &Effect) {
-        let WindowKey { resource, scope, window } = &effect.key;
+        let WindowKey {
+            resource,
+            scope,
+            window,
+        } = &effect.key;
         self.bytes(&effect.account.0.to_be_bytes());
         self.text(resource);
         self.optional(scope.as_deref().map(str::as_bytes));
@@ -307,7 +357,13 @@ impl Fields {
             }
         }
         self.bytes(&effect.overage.0.to_be_bytes());
-        self.optional(effect.price.map(|price| price.millionths().to_be_bytes()).as_ref().map(<[u8; 8]>::as_slice));
+        self.optional(
+            effect
+                .price
+                .map(|price| price.millionths().to_be_bytes())
+                .as_ref()
+                .map(<[u8; 8]>::as_slice),
+        );
     }
 
     fn text(&mut self, text: &str) {

@@ -1,31 +1,32 @@
 //! The room where decisions are made: values in, values out.
 //!
-//! A command is decided on a [`View`] (a tree, looked-up facts, the catalogue, an instant) and ends in a [`Ruling`]:
-//! an answer and the writes that make it true. [`Tree::apply`] shows the state after a write. The same function
-//! decides in every setting: a server's lane, a replay, a test.
+//! A command is decided on a [`View`] (a tree, looked-up facts, the catalog, an instant) and ends
+//! in a [`Ruling`]: an answer and the writes that make it true. [`Tree::apply`] shows the state
+//! after a write. The same function decides in every setting: a server's lane, a replay, a test.
 //!
-//! Never in here: a clock, randomness, IO, async, floats, serde, `HashMap`, unchecked arithmetic, panics.
+//! Never in here: a clock, randomness, IO, async, floats, serde, `HashMap`, unchecked arithmetic,
+//! panics.
 //!
 //! ```
 //! use mec_kernel::*;
 //!
-//! # fn catalogue() -> Catalogue {
-//! #     let mut catalogue = Catalogue::default();
+//! # fn catalog() -> Catalog {
+//! #     let mut catalog = Catalog::default();
 //! #     let count = Unit { code: "count".into(), name: "Count".into(), dimension: "count".into(), factor: Factor::ONE };
-//! #     catalogue.units.insert("count".into(), count);
+//! #     catalog.units.insert("count".into(), count);
 //! #     let runs = Resource {
 //! #         code: "runs".into(), name: "Runs".into(), limit_kind: LimitKind::Cumulative, unit: "count".into(),
 //! #         allowed_units: vec![], description: None,
 //! #     };
-//! #     catalogue.resources.insert("runs".into(), std::sync::Arc::new(runs));
-//! #     catalogue.account_types.insert("organization".into(), None);
-//! #     catalogue
+//! #     catalog.resources.insert("runs".into(), std::sync::Arc::new(runs));
+//! #     catalog.account_types.insert("organization".into(), None);
+//! #     catalog
 //! # }
-//! let (catalogue, facts, now) = (catalogue(), Facts::default(), "2026-01-30T12:00:00Z".parse().unwrap());
+//! let (catalog, facts, now) = (catalog(), Facts::default(), "2026-01-30T12:00:00Z".parse().unwrap());
 //! let mut tree = Tree::new(Head::new(TreeId(7)));
 //! let mut ids = IdSource::new(TreeId(7), now, 0);
 //!
-//! let view = View { tree: &tree, facts: &facts, catalogue: &catalogue, now };
+//! let view = View { tree: &tree, facts: &facts, catalog: &catalog, now };
 //! let acme = CreateAccount {
 //!     parent: None, account_type: "organization".into(), external_id: None, display_name: "Acme Corp".into(),
 //!     email: None, time_zone: None, metadata: None, status: AccountStatus::Active,
@@ -35,7 +36,7 @@
 //!     tree.apply(write, now);
 //! }
 //!
-//! let view = View { tree: &tree, facts: &facts, catalogue: &catalogue, now };
+//! let view = View { tree: &tree, facts: &facts, catalog: &catalog, now };
 //! let question = Check {
 //!     account: ruling.answer.id, resource: "runs".into(), scope: None, quantity: Some(Quantity::whole(1)), unit: None,
 //!     attributes: Default::default(), explain: false,
@@ -54,9 +55,9 @@
 )]
 
 mod account;
-mod catalogue;
-mod catalogue_change;
-mod catalogue_check;
+mod catalog;
+mod catalog_change;
+mod catalog_check;
 mod check;
 mod code;
 mod command;
@@ -86,21 +87,33 @@ mod window;
 mod write;
 
 pub use account::{AccountPatch, CreateAccount, create_account, patch_account};
-pub use catalogue::{Catalogue, LimitAction, LimitKind, Plan, Resource, Rule, Settings, Template, Unit};
-pub use catalogue_change::{CatalogueChange, CatalogueRuling, InUse, KeptRow, change_catalogue, prune_catalogue};
+pub use catalog::{
+    Catalog, LimitAction, LimitKind, Plan, Resource, Rule, Settings, Template, Unit,
+};
+pub use catalog_change::{
+    CatalogChange, CatalogRuling, InUse, KeptRow, change_catalog, prune_catalog,
+};
 pub use check::{Check, Decision, Figures, Limit, Reason, Standing, check, scope_of};
 pub use code::Code;
 pub use command::{Actor, Fact, Facts, Halt, Making, Need, Ruling, Session, View};
 pub use consume::{Consume, Consumed, consume};
 pub use decimal::{Decimal, NotADecimal};
-pub use entitlement::{Attribute, Attributes, Comparison, Condition, ConditionTest, Entitlement, EntitlementStatus, Source};
-pub use grant::{EntitlementPatch, Grant, check_rule, grant, patch_entitlement, put_rule, remove_rule};
+pub use entitlement::{
+    Attribute, Attributes, Comparison, Condition, ConditionTest, Entitlement, EntitlementStatus,
+    Source,
+};
+pub use grant::{
+    EntitlementPatch, Grant, check_rule, grant, patch_entitlement, put_rule, remove_rule,
+};
 pub use id::{
-    AccountId, AuditId, ConditionId, DecisionId, EntitlementId, EventId, IdSource, LeaseId, NotAnId, ReservationId, RuleId,
-    TemplateId, TreeId,
+    AccountId, AuditId, ConditionId, DecisionId, EntitlementId, EventId, IdSource, LeaseId,
+    NotAnId, ReservationId, RuleId, TemplateId, TreeId,
 };
 pub use lease::{Acquire, Lease, Leased, Renew, TTL_SECONDS_MAX, acquire, release, renew};
-pub use ledger::{Chain, Content, Effect, Fingerprint, LedgerEvent, Overage, RecordedRuling, details_hash, key_hash, price_of};
+pub use ledger::{
+    Chain, Content, Effect, Fingerprint, LedgerEvent, Overage, RecordedRuling, details_hash,
+    key_hash, price_of,
+};
 pub use meter::{Correct, Meter, Recorded, correct, meter};
 pub use occupancy::{Occupancy, Stay, occupancy};
 pub use plan::{Cancel, Provision, cancel, provision};
@@ -111,9 +124,12 @@ pub use reservation::{Reservation, ReservationStatus};
 pub use reserve::{Reserve, Reserved, Settle, Settled, release_reservation, reserve, settle};
 pub use time::{HOUR, NotATime, SECOND, Time};
 pub use trace::{BareLevel, Trace, UnusedRow};
-pub use tree::{Account, AccountPlan, AccountStatus, Expiries, Head, LEVELS_MAX, Node, Tree, WindowKey, WindowTotal};
+pub use tree::{
+    Account, AccountPlan, AccountStatus, Expiries, Head, LEVELS_MAX, Node, Tree, WindowKey,
+    WindowTotal,
+};
 pub use window::{
-    ROLLING_SECONDS_MIN, ROLLING_STEPS, Window, WindowKind, WindowRule, Zone, oldest_step, step_micros, step_of, step_start,
-    window_at,
+    ROLLING_SECONDS_MIN, ROLLING_STEPS, Window, WindowKind, WindowRule, Zone, oldest_step,
+    step_micros, step_of, step_start, window_at,
 };
 pub use write::{Audit, HourSum, Write};

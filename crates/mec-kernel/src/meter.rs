@@ -1,9 +1,9 @@
-//! `meter_consumption` and `correct_consumption`: recording what happened. Never refuses for a limit, nor for a
-//! suspended or closed account (design 1.4).
+//! `meter_consumption` and `correct_consumption`: recording what happened. Never refuses for a
+//! limit, nor for a suspended or closed account (design 1.4).
 
 use std::sync::Arc;
 
-use crate::catalogue::LimitKind;
+use crate::catalog::LimitKind;
 use crate::check::{Request, pools, scope_of, unit_named, unit_of};
 use crate::code::Code;
 use crate::command::{Halt, Making, Ruling, View};
@@ -38,7 +38,8 @@ pub struct Meter {
     pub is_correction: bool,
     /// Which one.
     pub corrects: Option<EventId>,
-    /// What conditions look at: in which pools the use may accrue overage. No part of what the key stands for.
+    /// What conditions look at: in which pools the use may accrue overage. No part of what the key
+    /// stands for.
     pub attributes: Attributes,
 }
 
@@ -65,7 +66,11 @@ pub struct Recorded {
 }
 
 /// Records what happened.
-pub fn meter(view: &View<'_>, making: &mut Making<'_>, meter: &Meter) -> Result<Ruling<Recorded>, Halt> {
+pub fn meter(
+    view: &View<'_>,
+    making: &mut Making<'_>,
+    meter: &Meter,
+) -> Result<Ruling<Recorded>, Halt> {
     check_key(&meter.key)?;
     let path = view.path(meter.account)?;
     let resource = view.resource(&meter.resource)?;
@@ -84,24 +89,44 @@ pub fn meter(view: &View<'_>, making: &mut Making<'_>, meter: &Meter) -> Result<
     };
     let fingerprint = content.fingerprint();
     if let Some(event) = replayed(view, &meter.key, &content, &fingerprint)? {
-        return Ok(Ruling::unchanged(Recorded { event: event.id, replayed: true }));
+        return Ok(Ruling::unchanged(Recorded {
+            event: event.id,
+            replayed: true,
+        }));
     }
-    let original = meter.corrects.map(|id| original(view, meter, unit, id)).transpose()?;
+    let original = meter
+        .corrects
+        .map(|id| original(view, meter, unit, id))
+        .transpose()?;
     // What a unit was allowed for can be corrected in it for ever.
     let factor = match original {
-        Some(original) => view.catalogue.factor(&original.unit),
+        Some(original) => view.catalog.factor(&original.unit),
         None => unit_of(view, resource, meter.unit.as_ref())?.1,
     };
-    if !matches!(resource.limit_kind, LimitKind::Cumulative | LimitKind::Inventory) {
+    if !matches!(
+        resource.limit_kind,
+        LimitKind::Cumulative | LimitKind::Inventory
+    ) {
         let (resource, kind) = (resource.code.to_string(), resource.limit_kind);
-        return Err(Refusal::WrongLimitKind { resource, kind, operation: "meter_consumption" }.into());
+        return Err(Refusal::WrongLimitKind {
+            resource,
+            kind,
+            operation: "meter_consumption",
+        }
+        .into());
     }
     let may_be_negative = meter.is_correction || resource.limit_kind == LimitKind::Inventory;
     if meter.quantity.is_zero() || (meter.quantity.is_negative() && !may_be_negative) {
-        return Err(Refusal::QuantityNotPositive { argument: "quantity" }.into());
+        return Err(Refusal::QuantityNotPositive {
+            argument: "quantity",
+        }
+        .into());
     }
     if meter.corrects.is_some() && !meter.is_correction {
-        return Err(Refusal::BadCorrection { argument: "is_correction" }.into());
+        return Err(Refusal::BadCorrection {
+            argument: "is_correction",
+        }
+        .into());
     }
     let occurred_at = match (original, meter.occurred_at) {
         (Some(original), _) => original.occurred_at,
@@ -110,9 +135,18 @@ pub fn meter(view: &View<'_>, making: &mut Making<'_>, meter: &Meter) -> Result<
     };
     let amount = Amount::of(meter.quantity, factor);
     if let Some(original) = original {
-        let corrections = view.facts.corrections_of(original.id)?.millionths().saturating_add(meter.quantity.millionths());
-        if meter.quantity.is_negative() && original.quantity.millionths().saturating_add(corrections) < 0 {
-            return Err(Refusal::BelowZero { resource: resource.code.to_string() }.into());
+        let corrections = view
+            .facts
+            .corrections_of(original.id)?
+            .millionths()
+            .saturating_add(meter.quantity.millionths());
+        if meter.quantity.is_negative()
+            && original.quantity.millionths().saturating_add(corrections) < 0
+        {
+            return Err(Refusal::BelowZero {
+                resource: resource.code.to_string(),
+            }
+            .into());
         }
     }
     if amount.0 < 0 {
@@ -120,8 +154,18 @@ pub fn meter(view: &View<'_>, making: &mut Making<'_>, meter: &Meter) -> Result<
     }
     // A correction states none, whichever way it comes.
     let none = Attributes::new();
-    let attributes = if meter.is_correction { &none } else { &meter.attributes };
-    let request = Request { resource, scope, amount: Some(amount), attributes, extends: None };
+    let attributes = if meter.is_correction {
+        &none
+    } else {
+        &meter.attributes
+    };
+    let request = Request {
+        resource,
+        scope,
+        amount: Some(amount),
+        attributes,
+        extends: None,
+    };
     let pools = pools(view, &request, &path)?;
     let recording = Recording {
         key: meter.key.clone(),
@@ -137,13 +181,25 @@ pub fn meter(view: &View<'_>, making: &mut Making<'_>, meter: &Meter) -> Result<
         original: original.map(Arc::as_ref),
     };
     let (event, writes) = record(view, making, &path, &pools.judged, recording)?;
-    Ok(Ruling { answer: Recorded { event, replayed: false }, writes })
+    Ok(Ruling {
+        answer: Recorded {
+            event,
+            replayed: false,
+        },
+        writes,
+    })
 }
 
 /// Sets a new total for an event, or voids it, by one more event.
-pub fn correct(view: &View<'_>, making: &mut Making<'_>, correct: &Correct) -> Result<Ruling<Recorded>, Halt> {
+pub fn correct(
+    view: &View<'_>,
+    making: &mut Making<'_>,
+    correct: &Correct,
+) -> Result<Ruling<Recorded>, Halt> {
     check_key(&correct.key)?;
-    let not_found = || Refusal::EventNotFound { event: correct.event.to_string() };
+    let not_found = || Refusal::EventNotFound {
+        event: correct.event.to_string(),
+    };
     let original = view.facts.event(correct.event)?.ok_or_else(not_found)?;
     let meter_of = |quantity: Quantity| Meter {
         key: correct.key.clone(),
@@ -158,32 +214,68 @@ pub fn correct(view: &View<'_>, making: &mut Making<'_>, correct: &Correct) -> R
         corrects: Some(original.id),
         attributes: Attributes::new(),
     };
-    // The same key again means the same correction, although the difference to the new total is gone by then.
+    // The same key again means the same correction, although the difference to the new total is
+    // gone by then.
     if let Some(event) = view.facts.key(&correct.key)? {
-        let same =
-            event.corrects == Some(original.id) && event.details_hash == Some(crate::ledger::details_hash(&correct.details));
+        let same = event.corrects == Some(original.id)
+            && event.details_hash == Some(crate::ledger::details_hash(&correct.details));
         if same {
-            return Ok(Ruling::unchanged(Recorded { event: event.id, replayed: true }));
+            return Ok(Ruling::unchanged(Recorded {
+                event: event.id,
+                replayed: true,
+            }));
         }
-        let argument = if event.corrects == Some(original.id) { "details" } else { "event_id" };
-        return Err(Refusal::IdempotencyConflict { key: correct.key.to_string(), argument }.into());
+        let argument = if event.corrects == Some(original.id) {
+            "details"
+        } else {
+            "event_id"
+        };
+        return Err(Refusal::IdempotencyConflict {
+            key: correct.key.to_string(),
+            argument,
+        }
+        .into());
     }
     if correct.quantity.is_some_and(Quantity::is_negative) {
-        return Err(Refusal::QuantityNotPositive { argument: "quantity" }.into());
+        return Err(Refusal::QuantityNotPositive {
+            argument: "quantity",
+        }
+        .into());
     }
-    let current = original.quantity.millionths().saturating_add(view.facts.corrections_of(original.id)?.millionths());
+    let current = original
+        .quantity
+        .millionths()
+        .saturating_add(view.facts.corrections_of(original.id)?.millionths());
     let wanted = correct.quantity.unwrap_or(Quantity::ZERO).millionths();
-    let difference = Quantity::from_millionths(wanted.saturating_sub(current))
-        .ok_or(Refusal::BadQuantity { argument: "quantity", error: crate::quantity::QuantityError::TooLarge })?;
+    let difference =
+        Quantity::from_millionths(wanted.saturating_sub(current)).ok_or(Refusal::BadQuantity {
+            argument: "quantity",
+            error: crate::quantity::QuantityError::TooLarge,
+        })?;
     if difference.is_zero() {
-        return Err(Refusal::BadValue { column: "quantity", must: "differ from the event's present total".to_owned() }.into());
+        return Err(Refusal::BadValue {
+            column: "quantity",
+            must: "differ from the event's present total".to_owned(),
+        }
+        .into());
     }
     meter(view, making, &meter_of(difference))
 }
 
-/// The event a correction names: of the same account, resource, scope, unit and instant, and no correction itself.
-fn original<'a>(view: &View<'a>, meter: &Meter, unit: &Code, id: EventId) -> Result<&'a Arc<LedgerEvent>, Halt> {
-    let event = view.facts.event(id)?.ok_or_else(|| Refusal::EventNotFound { event: id.to_string() })?;
+/// The event a correction names: of the same account, resource, scope, unit and instant, and no
+/// correction itself.
+fn original<'a>(
+    view: &View<'a>,
+    meter: &Meter,
+    unit: &Code,
+    id: EventId,
+) -> Result<&'a Arc<LedgerEvent>, Halt> {
+    let event = view
+        .facts
+        .event(id)?
+        .ok_or_else(|| Refusal::EventNotFound {
+            event: id.to_string(),
+        })?;
     let argument = if event.is_correction {
         "corrects_event_id"
     } else if event.account != meter.account {
@@ -203,12 +295,22 @@ fn original<'a>(view: &View<'a>, meter: &Meter, unit: &Code, id: EventId) -> Res
 }
 
 fn check_instant(view: &View<'_>, at: Time) -> Result<Time, Halt> {
-    let settings = &view.catalogue.settings;
+    let settings = &view.catalog.settings;
     if at > view.now.plus_seconds(settings.ahead_seconds_max) {
-        return Err(Refusal::OccurredInFuture { ahead_seconds_max: settings.ahead_seconds_max }.into());
+        return Err(Refusal::OccurredInFuture {
+            ahead_seconds_max: settings.ahead_seconds_max,
+        }
+        .into());
     }
-    if at < view.now.plus_seconds(settings.late_seconds_max.saturating_neg()) {
-        return Err(Refusal::OccurredTooLate { late_seconds_max: settings.late_seconds_max }.into());
+    if at
+        < view
+            .now
+            .plus_seconds(settings.late_seconds_max.saturating_neg())
+    {
+        return Err(Refusal::OccurredTooLate {
+            late_seconds_max: settings.late_seconds_max,
+        }
+        .into());
     }
     Ok(at)
 }

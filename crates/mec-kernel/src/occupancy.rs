@@ -23,12 +23,16 @@ pub struct Occupancy {
     pub lease_hours: Total,
 }
 
-/// What `stays` held in each of `buckets` until `now`. The buckets `[start, end)` rise and do not overlap.
+/// What `stays` held in each of `buckets` until `now`. The buckets `[start, end)` rise and do not
+/// overlap.
 pub fn occupancy(stays: &[Stay], buckets: &[(Time, Time)], now: Time) -> Vec<Occupancy> {
     let mut changes: Vec<(Time, i128)> = Vec::new();
     for stay in stays.iter().filter(|stay| stay.from < stay.until) {
         let quantity = i128::from(stay.quantity.millionths());
-        changes.extend([(stay.from, quantity), (stay.until, quantity.saturating_neg())]);
+        changes.extend([
+            (stay.from, quantity),
+            (stay.until, quantity.saturating_neg()),
+        ]);
     }
     // What ends at an instant is gone before something else begins there.
     changes.sort_unstable();
@@ -48,7 +52,10 @@ pub fn occupancy(stays: &[Stay], buckets: &[(Time, Time)], now: Time) -> Vec<Occ
             }
         }
         slot_micros = slot_micros.saturating_add(held.saturating_mul(passed(at, end, now)));
-        Occupancy { peak: Total(peak), lease_hours: Total(divide_half_away(slot_micros, i128::from(HOUR))) }
+        Occupancy {
+            peak: Total(peak),
+            lease_hours: Total(divide_half_away(slot_micros, i128::from(HOUR))),
+        }
     };
     buckets.iter().map(bucket).collect()
 }

@@ -1,10 +1,10 @@
-//! Pools: the entitlements of one account for one resource and scope that count as one limit (design 1.3, steps 3
-//! and 4), and the rule each is enforced by.
+//! Pools: the entitlements of one account for one resource and scope that count as one limit
+//! (design 1.3, steps 3 and 4), and the rule each is enforced by.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::catalogue::{Catalogue, LimitAction, LimitKind, Resource, Rule};
+use crate::catalog::{Catalog, LimitAction, LimitKind, Resource, Rule};
 use crate::check::Request;
 use crate::code::Code;
 use crate::command::{Halt, Need, View};
@@ -35,8 +35,8 @@ impl When {
 pub(crate) struct Levels<'a> {
     /// The limits of those that have some.
     pub(crate) pools: Vec<Pool<'a>>,
-    /// What the levels lack whose base rows in force are all suspended or miss a condition, and the nearest level that lacks
-    /// it.
+    /// What the levels lack whose base rows in force are all suspended or miss a condition, and the
+    /// nearest level that lacks it.
     pub(crate) lapsed: Option<(Absence, usize)>,
     /// The nearest thing to an entitlement where a level has none, and the nearest such level.
     pub(crate) nearest: (Absence, usize),
@@ -47,8 +47,8 @@ pub(crate) struct Levels<'a> {
 pub(crate) enum Level<'a> {
     /// These limits, all of which must let it through.
     Pools(Vec<Pool<'a>>),
-    /// It has base rows in force, all of them suspended or missing a condition: the request is denied, whatever add-ons
-    /// there are.
+    /// It has base rows in force, all of them suspended or missing a condition: the request is
+    /// denied, whatever add-ons there are.
     Lapsed(Absence),
     /// Nothing here; the nearest thing to an entitlement was this.
     Silent(Absence),
@@ -96,8 +96,9 @@ impl<'a> Pool<'a> {
         self.entitlements.first().map(|row| row.id)
     }
 
-    /// Whether both pools count in one counter, and this one, being the tighter, keeps its note: where the looser is exceeded the
-    /// tighter is. Where their rules differ, the looser's grace ends sooner than it could, never later.
+    /// Whether both pools count in one counter, and this one, being the tighter, keeps its note:
+    /// where the looser is exceeded the tighter is. Where their rules differ, the looser's grace
+    /// ends sooner than it could, never later.
     pub(crate) fn keeps_note_of(&self, other: &Self) -> bool {
         let rank = |pool: &Self| (pool.limit.is_none(), pool.limit, pool.entitlement());
         self.level == other.level && self.key == other.key && rank(self) < rank(other)
@@ -109,17 +110,25 @@ impl<'a> Pool<'a> {
 
     /// What is used and what is held, in base units.
     pub(crate) fn usage(&self, kind: LimitKind, now: Time) -> Result<(Amount, Amount), Halt> {
-        let total =
-            self.node.windows.get(&self.key).ok_or_else(|| Halt::Need(Need::Window(self.node.account.id, self.key.clone())))?;
+        let total = self
+            .node
+            .windows
+            .get(&self.key)
+            .ok_or_else(|| Halt::Need(Need::Window(self.node.account.id, self.key.clone())))?;
         if kind == LimitKind::Concurrency {
             return Ok((self.seats_at(now), Amount::ZERO));
         }
-        Ok((total.used_at(self.key.window, now).or_zero(), total.held.live(now)))
+        Ok((
+            total.used_at(self.key.window, now).or_zero(),
+            total.held.live(now),
+        ))
     }
 
     /// The live leases that outlast `at`.
     pub(crate) fn seats_at(&self, at: Time) -> Amount {
-        let seats = self.node.seats_of(&self.key.resource, self.key.scope.as_ref());
+        let seats = self
+            .node
+            .seats_of(&self.key.resource, self.key.scope.as_ref());
         seats.map_or(Amount::ZERO, |seats| seats.live(at))
     }
 
@@ -128,21 +137,31 @@ impl<'a> Pool<'a> {
         self.limit.is_some_and(|limit| used > limit)
     }
 
-    /// Since when use is above the limit, as the write that took it there noted. What lapses by itself (a lease, a step of a
-    /// rolling window) may have brought it back below without a write: then the note is void.
+    /// Since when use is above the limit, as the write that took it there noted. What lapses by
+    /// itself (a lease, a step of a rolling window) may have brought it back below without a write:
+    /// then the note is void.
     pub(crate) fn noted(&self) -> Option<Time> {
-        self.node.windows.get(&self.key).and_then(|total| total.over_since)
+        self.node
+            .windows
+            .get(&self.key)
+            .and_then(|total| total.over_since)
     }
 
     /// The overage its window has accrued.
     pub(crate) fn accrued(&self) -> Amount {
-        self.node.windows.get(&self.key).map_or(Amount::ZERO, |total| total.overage)
+        self.node
+            .windows
+            .get(&self.key)
+            .map_or(Amount::ZERO, |total| total.overage)
     }
 
     /// The window as answers show it.
     pub(crate) fn shown_window(&self, now: Time) -> (Option<Time>, Option<Time>) {
-        let period =
-            self.entitlements.first().filter(|row| row.window.kind == WindowKind::Period).and_then(|row| row.window.period);
+        let period = self
+            .entitlements
+            .first()
+            .filter(|row| row.window.kind == WindowKind::Period)
+            .and_then(|row| row.window.period);
         match period {
             Some((start, end)) => (Some(start), Some(end)),
             None => self.key.window.shown(now),
@@ -151,16 +170,28 @@ impl<'a> Pool<'a> {
 }
 
 /// Steps 3 and 4: the limits that apply to a request, from the account up to its root.
-pub(crate) fn levels<'a>(view: &View<'a>, request: &Request<'a>, path: &[&'a Arc<Node>], when: When) -> Levels<'a> {
-    let mut levels = Levels { pools: Vec::new(), lapsed: None, nearest: (Absence::Nothing, 0) };
+pub(crate) fn levels<'a>(
+    view: &View<'a>,
+    request: &Request<'a>,
+    path: &[&'a Arc<Node>],
+    when: When,
+) -> Levels<'a> {
+    let mut levels = Levels {
+        pools: Vec::new(),
+        lapsed: None,
+        nearest: (Absence::Nothing, 0),
+    };
     for (place, node) in path.iter().copied().enumerate() {
         match level(view, request, path, node, place, when) {
-            Level::Lapsed(absence) => levels.lapsed = levels.lapsed.into_iter().chain([(absence, place)]).min(),
+            Level::Lapsed(absence) => {
+                levels.lapsed = levels.lapsed.into_iter().chain([(absence, place)]).min()
+            }
             Level::Silent(absence) => levels.nearest = levels.nearest.min((absence, place)),
             Level::Pools(found) => levels.pools.extend(found),
         }
     }
-    // An add-on whose plan is gone adds to what is allowed above; it is a limit of its own only where there is none.
+    // An add-on whose plan is gone adds to what is allowed above; it is a limit of its own only
+    // where there is none.
     if levels.pools.iter().any(|pool| !pool.is_addon_only) {
         levels.pools.retain(|pool| !pool.is_addon_only);
     }
@@ -181,13 +212,18 @@ pub(crate) fn level<'a>(
     let mut applying = Vec::new();
     let mut lapsed = Absence::Nothing;
     let mut silent = Absence::Nothing;
-    for row in node.entitlements.iter().filter(|row| row.resource == resource.code) {
+    for row in node
+        .entitlements
+        .iter()
+        .filter(|row| row.resource == resource.code)
+    {
         let Some(absence) = absence(row, request, &zone, when, view.now) else {
             applying.push(row);
             continue;
         };
         // Add-ons only join: one that is in force but does not apply leaves its level silent.
-        let is_lapsed = row.source != Source::Addon && matches!(absence, Absence::Suspended | Absence::ConditionNotMet);
+        let is_lapsed = row.source != Source::Addon
+            && matches!(absence, Absence::Suspended | Absence::ConditionNotMet);
         let nearest = if is_lapsed { &mut lapsed } else { &mut silent };
         *nearest = absence.min(nearest.clone());
     }
@@ -211,14 +247,28 @@ pub(crate) fn level<'a>(
         LimitKind::Cumulative => (row.window.kind, key_of(row)),
         _ => (WindowKind::Lifetime, key_of(row)),
     };
-    let rule = |kind: WindowKind| enforcement(view.catalogue, node, plan.map(|plan| &plan.plan), resource, kind);
-    let factor = view.catalogue.canonical(resource);
-    let pool = |rows: Vec<&'a Arc<Entitlement>>, (window_kind, key): (WindowKind, WindowKey), is_override, is_addon_only| Pool {
+    let rule = |kind: WindowKind| {
+        enforcement(
+            view.catalog,
+            node,
+            plan.map(|plan| &plan.plan),
+            resource,
+            kind,
+        )
+    };
+    let factor = view.catalog.canonical(resource);
+    let pool = |rows: Vec<&'a Arc<Entitlement>>,
+                (window_kind, key): (WindowKind, WindowKey),
+                is_override,
+                is_addon_only| Pool {
         node,
         level,
         key,
         window_kind,
-        limit: rows.iter().try_fold(Amount::ZERO, |sum, row| row.quantity.map(|quantity| sum.plus(Amount::of(quantity, factor)))),
+        limit: rows.iter().try_fold(Amount::ZERO, |sum, row| {
+            row.quantity
+                .map(|quantity| sum.plus(Amount::of(quantity, factor)))
+        }),
         entitlements: rows,
         is_override,
         is_addon_only,
@@ -230,8 +280,9 @@ pub(crate) fn level<'a>(
     let mut pools = Vec::new();
     for scope in scopes {
         let rows = || applying.iter().copied().filter(|row| row.scope == scope);
-        let newest_override =
-            rows().filter(|row| row.source == Source::Override).max_by_key(|row| (row.priority, row.created_at, row.id));
+        let newest_override = rows()
+            .filter(|row| row.source == Source::Override)
+            .max_by_key(|row| (row.priority, row.created_at, row.id));
         if let Some(row) = newest_override {
             pools.push(pool(vec![row], window_of(row), true, false));
             continue;
@@ -244,18 +295,31 @@ pub(crate) fn level<'a>(
         for row in rows().filter(|row| row.source == Source::Addon) {
             let window = window_of(row);
             let place = places.get(&window).copied().or_else(|| longest(&groups));
-            match place.filter(|_| !is_addon_only).and_then(|place| groups.get_mut(place)) {
+            match place
+                .filter(|_| !is_addon_only)
+                .and_then(|place| groups.get_mut(place))
+            {
                 Some((_, members)) => members.push(row),
                 None => join(&mut groups, &mut places, window, row),
             }
         }
-        pools.extend(groups.into_iter().map(|(window, rows)| pool(rows, window, false, is_addon_only)));
+        pools.extend(
+            groups
+                .into_iter()
+                .map(|(window, rows)| pool(rows, window, false, is_addon_only)),
+        );
     }
     Level::Pools(pools)
 }
 
 /// Why a row does not apply to a request; `None`: it does.
-pub(crate) fn absence(row: &Entitlement, request: &Request<'_>, zone: &Zone, when: When, now: Time) -> Option<Absence> {
+pub(crate) fn absence(
+    row: &Entitlement,
+    request: &Request<'_>,
+    zone: &Zone,
+    when: When,
+    now: Time,
+) -> Option<Absence> {
     if row.scope.is_some() && row.scope.as_ref() != request.scope {
         Some(Absence::OtherScope)
     } else if row.is_over_at(when.in_force, now) {
@@ -264,21 +328,30 @@ pub(crate) fn absence(row: &Entitlement, request: &Request<'_>, zone: &Zone, whe
         Some(Absence::StartsAt(row.starts_at()))
     } else if row.status == EntitlementStatus::Suspended {
         Some(Absence::Suspended)
-    } else if !row.conditions.iter().all(|condition| condition.test.is_met(request.attributes, zone, when.at)) {
+    } else if !row
+        .conditions
+        .iter()
+        .all(|condition| condition.test.is_met(request.attributes, zone, when.at))
+    {
         Some(Absence::ConditionNotMet)
     } else {
         None
     }
 }
 
-/// Rows that add up: those of one counter, in windows of one kind. A month and a billing month remain two limits where
-/// they coincide.
+/// Rows that add up: those of one counter, in windows of one kind. A month and a billing month
+/// remain two limits where they coincide.
 type Group<'a> = ((WindowKind, WindowKey), Vec<&'a Arc<Entitlement>>);
 
 /// Where in the groups the one of a window is.
 type Places = BTreeMap<(WindowKind, WindowKey), usize>;
 
-fn join<'a>(groups: &mut Vec<Group<'a>>, places: &mut Places, window: (WindowKind, WindowKey), row: &'a Arc<Entitlement>) {
+fn join<'a>(
+    groups: &mut Vec<Group<'a>>,
+    places: &mut Places,
+    window: (WindowKind, WindowKey),
+    row: &'a Arc<Entitlement>,
+) {
     let place = *places.entry(window.clone()).or_insert(groups.len());
     match groups.get_mut(place) {
         Some((_, members)) => members.push(row),
@@ -286,17 +359,20 @@ fn join<'a>(groups: &mut Vec<Group<'a>>, places: &mut Places, window: (WindowKin
     }
 }
 
-/// With a window that nobody has counted yet, all the others that the decision would ask for next, one after another: those
-/// in which the account's rows for the resource are counted now.
+/// With a window that nobody has counted yet, all the others that the decision would ask for next,
+/// one after another: those in which the account's rows for the resource are counted now.
 pub fn with_windows_beside(view: &View<'_>, need: Need) -> Vec<Need> {
     let mut needs = vec![need];
     if let Some(Need::Window(account, key)) = needs.first().cloned()
         && let Ok(path) = view.path(account)
         && let Some(node) = path.first()
-        && matches!(view.catalogue.resources.get(&key.resource), Some(resource) if resource.limit_kind == LimitKind::Cumulative)
+        && matches!(view.catalog.resources.get(&key.resource), Some(resource) if resource.limit_kind == LimitKind::Cumulative)
     {
         let (zone, plan) = (view.zone(&path), node.current_plan(view.now));
-        let rows = node.entitlements.iter().filter(|row| row.resource == key.resource && row.is_standing(view.now));
+        let rows = node
+            .entitlements
+            .iter()
+            .filter(|row| row.resource == key.resource && row.is_standing(view.now));
         let keys: BTreeSet<WindowKey> = rows
             .map(|row| WindowKey {
                 resource: row.resource.clone(),
@@ -312,17 +388,33 @@ pub fn with_windows_beside(view: &View<'_>, need: Need) -> Vec<Need> {
 
 /// The pool an add-on joins when none has its window: the one with the longest.
 fn longest(groups: &[Group<'_>]) -> Option<usize> {
-    groups.iter().enumerate().max_by_key(|(_, ((_, key), _))| key.window.length_micros()).map(|(place, _)| place)
+    groups
+        .iter()
+        .enumerate()
+        .max_by_key(|(_, ((_, key), _))| key.window.length_micros())
+        .map(|(place, _)| place)
 }
 
-/// The window of `row` that holds `at`, in its owner's zone; a billing window is counted from the owner's plan.
-pub(crate) fn row_window(row: &Entitlement, plan: Option<&AccountPlan>, zone: &Zone, at: Time) -> Window {
-    window_at(row.window, zone, plan.map_or(row.valid_from, |plan| plan.anchor), at)
+/// The window of `row` that holds `at`, in its owner's zone; a billing window is counted from the
+/// owner's plan.
+pub(crate) fn row_window(
+    row: &Entitlement,
+    plan: Option<&AccountPlan>,
+    zone: &Zone,
+    at: Time,
+) -> Window {
+    window_at(
+        row.window,
+        zone,
+        plan.map_or(row.valid_from, |plan| plan.anchor),
+        at,
+    )
 }
 
-/// The most specific active rule: the account's, the plan's, the window's, the resource's; then priority, then the newest.
+/// The most specific active rule: the account's, the plan's, the window's, the resource's; then
+/// priority, then the newest.
 fn enforcement<'a>(
-    catalogue: &'a Catalogue,
+    catalog: &'a Catalog,
     node: &'a Node,
     plan: Option<&Code>,
     resource: &Resource,
@@ -336,14 +428,25 @@ fn enforcement<'a>(
             && rule.reaches(kind)
     };
     let rank = |rule: &&'a Arc<Rule>| {
-        let specific = (rule.account.is_some(), rule.plan.is_some(), rule.window.is_some());
+        let specific = (
+            rule.account.is_some(),
+            rule.plan.is_some(),
+            rule.window.is_some(),
+        );
         (specific, rule.priority, rule.created_at, rule.id)
     };
-    let rule = node.rules.iter().chain(&catalogue.rules).filter(applies).max_by_key(rank);
-    let default_warn_at = catalogue.settings.warn_at;
+    let rule = node
+        .rules
+        .iter()
+        .chain(&catalog.rules)
+        .filter(applies)
+        .max_by_key(rank);
+    let default_warn_at = catalog.settings.warn_at;
     Enforcement {
         action: rule.map_or(LimitAction::Block, |rule| rule.action),
-        warn_at: rule.and_then(|rule| rule.warn_at).unwrap_or(default_warn_at),
+        warn_at: rule
+            .and_then(|rule| rule.warn_at)
+            .unwrap_or(default_warn_at),
         rule,
     }
 }

@@ -1,6 +1,6 @@
-//! Exact amounts. A [`Quantity`] is what a caller says, an [`Amount`] is what a counter holds, a [`Total`] is what
-//! an answer shows. No float ever touches one of them; arithmetic saturates instead of wrapping, and a saturated
-//! counter is over every limit.
+//! Exact amounts. A [`Quantity`] is what a caller says, an [`Amount`] is what a counter holds, a
+//! [`Total`] is what an answer shows. No float ever touches one of them; arithmetic saturates
+//! instead of wrapping, and a saturated counter is over every limit.
 
 use std::fmt;
 
@@ -40,7 +40,11 @@ impl Quantity {
 
     /// From millionths; `None` beyond 12 integer digits.
     pub const fn from_millionths(millionths: i64) -> Option<Self> {
-        if millionths.unsigned_abs() > QUANTITY_MAX.unsigned_abs() { None } else { Some(Self(millionths)) }
+        if millionths.unsigned_abs() > QUANTITY_MAX.unsigned_abs() {
+            None
+        } else {
+            Some(Self(millionths))
+        }
     }
 
     /// A whole number of units.
@@ -71,15 +75,17 @@ impl Quantity {
     /// This quantity `times` over; `None` beyond 12 integer digits.
     pub fn times(self, times: Self) -> Option<Self> {
         let product = i128::from(self.0).saturating_mul(i128::from(times.0));
-        i64::try_from(divide_half_away(product, i128::from(SCALE))).ok().and_then(Self::from_millionths)
+        i64::try_from(divide_half_away(product, i128::from(SCALE)))
+            .ok()
+            .and_then(Self::from_millionths)
     }
 }
 
 impl std::str::FromStr for Quantity {
     type Err = QuantityError;
 
-    /// Reads a decimal number (`12`, `-0.5`, `1e3`), rounding half away from zero to six decimals as PostgreSQL's
-    /// `NUMERIC(18,6)` does.
+    /// Reads a decimal number (`12`, `-0.5`, `1e3`), rounding half away from zero to six decimals
+    /// as PostgreSQL's `NUMERIC(18,6)` does.
     fn from_str(text: &str) -> Result<Self, QuantityError> {
         let (negative, rest) = match text.as_bytes() {
             [b'-', ..] => (true, text.get(1..).unwrap_or("")),
@@ -87,7 +93,10 @@ impl std::str::FromStr for Quantity {
             _ => (false, text),
         };
         let (mantissa, exponent) = match rest.split_once(['e', 'E']) {
-            Some((mantissa, exponent)) => (mantissa, read_exponent(exponent).ok_or(QuantityError::NotANumber)?),
+            Some((mantissa, exponent)) => (
+                mantissa,
+                read_exponent(exponent).ok_or(QuantityError::NotANumber)?,
+            ),
             None => (rest, 0),
         };
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
@@ -97,12 +106,17 @@ impl std::str::FromStr for Quantity {
         }
         let nonzero = digits.iter().any(|digit| *digit != b'0');
         // How many digits stand before the sixth decimal is cut.
-        let keep = i64::try_from(whole.len()).unwrap_or(i64::MAX).saturating_add(i64::from(exponent)).saturating_add(6);
+        let keep = i64::try_from(whole.len())
+            .unwrap_or(i64::MAX)
+            .saturating_add(i64::from(exponent))
+            .saturating_add(6);
         let mut value: i128 = 0;
         let mut round_up = false;
         for position in 0..keep.clamp(0, 2_000) {
             let index = usize::try_from(position).unwrap_or(usize::MAX);
-            let digit = digits.get(index).map_or(0, |digit| digit.saturating_sub(b'0'));
+            let digit = digits
+                .get(index)
+                .map_or(0, |digit| digit.saturating_sub(b'0'));
             value = value.saturating_mul(10).saturating_add(i128::from(digit));
         }
         if keep >= 0
@@ -120,7 +134,12 @@ impl std::str::FromStr for Quantity {
             return Err(QuantityError::RoundsToZero);
         }
         let millionths = i64::try_from(value).map_err(|_| QuantityError::TooLarge)?;
-        Self::from_millionths(if negative { millionths.saturating_neg() } else { millionths }).ok_or(QuantityError::TooLarge)
+        Self::from_millionths(if negative {
+            millionths.saturating_neg()
+        } else {
+            millionths
+        })
+        .ok_or(QuantityError::TooLarge)
     }
 }
 
@@ -130,7 +149,11 @@ fn read_exponent(text: &str) -> Option<i32> {
     if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
         return None;
     }
-    Some(text.parse().unwrap_or(if text.starts_with('-') { i32::MIN } else { i32::MAX }))
+    Some(text.parse().unwrap_or(if text.starts_with('-') {
+        i32::MIN
+    } else {
+        i32::MAX
+    }))
 }
 
 impl fmt::Display for Quantity {
@@ -183,7 +206,8 @@ impl Amount {
         Total(divide_half_away(self.0, i128::from(factor.get())))
     }
 
-    /// In units of `factor`, cut towards zero: what an answer shows as remaining, so that it can be had in full.
+    /// In units of `factor`, cut towards zero: what an answer shows as remaining, so that it can be
+    /// had in full.
     pub fn cut(self, factor: Factor) -> Total {
         Total(self.0.checked_div(i128::from(factor.get())).unwrap_or(0))
     }
@@ -199,7 +223,11 @@ impl Factor {
 
     /// A factor in 1 … 10⁹, else `None`.
     pub const fn new(factor: i64) -> Option<Self> {
-        if factor >= 1 && factor <= 1_000_000_000 { Some(Self(factor)) } else { None }
+        if factor >= 1 && factor <= 1_000_000_000 {
+            Some(Self(factor))
+        } else {
+            None
+        }
     }
 
     /// The number of base units.
@@ -208,7 +236,8 @@ impl Factor {
     }
 }
 
-/// A number as answers show it: millionths, wide enough for any sum. Prints the shortest exact decimal (`100`, `0.5`).
+/// A number as answers show it: millionths, wide enough for any sum. Prints the shortest exact
+/// decimal (`100`, `0.5`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Total(pub i128);
 
@@ -229,7 +258,8 @@ impl fmt::Display for Total {
     }
 }
 
-/// A percentage in hundredths (`8050` is 80.50 %), always cut and never rounded, so 100 never shows early.
+/// A percentage in hundredths (`8050` is 80.50 %), always cut and never rounded, so 100 never shows
+/// early.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Percent(pub i64);
 
@@ -244,7 +274,10 @@ impl Percent {
         }
         let hundredths = match part.0.checked_mul(10_000) {
             Some(product) => product.checked_div(whole.0).unwrap_or(0),
-            None => part.0.checked_div(whole.0.checked_div(10_000).unwrap_or(0).max(1)).unwrap_or(0),
+            None => part
+                .0
+                .checked_div(whole.0.checked_div(10_000).unwrap_or(0).max(1))
+                .unwrap_or(0),
         };
         Self(i64::try_from(hundredths).unwrap_or(i64::MAX))
     }
@@ -252,7 +285,11 @@ impl Percent {
     /// With exactly one decimal, cut: how reasons print it (`Usage at 85.0% of limit`).
     pub fn one_decimal(self) -> String {
         let tenths = self.0.checked_div(10).unwrap_or(0);
-        format!("{}.{}", tenths.checked_div(10).unwrap_or(0), tenths.checked_rem(10).unwrap_or(0).unsigned_abs())
+        format!(
+            "{}.{}",
+            tenths.checked_div(10).unwrap_or(0),
+            tenths.checked_rem(10).unwrap_or(0).unsigned_abs()
+        )
     }
 
     /// As a number of percent for an answer (`80.5`).
@@ -261,7 +298,8 @@ impl Percent {
     }
 }
 
-/// Division rounding half away from zero, as PostgreSQL's numeric does; 0 for a divisor that is not positive.
+/// Division rounding half away from zero, as PostgreSQL's numeric does; 0 for a divisor that is not
+/// positive.
 pub(crate) fn divide_half_away(value: i128, divisor: i128) -> i128 {
     if divisor <= 0 {
         return 0;

@@ -2,7 +2,7 @@
 //!
 //! The edge maps each to a status, a message and a hint; the code is the same in every room.
 
-use crate::catalogue::LimitKind;
+use crate::catalog::LimitKind;
 use crate::quantity::QuantityError;
 
 macro_rules! refusals {
@@ -12,7 +12,7 @@ macro_rules! refusals {
         pub enum Refusal { $($(#[$doc])* $variant $({ $($(#[$field_doc])* $field: $ty),* })?),* }
 
         impl Refusal {
-            /// Every code, for the error catalogue.
+            /// Every code, for the error catalog.
             pub const CODES: &'static [&'static str] = &[$($code),*];
 
             /// The code callers match on.
@@ -79,7 +79,8 @@ refusals! {
     BelowZero { /** The resource. */ resource: String } = "MEC_BELOW_ZERO",
     /// No such event.
     EventNotFound { /** What the caller named. */ event: String } = "MEC_EVENT_NOT_FOUND",
-    /// A correction must name an event of the same account, resource, scope, unit and instant, which is no correction itself.
+    /// A correction must name an event of the same account, resource, scope, unit and instant,
+    /// which is no correction itself.
     BadCorrection { /** What differs. */ argument: &'static str } = "MEC_BAD_CORRECTION",
     /// A time to live is 1 second to 24 hours.
     BadTtl = "MEC_BAD_TTL",
@@ -95,6 +96,6 @@ refusals! {
     BadValue { /** The column. */ column: &'static str, /** What it must be. */ must: String } = "MEC_BAD_VALUE",
     /// A row refers to something that is not there.
     NotPresent { /** The column. */ column: &'static str, /** What it names. */ value: String } = "MEC_NOT_PRESENT",
-    /// A catalogue row is in use.
+    /// A catalog row is in use.
     InUse { /** What. */ what: String, /** By what. */ by: String } = "MEC_IN_USE",
 }

@@ -1,4 +1,5 @@
-//! Reservations: an amount held as used until it is settled with the true one, released, or expires.
+//! Reservations: an amount held as used until it is settled with the true one, released, or
+//! expires.
 
 use crate::code::{Code, closed_list};
 use crate::id::{AccountId, EventId, ReservationId};

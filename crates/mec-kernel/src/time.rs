@@ -42,7 +42,11 @@ impl Time {
     /// `micros` later (earlier when negative); the ends of time stay where they are.
     #[must_use]
     pub const fn plus_micros(self, micros: i64) -> Self {
-        if self.is_bounded() { Self(self.0.saturating_add(micros)) } else { self }
+        if self.is_bounded() {
+            Self(self.0.saturating_add(micros))
+        } else {
+            self
+        }
     }
 
     /// Microseconds from `earlier` to this instant.
@@ -72,11 +76,18 @@ impl Time {
 
     /// The calendar date in UTC (`2026-12-01`), for reasons.
     pub fn date(self) -> String {
-        jiff::tz::TimeZone::UTC.to_datetime(self.timestamp()).date().to_string()
+        jiff::tz::TimeZone::UTC
+            .to_datetime(self.timestamp())
+            .date()
+            .to_string()
     }
 
     pub(crate) fn timestamp(self) -> jiff::Timestamp {
-        jiff::Timestamp::from_microsecond(self.0).unwrap_or(if self.0 < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX })
+        jiff::Timestamp::from_microsecond(self.0).unwrap_or(if self.0 < 0 {
+            jiff::Timestamp::MIN
+        } else {
+            jiff::Timestamp::MAX
+        })
     }
 
     pub(crate) fn from_timestamp(timestamp: jiff::Timestamp) -> Self {
@@ -98,6 +109,8 @@ impl std::str::FromStr for Time {
     type Err = NotATime;
 
     fn from_str(text: &str) -> Result<Self, NotATime> {
-        text.parse::<jiff::Timestamp>().map(Self::from_timestamp).map_err(|_| NotATime)
+        text.parse::<jiff::Timestamp>()
+            .map(Self::from_timestamp)
+            .map_err(|_| NotATime)
     }
 }

@@ -1,15 +1,16 @@
-//! The state decisions are made on: a tree of accounts, each with its entitlements, its counters and what is held.
+//! The state decisions are made on: a tree of accounts, each with its entitlements, its counters
+//! and what is held.
 //!
-//! A tree is one immutable value with shared nodes; changing it copies the nodes on the way and nothing else, so a
-//! published tree can be read while the next one is made. Use is added to every ancestor when it is recorded and
-//! never summed downwards.
+//! A tree is one immutable value with shared nodes; changing it copies the nodes on the way and
+//! nothing else, so a published tree can be read while the next one is made. Use is added to every
+//! ancestor when it is recorded and never summed downwards.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rpds::RedBlackTreeMapSync;
 
-use crate::catalogue::Rule;
+use crate::catalog::Rule;
 use crate::code::{Code, closed_list};
 use crate::command::{Halt, Need};
 use crate::entitlement::Entitlement;
@@ -104,7 +105,12 @@ impl AccountPlan {
     /// Whether `other` is this one as it was or will be.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         (self.account, &self.plan, &self.reference, self.starts_at)
-            == (other.account, &other.plan, &other.reference, other.starts_at)
+            == (
+                other.account,
+                &other.plan,
+                &other.reference,
+                other.starts_at,
+            )
     }
 
     /// Whether it has ended.
@@ -127,7 +133,8 @@ pub struct WindowKey {
 /// A window's total: an account's use and its descendants'.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WindowTotal {
-    /// Use of the account and everything below it; zero for a rolling window, whose use is in its steps.
+    /// Use of the account and everything below it; zero for a rolling window, whose use is in its
+    /// steps.
     pub used: Amount,
     /// Use of the account itself; zero for a rolling window.
     pub own: Amount,
@@ -146,9 +153,10 @@ impl WindowTotal {
     pub fn used_at(&self, window: Window, now: Time) -> Amount {
         match window {
             Window::Fixed { .. } => self.used,
-            Window::Rolling { seconds } => {
-                self.steps.range(oldest_step(now, seconds)..).fold(Amount::ZERO, |sum, (_, amount)| sum.plus(*amount))
-            }
+            Window::Rolling { seconds } => self
+                .steps
+                .range(oldest_step(now, seconds)..)
+                .fold(Amount::ZERO, |sum, (_, amount)| sum.plus(*amount)),
         }
     }
 
@@ -183,16 +191,21 @@ impl Expiries {
     /// What has not lapsed at `now`: an amount counts while `now < expires_at`.
     pub fn live(&self, now: Time) -> Amount {
         let last = now.micros().div_euclid(SECOND);
-        self.by_second.range(..=last).fold(self.total, |sum, (_, amount)| sum.minus(*amount))
+        self.by_second
+            .range(..=last)
+            .fold(self.total, |sum, (_, amount)| sum.minus(*amount))
     }
 
     /// The instants after `now` at which something lapses, the next one first.
     pub fn expiries(&self, now: Time) -> impl Iterator<Item = Time> {
         let last = now.micros().div_euclid(SECOND);
-        self.by_second.range(last.saturating_add(1)..).map(|(second, _)| Time::from_micros(second.saturating_mul(SECOND)))
+        self.by_second
+            .range(last.saturating_add(1)..)
+            .map(|(second, _)| Time::from_micros(second.saturating_mul(SECOND)))
     }
 
-    /// Adds an amount that lapses at `expires_at` (a full second), and forgets what has lapsed by `now`.
+    /// Adds an amount that lapses at `expires_at` (a full second), and forgets what has lapsed by
+    /// `now`.
     pub fn add(&mut self, expires_at: Time, amount: Amount, now: Time) {
         let last = now.micros().div_euclid(SECOND);
         while let Some(entry) = self.by_second.first_entry() {
@@ -202,11 +215,15 @@ impl Expiries {
             self.total = self.total.minus(entry.remove());
         }
         if expires_at > now {
-            let entry = self.by_second.entry(expires_at.micros().div_euclid(SECOND)).or_default();
+            let entry = self
+                .by_second
+                .entry(expires_at.micros().div_euclid(SECOND))
+                .or_default();
             *entry = entry.plus(amount);
             self.total = self.total.plus(amount);
             if *entry == Amount::ZERO {
-                self.by_second.remove(&expires_at.micros().div_euclid(SECOND));
+                self.by_second
+                    .remove(&expires_at.micros().div_euclid(SECOND));
             }
         }
     }
@@ -242,25 +259,51 @@ pub struct Node {
 impl Node {
     /// The first instant after `now` at which something of `resource` begins or ends by itself.
     fn next_end(&self, resource: &Code, now: Time) -> Option<Time> {
-        let seats = self.seats.iter().filter(|((of, _), _)| of == resource).filter_map(|(_, seats)| seats.expiries(now).next());
-        let windows = self.windows.iter().filter(|(key, _)| key.resource == *resource);
-        let counted = windows.flat_map(|(key, total)| [key.window.end(), total.held.expiries(now).next()]);
-        let rows = self.entitlements.iter().filter(|row| row.resource == *resource);
+        let seats = self
+            .seats
+            .iter()
+            .filter(|((of, _), _)| of == resource)
+            .filter_map(|(_, seats)| seats.expiries(now).next());
+        let windows = self
+            .windows
+            .iter()
+            .filter(|(key, _)| key.resource == *resource);
+        let counted =
+            windows.flat_map(|(key, total)| [key.window.end(), total.held.expiries(now).next()]);
+        let rows = self
+            .entitlements
+            .iter()
+            .filter(|row| row.resource == *resource);
         let bounds = rows.flat_map(|row| {
             let (start, end) = row.window.period.unzip();
             [Some(row.valid_from), row.valid_until, start, end]
         });
-        seats.chain(counted.chain(bounds).flatten()).filter(|end| *end > now).min()
+        seats
+            .chain(counted.chain(bounds).flatten())
+            .filter(|end| *end > now)
+            .min()
     }
 
     /// An account that has nothing yet.
     pub fn new(account: Account) -> Self {
-        Self { account, entitlements: vec![], plans: vec![], rules: vec![], windows: BTreeMap::new(), seats: BTreeMap::new() }
+        Self {
+            account,
+            entitlements: vec![],
+            plans: vec![],
+            rules: vec![],
+            windows: BTreeMap::new(),
+            seats: BTreeMap::new(),
+        }
     }
 
-    /// Its plan at `at`. A plan that was given from a past instant on replaces from there on what the account had then.
+    /// Its plan at `at`. A plan that was given from a past instant on replaces from there on what
+    /// the account had then.
     pub fn current_plan(&self, at: Time) -> Option<&AccountPlan> {
-        let plans = self.plans.iter().map(Arc::as_ref).filter(|plan| !plan.is_addon && plan.is_current(at));
+        let plans = self
+            .plans
+            .iter()
+            .map(Arc::as_ref)
+            .filter(|plan| !plan.is_addon && plan.is_current(at));
         plans.max_by_key(|plan| (plan.starts_at, plan.ends_at.is_none(), plan.ends_at))
     }
 
@@ -272,9 +315,19 @@ impl Node {
     /// Roughly how many bytes it takes: for the cache's bound.
     pub fn size_bytes(&self) -> usize {
         let seats: usize = self.seats.values().map(Expiries::len).sum();
-        let steps: usize = self.windows.values().map(|total| total.steps.len().saturating_add(total.held.len())).sum();
-        let rows = self.entitlements.len().saturating_mul(size_of::<Entitlement>());
-        let windows = self.windows.len().saturating_mul(size_of::<(WindowKey, WindowTotal)>());
+        let steps: usize = self
+            .windows
+            .values()
+            .map(|total| total.steps.len().saturating_add(total.held.len()))
+            .sum();
+        let rows = self
+            .entitlements
+            .len()
+            .saturating_mul(size_of::<Entitlement>());
+        let windows = self
+            .windows
+            .len()
+            .saturating_mul(size_of::<(WindowKey, WindowTotal)>());
         size_of::<Self>()
             .saturating_add(rows)
             .saturating_add(windows)
@@ -305,7 +358,15 @@ pub struct Head {
 impl Head {
     /// A tree in which nothing has happened.
     pub const fn new(tree: TreeId) -> Self {
-        Self { tree, version: 0, stamp: 0, last_at: Time::from_micros(0), next_seq: 1, next_token: 1, chain: [0; 16] }
+        Self {
+            tree,
+            version: 0,
+            stamp: 0,
+            last_at: Time::from_micros(0),
+            next_seq: 1,
+            next_token: 1,
+            chain: [0; 16],
+        }
     }
 }
 
@@ -322,7 +383,11 @@ pub struct Tree {
 impl Tree {
     /// A tree none of whose accounts has been loaded.
     pub fn new(head: Head) -> Self {
-        Self { head, nodes: RedBlackTreeMapSync::new_sync(), bytes: 0 }
+        Self {
+            head,
+            nodes: RedBlackTreeMapSync::new_sync(),
+            bytes: 0,
+        }
     }
 
     /// The account `id`, where it has been loaded.
@@ -349,8 +414,14 @@ impl Tree {
 
     /// Puts a loaded account in.
     pub fn insert(&mut self, node: Node) {
-        let before = self.nodes.get(&node.account.id).map_or(0, |node| node.size_bytes());
-        self.bytes = self.bytes.saturating_sub(before).saturating_add(node.size_bytes());
+        let before = self
+            .nodes
+            .get(&node.account.id)
+            .map_or(0, |node| node.size_bytes());
+        self.bytes = self
+            .bytes
+            .saturating_sub(before)
+            .saturating_add(node.size_bytes());
         self.nodes.insert_mut(node.account.id, Arc::new(node));
     }
 
@@ -359,13 +430,24 @@ impl Tree {
         self.nodes.values()
     }
 
-    /// The first instant after `now` at which something ends that `write` was decided on: a lease or a hold, a row, a
-    /// window. Decided there it might be another. (What slides all the time, a rolling window, has no such instant.)
+    /// The first instant after `now` at which something ends that `write` was decided on: a lease
+    /// or a hold, a row, a window. Decided there it might be another. (What slides all the time, a
+    /// rolling window, has no such instant.)
     pub fn decided_until(&self, write: &Write, now: Time) -> Option<Time> {
         let (account, resource) = write.decided_for()?;
         let path = self.path(account).unwrap_or_default();
-        let of_path = path.into_iter().filter_map(|node| node.next_end(resource, now));
-        of_path.chain(write.own_ends().into_iter().flatten().filter(|end| *end > now)).min()
+        let of_path = path
+            .into_iter()
+            .filter_map(|node| node.next_end(resource, now));
+        of_path
+            .chain(
+                write
+                    .own_ends()
+                    .into_iter()
+                    .flatten()
+                    .filter(|end| *end > now),
+            )
+            .min()
     }
 
     /// Roughly how many bytes it takes: for the cache's bound.
@@ -377,11 +459,15 @@ impl Tree {
         if let Some(node) = self.nodes.get_mut(&id) {
             let before = node.size_bytes();
             change(Arc::make_mut(node));
-            self.bytes = self.bytes.saturating_sub(before).saturating_add(node.size_bytes());
+            self.bytes = self
+                .bytes
+                .saturating_sub(before)
+                .saturating_add(node.size_bytes());
         }
     }
 
-    /// The state after `write`. Accounts that are not loaded need no change: they will be read as the write left them.
+    /// The state after `write`. Accounts that are not loaded need no change: they will be read as
+    /// the write left them.
     pub fn apply(&mut self, write: &Write, now: Time) {
         match write {
             Write::Account(account) => {
@@ -391,13 +477,15 @@ impl Tree {
                     self.insert(Node::new(account.clone()));
                 }
             }
-            Write::Entitlement { row, .. } => self.change(row.account, |node| put_entitlement(&mut node.entitlements, row)),
-            Write::AccountPlan(plan) => {
-                self.change(plan.account, |node| match node.plans.iter_mut().find(|other| other.is_same(plan)) {
+            Write::Entitlement { row, .. } => self.change(row.account, |node| {
+                put_entitlement(&mut node.entitlements, row)
+            }),
+            Write::AccountPlan(plan) => self.change(plan.account, |node| {
+                match node.plans.iter_mut().find(|other| other.is_same(plan)) {
                     Some(slot) => *slot = plan.clone(),
                     None => node.plans.push(plan.clone()),
-                })
-            }
+                }
+            }),
             Write::Rule(rule) => {
                 if let Some(account) = rule.account {
                     self.change(account, |node| {
@@ -408,23 +496,38 @@ impl Tree {
             }
             Write::RemoveRule { account, rule } => {
                 if let Some(account) = account {
-                    self.change(*account, |node| node.rules.retain(|other| other.id != *rule));
+                    self.change(*account, |node| {
+                        node.rules.retain(|other| other.id != *rule)
+                    });
                 }
             }
             Write::Event { event, path } => self.apply_event(event, path, now),
             Write::Lease { old, new, path } => self.apply_lease(old.as_deref(), new, path, now),
-            Write::Reservation { old, new, path } => self.apply_reservation(old.as_deref(), new, path, now),
-            Write::Mark { account, key, over_since } => self.change(*account, |node| {
+            Write::Reservation { old, new, path } => {
+                self.apply_reservation(old.as_deref(), new, path, now)
+            }
+            Write::Mark {
+                account,
+                key,
+                over_since,
+            } => self.change(*account, |node| {
                 node.windows.entry(key.clone()).or_default().over_since = *over_since;
             }),
-            Write::Window { account, key, total } => self.change(*account, |node| {
+            Write::Window {
+                account,
+                key,
+                total,
+            } => self.change(*account, |node| {
                 node.windows.insert(key.clone(), total.clone());
             }),
         }
     }
 
     /// The counters `write` moved, as they are now: what a commit has to write.
-    pub fn moved_by<'a>(&'a self, write: &'a Write) -> Vec<(AccountId, &'a WindowKey, &'a WindowTotal)> {
+    pub fn moved_by<'a>(
+        &'a self,
+        write: &'a Write,
+    ) -> Vec<(AccountId, &'a WindowKey, &'a WindowTotal)> {
         match write {
             Write::Event { event, path } => {
                 let nodes = path.iter().filter_map(|id| self.nodes.get(id));
@@ -434,14 +537,20 @@ impl Tree {
                             && (key.scope.is_none() || key.scope == event.scope)
                             && key.window.holds(event.occurred_at)
                     };
-                    node.windows.iter().filter(of_event).map(|(key, total)| (node.account.id, key, total))
+                    node.windows
+                        .iter()
+                        .filter(of_event)
+                        .map(|(key, total)| (node.account.id, key, total))
                 });
                 moved.collect()
             }
             Write::Mark { account, key, .. } | Write::Window { account, key, .. } => {
                 let node = self.nodes.get(account);
                 let entry = node.and_then(|node| node.windows.get_key_value(key));
-                entry.map(|(key, total)| (*account, key, total)).into_iter().collect()
+                entry
+                    .map(|(key, total)| (*account, key, total))
+                    .into_iter()
+                    .collect()
             }
             _ => Vec::new(),
         }
@@ -452,14 +561,27 @@ impl Tree {
         self.head.chain = event.chain;
         for id in path {
             self.change(*id, |node| {
-                // Where late use was counted in a window that is over, more of it may follow; else they are not kept.
-                let mut over = node.windows.keys().filter(|key| key.window.is_over(now)).peekable();
+                // Where late use was counted in a window that is over, more of it may follow; else
+                // they are not kept.
+                let mut over = node
+                    .windows
+                    .keys()
+                    .filter(|key| key.window.is_over(now))
+                    .peekable();
                 if over.peek().is_some() && !over.any(|key| key.window.holds(event.occurred_at)) {
                     node.windows.retain(|key, _| !key.window.is_over(now));
                 }
-                for (key, total) in windows_of(&mut node.windows, &event.resource, event.scope.as_ref()) {
+                for (key, total) in
+                    windows_of(&mut node.windows, &event.resource, event.scope.as_ref())
+                {
                     if key.window.holds(event.occurred_at) {
-                        total.add(key.window, event.occurred_at, now, event.amount, *id == event.account);
+                        total.add(
+                            key.window,
+                            event.occurred_at,
+                            now,
+                            event.amount,
+                            *id == event.account,
+                        );
                     }
                 }
             });
@@ -474,7 +596,10 @@ impl Tree {
     }
 
     fn apply_lease(&mut self, old: Option<&Lease>, new: &Lease, path: &[AccountId], now: Time) {
-        self.head.next_token = self.head.next_token.max(new.fencing_token.saturating_add(1));
+        self.head.next_token = self
+            .head
+            .next_token
+            .max(new.fencing_token.saturating_add(1));
         let scopes = std::iter::once(None).chain(new.scope.clone().map(Some));
         let keys: Vec<_> = scopes.map(|scope| (new.resource.clone(), scope)).collect();
         for id in path {
@@ -495,10 +620,17 @@ impl Tree {
         }
     }
 
-    fn apply_reservation(&mut self, old: Option<&Reservation>, new: &Reservation, path: &[AccountId], now: Time) {
+    fn apply_reservation(
+        &mut self,
+        old: Option<&Reservation>,
+        new: &Reservation,
+        path: &[AccountId],
+        now: Time,
+    ) {
         for id in path {
             self.change(*id, |node| {
-                for (key, total) in windows_of(&mut node.windows, &new.resource, new.scope.as_ref()) {
+                for (key, total) in windows_of(&mut node.windows, &new.resource, new.scope.as_ref())
+                {
                     if key.window.holds(new.reserved_at) {
                         if let Some(old) = old.filter(|old| old.is_open()) {
                             total.held.add(old.expires_at, old.amount.negated(), now);
@@ -513,7 +645,8 @@ impl Tree {
     }
 }
 
-/// The counters an event of this resource and scope moves: those of its scope and those of every scope.
+/// The counters an event of this resource and scope moves: those of its scope and those of every
+/// scope.
 fn windows_of<'a>(
     windows: &'a mut BTreeMap<WindowKey, WindowTotal>,
     resource: &'a Code,
@@ -522,7 +655,10 @@ fn windows_of<'a>(
     let from = WindowKey {
         resource: resource.clone(),
         scope: None,
-        window: Window::Fixed { start: Time::BEGINNING, end: Time::BEGINNING },
+        window: Window::Fixed {
+            start: Time::BEGINNING,
+            end: Time::BEGINNING,
+        },
     };
     windows
         .range_mut(from..)
@@ -531,7 +667,9 @@ fn windows_of<'a>(
 }
 
 fn put_entitlement(rows: &mut Vec<Arc<Entitlement>>, row: &Arc<Entitlement>) {
-    match rows.binary_search_by_key(&row.id, |other: &Arc<Entitlement>| -> EntitlementId { other.id }) {
+    match rows.binary_search_by_key(&row.id, |other: &Arc<Entitlement>| -> EntitlementId {
+        other.id
+    }) {
         Ok(at) => {
             if let Some(slot) = rows.get_mut(at) {
                 *slot = row.clone();

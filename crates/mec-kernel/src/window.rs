@@ -1,7 +1,7 @@
 //! Windows: the stretches of time a cumulative limit is counted in. Half-open, `[start, end)`.
 //!
-//! Calendar windows are cut in a time zone, billing windows in UTC from an anchor; both partition all of time, so
-//! every instant lies in exactly one window of a rule (design 1.2).
+//! Calendar windows are cut in a time zone, billing windows in UTC from an anchor; both partition
+//! all of time, so every instant lies in exactly one window of a rule (design 1.2).
 
 use std::fmt;
 
@@ -56,11 +56,21 @@ pub struct WindowRule {
 
 impl WindowRule {
     /// Everything since the beginning: the window of a limit that names none.
-    pub const LIFETIME: Self = Self { kind: WindowKind::Lifetime, anchor: None, seconds: None, period: None };
+    pub const LIFETIME: Self = Self {
+        kind: WindowKind::Lifetime,
+        anchor: None,
+        seconds: None,
+        period: None,
+    };
 
     /// A rule that needs nothing but its kind.
     pub const fn of(kind: WindowKind) -> Self {
-        Self { kind, anchor: None, seconds: None, period: None }
+        Self {
+            kind,
+            anchor: None,
+            seconds: None,
+            period: None,
+        }
     }
 }
 
@@ -83,9 +93,13 @@ pub enum Window {
 
 impl Window {
     /// All of time.
-    pub const LIFETIME: Self = Self::Fixed { start: Time::BEGINNING, end: Time::FOREVER };
+    pub const LIFETIME: Self = Self::Fixed {
+        start: Time::BEGINNING,
+        end: Time::FOREVER,
+    };
 
-    /// Whether an event at `at` counts in it. A rolling window takes every event; its steps tell which still count.
+    /// Whether an event at `at` counts in it. A rolling window takes every event; its steps tell
+    /// which still count.
     pub fn holds(self, at: Time) -> bool {
         match self {
             Self::Fixed { start, end } => start <= at && at < end,
@@ -93,7 +107,8 @@ impl Window {
         }
     }
 
-    /// Whether an event at `at` still counts in it at `now`: a rolling window forgets what is older than it.
+    /// Whether an event at `at` still counts in it at `now`: a rolling window forgets what is older
+    /// than it.
     pub fn counts(self, at: Time, now: Time) -> bool {
         match self {
             Self::Fixed { .. } => self.holds(at),
@@ -125,7 +140,10 @@ impl Window {
     /// Start and end as answers show them; an end of time is `None`.
     pub fn shown(self, now: Time) -> (Option<Time>, Option<Time>) {
         match self {
-            Self::Fixed { start, end } => (Some(start).filter(|t| t.is_bounded()), Some(end).filter(|t| t.is_bounded())),
+            Self::Fixed { start, end } => (
+                Some(start).filter(|t| t.is_bounded()),
+                Some(end).filter(|t| t.is_bounded()),
+            ),
             Self::Rolling { seconds } => {
                 let step = step_micros(seconds);
                 (
@@ -162,7 +180,8 @@ pub fn step_of(at: Time, seconds: i64) -> i64 {
     at.micros().div_euclid(step_micros(seconds))
 }
 
-/// The oldest step that still counts at `now`: an expiring step counts in full until it is wholly out.
+/// The oldest step that still counts at `now`: an expiring step counts in full until it is wholly
+/// out.
 pub fn oldest_step(now: Time, seconds: i64) -> i64 {
     step_of(now.plus_seconds(seconds.saturating_neg()), seconds)
 }
@@ -177,7 +196,8 @@ pub(crate) fn step_end(step: i64, seconds: i64) -> Time {
     step_start(step.saturating_add(1), step_micros(seconds)).plus_seconds(seconds)
 }
 
-/// The window of `rule` that holds `at`. `zone` is the owner's; `anchor` is used where the rule names none.
+/// The window of `rule` that holds `at`. `zone` is the owner's; `anchor` is used where the rule
+/// names none.
 ///
 /// ```
 /// use mec_kernel::{Time, Window, WindowKind, WindowRule, Zone, window_at};
@@ -189,15 +209,26 @@ pub fn window_at(rule: WindowRule, zone: &Zone, anchor: Time, at: Time) -> Windo
     let anchor = rule.anchor.unwrap_or(anchor);
     let (start, end) = match rule.kind {
         WindowKind::Hour => hour(&zone.0, at),
-        WindowKind::Day | WindowKind::Week | WindowKind::Month | WindowKind::Quarter | WindowKind::Year => {
-            calendar(rule.kind, &zone.0, at)
-        }
+        WindowKind::Day
+        | WindowKind::Week
+        | WindowKind::Month
+        | WindowKind::Quarter
+        | WindowKind::Year => calendar(rule.kind, &zone.0, at),
         WindowKind::BillingMonth => billing(anchor, 1, at),
         WindowKind::BillingYear => billing(anchor, 12, at),
-        // Its end is what is shown; it stays open until the next period is known, so it counts on without an end.
-        WindowKind::Period => (rule.period.map_or(anchor, |(start, _)| start), Time::FOREVER),
+        // Its end is what is shown; it stays open until the next period is known, so it counts on
+        // without an end.
+        WindowKind::Period => (
+            rule.period.map_or(anchor, |(start, _)| start),
+            Time::FOREVER,
+        ),
         WindowKind::Rolling => {
-            return Window::Rolling { seconds: rule.seconds.unwrap_or(ROLLING_SECONDS_MIN).max(ROLLING_SECONDS_MIN) };
+            return Window::Rolling {
+                seconds: rule
+                    .seconds
+                    .unwrap_or(ROLLING_SECONDS_MIN)
+                    .max(ROLLING_SECONDS_MIN),
+            };
         }
         WindowKind::Lifetime => (rule.anchor.unwrap_or(Time::BEGINNING), Time::FOREVER),
     };
@@ -211,16 +242,20 @@ fn hour(zone: &tz::TimeZone, at: Time) -> (Time, Time) {
     let local = at.micros().saturating_add(offset);
     let start = Time::from_micros(at.micros().saturating_sub(local.rem_euclid(HOUR)));
     let end = start.plus_micros(HOUR);
-    let turned = zone.preceding(just_after(timestamp).unwrap_or(timestamp)).next();
+    let turned = zone
+        .preceding(just_after(timestamp).unwrap_or(timestamp))
+        .next();
     let turns = zone.following(timestamp).next();
     (
-        turned.map_or(start, |turn| start.max(Time::from_timestamp(turn.timestamp()))),
+        turned.map_or(start, |turn| {
+            start.max(Time::from_timestamp(turn.timestamp()))
+        }),
         turns.map_or(end, |turn| end.min(Time::from_timestamp(turn.timestamp()))),
     )
 }
 
-/// A day, week, month, quarter or year. The zone decides where each begins; where a clock turned back over midnight
-/// would give an instant two answers, the window that began last has it.
+/// A day, week, month, quarter or year. The zone decides where each begins; where a clock turned
+/// back over midnight would give an instant two answers, the window that began last has it.
 fn calendar(kind: WindowKind, zone: &tz::TimeZone, at: Time) -> (Time, Time) {
     let mut index = index_of(kind, zone.to_datetime(at.timestamp()).date());
     let mut start = calendar_start(kind, zone, index);
@@ -246,34 +281,57 @@ fn index_of(kind: WindowKind, date: civil::Date) -> i64 {
         WindowKind::Day => days_since_epoch(date),
         // 1970-01-01 was a Thursday: three days after a Monday.
         WindowKind::Week => days_since_epoch(date).saturating_add(3).div_euclid(7),
-        WindowKind::Quarter => year.saturating_mul(4).saturating_add(month.saturating_sub(1).div_euclid(3)),
+        WindowKind::Quarter => year
+            .saturating_mul(4)
+            .saturating_add(month.saturating_sub(1).div_euclid(3)),
         WindowKind::Year => year,
-        _ => year.saturating_mul(12).saturating_add(month.saturating_sub(1)),
+        _ => year
+            .saturating_mul(12)
+            .saturating_add(month.saturating_sub(1)),
     }
 }
 
 fn days_since_epoch(date: civil::Date) -> i64 {
-    EPOCH.until(date).map_or(0, |span| i64::from(span.get_days()))
+    EPOCH
+        .until(date)
+        .map_or(0, |span| i64::from(span.get_days()))
 }
 
 fn calendar_start(kind: WindowKind, zone: &tz::TimeZone, index: i64) -> Time {
     let date = match kind {
-        WindowKind::Day => EPOCH.checked_add(Span::new().try_days(index).unwrap_or_default()).ok(),
-        WindowKind::Week => {
-            EPOCH.checked_add(Span::new().try_days(index.saturating_mul(7).saturating_sub(3)).unwrap_or_default()).ok()
-        }
-        WindowKind::Quarter => first_of(index.div_euclid(4), index.rem_euclid(4).saturating_mul(3).saturating_add(1)),
+        WindowKind::Day => EPOCH
+            .checked_add(Span::new().try_days(index).unwrap_or_default())
+            .ok(),
+        WindowKind::Week => EPOCH
+            .checked_add(
+                Span::new()
+                    .try_days(index.saturating_mul(7).saturating_sub(3))
+                    .unwrap_or_default(),
+            )
+            .ok(),
+        WindowKind::Quarter => first_of(
+            index.div_euclid(4),
+            index.rem_euclid(4).saturating_mul(3).saturating_add(1),
+        ),
         WindowKind::Year => first_of(index, 1),
         _ => first_of(index.div_euclid(12), index.rem_euclid(12).saturating_add(1)),
     };
     let Some(date) = date else {
-        return if index < 0 { Time::BEGINNING } else { Time::FOREVER };
+        return if index < 0 {
+            Time::BEGINNING
+        } else {
+            Time::FOREVER
+        };
     };
     let midnight = zone.to_ambiguous_timestamp(date.at(0, 0, 0, 0));
     let is_skipped = matches!(midnight.offset(), tz::AmbiguousOffset::Gap { .. });
-    let Ok(first) = midnight.compatible() else { return Time::FOREVER };
+    let Ok(first) = midnight.compatible() else {
+        return Time::FOREVER;
+    };
     // Where the clock jumped over midnight, the day begins at the jump.
-    let jump = just_after(first).and_then(|after| zone.preceding(after).next()).filter(|_| is_skipped);
+    let jump = just_after(first)
+        .and_then(|after| zone.preceding(after).next())
+        .filter(|_| is_skipped);
     Time::from_timestamp(jump.map_or(first, |jump| jump.timestamp()))
 }
 
@@ -285,12 +343,13 @@ fn first_of(year: i64, month: i64) -> Option<civil::Date> {
     civil::Date::new(i16::try_from(year).ok()?, i8::try_from(month).ok()?, 1).ok()
 }
 
-/// The window of `months` from `anchor` that holds `at`: each start is counted from the anchor, so a clamped day
-/// (Jan 31 → Feb 28) does not drift (→ Mar 31).
+/// The window of `months` from `anchor` that holds `at`: each start is counted from the anchor, so
+/// a clamped day (Jan 31 → Feb 28) does not drift (→ Mar 31).
 fn billing(anchor: Time, months: i64, at: Time) -> (Time, Time) {
     let origin = tz::TimeZone::UTC.to_datetime(anchor.timestamp());
     let here = tz::TimeZone::UTC.to_datetime(at.timestamp());
-    let apart = index_of(WindowKind::Month, here.date()).saturating_sub(index_of(WindowKind::Month, origin.date()));
+    let apart = index_of(WindowKind::Month, here.date())
+        .saturating_sub(index_of(WindowKind::Month, origin.date()));
     let mut count = apart.div_euclid(months);
     let mut start = billing_start(origin, count.saturating_mul(months));
     while at < start && start != Time::BEGINNING {
@@ -308,7 +367,9 @@ fn billing(anchor: Time, months: i64, at: Time) -> (Time, Time) {
 }
 
 fn billing_start(origin: civil::DateTime, months: i64) -> Time {
-    let start = Span::new().try_months(months).and_then(|span| origin.checked_add(span));
+    let start = Span::new()
+        .try_months(months)
+        .and_then(|span| origin.checked_add(span));
     match start.and_then(|start| tz::TimeZone::UTC.to_timestamp(start)) {
         Ok(start) => Time::from_timestamp(start),
         Err(_) if months < 0 => Time::BEGINNING,
@@ -329,6 +390,10 @@ impl Zone {
 
     /// The local weekday, 1 = Monday … 7 = Sunday.
     pub fn weekday(&self, at: Time) -> i8 {
-        self.0.to_datetime(at.timestamp()).date().weekday().to_monday_one_offset()
+        self.0
+            .to_datetime(at.timestamp())
+            .date()
+            .weekday()
+            .to_monday_one_offset()
     }
 }

@@ -1,8 +1,9 @@
-//! What a ruling changes. The store writes it, [`Tree::apply`](crate::Tree::apply) shows the state after it.
+//! What a ruling changes. The store writes it, [`Tree::apply`](crate::Tree::apply) shows the state
+//! after it.
 
 use std::sync::Arc;
 
-use crate::catalogue::Rule;
+use crate::catalog::Rule;
 use crate::code::Code;
 use crate::entitlement::Entitlement;
 use crate::id::{AccountId, AuditId, RuleId, TreeId};
@@ -108,8 +109,12 @@ impl Write {
     /// When the lease or the hold ends that it changes, as it was and as it is.
     pub(crate) fn own_ends(&self) -> [Option<Time>; 2] {
         match self {
-            Self::Lease { old, new, .. } => [old.as_ref().map(|old| old.expires_at), Some(new.expires_at)],
-            Self::Reservation { old, new, .. } => [old.as_ref().map(|old| old.expires_at), Some(new.expires_at)],
+            Self::Lease { old, new, .. } => {
+                [old.as_ref().map(|old| old.expires_at), Some(new.expires_at)]
+            }
+            Self::Reservation { old, new, .. } => {
+                [old.as_ref().map(|old| old.expires_at), Some(new.expires_at)]
+            }
             _ => [None, None],
         }
     }
@@ -144,12 +149,23 @@ pub struct HourSum {
 }
 
 impl HourSum {
-    /// The sums `event` moves: one per account on its path. The key's hour is the event's `occurred_at` cut to the hour.
-    pub fn of<'a>(event: &'a LedgerEvent, path: &'a [AccountId]) -> impl Iterator<Item = (AccountId, Self)> + 'a {
+    /// The sums `event` moves: one per account on its path. The key's hour is the event's
+    /// `occurred_at` cut to the hour.
+    pub fn of<'a>(
+        event: &'a LedgerEvent,
+        path: &'a [AccountId],
+    ) -> impl Iterator<Item = (AccountId, Self)> + 'a {
         path.iter().map(|account| {
             let is_own = *account == event.account;
-            let effects = || event.effects.iter().filter(|effect| effect.account == *account);
-            let sum_of = |each: fn(&Effect) -> Amount| effects().fold(Amount::ZERO, |sum, effect| sum.plus(each(effect)));
+            let effects = || {
+                event
+                    .effects
+                    .iter()
+                    .filter(|effect| effect.account == *account)
+            };
+            let sum_of = |each: fn(&Effect) -> Amount| {
+                effects().fold(Amount::ZERO, |sum, effect| sum.plus(each(effect)))
+            };
             let sum = Self {
                 own: if is_own { event.amount } else { Amount::ZERO },
                 subtree: event.amount,

@@ -1,8 +1,9 @@
-//! A million and a half random commands, each answered by the kernel and by a naive oracle that sums everything again from lists:
-//! no answer may differ, and after every command every counter must be the sum of the ledger.
+//! A million and a half random commands, each answered by the kernel and by a naive oracle that
+//! sums everything again from lists: no answer may differ, and after every command every counter
+//! must be the sum of the ledger.
 //!
-//! `MEC_ORACLE_COMMANDS` sets how many commands, `MEC_ORACLE_FIRST_SEED` where the seeds of the sequences begin, and
-//! `MEC_ORACLE_SEED` runs one sequence alone.
+//! `MEC_ORACLE_COMMANDS` sets how many commands, `MEC_ORACLE_FIRST_SEED` where the seeds of the
+//! sequences begin, and `MEC_ORACLE_SEED` runs one sequence alone.
 
 #[path = "../../mec-store/tests/chance/mod.rs"]
 mod chance;
@@ -23,7 +24,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use mec_kernel::Catalogue;
+use mec_kernel::Catalog;
 use mec_oracle::{Answer, Covered, Generator, Oracle, Step, shrink};
 
 use crate::driver::Driver;
@@ -32,7 +33,8 @@ use crate::driver::Driver;
 const STEPS: usize = 300;
 /// Commands of a test run.
 const COMMANDS: u64 = 1_500_000;
-/// What a full run must have been answered at least once: every reason of a check, and what commands can come to.
+/// What a full run must have been answered at least once: every reason of a check, and what
+/// commands can come to.
 const EXPECTED: &[&str] = &[
     "MEC_ACCOUNT_CLOSED",
     "MEC_ACCOUNT_NOT_FOUND",
@@ -103,14 +105,16 @@ const TIMES_MIN: u64 = 100;
 type Seen = BTreeMap<String, u64>;
 
 /// A sequence of the seed, as far as both agree; where they do not, the difference.
-fn run(seed: u64, catalogue: &Catalogue, seen: &mut Seen) -> Result<(), (Vec<Step>, String)> {
+fn run(seed: u64, catalog: &Catalog, seen: &mut Seen) -> Result<(), (Vec<Step>, String)> {
     let (mut generator, mut oracle) = (Generator::new(seed).with_standstills(), Oracle::new());
-    let mut driver = Driver::new(catalogue, seed.is_multiple_of(4));
+    let mut driver = Driver::new(catalog, seed.is_multiple_of(4));
     let mut steps = Vec::with_capacity(STEPS);
     for _ in 0..STEPS {
         let step = generator.next(&oracle);
         steps.push(step.clone());
-        let compared = panic::catch_unwind(AssertUnwindSafe(|| compare(&step, &mut oracle, &mut driver)));
+        let compared = panic::catch_unwind(AssertUnwindSafe(|| {
+            compare(&step, &mut oracle, &mut driver)
+        }));
         match compared {
             Ok(Ok(answer)) => note(&answer, seen),
             Ok(Err(difference)) => return Err((steps, difference)),
@@ -131,19 +135,44 @@ fn note(answer: &Answer, seen: &mut Seen) {
     let mut put = |what: String| *seen.entry(what).or_default() += 1;
     match answer {
         Answer::Refused(codes) => codes.iter().for_each(|code| put(code.clone())),
-        Answer::Standing(standing) => put(format!("check {} {}", standing.decision, standing.reason_code)),
-        Answer::Consumed { standing, event, replayed, .. } => {
+        Answer::Standing(standing) => put(format!(
+            "check {} {}",
+            standing.decision, standing.reason_code
+        )),
+        Answer::Consumed {
+            standing,
+            event,
+            replayed,
+            ..
+        } => {
             let what = format!("consume {} {}", standing.decision, standing.reason_code);
-            put(if *replayed { "consume replayed".to_owned() } else { what });
+            put(if *replayed {
+                "consume replayed".to_owned()
+            } else {
+                what
+            });
             put(format!("consumed {}", event.is_some()));
         }
-        Answer::Reserved { standing, replayed, .. } => {
+        Answer::Reserved {
+            standing, replayed, ..
+        } => {
             let what = format!("reserve {} {}", standing.decision, standing.reason_code);
-            put(if *replayed { "reserve replayed".to_owned() } else { what });
+            put(if *replayed {
+                "reserve replayed".to_owned()
+            } else {
+                what
+            });
         }
-        Answer::Leased { decision, reason_code, .. } => put(format!("lease {decision} {reason_code}")),
+        Answer::Leased {
+            decision,
+            reason_code,
+            ..
+        } => put(format!("lease {decision} {reason_code}")),
         Answer::Recorded { replayed, .. } => put(format!("recorded, replayed {replayed}")),
-        Answer::Settled { event, replayed } => put(format!("settled, event {}, replayed {replayed}", event.is_some())),
+        Answer::Settled { event, replayed } => put(format!(
+            "settled, event {}, replayed {replayed}",
+            event.is_some()
+        )),
         Answer::Truth(truth) => put(format!("truth {truth}")),
         Answer::Number(number) => put(format!("number {}", number.min(&9))),
         Answer::Each(answers) => {
@@ -156,16 +185,22 @@ fn note(answer: &Answer, seen: &mut Seen) {
 }
 
 /// What differs at the first step at which something does.
-fn replay(steps: &[Step], catalogue: &Catalogue, is_cold: bool) -> Option<String> {
-    let (mut oracle, mut driver) = (Oracle::new(), Driver::new(catalogue, is_cold));
-    steps.iter().find_map(|step| difference(step, &mut oracle, &mut driver))
+fn replay(steps: &[Step], catalog: &Catalog, is_cold: bool) -> Option<String> {
+    let (mut oracle, mut driver) = (Oracle::new(), Driver::new(catalog, is_cold));
+    steps
+        .iter()
+        .find_map(|step| difference(step, &mut oracle, &mut driver))
 }
 
 /// Whether the last step is the first to differ.
-fn differs_last(steps: &[Step], catalogue: &Catalogue, is_cold: bool) -> bool {
-    let Some((last, before)) = steps.split_last() else { return false };
-    let (mut oracle, mut driver) = (Oracle::new(), Driver::new(catalogue, is_cold));
-    before.iter().all(|step| difference(step, &mut oracle, &mut driver).is_none())
+fn differs_last(steps: &[Step], catalog: &Catalog, is_cold: bool) -> bool {
+    let Some((last, before)) = steps.split_last() else {
+        return false;
+    };
+    let (mut oracle, mut driver) = (Oracle::new(), Driver::new(catalog, is_cold));
+    before
+        .iter()
+        .all(|step| difference(step, &mut oracle, &mut driver).is_none())
         && difference(last, &mut oracle, &mut driver).is_some()
 }
 
@@ -183,27 +218,39 @@ fn compare(step: &Step, oracle: &mut Oracle, driver: &mut Driver) -> Result<Answ
     if !expected.accepts(&found) {
         return Err(format!("{step}\n  oracle {expected:?}\n  kernel {found:?}"));
     }
-    let wrong = driver.wrong_counter(oracle).or_else(|| driver.wrong_overage(oracle)).or_else(|| driver.wrong_row(oracle));
-    let wrong = wrong.or_else(|| driver.wrong_effect(oracle)).or_else(|| driver.wrong_audit(oracle));
-    wrong.map_or(Ok(found), |counter| Err(format!("{step}\n  counter {counter}")))
+    let wrong = driver
+        .wrong_counter(oracle)
+        .or_else(|| driver.wrong_overage(oracle))
+        .or_else(|| driver.wrong_row(oracle));
+    let wrong = wrong
+        .or_else(|| driver.wrong_effect(oracle))
+        .or_else(|| driver.wrong_audit(oracle));
+    wrong.map_or(Ok(found), |counter| {
+        Err(format!("{step}\n  counter {counter}"))
+    })
 }
 
 /// The shortest sequence that differs, as text.
-fn report(seed: u64, steps: &[Step], difference: &str, catalogue: &Catalogue) -> String {
+fn report(seed: u64, steps: &[Step], difference: &str, catalog: &Catalog) -> String {
     let is_cold = seed.is_multiple_of(4);
     let last = steps.last().map(|step| step.serial);
-    let short = shrink(steps, |steps| steps.last().map(|step| step.serial) == last && differs_last(steps, catalogue, is_cold));
-    let difference = replay(&short, catalogue, is_cold).unwrap_or_else(|| difference.to_owned());
+    let short = shrink(steps, |steps| {
+        steps.last().map(|step| step.serial) == last && differs_last(steps, catalog, is_cold)
+    });
+    let difference = replay(&short, catalog, is_cold).unwrap_or_else(|| difference.to_owned());
     let steps: Vec<String> = short.iter().map(ToString::to_string).collect();
-    format!("seed {seed} differs:\n{}\n=> {difference}\n", steps.join("\n"))
+    format!(
+        "seed {seed} differs:\n{}\n=> {difference}\n",
+        steps.join("\n")
+    )
 }
 
 #[test]
 fn random_commands_are_answered_as_the_oracle_answers() {
-    let catalogue = driver::catalogue();
+    let catalog = driver::catalog();
     if let Some(seed) = chance::number("MEC_ORACLE_SEED") {
-        if let Err((steps, difference)) = run(seed, &catalogue, &mut Seen::new()) {
-            panic!("{}", report(seed, &steps, &difference, &catalogue));
+        if let Err((steps, difference)) = run(seed, &catalog, &mut Seen::new()) {
+            panic!("{}", report(seed, &steps, &difference, &catalog));
         }
         return;
     }
@@ -218,30 +265,41 @@ fn random_commands_are_answered_as_the_oracle_answers() {
             let place = next.fetch_add(1, Ordering::Relaxed);
             if place >= sequences || failed.load(Ordering::Relaxed) > 3 {
                 let mut all = all_seen.lock().expect("no thread panics");
-                seen.into_iter().for_each(|(what, times)| *all.entry(what).or_default() += times);
+                seen.into_iter()
+                    .for_each(|(what, times)| *all.entry(what).or_default() += times);
                 return reports;
             }
             let seed = first.wrapping_add(place);
-            if let Err((steps, difference)) = run(seed, &catalogue, &mut seen) {
+            if let Err((steps, difference)) = run(seed, &catalog, &mut seen) {
                 failed.fetch_add(1, Ordering::Relaxed);
-                reports.push(report(seed, &steps, &difference, &catalogue));
+                reports.push(report(seed, &steps, &difference, &catalog));
             }
         }
     };
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     let reports: Vec<String> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        threads.into_iter().flat_map(|thread| thread.join().expect("a sequence ended with a panic")).collect()
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().expect("a sequence ended with a panic"))
+            .collect()
     });
     let seen = all_seen.into_inner().expect("no thread panics");
     println!("{sequences} sequences");
-    seen.iter().for_each(|(what, times)| println!("{times:>9} {what}"));
+    seen.iter()
+        .for_each(|(what, times)| println!("{times:>9} {what}"));
     assert!(reports.is_empty(), "{}", reports.join("\n"));
     if commands >= COMMANDS {
-        let unseen: Vec<_> = EXPECTED.iter().filter(|what| !seen.contains_key(**what)).collect();
+        let unseen: Vec<_> = EXPECTED
+            .iter()
+            .filter(|what| !seen.contains_key(**what))
+            .collect();
         assert!(unseen.is_empty(), "never answered: {unseen:?}");
         let times = |rule: &Covered| seen.get(&decided(*rule)).copied().unwrap_or(0);
-        let rare: Vec<_> = Covered::ALL.into_iter().filter(|rule| times(rule) < TIMES_MIN).collect();
+        let rare: Vec<_> = Covered::ALL
+            .into_iter()
+            .filter(|rule| times(rule) < TIMES_MIN)
+            .collect();
         assert!(rare.is_empty(), "hardly ever decided: {rare:?}");
     }
 }

@@ -1,4 +1,5 @@
-//! Exact amounts: big whole numbers of millionths of a base unit. Sums never round; only what is shown does.
+//! Exact amounts: big whole numbers of millionths of a base unit. Sums never round; only what is
+//! shown does.
 
 use num_bigint::BigInt;
 
@@ -13,7 +14,11 @@ pub fn amount(millionths: i64, factor: i64) -> Amount {
 /// Millionths of a unit of `factor`, rounded half away from zero.
 pub fn rounded(amount: &Amount, factor: i64) -> BigInt {
     let twice: BigInt = amount * 2;
-    let half = if twice < BigInt::ZERO { -BigInt::from(factor) } else { BigInt::from(factor) };
+    let half = if twice < BigInt::ZERO {
+        -BigInt::from(factor)
+    } else {
+        BigInt::from(factor)
+    };
     (twice + half) / (2 * factor)
 }
 
@@ -22,7 +27,8 @@ pub fn cut(amount: &Amount, factor: i64) -> BigInt {
     amount / factor
 }
 
-/// Hundredths of a percent that `part` is of `whole`, cut, and never more than 64 bits hold; 100 % of nothing.
+/// Hundredths of a percent that `part` is of `whole`, cut, and never more than 64 bits hold; 100 %
+/// of nothing.
 pub fn percent(part: &Amount, whole: &Amount) -> BigInt {
     if *whole <= BigInt::ZERO {
         return BigInt::from(10_000);
@@ -33,16 +39,28 @@ pub fn percent(part: &Amount, whole: &Amount) -> BigInt {
 
 /// The shortest decimal of a number of `10^-places`.
 pub fn decimal(number: &BigInt, places: usize) -> String {
-    let (sign, digits) = if *number < BigInt::ZERO { ("-", (-number).to_string()) } else { ("", number.to_string()) };
+    let (sign, digits) = if *number < BigInt::ZERO {
+        ("-", (-number).to_string())
+    } else {
+        ("", number.to_string())
+    };
     let digits = format!("{digits:0>width$}", width = places + 1);
     let (whole, fraction) = digits.split_at(digits.len() - places);
     let fraction = fraction.trim_end_matches('0');
-    if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
+    if fraction.is_empty() {
+        format!("{sign}{whole}")
+    } else {
+        format!("{sign}{whole}.{fraction}")
+    }
 }
 
 /// A percentage with exactly one decimal, cut.
 pub fn one_decimal(hundredths: &BigInt) -> String {
     let tenths: BigInt = hundredths / 10;
     let shown = decimal(&tenths, 1);
-    if shown.contains('.') { shown } else { format!("{shown}.0") }
+    if shown.contains('.') {
+        shown
+    } else {
+        format!("{shown}.0")
+    }
 }

@@ -1,4 +1,5 @@
-//! What is answered, in a form that every implementation can be brought to: codes, decimals as text, things by [`Id`].
+//! What is answered, in a form that every implementation can be brought to: codes, decimals as
+//! text, things by [`Id`].
 
 use crate::command::{Code, Id, Time};
 
@@ -58,7 +59,11 @@ impl Answer {
         match (self, other) {
             (Self::Refused(any), Self::Refused(one)) => one.iter().all(|code| any.contains(code)),
             (Self::Each(these), Self::Each(those)) => {
-                these.len() == those.len() && these.iter().zip(those).all(|(this, that)| this.accepts(that))
+                these.len() == those.len()
+                    && these
+                        .iter()
+                        .zip(those)
+                        .all(|(this, that)| this.accepts(that))
             }
             _ => self == other,
         }
@@ -98,7 +103,10 @@ pub struct Bucket {
 
 /// The answer to a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the design's words; overage is quantity and cost")]
+#[expect(
+    missing_docs,
+    reason = "the design's words; overage is quantity and cost"
+)]
 pub struct Standing {
     pub decision: Code,
     pub allowed: bool,

@@ -1,5 +1,5 @@
-//! What can be asked and told: commands with every instant absolute and every thing named by the step that made it,
-//! so that a sequence means the same after steps were dropped from it.
+//! What can be asked and told: commands with every instant absolute and every thing named by the
+//! step that made it, so that a sequence means the same after steps were dropped from it.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,8 @@ pub type Time = i64;
 /// A second in microseconds.
 pub const SECOND: i64 = 1_000_000;
 
-/// A thing: 64 × the step that made it + its place among what that step made. Grows in the order things are made.
+/// A thing: 64 × the step that made it + its place among what that step made. Grows in the order
+/// things are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(pub u32);
 
@@ -45,7 +46,10 @@ impl Command {
             Self::Meter(meter) => clear(&mut meter.scope),
             Self::MeterBatch(meters) => meters.iter_mut().for_each(|meter| clear(&mut meter.scope)),
             Self::Grant(grant) => clear(&mut grant.scope),
-            Self::PutPlan(plan) => plan.templates.iter_mut().for_each(|template| clear(&mut template.scope)),
+            Self::PutPlan(plan) => plan
+                .templates
+                .iter_mut()
+                .for_each(|template| clear(&mut template.scope)),
             _ => {}
         }
         command
@@ -57,30 +61,80 @@ pub type Code = &'static str;
 
 /// One thing a caller does.
 #[derive(Clone, Debug)]
-#[expect(missing_docs, reason = "the fields carry the design's names and meaning")]
+#[expect(
+    missing_docs,
+    reason = "the fields carry the design's names and meaning"
+)]
 pub enum Command {
-    CreateAccount { parent: Option<Id>, zone: Option<Code> },
-    PatchAccount { account: Id, status: Option<Status>, zone: Option<Option<Code>> },
+    CreateAccount {
+        parent: Option<Id>,
+        zone: Option<Code>,
+    },
+    PatchAccount {
+        account: Id,
+        status: Option<Status>,
+        zone: Option<Option<Code>>,
+    },
     Grant(Grant),
-    PatchEntitlement { entitlement: Id, patch: Patch },
+    PatchEntitlement {
+        entitlement: Id,
+        patch: Patch,
+    },
     PutRule(Rule),
     PutPlan(Plan),
     PutResource(&'static crate::shop::Resource),
     Provision(Provision),
-    Cancel { account: Id, plan: Code, reference: Option<Code>, at: Option<Time> },
+    Cancel {
+        account: Id,
+        plan: Code,
+        reference: Option<Code>,
+        at: Option<Time>,
+    },
     Check(Question),
-    CheckAll { account: Id, resources: Option<Vec<Code>>, attributes: Attributes },
+    CheckAll {
+        account: Id,
+        resources: Option<Vec<Code>>,
+        attributes: Attributes,
+    },
     Usage(UsageQuestion),
-    Consume { question: Question, key: String, details: Option<Code> },
+    Consume {
+        question: Question,
+        key: String,
+        details: Option<Code>,
+    },
     Meter(Meter),
     MeterBatch(Vec<Meter>),
-    Correct { event: Id, key: String, quantity: Option<i64> },
-    Reserve { question: Question, key: String, ttl_seconds: i64 },
-    Settle { reservation: Id, quantity: i64, attributes: Attributes },
-    ReleaseReservation { reservation: Id },
-    Acquire { question: Question, token: Option<Code>, ttl_seconds: i64 },
-    Renew { lease: Id, ttl_seconds: i64, attributes: Attributes },
-    ReleaseLease { lease: Id },
+    Correct {
+        event: Id,
+        key: String,
+        quantity: Option<i64>,
+    },
+    Reserve {
+        question: Question,
+        key: String,
+        ttl_seconds: i64,
+    },
+    Settle {
+        reservation: Id,
+        quantity: i64,
+        attributes: Attributes,
+    },
+    ReleaseReservation {
+        reservation: Id,
+    },
+    Acquire {
+        question: Question,
+        token: Option<Code>,
+        ttl_seconds: i64,
+    },
+    Renew {
+        lease: Id,
+        ttl_seconds: i64,
+        attributes: Attributes,
+    },
+    ReleaseLease {
+        lease: Id,
+    },
 }
 
 /// Of an account.
@@ -103,7 +157,10 @@ pub enum RowStatus {
 
 /// May this account do this?
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the design's words; quantities in millionths of the unit")]
+#[expect(
+    missing_docs,
+    reason = "the design's words; quantities in millionths of the unit"
+)]
 pub struct Question {
     pub account: Id,
     pub resource: Code,
@@ -115,7 +172,10 @@ pub struct Question {
 
 /// How much was used over time?
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the design's words; buckets are calendar windows")]
+#[expect(
+    missing_docs,
+    reason = "the design's words; buckets are calendar windows"
+)]
 pub struct UsageQuestion {
     pub account: Id,
     pub resource: Code,
@@ -142,8 +202,15 @@ pub enum Attribute {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the design's words")]
 pub enum Condition {
-    Attribute { name: Code, operator: Operator, values: Vec<Attribute> },
-    TimeOfDay { from: i64, to: i64 },
+    Attribute {
+        name: Code,
+        operator: Operator,
+        values: Vec<Attribute>,
+    },
+    TimeOfDay {
+        from: i64,
+        to: i64,
+    },
     Weekday(Vec<i8>),
 }
 
@@ -233,7 +300,7 @@ pub enum Action {
     Overage,
 }
 
-/// How limits of a resource are enforced; without an account it is the catalogue's.
+/// How limits of a resource are enforced; without an account it is the catalog's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the design's words; percent in hundredths")]
 pub struct Rule {
@@ -266,7 +333,10 @@ pub struct Plan {
 
 /// One grant of a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the design's words; a billing window's anchor is left open")]
+#[expect(
+    missing_docs,
+    reason = "the design's words; a billing window's anchor is left open"
+)]
 pub struct Template {
     pub resource: Code,
     pub scope: Option<Code>,

@@ -25,7 +25,11 @@ pub(crate) struct Ruling {
 
 impl Ruling {
     pub(crate) fn new(decision: Code, code: &'static str, reason: impl Into<String>) -> Self {
-        Self { decision, reason: reason.into(), code }
+        Self {
+            decision,
+            reason: reason.into(),
+            code,
+        }
     }
 
     pub(crate) fn allowed(&self) -> bool {
@@ -33,7 +37,10 @@ impl Ruling {
     }
 
     fn severity(&self) -> usize {
-        DECISIONS.iter().position(|of| *of == self.decision).expect("one of the six")
+        DECISIONS
+            .iter()
+            .position(|of| *of == self.decision)
+            .expect("one of the six")
     }
 }
 
@@ -67,7 +74,8 @@ pub(crate) struct Asked<'a> {
 impl Asked<'_> {
     /// Whether part of a seat is asked for.
     pub(crate) fn is_broken(&self) -> bool {
-        self.resource.kind == Kind::Concurrency && &self.amount % (1_000_000 * self.factor) != Amount::ZERO
+        self.resource.kind == Kind::Concurrency
+            && &self.amount % (1_000_000 * self.factor) != Amount::ZERO
     }
 }
 
@@ -78,7 +86,11 @@ impl Oracle {
     }
 
     /// Step 1 where something that has the `known` unit is said again, or corrected.
-    pub(crate) fn asked_with<'a>(&self, question: &'a Question, known: Option<Code>) -> Result<Asked<'a>, Vec<Code>> {
+    pub(crate) fn asked_with<'a>(
+        &self,
+        question: &'a Question,
+        known: Option<Code>,
+    ) -> Result<Asked<'a>, Vec<Code>> {
         let mut wrong = Vec::new();
         if !self.accounts.contains_key(&question.account) {
             wrong.push("MEC_ACCOUNT_NOT_FOUND");
@@ -98,10 +110,18 @@ impl Oracle {
                 wrong.push("MEC_UNIT_NOT_ALLOWED");
             }
         }
-        let Some(unit_factor) = unit_factor.filter(|_| wrong.is_empty()) else { return Err(wrong) };
+        let Some(unit_factor) = unit_factor.filter(|_| wrong.is_empty()) else {
+            return Err(wrong);
+        };
         let amount = amount(question.quantity.unwrap_or(0), unit_factor);
         let factor = self.shop.factor(resource.unit).expect("a unit of the shop");
-        Ok(Asked { question, resource, factor, unit, amount })
+        Ok(Asked {
+            question,
+            resource,
+            factor,
+            unit,
+            amount,
+        })
     }
 
     pub(crate) fn check(&self, question: &Question) -> Answer {
@@ -124,7 +144,11 @@ impl Oracle {
     pub(crate) fn wrong_seats(&self, asked: &Asked<'_>) -> Vec<Code> {
         let is_wrong = asked.is_broken() && self.holds(Rule::SeatsAreWhole);
         self.count(Rule::SeatsAreWhole, is_wrong);
-        if is_wrong { vec!["MEC_BAD_QUANTITY"] } else { vec![] }
+        if is_wrong {
+            vec!["MEC_BAD_QUANTITY"]
+        } else {
+            vec![]
+        }
     }
 
     /// Steps 2 to 5.
@@ -135,12 +159,22 @@ impl Oracle {
 
     pub(crate) fn decided(&self, asked: &Asked<'_>, except: Except) -> Verdict {
         let is_return = asked.amount < Amount::ZERO;
-        let denied =
-            |code, reason: String| Verdict { ruling: Ruling::new("deny", code, reason), pools: vec![], binding: None, except };
+        let denied = |code, reason: String| Verdict {
+            ruling: Ruling::new("deny", code, reason),
+            pools: vec![],
+            binding: None,
+            except,
+        };
         let path = &self.accounts[&asked.question.account].path;
         if !is_return {
-            match path.iter().map(|id| self.accounts[id].status).find(|status| *status != Status::Active) {
-                Some(Status::Suspended) => return denied("account_suspended", "Account suspended".to_owned()),
+            match path
+                .iter()
+                .map(|id| self.accounts[id].status)
+                .find(|status| *status != Status::Active)
+            {
+                Some(Status::Suspended) => {
+                    return denied("account_suspended", "Account suspended".to_owned());
+                }
                 Some(_) => return denied("account_closed", "Account closed".to_owned()),
                 None => {}
             }
@@ -157,12 +191,21 @@ impl Oracle {
         };
         let pools: Vec<_> = pools.into_iter().map(judge).collect();
         self.count_coinciding(asked, &pools);
-        let rest = |pool: &Pool| pool.limit.as_ref().map(|limit| (limit - &pool.used - &pool.reserved).max(BigInt::ZERO));
+        let rest = |pool: &Pool| {
+            pool.limit
+                .as_ref()
+                .map(|limit| (limit - &pool.used - &pool.reserved).max(BigInt::ZERO))
+        };
         // Of equals the first: pools are ordered by level and entitlement.
         let order = |place: &usize| {
             let (pool, ruling) = &pools[*place];
             let left = rest(pool);
-            (std::cmp::Reverse(ruling.severity()), left.is_none(), left, *place)
+            (
+                std::cmp::Reverse(ruling.severity()),
+                left.is_none(),
+                left,
+                *place,
+            )
         };
         let binding = (0..pools.len()).min_by_key(order);
         let ruling = match binding {
@@ -170,7 +213,12 @@ impl Oracle {
             Some(place) => pools[place].1.clone(),
             None => Ruling::new("allow", "released", "Released"),
         };
-        Verdict { ruling, pools, binding, except }
+        Verdict {
+            ruling,
+            pools,
+            binding,
+            except,
+        }
     }
 
     /// The table of step 5.
@@ -178,19 +226,31 @@ impl Oracle {
         let rule = pool.rule.as_ref().map(|row| &row.rule);
         let warn_at = BigInt::from(rule.and_then(|rule| rule.warn_at_percent).unwrap_or(8_000));
         if let Some((from, until)) = pool.access {
-            let Some(until) = until else { return Ruling::new("allow", "access_valid", "Access valid") };
+            let Some(until) = until else {
+                return Ruling::new("allow", "access_valid", "Access valid");
+            };
             let elapsed = elapsed(from, Some(until), self.now).expect("it ends");
             let date = crate::window::wall_clock(chrono_tz::UTC, until).date();
             let decision = if elapsed >= warn_at { "warn" } else { "allow" };
-            return Ruling::new(decision, "access_valid", format!("Access valid until {date}"));
+            return Ruling::new(
+                decision,
+                "access_valid",
+                format!("Access valid until {date}"),
+            );
         }
-        let Some(a) = &pool.limit else { return Ruling::new("allow", "unlimited", "Unlimited") };
+        let Some(a) = &pool.limit else {
+            return Ruling::new("allow", "unlimited", "Unlimited");
+        };
         let u = &pool.taken;
         let after = u + q;
         if *a > Amount::ZERO && after <= *a {
             let used = percent(u, a);
             if used >= warn_at {
-                return Ruling::new("warn", "near_limit", format!("Usage at {}% of limit", one_decimal(&used)));
+                return Ruling::new(
+                    "warn",
+                    "near_limit",
+                    format!("Usage at {}% of limit", one_decimal(&used)),
+                );
             }
             return Ruling::new("allow", "within", "Within entitlement");
         }
@@ -201,18 +261,25 @@ impl Oracle {
         match RuleRow::action(pool.rule.as_ref()) {
             Action::Block => Ruling::new("block", "limit_reached", "Limit reached"),
             _ if is_zero_override => Ruling::new("block", "limit_reached", "Limit reached"),
-            Action::Warn => {
-                Ruling::new("warn", "over_limit", format!("Over limit: usage at {}%", one_decimal(&percent(&after, a))))
-            }
+            Action::Warn => Ruling::new(
+                "warn",
+                "over_limit",
+                format!("Over limit: usage at {}%", one_decimal(&percent(&after, a))),
+            ),
             Action::Grace => {
                 let rule = rule.expect("grace comes from a rule");
                 // A grace period that has not begun is not over.
                 let noted = self.over_since.get(&pool.counter).copied();
                 let since = noted.filter(|_| pool.used > *a).or(pool.fell);
-                let is_in_time =
-                    rule.grace_period_seconds.is_none_or(|seconds| since.is_none_or(|since| self.now < since + seconds * SECOND));
-                self.count(Rule::LimitsFallByThemselves, pool.fell.is_some() && !is_in_time);
-                let grace = if rule.grace_quantity.is_none() && rule.grace_period_seconds.is_none() {
+                let is_in_time = rule.grace_period_seconds.is_none_or(|seconds| {
+                    since.is_none_or(|since| self.now < since + seconds * SECOND)
+                });
+                self.count(
+                    Rule::LimitsFallByThemselves,
+                    pool.fell.is_some() && !is_in_time,
+                );
+                let grace = if rule.grace_quantity.is_none() && rule.grace_period_seconds.is_none()
+                {
                     Some(0)
                 } else {
                     rule.grace_quantity
@@ -220,12 +287,23 @@ impl Oracle {
                 if !is_in_time || !within(grace) {
                     return Ruling::new("block", "grace_exhausted", "Grace exhausted");
                 }
-                let of = rule.grace_quantity.map(|of| format!(" of {}", decimal(&BigInt::from(of), 6))).unwrap_or_default();
-                Ruling::new("grace", "in_grace", format!("In grace: {over_text}{of} used"))
+                let of = rule
+                    .grace_quantity
+                    .map(|of| format!(" of {}", decimal(&BigInt::from(of), 6)))
+                    .unwrap_or_default();
+                Ruling::new(
+                    "grace",
+                    "in_grace",
+                    format!("In grace: {over_text}{of} used"),
+                )
             }
             Action::Overage => {
                 if within(rule.and_then(|rule| rule.overage_limit)) {
-                    Ruling::new("overage", "overage", format!("Over limit by {over_text}, will be billed"))
+                    Ruling::new(
+                        "overage",
+                        "overage",
+                        format!("Over limit by {over_text}, will be billed"),
+                    )
                 } else {
                     Ruling::new("block", "overage_exhausted", "Overage limit reached")
                 }
@@ -234,25 +312,48 @@ impl Oracle {
     }
 
     /// The answer to a question, after `used` and `reserved` more.
-    pub(crate) fn standing(&self, asked: &Asked<'_>, verdict: &Verdict, used: &Amount, reserved: &Amount) -> Standing {
+    pub(crate) fn standing(
+        &self,
+        asked: &Asked<'_>,
+        verdict: &Verdict,
+        used: &Amount,
+        reserved: &Amount,
+    ) -> Standing {
         let factor = asked.factor;
         let ruling = &verdict.ruling;
         let allowed = if asked.amount == Amount::ZERO && ruling.decision != "deny" {
             let smallest = self.smallest(asked);
-            verdict.pools.iter().all(|(pool, _)| self.judge(pool, &smallest, factor).allowed())
+            verdict
+                .pools
+                .iter()
+                .all(|(pool, _)| self.judge(pool, &smallest, factor).allowed())
         } else {
             ruling.allowed()
         };
-        let retry_after_seconds = if allowed { None } else { self.retry_after(asked, verdict) };
+        let retry_after_seconds = if allowed {
+            None
+        } else {
+            self.retry_after(asked, verdict)
+        };
         let binding = verdict.binding();
-        let overage = binding.filter(|_| ruling.decision == "overage").map(|pool| {
-            let is_asked = asked.amount != Amount::ZERO || !self.holds(Rule::AccruedIsTold);
-            let part = if is_asked { beyond(pool, &asked.amount) } else { self.overage(&pool.counter) };
-            self.count(Rule::AccruedIsTold, !is_asked && part != Amount::ZERO);
-            let price = pool.rule.as_ref().and_then(|row| row.rule.overage_unit_price);
-            let cost = price.map(|price| decimal(&rounded(&(&part * price), factor * 1_000_000), 6));
-            (decimal(&rounded(&part, factor), 6), cost)
-        });
+        let overage = binding
+            .filter(|_| ruling.decision == "overage")
+            .map(|pool| {
+                let is_asked = asked.amount != Amount::ZERO || !self.holds(Rule::AccruedIsTold);
+                let part = if is_asked {
+                    beyond(pool, &asked.amount)
+                } else {
+                    self.overage(&pool.counter)
+                };
+                self.count(Rule::AccruedIsTold, !is_asked && part != Amount::ZERO);
+                let price = pool
+                    .rule
+                    .as_ref()
+                    .and_then(|row| row.rule.overage_unit_price);
+                let cost =
+                    price.map(|price| decimal(&rounded(&(&part * price), factor * 1_000_000), 6));
+                (decimal(&rounded(&part, factor), 6), cost)
+            });
         let limit = |(pool, ruling): &(Pool, Ruling)| {
             let figures = figures(pool, factor, used, reserved, self.now);
             Limit {
@@ -266,7 +367,9 @@ impl Oracle {
                 reserved: figures.reserved,
                 allowed: figures.allowed,
                 window: figures.window,
-                window_type: if asked.resource.kind == Kind::Cumulative && self.holds(Rule::BlocksSayTheirEnd) {
+                window_type: if asked.resource.kind == Kind::Cumulative
+                    && self.holds(Rule::BlocksSayTheirEnd)
+                {
                     pool.window
                 } else {
                     ""
@@ -283,7 +386,9 @@ impl Oracle {
             reason: ruling.reason.clone(),
             reason_code: ruling.code.to_owned(),
             entitlement: binding.map(|pool| pool.rows[0]),
-            rule: binding.and_then(|pool| pool.rule.as_ref()).map(|row| row.id),
+            rule: binding
+                .and_then(|pool| pool.rule.as_ref())
+                .map(|row| row.id),
             account: binding.map(|pool| pool.counter.account),
             figures: binding.map(|pool| figures(pool, factor, used, reserved, self.now)),
             overage,
@@ -302,7 +407,9 @@ impl Pool {
 
 /// What of a request is beyond a pool's limit.
 pub(crate) fn beyond(pool: &Pool, q: &Amount) -> Amount {
-    let Some(a) = &pool.limit else { return Amount::ZERO };
+    let Some(a) = &pool.limit else {
+        return Amount::ZERO;
+    };
     let u = &pool.used + &pool.reserved;
     (&u + q - u.max(a.clone())).max(Amount::ZERO)
 }
@@ -315,7 +422,14 @@ fn elapsed(from: Time, until: Option<Time>, now: Time) -> Option<BigInt> {
 fn figures(pool: &Pool, factor: i64, used: &Amount, reserved: &Amount, now: Time) -> Figures {
     if let Some((from, until)) = pool.access {
         let percent = elapsed(from, until, now).map(|percent| decimal(&percent, 2));
-        return Figures { allowed: None, used: None, reserved: None, remaining: None, percent, window: (Some(from), until) };
+        return Figures {
+            allowed: None,
+            used: None,
+            reserved: None,
+            remaining: None,
+            percent,
+            window: (Some(from), until),
+        };
     }
     let (used, reserved) = (&pool.used + used, &pool.reserved + reserved);
     let held = &used + &reserved;

@@ -9,7 +9,8 @@ use crate::command::{Attributes, Code, Id, Time};
 use crate::oracle::Oracle;
 use crate::window::Cut;
 
-/// What is summed: an account and everything below it, of a resource and all scopes or one, over a window.
+/// What is summed: an account and everything below it, of a resource and all scopes or one, over a
+/// window.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "the sentence above names them")]
 pub struct Counter {
@@ -123,8 +124,8 @@ pub(crate) enum Except {
     Nothing,
     /// A hold that is just being settled.
     Hold(Id),
-    /// A lease that is renewed as it is, or for fewer seats: it, and every lease that does not outlast it. Or for more
-    /// seats (`true`): it alone.
+    /// A lease that is renewed as it is, or for fewer seats: it, and every lease that does not
+    /// outlast it. Or for more seats (`true`): it alone.
     Lease(Renewed),
 }
 
@@ -138,7 +139,9 @@ pub(crate) struct Renewed {
 
 impl Counter {
     fn is_about(&self, path: &[Id], resource: Code, scope: Option<Code>) -> bool {
-        self.resource == resource && (self.scope.is_none() || self.scope == scope) && path.contains(&self.account)
+        self.resource == resource
+            && (self.scope.is_none() || self.scope == scope)
+            && path.contains(&self.account)
     }
 }
 
@@ -192,14 +195,23 @@ impl Oracle {
 
     /// Overage accrued, net of what was taken back.
     pub fn overage(&self, counter: &Counter) -> Amount {
-        let effects = self.events.iter().flat_map(|event| &event.overage).filter(|effect| effect.counter == *counter);
+        let effects = self
+            .events
+            .iter()
+            .flat_map(|event| &event.overage)
+            .filter(|effect| effect.counter == *counter);
         effects.fold(Amount::ZERO, |sum, effect| sum + &effect.overage)
     }
 
     /// What the events of the present step accrued and took back.
     pub fn effects_of_step(&self) -> Vec<Effect> {
-        let events = self.events.iter().filter(|event| self.made.contains(&event.id));
-        events.flat_map(|event| event.overage.iter().cloned()).collect()
+        let events = self
+            .events
+            .iter()
+            .filter(|event| self.made.contains(&event.id));
+        events
+            .flat_map(|event| event.overage.iter().cloned())
+            .collect()
     }
 
     /// How many events there are.
@@ -223,22 +235,34 @@ impl Oracle {
 
     /// Live leases of the account and everything below it.
     pub fn seats(&self, account: Id, resource: Code, scope: Option<Code>, now: Time) -> Amount {
-        let counter = Counter { account, resource, scope, cut: Cut::ALWAYS };
+        let counter = Counter {
+            account,
+            resource,
+            scope,
+            cut: Cut::ALWAYS,
+        };
         self.leased(&counter, now)
     }
 
     pub(crate) fn leased(&self, counter: &Counter, now: Time) -> Amount {
-        self.live_leases(counter, now).fold(Amount::ZERO, |sum, lease| sum + &lease.amount)
+        self.live_leases(counter, now)
+            .fold(Amount::ZERO, |sum, lease| sum + &lease.amount)
     }
 
     /// The leases that leave no room for a renewal.
     pub(crate) fn in_the_way(&self, counter: &Counter, now: Time, of: Renewed) -> Amount {
-        let others = self.live_leases(counter, now).filter(|lease| lease.id != of.id);
+        let others = self
+            .live_leases(counter, now)
+            .filter(|lease| lease.id != of.id);
         let others = others.filter(|lease| of.grows || lease.expires_at > of.expires_at);
         others.fold(Amount::ZERO, |sum, lease| sum + &lease.amount)
     }
 
-    pub(crate) fn live_leases<'a>(&'a self, counter: &'a Counter, now: Time) -> impl Iterator<Item = &'a Lease> {
+    pub(crate) fn live_leases<'a>(
+        &'a self,
+        counter: &'a Counter,
+        now: Time,
+    ) -> impl Iterator<Item = &'a Lease> {
         let live = self.leases.iter().filter(move |lease| lease.is_live(now));
         live.filter(|lease| counter.is_about(&lease.path, lease.resource, lease.scope))
     }

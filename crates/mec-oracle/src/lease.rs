@@ -12,7 +12,12 @@ use crate::reserve::is_bad_ttl;
 use crate::shop::Kind;
 
 impl Oracle {
-    pub(crate) fn acquire(&mut self, question: &Question, token: Option<Code>, ttl_seconds: i64) -> Answer {
+    pub(crate) fn acquire(
+        &mut self,
+        question: &Question,
+        token: Option<Code>,
+        ttl_seconds: i64,
+    ) -> Answer {
         let mut wrong = Vec::new();
         if is_bad_ttl(ttl_seconds) {
             wrong.push("MEC_BAD_TTL");
@@ -55,7 +60,11 @@ impl Oracle {
         let id = self.make();
         let path = self.accounts[&question.account].path.clone();
         let tree = path[path.len() - 1];
-        let in_tree = self.leases.iter().filter(|lease| lease.path[lease.path.len() - 1] == tree).count();
+        let in_tree = self
+            .leases
+            .iter()
+            .filter(|lease| lease.path[lease.path.len() - 1] == tree)
+            .count();
         let lease = Lease {
             id,
             path,
@@ -79,7 +88,10 @@ impl Oracle {
         if is_bad_ttl(ttl_seconds) {
             return Answer::refused(&["MEC_BAD_TTL"]);
         }
-        let lease = self.leases.iter().find(|lease| lease.id == id && lease.is_live(self.now));
+        let lease = self
+            .leases
+            .iter()
+            .find(|lease| lease.id == id && lease.is_live(self.now));
         let Some(lease) = lease.cloned() else {
             return Answer::Leased {
                 lease: None,
@@ -101,9 +113,19 @@ impl Oracle {
     }
 
     /// Decided again, as if what does not outlast it were free.
-    fn extend(&mut self, asked: &Asked<'_>, lease: &Lease, quantity: i64, ttl_seconds: i64) -> Answer {
+    fn extend(
+        &mut self,
+        asked: &Asked<'_>,
+        lease: &Lease,
+        quantity: i64,
+        ttl_seconds: i64,
+    ) -> Answer {
         let grows = asked.amount > lease.amount;
-        let except = Except::Lease(Renewed { id: lease.id, expires_at: lease.expires_at, grows });
+        let except = Except::Lease(Renewed {
+            id: lease.id,
+            expires_at: lease.expires_at,
+            grows,
+        });
         let verdict = self.decide(asked, except);
         self.count_renewal(asked, lease, except, &verdict);
         if !verdict.ruling.allowed() {
@@ -114,7 +136,11 @@ impl Oracle {
         self.note_use(&pools, &added, self.now);
         let standing = self.standing(asked, &verdict, &added, &Amount::ZERO);
         let now = self.now;
-        let row = self.leases.iter_mut().find(|of| of.id == lease.id).expect("it is live");
+        let row = self
+            .leases
+            .iter_mut()
+            .find(|of| of.id == lease.id)
+            .expect("it is live");
         (row.quantity, row.amount) = (quantity, asked.amount.clone());
         row.attributes.clone_from(&asked.question.attributes);
         row.expires_at = row.expires_at.max(full_second(now + ttl_seconds * SECOND));
@@ -127,24 +153,44 @@ impl Oracle {
         let retry = standing.retry_after_seconds;
         let mut answer = leased(verdict, None, Some(standing));
         if self.holds(Rule::BlocksSayTheirEnd) {
-            if let Answer::Leased { retry_after_seconds, .. } = &mut answer {
+            if let Answer::Leased {
+                retry_after_seconds,
+                ..
+            } = &mut answer
+            {
                 *retry_after_seconds = retry;
             }
-        } else if let (Answer::Leased { retry_after_seconds, decision: "block", .. }, Some(pool)) =
-            (&mut answer, verdict.binding())
+        } else if let (
+            Answer::Leased {
+                retry_after_seconds,
+                decision: "block",
+                ..
+            },
+            Some(pool),
+        ) = (&mut answer, verdict.binding())
         {
-            let next = self.live_leases(&pool.counter, self.now).map(|lease| lease.expires_at).min();
+            let next = self
+                .live_leases(&pool.counter, self.now)
+                .map(|lease| lease.expires_at)
+                .min();
             *retry_after_seconds = next.map(|at| (at - self.now + SECOND - 1) / SECOND);
         }
         answer
     }
 
     pub(crate) fn release_lease(&mut self, id: Id) -> Answer {
-        let Some(place) = self.leases.iter().position(|lease| lease.id == id && lease.is_live(self.now)) else {
+        let Some(place) = self
+            .leases
+            .iter()
+            .position(|lease| lease.id == id && lease.is_live(self.now))
+        else {
             return Answer::Truth(false);
         };
         let lease = &self.leases[place];
-        let question = Question { scope: lease.scope, ..Question::of(lease.path[0], lease.resource) };
+        let question = Question {
+            scope: lease.scope,
+            ..Question::of(lease.path[0], lease.resource)
+        };
         let resource = self.shop.resource(lease.resource).expect("it was leased");
         let freed = -&lease.amount;
         let pools = self.pools(&question, resource, Except::Nothing);
@@ -155,7 +201,11 @@ impl Oracle {
 }
 
 fn leased(verdict: &Verdict, lease: Option<&Lease>, standing: Option<Standing>) -> Answer {
-    let seat = |lease: &Lease| Seat { lease: lease.id, expires_at: lease.expires_at, fencing_token: lease.fencing_token };
+    let seat = |lease: &Lease| Seat {
+        lease: lease.id,
+        expires_at: lease.expires_at,
+        fencing_token: lease.fencing_token,
+    };
     Answer::Leased {
         lease: lease.map(seat),
         decision: verdict.ruling.decision,

@@ -1,5 +1,6 @@
-//! The rules of MEC a second time, naively, to judge the first: lists of everything that happened, every answer summed
-//! again from the beginning with big numbers. Written from the design, sharing no code with what it judges.
+//! The rules of MEC a second time, naively, to judge the first: lists of everything that happened,
+//! every answer summed again from the beginning with big numbers. Written from the design, sharing
+//! no code with what it judges.
 //!
 //! Never in here: the rules' real implementation, a clock, a stored sum.
 
@@ -29,8 +30,9 @@ pub mod window;
 pub use answer::{Answer, Bucket, Figures, Limit, Seat, Standing, Told};
 pub use audit::{Audit, RowInWords};
 pub use command::{
-    Action, Attribute, Attributes, Code, Command, Condition, Grant, Id, Meter, Operator, Patch, Plan, Provision, Question,
-    RowStatus, Rule, SECOND, Status, Step, Template, Time, UsageQuestion, Window,
+    Action, Attribute, Attributes, Code, Command, Condition, Grant, Id, Meter, Operator, Patch,
+    Plan, Provision, Question, RowStatus, Rule, SECOND, Status, Step, Template, Time,
+    UsageQuestion, Window,
 };
 pub use coverage::{Coverage, Rule as Covered};
 pub use generate::Generator;

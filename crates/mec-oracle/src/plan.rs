@@ -32,8 +32,11 @@ impl Oracle {
             return Answer::refused(&wrong);
         }
         let before = self.clone();
-        let answer =
-            if plan.is_addon { self.provision_addon(asked, &plan, start) } else { self.provision_base(asked, &plan, start) };
+        let answer = if plan.is_addon {
+            self.provision_addon(asked, &plan, start)
+        } else {
+            self.provision_base(asked, &plan, start)
+        };
         if matches!(answer, Answer::Refused(_)) {
             *self = before;
             return answer;
@@ -45,9 +48,17 @@ impl Oracle {
     fn provision_base(&mut self, asked: &Provision, plan: &Plan, start: Time) -> Answer {
         let from = start.max(self.now);
         let mine = |holding: &Holding| holding.account == asked.account && !holding.is_addon;
-        let at_start = self.holdings.iter().position(|holding| mine(holding) && holding.holds(from));
-        let same = at_start.filter(|place| self.holdings[*place].plan == plan.id && !self.given_by(*place).is_empty());
-        let is_old = |row: &&Row| row.plan.is_some_and(|(.., version)| version != plan.version);
+        let at_start = self
+            .holdings
+            .iter()
+            .position(|holding| mine(holding) && holding.holds(from));
+        let same = at_start.filter(|place| {
+            self.holdings[*place].plan == plan.id && !self.given_by(*place).is_empty()
+        });
+        let is_old = |row: &&Row| {
+            row.plan
+                .is_some_and(|(.., version)| version != plan.version)
+        };
         let old = same.filter(|place| asked.migrate && self.given_by(*place).iter().any(is_old));
         if let Some(place) = same.filter(|_| old.is_none()) {
             if !self.repeat(place, asked, plan) {
@@ -60,7 +71,10 @@ impl Oracle {
         }
         let tree = self.accounts[&asked.account].tree();
         let is_given = |holding: &&Holding| {
-            let is_trial = self.shop.plan(holding.plan).is_some_and(|plan| plan.trial_days.is_some());
+            let is_trial = self
+                .shop
+                .plan(holding.plan)
+                .is_some_and(|plan| plan.trial_days.is_some());
             let began = holding.end.is_none_or(|end| end > holding.start);
             let is_moved = holding.plan == plan.id && holding.start > self.now;
             let is_own = holding.account == asked.account && (is_moved || old.is_some());
@@ -71,11 +85,19 @@ impl Oracle {
         }
         let anchor = at_start.map_or(start, |place| self.holdings[place].anchor);
         let old = old.map(|place| (place, self.holdings[place].clone()));
-        // A migration changes what is granted: not until when, not what comes after, nor by which name.
+        // A migration changes what is granted: not until when, not what comes after, nor by which
+        // name.
         let kept = old.as_ref().map(|(_, old)| old);
-        let reference = kept.map(|old| old.reference).filter(|_| asked.reference.is_empty()).unwrap_or(asked.reference);
+        let reference = kept
+            .map(|old| old.reference)
+            .filter(|_| asked.reference.is_empty())
+            .unwrap_or(asked.reference);
         let quantity = asked.quantity.or(kept.map(|old| old.quantity));
-        let asked = &Provision { reference, quantity, ..asked.clone() };
+        let asked = &Provision {
+            reference,
+            quantity,
+            ..asked.clone()
+        };
         if let Some((place, old)) = old.as_ref().filter(|_| asked.until.is_none()) {
             self.end_holding(*place, from, &[]);
             let answer = self.give(asked, plan, start, old.end, anchor);
@@ -86,32 +108,47 @@ impl Oracle {
         }
         let end = end_from(kept.map_or(start, |old| old.start), asked, plan);
         for place in 0..self.holdings.len() {
-            if mine(&self.holdings[place]) && self.holdings[place].end.is_none_or(|end| end > self.now) {
+            if mine(&self.holdings[place])
+                && self.holdings[place].end.is_none_or(|end| end > self.now)
+            {
                 self.replace_holding(place, from);
             }
         }
         self.give(asked, plan, start, end, anchor)
     }
 
-    /// A base plan that is there takes over the reference and the quantity it is asked for with; false: too much.
+    /// A base plan that is there takes over the reference and the quantity it is asked for with;
+    /// false: too much.
     fn repeat(&mut self, place: usize, asked: &Provision, plan: &Plan) -> bool {
         let holding = self.holdings[place].clone();
         let quantity = asked.quantity.unwrap_or(holding.quantity);
         if quantity != holding.quantity && self.holds(Rule::RepeatsSetTheQuantity) {
             for id in self.standing_ids(place) {
                 let row = &self.rows[&id];
-                let of = plan.templates.iter().find(|of| of.resource == row.resource && of.scope == row.scope);
-                let Some(template) = of.filter(|of| of.per_quantity) else { continue };
-                let Some(times) = times(template, plan, quantity) else { return false };
+                let of = plan
+                    .templates
+                    .iter()
+                    .find(|of| of.resource == row.resource && of.scope == row.scope);
+                let Some(template) = of.filter(|of| of.per_quantity) else {
+                    continue;
+                };
+                let Some(times) = times(template, plan, quantity) else {
+                    return false;
+                };
                 self.row(id).quantity = times;
                 self.count(Rule::RepeatsSetTheQuantity, true);
             }
             self.holdings[place].quantity = quantity;
         }
-        if asked.reference != holding.reference && !asked.reference.is_empty() && self.holds(Rule::RepeatsTakeTheReference) {
+        if asked.reference != holding.reference
+            && !asked.reference.is_empty()
+            && self.holds(Rule::RepeatsTakeTheReference)
+        {
             for id in self.standing_ids(place) {
                 let row = self.row(id);
-                row.plan = row.plan.map(|(plan, _, version)| (plan, asked.reference, version));
+                row.plan = row
+                    .plan
+                    .map(|(plan, _, version)| (plan, asked.reference, version));
             }
             self.holdings[place].reference = asked.reference;
             self.count(Rule::RepeatsTakeTheReference, true);
@@ -144,17 +181,32 @@ impl Oracle {
                 && holding.reference == asked.reference
                 && holding.is_addon
         };
-        let current = self.holdings.iter().position(|holding| is_it(holding) && holding.holds(start.max(self.now)));
+        let current = self
+            .holdings
+            .iter()
+            .position(|holding| is_it(holding) && holding.holds(start.max(self.now)));
         if let Some(place) = current.filter(|place| !self.given_by(*place).is_empty()) {
             let holding = &self.holdings[place];
             let end = end_from(holding.start, asked, plan);
-            let by = asked.quantity.unwrap_or(if self.holds(Rule::RepeatsSetTheQuantity) { holding.quantity } else { 1_000_000 });
+            let by = asked
+                .quantity
+                .unwrap_or(if self.holds(Rule::RepeatsSetTheQuantity) {
+                    holding.quantity
+                } else {
+                    1_000_000
+                });
             if holding.quantity != by || holding.end != end {
                 for id in self.standing_ids(place) {
                     let row = self.row(id);
-                    let of = plan.templates.iter().find(|of| of.resource == row.resource && of.scope == row.scope);
-                    let quantity = of.map_or(Some(row.quantity), |template| times(template, plan, by));
-                    let Some(quantity) = quantity else { return Answer::refused(&["MEC_BAD_QUANTITY"]) };
+                    let of = plan
+                        .templates
+                        .iter()
+                        .find(|of| of.resource == row.resource && of.scope == row.scope);
+                    let quantity =
+                        of.map_or(Some(row.quantity), |template| times(template, plan, by));
+                    let Some(quantity) = quantity else {
+                        return Answer::refused(&["MEC_BAD_QUANTITY"]);
+                    };
                     (row.quantity, row.valid_until) = (quantity, end);
                 }
             }
@@ -179,26 +231,41 @@ impl Oracle {
         if let Some(place) = current {
             self.end_holding(place, start, &[]);
         }
-        let anchor = self.current_plan(asked.account, self.now).map_or(start, |holding| holding.anchor);
+        let anchor = self
+            .current_plan(asked.account, self.now)
+            .map_or(start, |holding| holding.anchor);
         self.give(asked, plan, start, end, anchor)
     }
 
-    /// Whether the resource of a template is or will be limited, and nothing is there for an add-on to join.
+    /// Whether the resource of a template is or will be limited, and nothing is there for an add-on
+    /// to join.
     fn has_no_pool(&self, account: Id, template: &Template) -> bool {
         let path = &self.accounts[&account].path;
-        let standing = self
-            .rows
-            .values()
-            .filter(|row| row.resource == template.resource && row.source != Source::Addon && !row.is_over(self.now));
+        let standing = self.rows.values().filter(|row| {
+            row.resource == template.resource
+                && row.source != Source::Addon
+                && !row.is_over(self.now)
+        });
         let rows: Vec<&Row> = standing.filter(|row| path.contains(&row.account)).collect();
-        let joins = rows.iter().any(|row| row.account == account && row.scope == template.scope);
+        let joins = rows
+            .iter()
+            .any(|row| row.account == account && row.scope == template.scope);
         !joins && rows.iter().any(|row| row.quantity.is_some())
     }
 
-    fn give(&mut self, asked: &Provision, plan: &Plan, start: Time, end: Option<Time>, anchor: Time) -> Answer {
+    fn give(
+        &mut self,
+        asked: &Provision,
+        plan: &Plan,
+        start: Time,
+        end: Option<Time>,
+        anchor: Time,
+    ) -> Answer {
         let by = asked.quantity.unwrap_or(1_000_000);
         for template in &plan.templates {
-            let Some(quantity) = times(template, plan, by) else { return Answer::refused(&["MEC_BAD_QUANTITY"]) };
+            let Some(quantity) = times(template, plan, by) else {
+                return Answer::refused(&["MEC_BAD_QUANTITY"]);
+            };
             let id = self.make();
             let row = Row {
                 id,
@@ -206,8 +273,18 @@ impl Oracle {
                 resource: template.resource,
                 scope: template.scope,
                 quantity,
-                window: self.window_of(asked.account, plan, template, anchored(template.window, anchor), start),
-                source: if plan.is_addon { Source::Addon } else { Source::Plan },
+                window: self.window_of(
+                    asked.account,
+                    plan,
+                    template,
+                    anchored(template.window, anchor),
+                    start,
+                ),
+                source: if plan.is_addon {
+                    Source::Addon
+                } else {
+                    Source::Plan
+                },
                 plan: Some((plan.id, asked.reference, plan.version)),
                 priority: 0,
                 valid_from: start,
@@ -234,30 +311,55 @@ impl Oracle {
     }
 
     /// An add-on takes over the window of what it joins, and keeps it.
-    fn window_of(&self, account: Id, plan: &Plan, template: &Template, own: Window, start: Time) -> Window {
-        let resource = self.shop.resource(template.resource).expect("a template names a resource");
-        if !plan.is_addon || resource.kind != Kind::Cumulative || !self.holds(Rule::AddOnsKeepTheirWindow) {
+    fn window_of(
+        &self,
+        account: Id,
+        plan: &Plan,
+        template: &Template,
+        own: Window,
+        start: Time,
+    ) -> Window {
+        let resource = self
+            .shop
+            .resource(template.resource)
+            .expect("a template names a resource");
+        if !plan.is_addon
+            || resource.kind != Kind::Cumulative
+            || !self.holds(Rule::AddOnsKeepTheirWindow)
+        {
             return own;
         }
         let owner = &self.accounts[&account];
         let at = start.max(self.now);
         let beside = self.rows.values().filter(|row| {
-            let is_alike = row.account == account && row.resource == template.resource && row.scope == template.scope;
-            is_alike && matches!(row.source, Source::Plan | Source::Manual) && !row.is_over(self.now)
+            let is_alike = row.account == account
+                && row.resource == template.resource
+                && row.scope == template.scope;
+            is_alike
+                && matches!(row.source, Source::Plan | Source::Manual)
+                && !row.is_over(self.now)
         });
         let beside: Vec<&Row> = beside.collect();
-        let begun: Vec<&Row> =
-            beside.iter().copied().filter(|row| self.begins(row) <= at && !row.had_ended(at, self.now)).collect();
+        let begun: Vec<&Row> = beside
+            .iter()
+            .copied()
+            .filter(|row| self.begins(row) <= at && !row.had_ended(at, self.now))
+            .collect();
         let beside = if begun.is_empty() { beside } else { begun };
         let mut limits: Vec<(Window, Cut)> = Vec::new();
         for row in beside {
             let (window, stretch) = (row.window, self.stretch(row, owner, resource, at).1);
-            if !limits.iter().any(|(other, of)| other.kind() == window.kind() && *of == stretch) {
+            if !limits
+                .iter()
+                .any(|(other, of)| other.kind() == window.kind() && *of == stretch)
+            {
                 limits.push((window, stretch));
             }
         }
         let wanted = cut(own, self.zone(account), start, at);
-        let same = limits.iter().find(|(window, stretch)| window.kind() == own.kind() && *stretch == wanted);
+        let same = limits
+            .iter()
+            .find(|(window, stretch)| window.kind() == own.kind() && *stretch == wanted);
         // Of equally long ones the newest.
         let longest = || limits.iter().max_by_key(|(_, stretch)| stretch.length());
         let window = same.or_else(longest).map_or(own, |(window, _)| *window);
@@ -268,7 +370,10 @@ impl Oracle {
     /// The rows of a holding that are not over.
     fn given_by(&self, place: usize) -> Vec<&Row> {
         let holding = &self.holdings[place];
-        self.rows.values().filter(|row| holding.gave(row) && !row.is_over(self.now)).collect()
+        self.rows
+            .values()
+            .filter(|row| holding.gave(row) && !row.is_over(self.now))
+            .collect()
     }
 
     fn standing_ids(&self, place: usize) -> Vec<Id> {
@@ -285,7 +390,11 @@ impl Oracle {
     fn drop_scheduled(&mut self, account: Id, from: Time, staying: &[Id]) {
         for place in 0..self.holdings.len() {
             let holding = &self.holdings[place];
-            if holding.account == account && !holding.is_addon && holding.start >= from && holding.start > self.now {
+            if holding.account == account
+                && !holding.is_addon
+                && holding.start >= from
+                && holding.start > self.now
+            {
                 self.end_holding(place, self.now, staying);
             }
         }
@@ -294,7 +403,10 @@ impl Oracle {
     /// Ends a holding and its rows, but those that stay, at `at`.
     fn end_holding(&mut self, place: usize, at: Time, staying: &[Id]) {
         let at = at.max(self.now);
-        let ended = self.standing_ids(place).into_iter().filter(|id| !staying.contains(id));
+        let ended = self
+            .standing_ids(place)
+            .into_iter()
+            .filter(|id| !staying.contains(id));
         let ended = ended.filter(|id| self.rows[id].valid_until.is_none_or(|until| until > at));
         for id in ended.collect::<Vec<_>>() {
             self.end_row(id, at);
@@ -318,16 +430,24 @@ impl Oracle {
         self.holdings[place].own_end = own;
     }
 
-    /// A plan that was to begin at `start` never does: what it would have replaced ends as if it had not been asked for.
+    /// A plan that was to begin at `start` never does: what it would have replaced ends as if it
+    /// had not been asked for.
     fn lift(&mut self, account: Id, start: Time) {
         for place in 0..self.holdings.len() {
             let holding = &self.holdings[place];
-            if holding.account != account || holding.is_addon || holding.end != Some(start) || holding.start >= start {
+            if holding.account != account
+                || holding.is_addon
+                || holding.end != Some(start)
+                || holding.start >= start
+            {
                 continue;
             }
             let others = self.holdings.iter().filter(|other| {
                 let begins = other.end.is_none_or(|end| end > other.start);
-                other.account == account && !other.is_addon && begins && other.start > holding.start.max(self.now)
+                other.account == account
+                    && !other.is_addon
+                    && begins
+                    && other.start > holding.start.max(self.now)
             });
             let next = others.map(|other| other.start).min();
             let end = holding.own_end.into_iter().chain(next).min();
@@ -344,7 +464,13 @@ impl Oracle {
         }
     }
 
-    pub(crate) fn cancel(&mut self, account: Id, plan: Code, reference: Option<Code>, at: Option<Time>) -> Answer {
+    pub(crate) fn cancel(
+        &mut self,
+        account: Id,
+        plan: Code,
+        reference: Option<Code>,
+        at: Option<Time>,
+    ) -> Answer {
         let mut wrong = Vec::new();
         if !self.accounts.contains_key(&account) {
             wrong.push("MEC_ACCOUNT_NOT_FOUND");
@@ -357,18 +483,33 @@ impl Oracle {
         }
         let before = self.clone();
         let at = at.unwrap_or(self.now).max(self.now);
-        let named = |of: Code, by: Code| of == plan && reference.is_none_or(|reference| reference == by);
-        let is_ended =
-            |row: &&Row| row.account == account && !row.is_over(self.now) && row.plan.is_some_and(|(of, by, _)| named(of, by));
-        let rows: Vec<Id> = self.rows.values().filter(is_ended).map(|row| row.id).collect();
+        let named =
+            |of: Code, by: Code| of == plan && reference.is_none_or(|reference| reference == by);
+        let is_ended = |row: &&Row| {
+            row.account == account
+                && !row.is_over(self.now)
+                && row.plan.is_some_and(|(of, by, _)| named(of, by))
+        };
+        let rows: Vec<Id> = self
+            .rows
+            .values()
+            .filter(is_ended)
+            .map(|row| row.id)
+            .collect();
         for id in &rows {
             self.end_row(*id, at);
         }
         let now = self.now;
-        let held =
-            self.holdings.iter_mut().filter(|holding| holding.account == account && named(holding.plan, holding.reference));
+        let held = self
+            .holdings
+            .iter_mut()
+            .filter(|holding| holding.account == account && named(holding.plan, holding.reference));
         let mut dropped = Vec::new();
-        let begins = |holding: &&mut Holding| holding.end.is_none_or(|end| end > now && end > holding.start);
+        let begins = |holding: &&mut Holding| {
+            holding
+                .end
+                .is_none_or(|end| end > now && end > holding.start)
+        };
         for holding in held.filter(begins) {
             holding.own_end = Some(holding.own_end.map_or(at, |end| end.min(at)));
             holding.end = Some(holding.end.map_or(at, |end| end.min(at)));
@@ -377,7 +518,9 @@ impl Oracle {
             }
         }
         if self.holds(Rule::CancelledPlansLiftTheirEnd) {
-            dropped.into_iter().for_each(|start| self.lift(account, start));
+            dropped
+                .into_iter()
+                .for_each(|start| self.lift(account, start));
         }
         let ended = i64::try_from(rows.len()).expect("few");
         self.note_limits(account, &before);
@@ -397,18 +540,26 @@ const fn anchored(window: Option<Window>, anchor: Time) -> Window {
 
 /// Where it ends when it begins at `start`; nothing makes a trial longer.
 fn end_from(start: Time, asked: &Provision, plan: &Plan) -> Option<Time> {
-    let trial = plan.trial_days.map(|days| start + i64::from(days) * 86_400 * SECOND);
+    let trial = plan
+        .trial_days
+        .map(|days| start + i64::from(days) * 86_400 * SECOND);
     trial.into_iter().chain(asked.until).min()
 }
 
-/// A template's quantity, times what was asked where it says so; `Some(None)` is unlimited, `None` too much.
+/// A template's quantity, times what was asked where it says so; `Some(None)` is unlimited, `None`
+/// too much.
 fn times(template: &Template, plan: &Plan, by: i64) -> Option<Option<i64>> {
-    let Some(quantity) = template.quantity else { return Some(None) };
+    let Some(quantity) = template.quantity else {
+        return Some(None);
+    };
     if !plan.is_addon && !template.per_quantity {
         return Some(Some(quantity));
     }
     let product = i128::from(quantity) * i128::from(by);
     let half = if product < 0 { -500_000 } else { 500_000 };
     let rounded = (product + half) / 1_000_000;
-    i64::try_from(rounded).ok().filter(|rounded| *rounded < 1_000_000_000_000_000_000).map(Some)
+    i64::try_from(rounded)
+        .ok()
+        .filter(|rounded| *rounded < 1_000_000_000_000_000_000)
+        .map(Some)
 }

@@ -32,7 +32,9 @@ pub(crate) fn is_bad_key(key: &str) -> bool {
 impl Oracle {
     pub(crate) fn event_under(&self, account: Id, key: &str) -> Option<&Event> {
         let tree = self.accounts.get(&account)?.tree();
-        self.events.iter().find(|event| event.key.as_deref() == Some(key) && event.path[event.path.len() - 1] == tree)
+        self.events.iter().find(|event| {
+            event.key.as_deref() == Some(key) && event.path[event.path.len() - 1] == tree
+        })
     }
 
     pub(crate) fn event(&self, id: Id) -> Option<&Event> {
@@ -40,8 +42,15 @@ impl Oracle {
     }
 
     /// The unit of what has the key or is corrected, whether it is allowed today or not.
-    pub(crate) fn known_unit(&self, account: Id, key: Option<&str>, original: Option<Id>) -> Option<Code> {
-        let under = key.and_then(|key| self.event_under(account, key)).or_else(|| self.event(original?));
+    pub(crate) fn known_unit(
+        &self,
+        account: Id,
+        key: Option<&str>,
+        original: Option<Id>,
+    ) -> Option<Code> {
+        let under = key
+            .and_then(|key| self.event_under(account, key))
+            .or_else(|| self.event(original?));
         under.map(|event| event.content.unit)
     }
 
@@ -51,13 +60,20 @@ impl Oracle {
         if !matches!(asked.resource.kind, Kind::Cumulative | Kind::Inventory) {
             wrong.push("MEC_WRONG_LIMIT_KIND");
         }
-        if asked.amount == Amount::ZERO || asked.amount < Amount::ZERO && asked.resource.kind != Kind::Inventory {
+        if asked.amount == Amount::ZERO
+            || asked.amount < Amount::ZERO && asked.resource.kind != Kind::Inventory
+        {
             wrong.push("MEC_QUANTITY_NOT_POSITIVE");
         }
         wrong
     }
 
-    pub(crate) fn consume(&mut self, question: &Question, key: &str, details: Option<Code>) -> Answer {
+    pub(crate) fn consume(
+        &mut self,
+        question: &Question,
+        key: &str,
+        details: Option<Code>,
+    ) -> Answer {
         let mut wrong = Vec::new();
         if is_bad_key(key) {
             wrong.push("MEC_BAD_IDEMPOTENCY_KEY");
@@ -101,9 +117,20 @@ impl Oracle {
         let verdict = self.decide(&asked, Except::Nothing);
         if !verdict.ruling.allowed() {
             let standing = self.standing(&asked, &verdict, &Amount::ZERO, &Amount::ZERO);
-            return Answer::Consumed { standing, event: None, replayed: false, told: None };
+            return Answer::Consumed {
+                standing,
+                event: None,
+                replayed: false,
+                told: None,
+            };
         }
-        if self.is_below_zero(question.account, asked.resource, question.scope, self.now, &asked.amount) {
+        if self.is_below_zero(
+            question.account,
+            asked.resource,
+            question.scope,
+            self.now,
+            &asked.amount,
+        ) {
             return Answer::refused(&["MEC_BELOW_ZERO"]);
         }
         let standing = self.standing(&asked, &verdict, &asked.amount, &Amount::ZERO);
@@ -125,14 +152,24 @@ impl Oracle {
             attributes: question.attributes.clone(),
         };
         let event = self.record(question, &pools, recording);
-        Answer::Consumed { standing, event: Some(event), replayed: false, told: None }
+        Answer::Consumed {
+            standing,
+            event: Some(event),
+            replayed: false,
+            told: None,
+        }
     }
 
     /// An effect replays for ever: what was told then, today's quantities.
     fn replayed(&self, asked: &Asked<'_>, event: Id, told: Option<Told>) -> Answer {
         let verdict = self.decide(asked, Except::Nothing);
         let standing = self.standing(asked, &verdict, &Amount::ZERO, &Amount::ZERO);
-        Answer::Consumed { standing, event: Some(event), replayed: true, told }
+        Answer::Consumed {
+            standing,
+            event: Some(event),
+            replayed: true,
+            told,
+        }
     }
 
     pub(crate) fn meter(&mut self, meter: &Meter) -> Answer {
@@ -145,11 +182,19 @@ impl Oracle {
             quantity: Some(meter.quantity),
             unit: meter.unit,
             // A correction has none.
-            attributes: if meter.is_correction { Attributes::new() } else { meter.attributes.clone() },
+            attributes: if meter.is_correction {
+                Attributes::new()
+            } else {
+                meter.attributes.clone()
+            },
             ..Question::of(meter.account, meter.resource)
         };
         // A unit that was taken away since serves what has it.
-        let known = self.known_unit(meter.account, Some(&meter.key), meter.corrects.filter(|_| meter.is_correction));
+        let known = self.known_unit(
+            meter.account,
+            Some(&meter.key),
+            meter.corrects.filter(|_| meter.is_correction),
+        );
         let asked = match self.asked_with(&question, known) {
             Ok(asked) => asked,
             Err(mut more) => {
@@ -187,8 +232,14 @@ impl Oracle {
                 wrong.push("MEC_IDEMPOTENCY_CONFLICT");
                 return Answer::refused(&wrong);
             }
-            self.count(Rule::AttributesAreNoContent, event.attributes != question.attributes);
-            return Answer::Recorded { event: event.id, replayed: true };
+            self.count(
+                Rule::AttributesAreNoContent,
+                event.attributes != question.attributes,
+            );
+            return Answer::Recorded {
+                event: event.id,
+                replayed: true,
+            };
         }
         let occurred_at = meter.occurred_at.unwrap_or(self.now);
         if occurred_at > self.now + AHEAD_MAX {
@@ -220,7 +271,13 @@ impl Oracle {
             _ => wrong.push("MEC_BAD_CORRECTION"),
         }
         if asked.amount < Amount::ZERO
-            && self.is_below_zero(meter.account, asked.resource, meter.scope, occurred_at, &asked.amount)
+            && self.is_below_zero(
+                meter.account,
+                asked.resource,
+                meter.scope,
+                occurred_at,
+                &asked.amount,
+            )
         {
             wrong.push("MEC_BELOW_ZERO");
         }
@@ -238,18 +295,34 @@ impl Oracle {
             attributes: question.attributes.clone(),
         };
         match original {
-            Some(original) => self.count_attributes(&question, &original.attributes, &recording, Rule::CorrectionsStateNone),
+            Some(original) => self.count_attributes(
+                &question,
+                &original.attributes,
+                &recording,
+                Rule::CorrectionsStateNone,
+            ),
             None => {
-                self.count_attributes(&question, &Attributes::new(), &recording, Rule::MeteredEventsStateTheirAttributes);
+                self.count_attributes(
+                    &question,
+                    &Attributes::new(),
+                    &recording,
+                    Rule::MeteredEventsStateTheirAttributes,
+                );
             }
         }
         let event = self.record(&question, &pools, recording);
-        Answer::Recorded { event, replayed: false }
+        Answer::Recorded {
+            event,
+            replayed: false,
+        }
     }
 
     /// What an event and its corrections add up to, in its unit.
     fn stands(&self, original: &Event) -> i64 {
-        let corrections = self.events.iter().filter(|event| event.content.corrects == Some(original.id));
+        let corrections = self
+            .events
+            .iter()
+            .filter(|event| event.content.corrects == Some(original.id));
         original.content.quantity + corrections.map(|event| event.content.quantity).sum::<i64>()
     }
 
@@ -273,7 +346,10 @@ impl Oracle {
                 wrong.push("MEC_BAD_CORRECTION");
                 return Answer::refused(&wrong);
             }
-            return Answer::Recorded { event: event.id, replayed: true };
+            return Answer::Recorded {
+                event: event.id,
+                replayed: true,
+            };
         }
         if original.content.corrects.is_some() {
             wrong.push("MEC_BAD_CORRECTION");
@@ -285,17 +361,34 @@ impl Oracle {
         if difference.abs() > 999_999_999_999_999_999 {
             wrong.push("MEC_BAD_QUANTITY");
         }
-        let resource = self.shop.resource(original.content.resource).expect("it was recorded");
-        let factor = self.shop.factor(original.content.unit).expect("it was recorded");
+        let resource = self
+            .shop
+            .resource(original.content.resource)
+            .expect("it was recorded");
+        let factor = self
+            .shop
+            .factor(original.content.unit)
+            .expect("it was recorded");
         let amount = amount(difference, factor);
         let scope = original.content.scope;
-        if amount < Amount::ZERO && self.is_below_zero(original.content.account, resource, scope, original.occurred_at, &amount) {
+        if amount < Amount::ZERO
+            && self.is_below_zero(
+                original.content.account,
+                resource,
+                scope,
+                original.occurred_at,
+                &amount,
+            )
+        {
             wrong.push("MEC_BELOW_ZERO");
         }
         if !wrong.is_empty() {
             return Answer::refused(&wrong);
         }
-        let question = Question { scope, ..Question::of(original.content.account, resource.code) };
+        let question = Question {
+            scope,
+            ..Question::of(original.content.account, resource.code)
+        };
         let pools = self.pools(&question, resource, Except::Nothing);
         let content = Content {
             quantity: difference,
@@ -313,14 +406,35 @@ impl Oracle {
             original: Some(id),
             attributes: Attributes::new(),
         };
-        self.count_attributes(&question, &original.attributes, &recording, Rule::CorrectionsStateNone);
+        self.count_attributes(
+            &question,
+            &original.attributes,
+            &recording,
+            Rule::CorrectionsStateNone,
+        );
         let event = self.record(&question, &pools, recording);
-        Answer::Recorded { event, replayed: false }
+        Answer::Recorded {
+            event,
+            replayed: false,
+        }
     }
 
     /// The event happens. `pools` are those in force before it.
-    pub(crate) fn record(&mut self, question: &Question, pools: &[Pool], recording: Recording) -> Id {
-        let Recording { key, content, amount, occurred_at, told, original, attributes } = recording;
+    pub(crate) fn record(
+        &mut self,
+        question: &Question,
+        pools: &[Pool],
+        recording: Recording,
+    ) -> Id {
+        let Recording {
+            key,
+            content,
+            amount,
+            occurred_at,
+            told,
+            original,
+            attributes,
+        } = recording;
         let overage = if amount < Amount::ZERO {
             self.taken_back(&content, original, occurred_at, &-&amount)
         } else {
@@ -331,26 +445,60 @@ impl Oracle {
         let id = self.make();
         let path = self.accounts[&content.account].path.clone();
         self.note_use(pools, &amount, occurred_at);
-        let event = Event { id, key, path, content, amount, occurred_at, told, overage, attributes };
+        let event = Event {
+            id,
+            key,
+            path,
+            content,
+            amount,
+            occurred_at,
+            told,
+            overage,
+            attributes,
+        };
         self.count_windows(pools, &event);
         self.events.push(event);
         id
     }
 
-    /// Whether `amount` would take a total below zero: the account's own, of its scope or of all, over its lifetime or in
-    /// any window that holds `at`; in a rolling window that of the level whose limit it is.
-    fn is_below_zero(&self, account: Id, resource: &Resource, scope: Option<Code>, at: Time, amount: &Amount) -> bool {
+    /// Whether `amount` would take a total below zero: the account's own, of its scope or of all,
+    /// over its lifetime or in any window that holds `at`; in a rolling window that of the level
+    /// whose limit it is.
+    fn is_below_zero(
+        &self,
+        account: Id,
+        resource: &Resource,
+        scope: Option<Code>,
+        at: Time,
+        amount: &Amount,
+    ) -> bool {
         if *amount >= Amount::ZERO {
             return false;
         }
         let own = |cut: Cut| {
-            let count = |scope| self.own(&Counter { account, resource: resource.code, scope, cut }, self.now);
+            let count = |scope| {
+                self.own(
+                    &Counter {
+                        account,
+                        resource: resource.code,
+                        scope,
+                        cut,
+                    },
+                    self.now,
+                )
+            };
             count(scope) + amount < Amount::ZERO || count(None) + amount < Amount::ZERO
         };
         own(Cut::ALWAYS)
-            || self.counters(account, resource.code, scope, at).into_iter().any(|counter| match counter.cut {
-                Cut::Span(..) => own(counter.cut),
-                Cut::Rolling(_) => counter.cut.counts(at, self.now) && self.used(&counter, self.now) + amount < Amount::ZERO,
-            })
+            || self
+                .counters(account, resource.code, scope, at)
+                .into_iter()
+                .any(|counter| match counter.cut {
+                    Cut::Span(..) => own(counter.cut),
+                    Cut::Rolling(_) => {
+                        counter.cut.counts(at, self.now)
+                            && self.used(&counter, self.now) + amount < Amount::ZERO
+                    }
+                })
     }
 }

@@ -15,7 +15,9 @@ pub(crate) fn is_bad_ttl(seconds: i64) -> bool {
 impl Oracle {
     fn hold_under(&self, account: Id, key: &str) -> Option<&Hold> {
         let tree = self.accounts.get(&account)?.tree();
-        self.holds.iter().find(|hold| hold.key == key && hold.path[hold.path.len() - 1] == tree)
+        self.holds
+            .iter()
+            .find(|hold| hold.key == key && hold.path[hold.path.len() - 1] == tree)
     }
 
     pub(crate) fn reserve(&mut self, question: &Question, key: &str, ttl_seconds: i64) -> Answer {
@@ -26,7 +28,9 @@ impl Oracle {
         if is_bad_ttl(ttl_seconds) {
             wrong.push("MEC_BAD_TTL");
         }
-        let known = self.hold_under(question.account, key).map(|hold| hold.content.unit);
+        let known = self
+            .hold_under(question.account, key)
+            .map(|hold| hold.content.unit);
         let asked = match self.asked_with(question, known) {
             Ok(asked) => asked,
             Err(mut more) => {
@@ -65,7 +69,8 @@ impl Oracle {
                 let is_held = hold.end.is_none() && self.now < hold.expires_at;
                 let success = is_held || !self.holds(Rule::ReplayedHoldsMayBeOver);
                 self.count(Rule::ReplayedHoldsMayBeOver, !success);
-                let told = Some(hold.told.clone()).filter(|_| self.holds(Rule::ReplayedHoldsMayBeOver));
+                let told =
+                    Some(hold.told.clone()).filter(|_| self.holds(Rule::ReplayedHoldsMayBeOver));
                 return Answer::Reserved {
                     success,
                     standing,
@@ -81,7 +86,13 @@ impl Oracle {
         let verdict = self.decide(&asked, Except::Nothing);
         if !verdict.ruling.allowed() {
             let standing = self.standing(&asked, &verdict, &Amount::ZERO, &Amount::ZERO);
-            return Answer::Reserved { success: false, standing, reservation: None, replayed: false, told: None };
+            return Answer::Reserved {
+                success: false,
+                standing,
+                reservation: None,
+                replayed: false,
+                told: None,
+            };
         }
         let standing = self.standing(&asked, &verdict, &Amount::ZERO, &asked.amount);
         let id = self.make();
@@ -107,7 +118,13 @@ impl Oracle {
             end: None,
             told,
         });
-        Answer::Reserved { success: true, standing, reservation: Some((id, expires_at)), replayed: false, told: None }
+        Answer::Reserved {
+            success: true,
+            standing,
+            reservation: Some((id, expires_at)),
+            replayed: false,
+            told: None,
+        }
     }
 
     pub(crate) fn settle(&mut self, id: Id, quantity: i64, attributes: &Attributes) -> Answer {
@@ -122,9 +139,17 @@ impl Oracle {
         let hold = self.holds[place].clone();
         match hold.end {
             Some(End::Settled(amount, event)) if amount == quantity => {
-                return Answer::Settled { event: Some(event), replayed: true };
+                return Answer::Settled {
+                    event: Some(event),
+                    replayed: true,
+                };
             }
-            Some(End::Released) if quantity == 0 => return Answer::Settled { event: None, replayed: true },
+            Some(End::Released) if quantity == 0 => {
+                return Answer::Settled {
+                    event: None,
+                    replayed: true,
+                };
+            }
             Some(_) => wrong.push("MEC_RESERVATION_CLOSED"),
             None => {}
         }
@@ -133,9 +158,15 @@ impl Oracle {
         }
         if quantity == 0 {
             self.holds[place].end = Some(End::Released);
-            return Answer::Settled { event: None, replayed: false };
+            return Answer::Settled {
+                event: None,
+                replayed: false,
+            };
         }
-        let resource = self.shop.resource(hold.content.resource).expect("it was held");
+        let resource = self
+            .shop
+            .resource(hold.content.resource)
+            .expect("it was held");
         let factor = self.shop.factor(hold.content.unit).expect("it was held");
         let question = Question {
             scope: hold.content.scope,
@@ -143,7 +174,11 @@ impl Oracle {
             ..Question::of(hold.content.account, resource.code)
         };
         let pools = self.pools(&question, resource, Except::Hold(id));
-        let content = Content { quantity, occurred_at: Some(hold.reserved_at), ..hold.content };
+        let content = Content {
+            quantity,
+            occurred_at: Some(hold.reserved_at),
+            ..hold.content
+        };
         let recording = Recording {
             key: None,
             content,
@@ -153,16 +188,26 @@ impl Oracle {
             original: None,
             attributes: attributes.clone(),
         };
-        self.count_attributes(&question, &hold.attributes, &recording, Rule::SettlementsStateTheirAttributes);
+        self.count_attributes(
+            &question,
+            &hold.attributes,
+            &recording,
+            Rule::SettlementsStateTheirAttributes,
+        );
         self.count_named(id);
         let event = self.record(&question, &pools, recording);
         self.holds[place].end = Some(End::Settled(quantity, event));
-        Answer::Settled { event: Some(event), replayed: false }
+        Answer::Settled {
+            event: Some(event),
+            replayed: false,
+        }
     }
 
     pub(crate) fn release_reservation(&mut self, id: Id) -> Answer {
         let now = self.now;
-        let Some(hold) = self.holds.iter_mut().find(|hold| hold.id == id) else { return Answer::Truth(false) };
+        let Some(hold) = self.holds.iter_mut().find(|hold| hold.id == id) else {
+            return Answer::Truth(false);
+        };
         let is_open = hold.end.is_none() && now < hold.expires_at;
         if is_open {
             hold.end = Some(End::Released);

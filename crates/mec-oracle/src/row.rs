@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use chrono_tz::Tz;
 
-use crate::command::{Action, Attribute, Code, Condition, Id, Operator, Question, RowStatus, Status, Time, Window};
+use crate::command::{
+    Action, Attribute, Code, Condition, Id, Operator, Question, RowStatus, Status, Time, Window,
+};
 use crate::window::day_clock;
 
 #[derive(Clone, Debug)]
@@ -56,7 +58,11 @@ impl Row {
 
     /// Whether it had ended by `at`: a row that has expired since keeps the validity it had.
     pub(crate) fn had_ended(&self, at: Time, now: Time) -> bool {
-        if at >= now { self.is_over(at) } else { self.valid_until.is_some_and(|until| until <= at) }
+        if at >= now {
+            self.is_over(at)
+        } else {
+            self.valid_until.is_some_and(|until| until <= at)
+        }
     }
 
     pub(crate) fn is_of(&self, resource: Code, scope: Option<Code>) -> bool {
@@ -64,7 +70,9 @@ impl Row {
     }
 
     pub(crate) fn is_met(&self, question: &Question, zone: Tz, now: Time) -> bool {
-        self.conditions.iter().all(|condition| is_met(condition, question, zone, now))
+        self.conditions
+            .iter()
+            .all(|condition| is_met(condition, question, zone, now))
     }
 
     /// Ends it at `at`, or at once where that has come.
@@ -86,8 +94,14 @@ fn is_met(condition: &Condition, question: &Question, zone: Tz, now: Time) -> bo
         Condition::TimeOfDay { from, to } if from <= to => *from <= second && second < *to,
         Condition::TimeOfDay { from, to } => second >= *from || second < *to,
         Condition::Weekday(days) => days.contains(&weekday),
-        Condition::Attribute { name, operator, values } => {
-            let Some(given) = question.attributes.get(name) else { return false };
+        Condition::Attribute {
+            name,
+            operator,
+            values,
+        } => {
+            let Some(given) = question.attributes.get(name) else {
+                return false;
+            };
             let number = match (given, values.first()) {
                 (Attribute::Number(given), Some(Attribute::Number(than))) => Some((*given, *than)),
                 _ => None,
@@ -126,13 +140,17 @@ impl Holding {
 
     /// Whether a row is one of its own: an add-on's by its name, a plan's by the plan and the time.
     pub(crate) fn gave(&self, row: &Row) -> bool {
-        let Some((plan, reference, _)) = row.plan.filter(|_| row.account == self.account) else { return false };
+        let Some((plan, reference, _)) = row.plan.filter(|_| row.account == self.account) else {
+            return false;
+        };
         if self.is_addon {
             return row.source == Source::Addon && plan == self.plan && reference == self.reference;
         }
         row.source == Source::Plan
             && plan == self.plan
-            && self.end.is_none_or(|end| self.start < end && row.valid_from < end)
+            && self
+                .end
+                .is_none_or(|end| self.start < end && row.valid_from < end)
             && row.valid_until.is_none_or(|until| until > self.start)
     }
 }

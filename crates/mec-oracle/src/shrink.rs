@@ -1,4 +1,5 @@
-//! A failing sequence made short: the prefix up to the failure, then without every step it fails without.
+//! A failing sequence made short: the prefix up to the failure, then without every step it fails
+//! without.
 
 use crate::command::Step;
 
@@ -11,7 +12,11 @@ pub fn shrink(steps: &[Step], mut fails: impl FnMut(&[Step]) -> bool) -> Vec<Ste
         let mut dropped = false;
         while start < steps.len() {
             let end = (start + size).min(steps.len());
-            let fewer: Vec<Step> = steps[..start].iter().chain(&steps[end..]).cloned().collect();
+            let fewer: Vec<Step> = steps[..start]
+                .iter()
+                .chain(&steps[end..])
+                .cloned()
+                .collect();
             if fails(&fewer) {
                 steps = fewer;
                 dropped = true;

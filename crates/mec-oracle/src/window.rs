@@ -1,6 +1,8 @@
 //! Windows, cut with chrono's calendar: which stretch of time an instant lies in.
 
-use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, Offset, TimeZone, Timelike, Utc};
+use chrono::{
+    DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, Offset, TimeZone, Timelike, Utc,
+};
 use chrono_tz::Tz;
 
 use crate::command::{SECOND, Time, Window};
@@ -55,7 +57,8 @@ fn instant(micros: Time) -> DateTime<Utc> {
 
 /// The wall clock in `zone`.
 pub fn wall_clock(zone: Tz, at: Time) -> NaiveDateTime {
-    zone.from_utc_datetime(&instant(at).naive_utc()).naive_local()
+    zone.from_utc_datetime(&instant(at).naive_utc())
+        .naive_local()
 }
 
 /// Seconds of the day and ISO weekday in `zone`.
@@ -67,10 +70,13 @@ pub fn day_clock(zone: Tz, at: Time) -> (i64, i8) {
 
 /// The window of `rule` that holds `at`; `anchor` where the rule names none.
 pub fn cut(rule: Window, zone: Tz, anchor: Time, at: Time) -> Cut {
-    let between = |first: NaiveDate, next: NaiveDate| Cut::Span(first_instant(zone, first), first_instant(zone, next));
+    let between = |first: NaiveDate, next: NaiveDate| {
+        Cut::Span(first_instant(zone, first), first_instant(zone, next))
+    };
     let date = wall_clock(zone, at).date();
     let months = |months: u32| {
-        let first = NaiveDate::from_ymd_opt(date.year(), date.month0() / months * months + 1, 1).expect("a first of a month");
+        let first = NaiveDate::from_ymd_opt(date.year(), date.month0() / months * months + 1, 1)
+            .expect("a first of a month");
         between(first, first + Months::new(months))
     };
     match rule {
@@ -122,14 +128,20 @@ fn hour(zone: Tz, at: Time) -> Cut {
     Cut::Span(start, end)
 }
 
-/// The stretch of `step` months, counted from `anchor`, that holds `at`; a day a month has not is its last.
+/// The stretch of `step` months, counted from `anchor`, that holds `at`; a day a month has not is
+/// its last.
 fn billing(anchor: Time, step: i32, at: Time) -> Cut {
     let (from, to) = (instant(anchor), instant(at));
-    let months = (to.year() - from.year()) * 12 + to.month0().cast_signed() - from.month0().cast_signed();
+    let months =
+        (to.year() - from.year()) * 12 + to.month0().cast_signed() - from.month0().cast_signed();
     let after = |turns: i32| {
         let months = turns * step;
         let by = Months::new(months.unsigned_abs());
-        let moved = if months < 0 { from.checked_sub_months(by) } else { from.checked_add_months(by) };
+        let moved = if months < 0 {
+            from.checked_sub_months(by)
+        } else {
+            from.checked_add_months(by)
+        };
         moved.expect("within chrono's years").timestamp_micros()
     };
     let mut turn = months.div_euclid(step);

@@ -1,4 +1,5 @@
-//! Sequences: the same seed is the same sequence, and a failing one is cut down to what it fails for.
+//! Sequences: the same seed is the same sequence, and a failing one is cut down to what it fails
+//! for.
 
 use mec_oracle::{Command, Generator, Oracle, Step, shrink};
 
@@ -33,8 +34,12 @@ fn a_failing_sequence_is_cut_down_to_the_steps_it_fails_for() {
     let steps = sequence(11);
     // It "fails" where a meter comes after a grant.
     let fails = |steps: &[Step]| {
-        let grant = steps.iter().position(|step| matches!(step.command, Command::Grant(_)));
-        let meter = steps.iter().rposition(|step| matches!(step.command, Command::Meter(_)));
+        let grant = steps
+            .iter()
+            .position(|step| matches!(step.command, Command::Grant(_)));
+        let meter = steps
+            .iter()
+            .rposition(|step| matches!(step.command, Command::Meter(_)));
         grant.zip(meter).is_some_and(|(grant, meter)| grant < meter)
     };
     assert!(fails(&steps));

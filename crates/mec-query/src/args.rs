@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::body::{ContentType, form_row};
 use crate::hint;
-use crate::{Catalogue, Function, Param, Query, QueryError, Value};
+use crate::{Function, Param, Query, QueryError, Schema, Value};
 
 /// Arguments as given, still untyped.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,16 +24,23 @@ pub struct Call {
 }
 
 impl GivenArguments {
-    /// The arguments in the body of a POST: a JSON object, a form, or nothing. A JSON value that is no object gives
-    /// none.
+    /// The arguments in the body of a POST: a JSON object, a form, or nothing. A JSON value that is
+    /// no object gives none.
     ///
     /// # Errors
     /// PGRST102 for broken JSON or another content type.
     pub fn of_body(content_type: Option<&str>, bytes: &[u8]) -> Result<Self, QueryError> {
         let values = match ContentType::of_body(content_type, bytes)? {
-            ContentType::Form => return Ok(Self { values: form_row(bytes), json_body: false }),
+            ContentType::Form => {
+                return Ok(Self {
+                    values: form_row(bytes),
+                    json_body: false,
+                });
+            }
             ContentType::Csv => {
-                return Err(QueryError::invalid_body("Content-Type not acceptable: text/csv"));
+                return Err(QueryError::invalid_body(
+                    "Content-Type not acceptable: text/csv",
+                ));
             }
             ContentType::Json if bytes.is_empty() => Map::new(),
             ContentType::Json => match serde_json::from_slice(bytes) {
@@ -42,29 +49,48 @@ impl GivenArguments {
                 Err(_) => return Err(QueryError::invalid_body("Empty or invalid json")),
             },
         };
-        Ok(Self { values, json_body: true })
+        Ok(Self {
+            values,
+            json_body: true,
+        })
     }
 
-    /// The arguments in the query string of a GET ([`crate::Target::Call`]); of equal names the last counts.
+    /// The arguments in the query string of a GET ([`crate::Target::Call`]); of equal names the
+    /// last counts.
     pub fn of_query(query: &Query) -> Self {
-        let values = query.arguments.iter().map(|(name, text)| (name.clone(), Json::String(text.clone())));
-        Self { values: values.collect(), json_body: false }
+        let values = query
+            .arguments
+            .iter()
+            .map(|(name, text)| (name.clone(), Json::String(text.clone())));
+        Self {
+            values: values.collect(),
+            json_body: false,
+        }
     }
 }
 
 impl Call {
-    /// The function of this name or alias that takes exactly these arguments: every required one is there and none
-    /// is unknown.
+    /// The function of this name or alias that takes exactly these arguments: every required one is
+    /// there and none is unknown.
     ///
     /// # Errors
     /// PGRST202 with what would fit.
-    pub fn find(catalogue: &Catalogue, name: &str, given: GivenArguments) -> Result<Self, QueryError> {
-        let function = catalogue.find_function(name);
+    pub fn find(schema: &Schema, name: &str, given: GivenArguments) -> Result<Self, QueryError> {
+        let function = schema.find_function(name);
         if let Some(function) = function {
-            let known = given.values.keys().all(|name| function.position(name).is_some());
-            let complete = function.params.iter().all(|param| !param.required || given.values.contains_key(param.name));
+            let known = given
+                .values
+                .keys()
+                .all(|name| function.position(name).is_some());
+            let complete = function
+                .params
+                .iter()
+                .all(|param| !param.required || given.values.contains_key(param.name));
             if known && complete {
-                return Ok(Self { function: Arc::clone(function), given });
+                return Ok(Self {
+                    function: Arc::clone(function),
+                    given,
+                });
             }
         }
         let names: Vec<&str> = given.values.keys().map(String::as_str).collect();
@@ -72,9 +98,12 @@ impl Call {
         Err(error.with_hint_if(match function {
             Some(function) => Some(what_fits(function, name, &names)),
             None => {
-                let functions = catalogue.functions();
-                let known = functions.iter().flat_map(|of| std::iter::once(of.name).chain(of.aliases.iter().copied()));
-                let meant = hint::similar(name, known).map(|meant| format!("Perhaps you meant POST /api/rpc/{meant}"));
+                let functions = schema.functions();
+                let known = functions
+                    .iter()
+                    .flat_map(|of| std::iter::once(of.name).chain(of.aliases.iter().copied()));
+                let meant = hint::similar(name, known)
+                    .map(|meant| format!("Perhaps you meant POST /api/rpc/{meant}"));
                 let all: Vec<&str> = functions.iter().map(|function| function.name).collect();
                 meant.or_else(|| hint::all_of("The functions are", &all))
             }
@@ -91,8 +120,8 @@ impl Call {
         self.given.values.get(name)
     }
 
-    /// The typed arguments, one for each parameter in the function's order; `None` where it was not given, which
-    /// differs from null. `now` is what the literal `now` means.
+    /// The typed arguments, one for each parameter in the function's order; `None` where it was not
+    /// given, which differs from null. `now` is what the literal `now` means.
     ///
     /// # Errors
     /// As [`crate::Type::read`] for a value that is no literal of its parameter's type.
@@ -103,20 +132,36 @@ impl Call {
             .map(|param| match self.given.values.get(param.name) {
                 None => Ok(None),
                 // In a URL or a form a JSON argument is its text.
-                Some(Json::String(text)) if !self.given.json_body => param.ty.read(text, now).map(Some),
+                Some(Json::String(text)) if !self.given.json_body => {
+                    param.ty.read(text, now).map(Some)
+                }
                 Some(json) => param.ty.read_json(json, now).map(Some),
             })
             .collect()
     }
 }
 
-/// Which arguments a call of `function` by `name` lacks, which it has that there are not, and what it takes.
+/// Which arguments a call of `function` by `name` lacks, which it has that there are not, and what
+/// it takes.
 fn what_fits(function: &Function, name: &str, given: &[&str]) -> String {
     let is_missing = |param: &&Param| param.required && !given.contains(&param.name);
-    let mut missing: Vec<&str> = function.params.iter().filter(is_missing).map(|param| param.name).collect();
+    let mut missing: Vec<&str> = function
+        .params
+        .iter()
+        .filter(is_missing)
+        .map(|param| param.name)
+        .collect();
     let (mut instead, mut unknown) = (Vec::new(), Vec::new());
-    for name in given.iter().copied().filter(|name| function.position(name).is_none()) {
-        let free = function.params.iter().map(|param| param.name).filter(|known| !given.contains(known));
+    for name in given
+        .iter()
+        .copied()
+        .filter(|name| function.position(name).is_none())
+    {
+        let free = function
+            .params
+            .iter()
+            .map(|param| param.name)
+            .filter(|known| !given.contains(known));
         match hint::similar(name, free) {
             Some(meant) => {
                 missing.retain(|missing| *missing != meant);
@@ -138,13 +183,24 @@ fn what_fits(function: &Function, name: &str, given: &[&str]) -> String {
         first.make_ascii_uppercase();
     }
     let of = |required: bool| -> Vec<&str> {
-        function.params.iter().filter(|param| param.required == required).map(|param| param.name).collect()
+        function
+            .params
+            .iter()
+            .filter(|param| param.required == required)
+            .map(|param| param.name)
+            .collect()
     };
     let taken = match (of(true), of(false)) {
-        (required, optional) if required.is_empty() && optional.is_empty() => "no arguments".to_owned(),
+        (required, optional) if required.is_empty() && optional.is_empty() => {
+            "no arguments".to_owned()
+        }
         (required, optional) if optional.is_empty() => listed(&required),
         (required, optional) if required.is_empty() => format!("optionally {}", listed(&optional)),
-        (required, optional) => format!("{}, and optionally {}", listed(&required), listed(&optional)),
+        (required, optional) => format!(
+            "{}, and optionally {}",
+            listed(&required),
+            listed(&optional)
+        ),
     };
     format!("{steps}. POST /api/rpc/{name} takes {taken}")
 }
@@ -161,9 +217,12 @@ mod tests {
     use super::*;
     use crate::{Decimal, Param, Returns, Target, Type};
 
-    const QUANTITY: Type = Type::Numeric { precision: 18, scale: 6 };
+    const QUANTITY: Type = Type::Numeric {
+        precision: 18,
+        scale: 6,
+    };
 
-    fn catalogue() -> Catalogue {
+    fn schema() -> Schema {
         let check = Function::new(
             "check_entitlement",
             vec![
@@ -174,12 +233,22 @@ mod tests {
             ],
             Returns::Json,
         );
-        Catalogue::new(vec![], vec![check.alias("fn_check_entitlement"), Function::new("ping", vec![], Returns::Json)])
-            .expect("sound")
+        Schema::new(
+            vec![],
+            vec![
+                check.alias("fn_check_entitlement"),
+                Function::new("ping", vec![], Returns::Json),
+            ],
+        )
+        .expect("sound")
     }
 
     fn call(name: &str, body: &str) -> Result<Call, QueryError> {
-        Call::find(&catalogue(), name, GivenArguments::of_body(None, body.as_bytes())?)
+        Call::find(
+            &schema(),
+            name,
+            GivenArguments::of_body(None, body.as_bytes())?,
+        )
     }
 
     #[test]
@@ -189,16 +258,25 @@ mod tests {
         assert_eq!(call.function().name, "check_entitlement");
         assert_eq!(
             call.arguments(0),
-            Ok(vec![Some(Value::Uuid(1)), Some(Value::text("x")), Some(Value::Numeric(Decimal::new(15, 1))), Some(Value::Null)])
+            Ok(vec![
+                Some(Value::Uuid(1)),
+                Some(Value::text("x")),
+                Some(Value::Numeric(Decimal::new(15, 1))),
+                Some(Value::Null)
+            ])
         );
     }
 
     #[test]
     fn arguments_come_from_a_query_string_too() {
-        let text =
-            "p_account_id=00000000-0000-0000-0000-000000000001&p_resource_type=is.odd&decision=eq.allow&p_attributes={\"a\":1}";
+        let text = "p_account_id=00000000-0000-0000-0000-000000000001&p_resource_type=is.odd&decision=eq.allow&p_attributes={\"a\":1}";
         let query = Query::parse(text, Target::Call).expect("a query");
-        let call = Call::find(&catalogue(), "check_entitlement", GivenArguments::of_query(&query)).expect("fits");
+        let call = Call::find(
+            &schema(),
+            "check_entitlement",
+            GivenArguments::of_query(&query),
+        )
+        .expect("fits");
         let arguments = call.arguments(0).expect("typed");
         assert_eq!(arguments[1], Some(Value::text("is.odd")));
         assert_eq!(arguments[2], None);
@@ -241,6 +319,9 @@ mod tests {
         }
         assert!(call("ping", "").is_ok());
         assert!(call("ping", "5").is_ok());
-        assert_eq!(call("ping", "{").map(|_| ()).map_err(|error| error.code), Err("PGRST102".into()));
+        assert_eq!(
+            call("ping", "{").map(|_| ()).map_err(|error| error.code),
+            Err("PGRST102".into())
+        );
     }
 }

@@ -1,8 +1,8 @@
 //! Request bodies: JSON, CSV and forms as rows of named, still untyped values.
 //!
-//! Reading a body (this room) can fail with PGRST102, naming its columns against a table with PGRST204; typing its
-//! values comes last, in [`crate::Insert`] and [`crate::Update`]. The three are separate calls because clients see
-//! those errors in that order.
+//! Reading a body (this room) can fail with PGRST102, naming its columns against a table with
+//! PGRST204; typing its values comes last, in [`crate::Insert`] and [`crate::Update`]. The three
+//! are separate calls because clients see those errors in that order.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -30,13 +30,16 @@ impl ContentType {
                 .with_hint("Send the header Content-Type: application/json (curl: -H 'Content-Type: application/json')"));
         }
         if found.separators(bytes) > MAX_BODY_VALUES {
-            return Err(QueryError::too_complex(format!("The body has more than {MAX_BODY_VALUES} values"))
-                .with_hint("Send it in several requests"));
+            return Err(QueryError::too_complex(format!(
+                "The body has more than {MAX_BODY_VALUES} values"
+            ))
+            .with_hint("Send it in several requests"));
         }
         Ok(found)
     }
 
-    /// The bytes that begin a value or a key, each of which takes many times its length in memory once it is read.
+    /// The bytes that begin a value or a key, each of which takes many times its length in memory
+    /// once it is read.
     fn separators(self, bytes: &[u8]) -> usize {
         let (mut in_string, mut is_escaped) = (false, false);
         let separates = |byte: &&u8| match self {
@@ -60,12 +63,19 @@ impl ContentType {
 
     /// Reads the header; JSON where there is none.
     pub(crate) fn of_header(header: Option<&str>) -> Result<Self, QueryError> {
-        let name = header.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        let name = header
+            .unwrap_or_default()
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim();
         match name.to_ascii_lowercase().as_str() {
             "" | "application/json" => Ok(Self::Json),
             "text/csv" => Ok(Self::Csv),
             "application/x-www-form-urlencoded" => Ok(Self::Form),
-            _ => Err(QueryError::invalid_body(format!("Content-Type not acceptable: {name}"))),
+            _ => Err(QueryError::invalid_body(format!(
+                "Content-Type not acceptable: {name}"
+            ))),
         }
     }
 }
@@ -90,19 +100,26 @@ pub struct Sent {
 }
 
 impl Body {
-    /// Reads a body by its `Content-Type`. With `columns` (the parameter of that name) only these keys are read and
-    /// rows may differ; without it all rows must have the same keys.
+    /// Reads a body by its `Content-Type`. With `columns` (the parameter of that name) only these
+    /// keys are read and rows may differ; without it all rows must have the same keys.
     ///
     /// # Errors
-    /// PGRST102 for a content type that is none of JSON, CSV and form, and for a body that is not of its type.
-    pub fn parse(content_type: Option<&str>, bytes: &[u8], columns: Option<&[String]>) -> Result<Self, QueryError> {
+    /// PGRST102 for a content type that is none of JSON, CSV and form, and for a body that is not
+    /// of its type.
+    pub fn parse(
+        content_type: Option<&str>,
+        bytes: &[u8],
+        columns: Option<&[String]>,
+    ) -> Result<Self, QueryError> {
         let body = match ContentType::of_body(content_type, bytes)? {
             ContentType::Json => Self::of_json(bytes, columns)?,
             ContentType::Csv => Self::of_rows(csv_rows(bytes)?, columns, false)?,
             ContentType::Form => Self::of_rows(vec![form_row(bytes)], columns, false)?,
         };
         if body.rows.len() > MAX_BODY_ROWS {
-            return Err(QueryError::invalid_body("More than 100000 rows in one body are not accepted"));
+            return Err(QueryError::invalid_body(
+                "More than 100000 rows in one body are not accepted",
+            ));
         }
         Ok(body)
     }
@@ -118,15 +135,27 @@ impl Body {
     /// PGRST204 for the first key that is none.
     pub fn against(self, table: &Arc<Table>) -> Result<Sent, QueryError> {
         let position = |key: &String| {
-            let unknown = || QueryError::unknown_body_column(table.name, key).with_hint_if(table.column_names());
+            let unknown = || {
+                QueryError::unknown_body_column(table.name, key).with_hint_if(table.column_names())
+            };
             table.position(key).ok_or_else(unknown)
         };
-        let columns = self.keys.iter().map(position).collect::<Result<Vec<_>, _>>()?;
-        Ok(Sent { table: Arc::clone(table), columns, rows: self.rows, is_object: self.is_object })
+        let columns = self
+            .keys
+            .iter()
+            .map(position)
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Sent {
+            table: Arc::clone(table),
+            columns,
+            rows: self.rows,
+            is_object: self.is_object,
+        })
     }
 
     fn of_json(bytes: &[u8], columns: Option<&[String]>) -> Result<Self, QueryError> {
-        let json: Json = serde_json::from_slice(bytes).map_err(|_| QueryError::invalid_body("Empty or invalid json"))?;
+        let json: Json = serde_json::from_slice(bytes)
+            .map_err(|_| QueryError::invalid_body("Empty or invalid json"))?;
         match json {
             Json::Object(row) => Self::of_rows(vec![row], columns, true),
             Json::Array(items) => {
@@ -134,21 +163,35 @@ impl Body {
                     Json::Object(row) => Ok(row),
                     _ => Err(keys_differ()),
                 };
-                Self::of_rows(items.into_iter().map(row).collect::<Result<_, _>>()?, columns, false)
+                Self::of_rows(
+                    items.into_iter().map(row).collect::<Result<_, _>>()?,
+                    columns,
+                    false,
+                )
             }
             // A bare scalar counts as an empty array.
             _ => Self::of_rows(Vec::new(), columns, false),
         }
     }
 
-    fn of_rows(rows: Vec<Map<String, Json>>, columns: Option<&[String]>, is_object: bool) -> Result<Self, QueryError> {
+    fn of_rows(
+        rows: Vec<Map<String, Json>>,
+        columns: Option<&[String]>,
+        is_object: bool,
+    ) -> Result<Self, QueryError> {
         let keys: Vec<String> = match (columns, rows.first()) {
             (Some(columns), _) => {
                 let mut seen = HashSet::new();
-                columns.iter().filter(|column| seen.insert(column.as_str())).cloned().collect()
+                columns
+                    .iter()
+                    .filter(|column| seen.insert(column.as_str()))
+                    .cloned()
+                    .collect()
             }
             (None, Some(first)) => {
-                let same = |row: &Map<String, Json>| row.len() == first.len() && row.keys().all(|key| first.contains_key(key));
+                let same = |row: &Map<String, Json>| {
+                    row.len() == first.len() && row.keys().all(|key| first.contains_key(key))
+                };
                 if !rows.iter().all(same) {
                     return Err(keys_differ());
                 }
@@ -156,8 +199,15 @@ impl Body {
             }
             (None, None) => Vec::new(),
         };
-        let rows = rows.into_iter().map(|mut row| keys.iter().map(|key| row.remove(key)).collect()).collect();
-        Ok(Self { keys, rows, is_object })
+        let rows = rows
+            .into_iter()
+            .map(|mut row| keys.iter().map(|key| row.remove(key)).collect())
+            .collect();
+        Ok(Self {
+            keys,
+            rows,
+            is_object,
+        })
     }
 }
 
@@ -180,13 +230,19 @@ fn keys_differ() -> QueryError {
 /// One row of texts.
 pub(crate) fn form_row(bytes: &[u8]) -> Map<String, Json> {
     let text = String::from_utf8_lossy(bytes);
-    decode::pairs(&text).into_iter().map(|(key, value)| (key, Json::String(value.unwrap_or_default()))).collect()
+    decode::pairs(&text)
+        .into_iter()
+        .map(|(key, value)| (key, Json::String(value.unwrap_or_default())))
+        .collect()
 }
 
 /// The lines under the header line; the word `NULL` is null.
 fn csv_rows(bytes: &[u8]) -> Result<Vec<Map<String, Json>>, QueryError> {
     let invalid = |_| QueryError::invalid_body("Empty or invalid csv");
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes);
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(bytes);
     let mut lines = reader.records();
     let header = match lines.next() {
         Some(header) => header.map_err(invalid)?,
@@ -196,10 +252,22 @@ fn csv_rows(bytes: &[u8]) -> Result<Vec<Map<String, Json>>, QueryError> {
         .map(|line| {
             let line = line.map_err(invalid)?;
             if line.len() != header.len() {
-                return Err(QueryError::invalid_body("All lines must have same number of fields"));
+                return Err(QueryError::invalid_body(
+                    "All lines must have same number of fields",
+                ));
             }
-            let value = |text: &str| if text == "NULL" { Json::Null } else { Json::String(text.to_owned()) };
-            Ok(header.iter().zip(&line).map(|(key, text)| (key.to_owned(), value(text))).collect())
+            let value = |text: &str| {
+                if text == "NULL" {
+                    Json::Null
+                } else {
+                    Json::String(text.to_owned())
+                }
+            };
+            Ok(header
+                .iter()
+                .zip(&line)
+                .map(|(key, text)| (key.to_owned(), value(text)))
+                .collect())
         })
         .collect()
 }
@@ -208,13 +276,31 @@ fn csv_rows(bytes: &[u8]) -> Result<Vec<Map<String, Json>>, QueryError> {
 mod tests {
     use super::*;
 
-    fn read(content_type: Option<&str>, text: &str, columns: Option<&[&str]>) -> Result<String, String> {
-        let columns = columns.map(|names| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+    fn read(
+        content_type: Option<&str>,
+        text: &str,
+        columns: Option<&[&str]>,
+    ) -> Result<String, String> {
+        let columns = columns.map(|names| {
+            names
+                .iter()
+                .map(|name| (*name).to_owned())
+                .collect::<Vec<_>>()
+        });
         let body = Body::parse(content_type, text.as_bytes(), columns.as_deref());
         body.map(|body| {
             let cell = |cell: &Option<Json>| cell.as_ref().map_or("-".to_owned(), Json::to_string);
-            let rows: Vec<_> = body.rows.iter().map(|row| row.iter().map(cell).collect::<Vec<_>>().join(",")).collect();
-            format!("{}{} [{}]", if body.is_object { "object " } else { "" }, body.keys.join(","), rows.join(" | "))
+            let rows: Vec<_> = body
+                .rows
+                .iter()
+                .map(|row| row.iter().map(cell).collect::<Vec<_>>().join(","))
+                .collect();
+            format!(
+                "{}{} [{}]",
+                if body.is_object { "object " } else { "" },
+                body.keys.join(","),
+                rows.join(" | ")
+            )
         })
         .map_err(|error| {
             assert_eq!((error.status, error.code.as_ref()), (400, "PGRST102"));
@@ -228,9 +314,24 @@ mod tests {
         let csv = Some("text/csv");
         let form = Some("application/x-www-form-urlencoded");
         for (content_type, text, columns, wanted) in [
-            (None, r#"{"a":1,"b":"x"}"#, None, Ok(r#"object a,b [1,"x"]"#)),
-            (json, r#"[{"a":1,"b":2},{"b":3,"a":4}]"#, None, Ok("a,b [1,2 | 4,3]")),
-            (json, r#"[{"a":1},{"b":3}]"#, Some(["b", "a", "b"].as_slice()), Ok("b,a [-,1 | 3,-]")),
+            (
+                None,
+                r#"{"a":1,"b":"x"}"#,
+                None,
+                Ok(r#"object a,b [1,"x"]"#),
+            ),
+            (
+                json,
+                r#"[{"a":1,"b":2},{"b":3,"a":4}]"#,
+                None,
+                Ok("a,b [1,2 | 4,3]"),
+            ),
+            (
+                json,
+                r#"[{"a":1},{"b":3}]"#,
+                Some(["b", "a", "b"].as_slice()),
+                Ok("b,a [-,1 | 3,-]"),
+            ),
             (json, r#"{"a":1,"z":2}"#, Some(&["a"]), Ok("object a [1]")),
             (json, "{}", None, Ok("object  []")),
             (json, "[{},{}]", None, Ok(" [ | ]")),
@@ -238,17 +339,51 @@ mod tests {
             (json, "5", None, Ok(" []")),
             (json, "", None, Err("Empty or invalid json")),
             (json, "{", None, Err("Empty or invalid json")),
-            (json, r#"[{"a":1},{"b":3}]"#, None, Err("All object keys must match")),
-            (json, r#"[{"a":1},2]"#, None, Err("All object keys must match")),
-            (csv, "a,b\n1,\"x,\"\"y\"\"\"\nNULL,\n", None, Ok(r#"a,b ["1","x,\"y\"" | null,""]"#)),
+            (
+                json,
+                r#"[{"a":1},{"b":3}]"#,
+                None,
+                Err("All object keys must match"),
+            ),
+            (
+                json,
+                r#"[{"a":1},2]"#,
+                None,
+                Err("All object keys must match"),
+            ),
+            (
+                csv,
+                "a,b\n1,\"x,\"\"y\"\"\"\nNULL,\n",
+                None,
+                Ok(r#"a,b ["1","x,\"y\"" | null,""]"#),
+            ),
             (csv, "a,b\n", None, Ok(" []")),
-            (csv, "a,b\n1\n", None, Err("All lines must have same number of fields")),
+            (
+                csv,
+                "a,b\n1\n",
+                None,
+                Err("All lines must have same number of fields"),
+            ),
             (csv, "", None, Err("Empty or invalid csv")),
             (form, "a=1&b=x+y%26", None, Ok(r#"a,b ["1","x y&"]"#)),
-            (form, r#" {"a":1}"#, None, Err("The body is JSON and its Content-Type is application/x-www-form-urlencoded")),
-            (Some("text/xml"), "", None, Err("Content-Type not acceptable: text/xml")),
+            (
+                form,
+                r#" {"a":1}"#,
+                None,
+                Err("The body is JSON and its Content-Type is application/x-www-form-urlencoded"),
+            ),
+            (
+                Some("text/xml"),
+                "",
+                None,
+                Err("Content-Type not acceptable: text/xml"),
+            ),
         ] {
-            assert_eq!(read(content_type, text, columns), wanted.map(str::to_owned).map_err(str::to_owned), "{text}");
+            assert_eq!(
+                read(content_type, text, columns),
+                wanted.map(str::to_owned).map_err(str::to_owned),
+                "{text}"
+            );
         }
     }
 }

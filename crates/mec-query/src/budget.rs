@@ -1,4 +1,5 @@
-//! What one answer can take: rows and bytes while it is fetched, bytes while it is written, and the time for both.
+//! What one answer can take: rows and bytes while it is fetched, bytes while it is written, and the
+//! time for both.
 //!
 //! The clock and the caller are somebody else's: a budget only asks whether to go on.
 
@@ -46,7 +47,9 @@ impl From<Excess> for QueryError {
 fn capitalized(excess: Excess) -> String {
     let text = excess.to_string();
     let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(letters).collect()
+    })
 }
 
 /// Whether something must end, and why.
@@ -66,15 +69,28 @@ struct Inner {
 
 impl fmt::Debug for Budget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Budget").field("rows_max", &self.0.rows_max).field("bytes_max", &self.0.bytes_max).finish_non_exhaustive()
+        f.debug_struct("Budget")
+            .field("rows_max", &self.0.rows_max)
+            .field("bytes_max", &self.0.bytes_max)
+            .finish_non_exhaustive()
     }
 }
 
 impl Budget {
     /// So many rows and bytes, for as long as `stop` has no reason against it.
-    pub fn new(rows_max: u64, bytes_max: u64, stop: impl Fn() -> Option<Excess> + Send + Sync + 'static) -> Self {
+    pub fn new(
+        rows_max: u64,
+        bytes_max: u64,
+        stop: impl Fn() -> Option<Excess> + Send + Sync + 'static,
+    ) -> Self {
         let (rows, bytes) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self(Arc::new(Inner { rows_max, bytes_max, rows, bytes, stop: Box::new(stop) }))
+        Self(Arc::new(Inner {
+            rows_max,
+            bytes_max,
+            rows,
+            bytes,
+            stop: Box::new(stop),
+        }))
     }
 
     /// No bounds: for what this program asks itself.
@@ -100,7 +116,11 @@ impl Budget {
     /// # Errors
     /// It does not.
     pub fn check_bytes(&self, bytes: u64) -> Result<(), Excess> {
-        if bytes > self.0.bytes_max { Err(Excess::Bytes(self.0.bytes_max)) } else { Ok(()) }
+        if bytes > self.0.bytes_max {
+            Err(Excess::Bytes(self.0.bytes_max))
+        } else {
+            Ok(())
+        }
     }
 
     /// Whether to go on.

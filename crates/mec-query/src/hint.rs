@@ -17,7 +17,11 @@ pub fn similar<'a>(asked: &str, names: impl IntoIterator<Item = &'a str>) -> Opt
 }
 
 /// The most similar of `names` at `percent` or more; the first of equals.
-pub(crate) fn similar_at<'a>(percent: usize, asked: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn similar_at<'a>(
+    percent: usize,
+    asked: &str,
+    names: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     let asked = asked.to_lowercase();
     let length = asked.chars().count();
     let mut best: Option<(usize, &str)> = None;
@@ -35,7 +39,10 @@ pub(crate) fn similar_at<'a>(percent: usize, asked: &str, names: impl IntoIterat
 }
 
 /// The column PostgreSQL would suggest: at most three edits and at most half of the name away.
-pub(crate) fn similar_column<'a>(asked: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn similar_column<'a>(
+    asked: &str,
+    names: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     let length = asked.chars().count();
     if length > MAX_NAME {
         return None;
@@ -78,7 +85,10 @@ mod tests {
         assert_eq!(similar("acounts", tables), Some("accounts"));
         assert_eq!(similar("nope", tables), None);
         assert_eq!(similar("", tables), None);
-        assert_eq!(similar_column("plan_nam", ["plan_id", "plan_name"]), Some("plan_name"));
+        assert_eq!(
+            similar_column("plan_nam", ["plan_id", "plan_name"]),
+            Some("plan_name")
+        );
         assert_eq!(similar_column("xyz", ["plan_id", "plan_name"]), None);
         assert_eq!(distance("kitten", "sitting"), 3);
     }

@@ -1,4 +1,5 @@
-//! A [`Read`] evaluated over rows in memory: how a function's rows are filtered, and what every store must agree with.
+//! A [`Read`] evaluated over rows in memory: how a function's rows are filtered, and what every
+//! store must agree with.
 
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
@@ -20,8 +21,8 @@ impl<'a> Tables<'a> {
 }
 
 impl Read {
-    /// Evaluates the read over rows of its own table alone, as a function returns them. Also answers how many rows
-    /// pass the filter, whatever the page.
+    /// Evaluates the read over rows of its own table alone, as a function returns them. Also
+    /// answers how many rows pass the filter, whatever the page.
     ///
     /// # Errors
     /// It takes more time than the budget has, or more work than one pattern can have.
@@ -29,14 +30,22 @@ impl Read {
         self.of_tables(&Tables(HashMap::from([(self.table.name, rows)])), budget)
     }
 
-    /// Evaluates the read over whole tables. Also answers how many rows pass the filter, whatever the page.
+    /// Evaluates the read over whole tables. Also answers how many rows pass the filter, whatever
+    /// the page.
     ///
     /// # Errors
     /// As [`Read::of_rows`].
-    pub fn of_tables(&self, tables: &Tables<'_>, budget: &Budget) -> Result<(Fetched, u64), Excess> {
+    pub fn of_tables(
+        &self,
+        tables: &Tables<'_>,
+        budget: &Budget,
+    ) -> Result<(Fetched, u64), Excess> {
         let rows = self.chosen(tables.rows(&self.table).iter(), tables, budget)?;
         let total = rows.len() as u64;
-        Ok((self.with_embeds(&self.on_page(rows), tables, budget)?, total))
+        Ok((
+            self.with_embeds(&self.on_page(rows), tables, budget)?,
+            total,
+        ))
     }
 
     /// The rows that pass, in order.
@@ -65,29 +74,57 @@ impl Read {
 
     fn on_page<T>(&self, rows: Vec<T>) -> Vec<T> {
         let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-        rows.into_iter().skip(count(self.page.offset)).take(self.page.limit.map_or(usize::MAX, count)).collect()
+        rows.into_iter()
+            .skip(count(self.page.offset))
+            .take(self.page.limit.map_or(usize::MAX, count))
+            .collect()
     }
 
-    fn with_embeds(&self, rows: &[&Vec<Value>], tables: &Tables<'_>, budget: &Budget) -> Result<Fetched, Excess> {
+    fn with_embeds(
+        &self,
+        rows: &[&Vec<Value>],
+        tables: &Tables<'_>,
+        budget: &Budget,
+    ) -> Result<Fetched, Excess> {
         let embeds = self.embeds.iter().map(|embed| {
             let mut seen = HashSet::new();
             let mut keys: Vec<Vec<Value>> = Vec::new();
             let mut found: Vec<&Vec<Value>> = Vec::new();
             for row in rows {
-                let key: Vec<Value> = embed.relation.origin_columns().iter().map(|column| at(row, *column).clone()).collect();
+                let key: Vec<Value> = embed
+                    .relation
+                    .origin_columns()
+                    .iter()
+                    .map(|column| at(row, *column).clone())
+                    .collect();
                 if !seen.insert(key.clone()) {
                     continue;
                 }
-                let related = embed.read.chosen(related(&embed.relation, row, tables).into_iter(), tables, budget)?;
+                let related = embed.read.chosen(
+                    related(&embed.relation, row, tables).into_iter(),
+                    tables,
+                    budget,
+                )?;
                 for row in embed.read.on_page(related) {
                     keys.push(key.clone());
                     found.push(row);
                 }
             }
-            Ok(FetchedEmbed { keys, fetched: embed.read.with_embeds(&found, tables, budget)? })
+            Ok(FetchedEmbed {
+                keys,
+                fetched: embed.read.with_embeds(&found, tables, budget)?,
+            })
         });
         let embeds = embeds.collect::<Result<_, Excess>>()?;
-        let rows = rows.iter().map(|row| self.fetch.iter().map(|column| at(row, *column).clone()).collect()).collect();
+        let rows = rows
+            .iter()
+            .map(|row| {
+                self.fetch
+                    .iter()
+                    .map(|column| at(row, *column).clone())
+                    .collect()
+            })
+            .collect();
         Ok(Fetched { rows, embeds })
     }
 }
@@ -101,25 +138,48 @@ fn at(row: &[Value], column: usize) -> &Value {
 fn related<'a>(relation: &Relation, row: &[Value], tables: &Tables<'a>) -> Vec<&'a Vec<Value>> {
     let targets = tables.rows(&relation.target).iter();
     match &relation.link {
-        Link::Direct(pairs) => targets.filter(|target| linked(pairs, row, target)).collect(),
-        Link::Junction { table, origin, target: to } => {
-            let joins: Vec<_> = tables.rows(table).iter().filter(|join| linked(origin, row, join)).collect();
-            targets.filter(|target| joins.iter().any(|join| linked(to, join, target))).collect()
+        Link::Direct(pairs) => targets
+            .filter(|target| linked(pairs, row, target))
+            .collect(),
+        Link::Junction {
+            table,
+            origin,
+            target: to,
+        } => {
+            let joins: Vec<_> = tables
+                .rows(table)
+                .iter()
+                .filter(|join| linked(origin, row, join))
+                .collect();
+            targets
+                .filter(|target| joins.iter().any(|join| linked(to, join, target)))
+                .collect()
         }
     }
 }
 
 fn linked(pairs: &[(usize, usize)], left: &[Value], right: &[Value]) -> bool {
-    pairs.iter().all(|(one, other)| !at(left, *one).is_null() && at(left, *one) == at(right, *other))
+    pairs
+        .iter()
+        .all(|(one, other)| !at(left, *one).is_null() && at(left, *one) == at(right, *other))
 }
 
 /// Whether a filter holds for a row; `None` is SQL's unknown.
-fn holds(filter: &Filter, row: &[Value], tables: &Tables<'_>, budget: &Budget) -> Result<Option<bool>, Excess> {
+fn holds(
+    filter: &Filter,
+    row: &[Value],
+    tables: &Tables<'_>,
+    budget: &Budget,
+) -> Result<Option<bool>, Excess> {
     Ok(match filter {
         Filter::All(parts) => join(parts, row, tables, budget, false)?,
         Filter::Any(parts) => join(parts, row, tables, budget, true)?,
         Filter::Not(inner) => holds(inner, row, tables, budget)?.map(|holds| !holds),
-        Filter::Compare { left, comparison, right } => compare(&evaluated(left, row), right).map(|order| match comparison {
+        Filter::Compare {
+            left,
+            comparison,
+            right,
+        } => compare(&evaluated(left, row), right).map(|order| match comparison {
             Comparison::Eq => order.is_eq(),
             Comparison::NotEq => order.is_ne(),
             Comparison::Gt => order.is_gt(),
@@ -130,9 +190,19 @@ fn holds(filter: &Filter, row: &[Value], tables: &Tables<'_>, budget: &Budget) -
         Filter::In { values, .. } if values.is_empty() => Some(false),
         Filter::In { left, values } => {
             let left = evaluated(left, row);
-            if left.is_null() { None } else { Some(values.iter().any(|value| compare(&left, value) == Some(Ordering::Equal))) }
+            if left.is_null() {
+                None
+            } else {
+                Some(
+                    values
+                        .iter()
+                        .any(|value| compare(&left, value) == Some(Ordering::Equal)),
+                )
+            }
         }
-        Filter::Distinct { left, right } => Some(compare(&evaluated(left, row), right) != Some(Ordering::Equal)),
+        Filter::Distinct { left, right } => {
+            Some(compare(&evaluated(left, row), right) != Some(Ordering::Equal))
+        }
         Filter::Is { left, truth } => {
             let left = evaluated(left, row);
             Some(match truth {
@@ -142,10 +212,12 @@ fn holds(filter: &Filter, row: &[Value], tables: &Tables<'_>, budget: &Budget) -
                 Truth::False => left == Value::Bool(false),
             })
         }
-        Filter::Like { left, pattern } | Filter::Matches { left, pattern } => match evaluated(left, row) {
-            Value::Text(text) => Some(pattern.is_match(&text, budget)?),
-            _ => None,
-        },
+        Filter::Like { left, pattern } | Filter::Matches { left, pattern } => {
+            match evaluated(left, row) {
+                Value::Text(text) => Some(pattern.is_match(&text, budget)?),
+                _ => None,
+            }
+        }
         Filter::Exists { relation, filter } => {
             let mut found = false;
             for target in related(relation, row, tables) {
@@ -157,7 +229,13 @@ fn holds(filter: &Filter, row: &[Value], tables: &Tables<'_>, budget: &Budget) -
 }
 
 /// AND (`decisive` false) or OR (`decisive` true) in three-valued logic.
-fn join(parts: &[Filter], row: &[Value], tables: &Tables<'_>, budget: &Budget, decisive: bool) -> Result<Option<bool>, Excess> {
+fn join(
+    parts: &[Filter],
+    row: &[Value],
+    tables: &Tables<'_>,
+    budget: &Budget,
+    decisive: bool,
+) -> Result<Option<bool>, Excess> {
     let mut result = Some(!decisive);
     for part in parts {
         match holds(part, row, tables, budget)? {
@@ -171,7 +249,11 @@ fn join(parts: &[Filter], row: &[Value], tables: &Tables<'_>, budget: &Budget, d
 
 fn evaluated(expr: &Expr, row: &[Value]) -> Value {
     let value = at(row, expr.column);
-    if expr.path.is_empty() { value.clone() } else { follow_path(value, &expr.path) }
+    if expr.path.is_empty() {
+        value.clone()
+    } else {
+        follow_path(value, &expr.path)
+    }
 }
 
 /// The order of two values of one type, text by its bytes; `None` when either is null.
@@ -199,7 +281,11 @@ fn compare_rows(
     for term in order {
         let (one, other) = match &term.by {
             OrderBy::Own(expr) => (evaluated(expr, left), evaluated(expr, right)),
-            OrderBy::Related { relation, expr, filter } => {
+            OrderBy::Related {
+                relation,
+                expr,
+                filter,
+            } => {
                 let value = |row| {
                     for target in related(relation, row, tables) {
                         if holds(filter, target, tables, budget)? == Some(true) {
@@ -219,7 +305,11 @@ fn compare_rows(
             (false, true) => Ordering::Less,
             (false, false) => {
                 let ordering = compare(&one, &other).unwrap_or(Ordering::Equal);
-                if term.descending { ordering.reverse() } else { ordering }
+                if term.descending {
+                    ordering.reverse()
+                } else {
+                    ordering
+                }
             }
         };
         if ordering.is_ne() {

@@ -1,7 +1,7 @@
 //! Text patterns, compiled once and the same on every database: SQL's LIKE and regular expressions.
 //!
-//! What a pattern costs is bounded twice: all regular expressions of a request have one budget of bytes, and none works on
-//! a text that is too long for its size.
+//! What a pattern costs is bounded twice: all regular expressions of a request have one budget of
+//! bytes, and none works on a text that is too long for its size.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,7 +38,8 @@ const REGEXES_BYTES: usize = 1 << 20;
 const REGEX_BYTES: [usize; 5] = [1 << 10, 1 << 12, 1 << 15, 1 << 18, REGEXES_BYTES];
 /// The least that the states of a running expression are kept in.
 const REGEX_STATES_BYTES: usize = 1 << 16;
-/// The product of a text's length and a program's size that one search can have: at worst about a second.
+/// The product of a text's length and a program's size that one search can have: at worst about a
+/// second.
 const SEARCH_MAX: usize = 1 << 32;
 /// Steps of LIKE between two looks at the budget.
 const STEPS: u32 = 1 << 16;
@@ -54,14 +55,19 @@ impl PartialEq for Pattern {
 impl Eq for Pattern {}
 
 impl Pattern {
-    /// SQL's LIKE over the whole text: `%` is any text, `_` any character, a backslash makes the next one literal.
-    /// Without regard to case text and pattern count as their lower-case forms, beyond ASCII too.
+    /// SQL's LIKE over the whole text: `%` is any text, `_` any character, a backslash makes the
+    /// next one literal. Without regard to case text and pattern count as their lower-case forms,
+    /// beyond ASCII too.
     ///
     /// # Errors
     /// 22025 for a pattern that ends with a single backslash.
     pub fn like(pattern: &str, ignore_case: bool) -> Result<Self, QueryError> {
         // As a whole: a sigma's lower-case form depends on what stands around it.
-        let lowered = if ignore_case { Some(pattern.to_lowercase()) } else { None };
+        let lowered = if ignore_case {
+            Some(pattern.to_lowercase())
+        } else {
+            None
+        };
         let mut tokens = Vec::with_capacity(pattern.len());
         let mut characters = lowered.as_deref().unwrap_or(pattern).chars();
         while let Some(character) = characters.next() {
@@ -75,17 +81,24 @@ impl Pattern {
                 '\\' => match characters.next() {
                     Some(escaped) => tokens.push(Token::Literal(escaped)),
                     None => {
-                        return Err(QueryError::sqlstate("22025", "LIKE pattern must not end with escape character"));
+                        return Err(QueryError::sqlstate(
+                            "22025",
+                            "LIKE pattern must not end with escape character",
+                        ));
                     }
                 },
                 other => tokens.push(Token::Literal(other)),
             }
         }
-        Ok(Self { text: pattern.into(), ignore_case, kind: Kind::Like(tokens.into()) })
+        Ok(Self {
+            text: pattern.into(),
+            ignore_case,
+            kind: Kind::Like(tokens.into()),
+        })
     }
 
-    /// A regular expression found anywhere in the text, in time linear in the text. A dot is any character, as PostgreSQL
-    /// has it.
+    /// A regular expression found anywhere in the text, in time linear in the text. A dot is any
+    /// character, as PostgreSQL has it.
     ///
     /// # Errors
     /// 2201B for an expression that is none, needs look-around or back references, or is too large.
@@ -93,7 +106,11 @@ impl Pattern {
         Self::regex_within(pattern, ignore_case, REGEXES_BYTES)
     }
 
-    fn regex_within(pattern: &str, ignore_case: bool, bytes_max: usize) -> Result<Self, QueryError> {
+    fn regex_within(
+        pattern: &str,
+        ignore_case: bool,
+        bytes_max: usize,
+    ) -> Result<Self, QueryError> {
         for bytes in REGEX_BYTES {
             let size = bytes.min(bytes_max);
             let compiled = RegexBuilder::new(pattern)
@@ -103,11 +120,21 @@ impl Pattern {
                 .dfa_size_limit(size.max(REGEX_STATES_BYTES))
                 .build();
             match compiled {
-                Ok(regex) => return Ok(Self { text: pattern.into(), ignore_case, kind: Kind::Regex(regex, size) }),
+                Ok(regex) => {
+                    return Ok(Self {
+                        text: pattern.into(),
+                        ignore_case,
+                        kind: Kind::Regex(regex, size),
+                    });
+                }
                 Err(regex::Error::CompiledTooBig(_)) if size < bytes_max => {}
-                Err(regex::Error::CompiledTooBig(_)) if bytes_max < REGEXES_BYTES => return Err(too_many()),
+                Err(regex::Error::CompiledTooBig(_)) if bytes_max < REGEXES_BYTES => {
+                    return Err(too_many());
+                }
                 Err(error) => {
-                    return Err(QueryError::invalid_regex(error.to_string().lines().last().unwrap_or_default()));
+                    return Err(QueryError::invalid_regex(
+                        error.to_string().lines().last().unwrap_or_default(),
+                    ));
                 }
             }
         }
@@ -137,17 +164,27 @@ impl Pattern {
     /// It takes more than the budget has, or more than one search can.
     pub fn is_match(&self, text: &str, budget: &Budget) -> Result<bool, Excess> {
         match &self.kind {
-            Kind::Regex(_, bytes) if text.len().saturating_mul(*bytes) > SEARCH_MAX => Err(Excess::Pattern),
+            Kind::Regex(_, bytes) if text.len().saturating_mul(*bytes) > SEARCH_MAX => {
+                Err(Excess::Pattern)
+            }
             Kind::Regex(regex, _) => Ok(regex.is_match(text)),
-            Kind::Like(tokens) if self.ignore_case => like(tokens, &text.to_lowercase().chars().collect::<Vec<_>>(), budget),
+            Kind::Like(tokens) if self.ignore_case => like(
+                tokens,
+                &text.to_lowercase().chars().collect::<Vec<_>>(),
+                budget,
+            ),
             Kind::Like(tokens) => like(tokens, &text.chars().collect::<Vec<_>>(), budget),
         }
     }
 }
 
 fn too_many() -> QueryError {
-    QueryError::new(400, "MEC_PATTERN_TOO_LARGE", "The regular expressions of the request are too large together")
-        .with_hint("Use fewer or shorter expressions, or like, which has no such limit")
+    QueryError::new(
+        400,
+        "MEC_PATTERN_TOO_LARGE",
+        "The regular expressions of the request are too large together",
+    )
+    .with_hint("Use fewer or shorter expressions, or like, which has no such limit")
 }
 
 /// The regular expressions of one request, each compiled once, all of them within one budget.
@@ -165,7 +202,8 @@ impl Patterns {
             return Ok(pattern.clone());
         }
         let taken: usize = known.values().map(Pattern::bytes).sum();
-        let pattern = Pattern::regex_within(text, ignore_case, REGEXES_BYTES.saturating_sub(taken))?;
+        let pattern =
+            Pattern::regex_within(text, ignore_case, REGEXES_BYTES.saturating_sub(taken))?;
         known.insert((text.to_owned(), ignore_case), pattern.clone());
         Ok(pattern)
     }
@@ -236,19 +274,37 @@ mod tests {
             ("%%%a", false, "bbba", true),
         ] {
             let compiled = Pattern::like(pattern, ignore_case).expect("a pattern");
-            assert_eq!(compiled.is_match(text, &Budget::unlimited()), Ok(wanted), "{pattern} on {text}");
+            assert_eq!(
+                compiled.is_match(text, &Budget::unlimited()),
+                Ok(wanted),
+                "{pattern} on {text}"
+            );
         }
-        assert_eq!(Pattern::like("a\\", false).map(|_| ()).map_err(|error| error.code), Err("22025".into()));
+        assert_eq!(
+            Pattern::like("a\\", false)
+                .map(|_| ())
+                .map_err(|error| error.code),
+            Err("22025".into())
+        );
     }
 
     #[test]
     fn a_search_takes_no_more_than_its_budget() {
         let text = "ab".repeat(1 << 17);
         let like = Pattern::like("%a_a%b_b%x", false).expect("a pattern");
-        assert_eq!(like.is_match(&text, &Budget::new(0, 0, || Some(Excess::Time))), Err(Excess::Time));
+        assert_eq!(
+            like.is_match(&text, &Budget::new(0, 0, || Some(Excess::Time))),
+            Err(Excess::Time)
+        );
         let regex = Pattern::regex("\\w{40}x", false).expect("an expression");
-        assert_eq!(regex.is_match(&text, &Budget::unlimited()), Err(Excess::Pattern));
-        assert_eq!(regex.is_match(&text[..1_000], &Budget::unlimited()), Ok(false));
+        assert_eq!(
+            regex.is_match(&text, &Budget::unlimited()),
+            Err(Excess::Pattern)
+        );
+        assert_eq!(
+            regex.is_match(&text[..1_000], &Budget::unlimited()),
+            Ok(false)
+        );
     }
 
     #[test]
@@ -262,13 +318,20 @@ mod tests {
             ("a$", false, "a\n", false),
         ] {
             assert_eq!(
-                Pattern::regex(pattern, ignore_case).expect("one").is_match(text, &Budget::unlimited()),
+                Pattern::regex(pattern, ignore_case)
+                    .expect("one")
+                    .is_match(text, &Budget::unlimited()),
                 Ok(wanted),
                 "{pattern}"
             );
         }
         for pattern in ["(", "a{5000}{5000}"] {
-            assert_eq!(Pattern::regex(pattern, false).map(|_| ()).map_err(|error| error.code), Err("2201B".into()));
+            assert_eq!(
+                Pattern::regex(pattern, false)
+                    .map(|_| ())
+                    .map_err(|error| error.code),
+                Err("2201B".into())
+            );
         }
     }
 }

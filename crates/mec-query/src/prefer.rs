@@ -68,7 +68,8 @@ pub struct Preferences {
 pub enum Done {
     /// Rows were read.
     Read,
-    /// Rows were inserted; `resolved` says whether a conflict could be resolved ([`crate::Insert::on_conflict`]).
+    /// Rows were inserted; `resolved` says whether a conflict could be resolved
+    /// ([`crate::Insert::on_conflict`]).
     Insert {
         /// Whether `resolution` had an effect.
         resolved: bool,
@@ -87,7 +88,11 @@ impl Preferences {
     /// Reads all `Prefer` headers of a request. Anything is accepted; see [`Preferences::check`].
     pub fn parse<'a>(headers: impl IntoIterator<Item = &'a str>) -> Self {
         let mut found = Self::default();
-        for preference in headers.into_iter().flat_map(|header| header.split(',')).map(str::trim) {
+        for preference in headers
+            .into_iter()
+            .flat_map(|header| header.split(','))
+            .map(str::trim)
+        {
             match preference {
                 "" => {}
                 "resolution=merge-duplicates" => first(&mut found.resolution, Resolution::Merge),
@@ -126,14 +131,22 @@ impl Preferences {
     /// Refuses what cannot be honoured.
     ///
     /// # Errors
-    /// PGRST122 for unknown preferences with `handling=strict`, PGRST127 for a time zone other than UTC.
+    /// PGRST122 for unknown preferences with `handling=strict`, PGRST127 for a time zone other than
+    /// UTC.
     pub fn check(&self) -> Result<(), QueryError> {
         if self.is_strict() && !self.unknown.is_empty() {
             return Err(QueryError::invalid_preferences(&self.unknown));
         }
         match &self.timezone {
-            Some(zone) if !matches!(zone.to_ascii_uppercase().as_str(), "UTC" | "ETC/UTC" | "GMT" | "Z") => {
-                Err(QueryError::not_implemented(format!("The time zone \"{zone}\": times are answered in UTC.")))
+            Some(zone)
+                if !matches!(
+                    zone.to_ascii_uppercase().as_str(),
+                    "UTC" | "ETC/UTC" | "GMT" | "Z"
+                ) =>
+            {
+                Err(QueryError::not_implemented(format!(
+                    "The time zone \"{zone}\": times are answered in UTC."
+                )))
             }
             _ => Ok(()),
         }
@@ -145,7 +158,9 @@ impl Preferences {
     /// PGRST124.
     pub fn check_affected(&self, rows: usize) -> Result<(), QueryError> {
         match self.max_affected {
-            Some(most) if self.is_strict() && rows as u64 > most => Err(QueryError::max_affected(rows)),
+            Some(most) if self.is_strict() && rows as u64 > most => {
+                Err(QueryError::max_affected(rows))
+            }
             _ => Ok(()),
         }
     }
@@ -182,7 +197,11 @@ impl Preferences {
             });
         }
         if let Some(strict) = self.strict {
-            names.push(if strict { "handling=strict".to_owned() } else { "handling=lenient".to_owned() });
+            names.push(if strict {
+                "handling=strict".to_owned()
+            } else {
+                "handling=lenient".to_owned()
+            });
         }
         if let Some(zone) = &self.timezone {
             names.push(format!("timezone={zone}"));
@@ -191,7 +210,11 @@ impl Preferences {
         if let Some(most) = self.max_affected.filter(|_| bounded) {
             names.push(format!("max-affected={most}"));
         }
-        if names.is_empty() { None } else { Some(names.join(", ")) }
+        if names.is_empty() {
+            None
+        } else {
+            Some(names.join(", "))
+        }
     }
 }
 
@@ -205,7 +228,10 @@ mod tests {
 
     #[test]
     fn the_first_of_each_kind_wins_over_all_headers() {
-        let found = Preferences::parse(["return=minimal,count=exact", " return=representation , foo=bar"]);
+        let found = Preferences::parse([
+            "return=minimal,count=exact",
+            " return=representation , foo=bar",
+        ]);
         assert_eq!(found.returning, Some(Return::Minimal));
         assert_eq!(found.count, Some(Count::Exact));
         assert_eq!(found.unknown, ["foo=bar"]);
@@ -219,16 +245,24 @@ mod tests {
         assert_eq!((error.status, error.code.as_ref()), (400, "PGRST122"));
         assert_eq!(error.body()["details"], "Invalid preferences: foo=bar, baz");
         assert_eq!(Preferences::parse(["timezone=utc"]).check(), Ok(()));
-        let zone = Preferences::parse(["timezone=Asia/Tokyo"]).check().expect_err("refused");
+        let zone = Preferences::parse(["timezone=Asia/Tokyo"])
+            .check()
+            .expect_err("refused");
         assert_eq!(zone.code, "PGRST127");
     }
 
     #[test]
     fn max_affected_binds_only_strictly() {
-        assert_eq!(Preferences::parse(["max-affected=1"]).check_affected(2), Ok(()));
+        assert_eq!(
+            Preferences::parse(["max-affected=1"]).check_affected(2),
+            Ok(())
+        );
         let strict = Preferences::parse(["handling=strict, max-affected=1"]);
         assert_eq!(strict.check_affected(1), Ok(()));
-        assert_eq!(strict.check_affected(2).map_err(|error| error.code), Err("PGRST124".into()));
+        assert_eq!(
+            strict.check_affected(2).map_err(|error| error.code),
+            Err("PGRST124".into())
+        );
     }
 
     #[test]
@@ -252,12 +286,24 @@ mod tests {
                 Done::Update,
                 "missing=default, return=representation, count=planned, handling=strict, timezone=UTC, max-affected=5",
             ),
-            (Done::Put, "return=representation, count=planned, handling=strict, timezone=UTC"),
-            (Done::Delete, "return=representation, count=planned, handling=strict, timezone=UTC, max-affected=5"),
-            (Done::Call, "count=planned, handling=strict, timezone=UTC, max-affected=5"),
+            (
+                Done::Put,
+                "return=representation, count=planned, handling=strict, timezone=UTC",
+            ),
+            (
+                Done::Delete,
+                "return=representation, count=planned, handling=strict, timezone=UTC, max-affected=5",
+            ),
+            (
+                Done::Call,
+                "count=planned, handling=strict, timezone=UTC, max-affected=5",
+            ),
         ] {
             assert_eq!(all.applied(done).as_deref(), Some(applied));
         }
-        assert_eq!(Preferences::parse(["return=minimal, foo"]).applied(Done::Read), None);
+        assert_eq!(
+            Preferences::parse(["return=minimal, foo"]).applied(Done::Read),
+            None
+        );
     }
 }

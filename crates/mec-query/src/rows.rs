@@ -1,8 +1,9 @@
-//! From what a store fetched to what an answer shows: embeds joined to their parents, JSON paths followed, casts
-//! applied.
+//! From what a store fetched to what an answer shows: embeds joined to their parents, JSON paths
+//! followed, casts applied.
 //!
-//! A store therefore only fetches plain columns, and every database's answers are equal to the byte. Nothing is copied to be
-//! shown: a row that many parents embed is there once, and a value is made when it is written.
+//! A store therefore only fetches plain columns, and every database's answers are equal to the
+//! byte. Nothing is copied to be shown: a row that many parents embed is there once, and a value is
+//! made when it is written.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -23,13 +24,20 @@ pub struct Fetched {
 /// The rows of one embed, of all parents together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FetchedEmbed {
-    /// For each row the values of its parents' key: what the parent has in the embed's `key` columns.
+    /// For each row the values of its parents' key: what the parent has in the embed's `key`
+    /// columns.
     pub keys: Vec<Vec<Value>>,
     /// The rows, in the embed's order among those of one parent.
     pub fetched: Fetched,
 }
 
-static NONE_FETCHED: FetchedEmbed = FetchedEmbed { keys: Vec::new(), fetched: Fetched { rows: Vec::new(), embeds: Vec::new() } };
+static NONE_FETCHED: FetchedEmbed = FetchedEmbed {
+    keys: Vec::new(),
+    fetched: Fetched {
+        rows: Vec::new(),
+        embeds: Vec::new(),
+    },
+};
 
 /// Fetched rows as a read shows them.
 #[derive(Debug)]
@@ -68,13 +76,27 @@ impl Read {
         let of_embed = |(at, embed): (usize, &'a Embed)| {
             let fetched = fetched.embeds.get(at).unwrap_or(&NONE_FETCHED);
             let mut of_key: HashMap<&[Value], Vec<usize>> = HashMap::new();
-            for (at, key) in fetched.keys.iter().enumerate().take(fetched.fetched.rows.len()) {
+            for (at, key) in fetched
+                .keys
+                .iter()
+                .enumerate()
+                .take(fetched.fetched.rows.len())
+            {
                 of_key.entry(key.as_slice()).or_default().push(at);
             }
-            Children { embed, rows: embed.read.show(&fetched.fetched, now), of_key }
+            Children {
+                embed,
+                rows: embed.read.show(&fetched.fetched, now),
+                of_key,
+            }
         };
         let children = self.embeds.iter().enumerate().map(of_embed).collect();
-        Rows { read: self, fetched, children, now }
+        Rows {
+            read: self,
+            fetched,
+            children,
+            now,
+        }
     }
 }
 
@@ -101,16 +123,32 @@ impl<'a> Rows<'a> {
         keys
     }
 
-    /// Shows `each` what stands under each key of a row; `None` is a spread embed without a row, whose keys are null.
+    /// Shows `each` what stands under each key of a row; `None` is a spread embed without a row,
+    /// whose keys are null.
     ///
     /// # Errors
     /// What `each` answers; those of a cast that a value does not bear, as [`crate::Cast::apply`].
-    pub(crate) fn each_shown(&'a self, row: Option<&'a [Value]>, each: Each<'_, 'a>) -> Result<(), QueryError> {
+    pub(crate) fn each_shown(
+        &'a self,
+        row: Option<&'a [Value]>,
+        each: Each<'_, 'a>,
+    ) -> Result<(), QueryError> {
         for output in &self.read.outputs {
             match (&output.source, row) {
-                (Source::Column { position, path, cast }, Some(row)) => {
+                (
+                    Source::Column {
+                        position,
+                        path,
+                        cast,
+                    },
+                    Some(row),
+                ) => {
                     let value = row.get(*position).unwrap_or(&Value::Null);
-                    let inner = if path.is_empty() { Cow::Borrowed(value) } else { Cow::Owned(follow_path(value, path)) };
+                    let inner = if path.is_empty() {
+                        Cow::Borrowed(value)
+                    } else {
+                        Cow::Owned(follow_path(value, path))
+                    };
                     let shown = match cast {
                         Some(cast) => Cow::Owned(cast.apply(&inner, self.now)?),
                         None => inner,
@@ -133,7 +171,9 @@ impl<'a> Rows<'a> {
                 (Source::Spread(at), row) => {
                     let children = &self.children[*at];
                     let place = row.and_then(|row| children.of(row).first());
-                    children.rows.each_shown(place.map(|at| children.row(*at)), each)?;
+                    children
+                        .rows
+                        .each_shown(place.map(|at| children.row(*at)), each)?;
                 }
             }
         }
@@ -143,8 +183,16 @@ impl<'a> Rows<'a> {
 
 impl<'a> Children<'a> {
     fn of(&self, parent: &[Value]) -> &[usize] {
-        let key: Vec<Value> = self.embed.key.iter().map(|at| parent.get(*at).cloned().unwrap_or(Value::Null)).collect();
-        let found = self.of_key.get(key.as_slice()).filter(|_| !key.iter().any(Value::is_null));
+        let key: Vec<Value> = self
+            .embed
+            .key
+            .iter()
+            .map(|at| parent.get(*at).cloned().unwrap_or(Value::Null))
+            .collect();
+        let found = self
+            .of_key
+            .get(key.as_slice())
+            .filter(|_| !key.iter().any(Value::is_null));
         found.map_or(&[], Vec::as_slice)
     }
 

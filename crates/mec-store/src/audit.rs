@@ -20,7 +20,9 @@ pub(crate) fn shown(row: &Entitlement, beside: &Beside, conditions: &[Condition]
     let text = |text: &str| Value::from(text);
     let code = |code: &Option<Code>| code.as_deref().map(text);
     let time = |time: Time| Value::from(time.to_string());
-    let window = Some(row.window.kind).filter(|_| beside.has_window).map(WindowKind::code);
+    let window = Some(row.window.kind)
+        .filter(|_| beside.has_window)
+        .map(WindowKind::code);
     let mut shown: Map<String, Value> = [
         ("entitlement_id", Some(row.id.to_string().into())),
         ("account_id", Some(row.account.to_string().into())),
@@ -31,7 +33,10 @@ pub(crate) fn shown(row: &Entitlement, beside: &Beside, conditions: &[Condition]
         ("window_type_code", window.map(text)),
         ("window_anchor", row.window.anchor.map(time)),
         ("window_seconds", row.window.seconds.map(Value::from)),
-        ("period_start", row.window.period.map(|(start, _)| time(start))),
+        (
+            "period_start",
+            row.window.period.map(|(start, _)| time(start)),
+        ),
         ("period_end", row.window.period.map(|(_, end)| time(end))),
         ("status", Some(text(row.status.code()))),
         ("source", Some(text(row.source.code()))),

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use mec_kernel::{
-    AccountId, CatalogueChange, Code, Decision, DecisionId, EntitlementId, Head, RuleId, Time, Total, Trace, TreeId, WindowKey,
-    WindowTotal, Write,
+    AccountId, CatalogChange, Code, Decision, DecisionId, EntitlementId, Head, RuleId, Time, Total,
+    Trace, TreeId, WindowKey, WindowTotal, Write,
 };
 
 /// One batch, committed whole.
@@ -18,10 +18,10 @@ pub struct Commit {
     pub writes: Vec<Write>,
     /// Counters that moved, as they are after the batch.
     pub windows: Vec<(AccountId, WindowKey, WindowTotal)>,
-    /// Changes of the catalogue.
-    pub catalogue: Vec<CatalogueChange>,
-    /// The catalogue's version after them.
-    pub catalogue_version: Option<i64>,
+    /// Changes of the catalog.
+    pub catalog: Vec<CatalogChange>,
+    /// The catalog's version after them.
+    pub catalog_version: Option<i64>,
     /// Decisions to log.
     pub decisions: Vec<DecisionRow>,
 }
@@ -29,7 +29,7 @@ pub struct Commit {
 impl Commit {
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
-        self.writes.is_empty() && self.catalogue.is_empty() && self.decisions.is_empty()
+        self.writes.is_empty() && self.catalog.is_empty() && self.decisions.is_empty()
     }
 
     /// The present of what belongs to no tree.
@@ -39,7 +39,11 @@ impl Commit {
 
     /// Each tree has its own present: after a clock was set back, one may be far ahead of another.
     pub(crate) fn present(&self) -> impl Fn(TreeId) -> Time {
-        let present: BTreeMap<TreeId, Time> = self.heads.iter().map(|head| (head.tree, head.last_at)).collect();
+        let present: BTreeMap<TreeId, Time> = self
+            .heads
+            .iter()
+            .map(|head| (head.tree, head.last_at))
+            .collect();
         let now = self.now();
         move |tree| present.get(&tree).copied().unwrap_or(now)
     }
@@ -73,7 +77,8 @@ impl Operation {
     }
 }
 
-/// One row of the decision log. It belongs to no batch: a commit of nothing but decisions locks no tree.
+/// One row of the decision log. It belongs to no batch: a commit of nothing but decisions locks no
+/// tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DecisionRow {
     /// Its id, made at `decided_at`: rows are pruned by it.
@@ -86,7 +91,8 @@ pub struct DecisionRow {
     pub scope: Option<Code>,
     /// What was asked for.
     pub operation: Operation,
-    /// How much was asked for, in the resource's canonical unit; `None` where the caller asked how the account stands.
+    /// How much was asked for, in the resource's canonical unit; `None` where the caller asked how
+    /// the account stands.
     pub requested: Option<Total>,
     /// The decision.
     pub decision: Decision,
@@ -100,10 +106,11 @@ pub struct DecisionRow {
     pub rule: Option<RuleId>,
     /// Whose limit it was bound by, or whose level denied.
     pub binding: Option<AccountId>,
-    /// The limit of the binding pool, in the resource's canonical unit; `None`: unlimited, or not entitled.
+    /// The limit of the binding pool, in the resource's canonical unit; `None`: unlimited, or not
+    /// entitled.
     pub allowed: Option<Total>,
-    /// What of it was used, in the canonical unit; `None`: not entitled. A total beyond 64 bits of millionths is kept as
-    /// the largest there is, as are the limit and what was asked for.
+    /// What of it was used, in the canonical unit; `None`: not entitled. A total beyond 64 bits of
+    /// millionths is kept as the largest there is, as are the limit and what was asked for.
     pub used: Option<Total>,
     /// What it rests on, where that is kept.
     pub trace: Trace,

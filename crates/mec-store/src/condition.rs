@@ -1,4 +1,5 @@
-//! An entitlement's condition as a row of `entitlement_conditions`: what the table shows and takes, both ways.
+//! An entitlement's condition as a row of `entitlement_conditions`: what the table shows and takes,
+//! both ways.
 //!
 //! | condition_type | attribute | operator | value |
 //! |---|---|---|---|
@@ -38,9 +39,16 @@ impl ConditionRow {
         match test {
             ConditionTest::Attribute { name, comparison } => {
                 let (operator, value) = operator_of(comparison);
-                Self { attribute: Some(name.as_str().to_owned()), operator: Some(operator.to_owned()), ..row("attribute", value) }
+                Self {
+                    attribute: Some(name.as_str().to_owned()),
+                    operator: Some(operator.to_owned()),
+                    ..row("attribute", value)
+                }
             }
-            ConditionTest::TimeOfDay { from, to } => row("time_of_day", json!({ "from": clock(*from), "to": clock(*to) })),
+            ConditionTest::TimeOfDay { from, to } => row(
+                "time_of_day",
+                json!({ "from": clock(*from), "to": clock(*to) }),
+            ),
             ConditionTest::Weekday(days) => row("weekday", json!(days)),
         }
     }
@@ -53,28 +61,51 @@ impl ConditionRow {
         match self.condition_type.as_str() {
             "attribute" => {
                 let name = self.attribute.as_deref().filter(|name| !name.is_empty());
-                let name = name.ok_or_else(|| bad("attribute", "name an attribute of the request"))?;
+                let name =
+                    name.ok_or_else(|| bad("attribute", "name an attribute of the request"))?;
                 let operator = self.operator.as_deref().unwrap_or_default();
-                Ok(ConditionTest::Attribute { name: Code::from(name), comparison: comparison_of(operator, &self.value)? })
+                Ok(ConditionTest::Attribute {
+                    name: Code::from(name),
+                    comparison: comparison_of(operator, &self.value)?,
+                })
             }
             "time_of_day" => {
                 self.has_no_attribute()?;
                 let end = |name: &str| self.value.get(name)?.as_str().and_then(second_of_day);
                 match (end("from"), end("to")) {
-                    (Some(from), Some(to)) if from < DAY_SECONDS && from != to => Ok(ConditionTest::TimeOfDay { from, to }),
-                    _ => Err(bad("value", "be two different times of day, such as {\"from\": \"08:00\", \"to\": \"18:00\"}")),
+                    (Some(from), Some(to)) if from < DAY_SECONDS && from != to => {
+                        Ok(ConditionTest::TimeOfDay { from, to })
+                    }
+                    _ => Err(bad(
+                        "value",
+                        "be two different times of day, such as {\"from\": \"08:00\", \"to\": \"18:00\"}",
+                    )),
                 }
             }
             "weekday" => {
                 self.has_no_attribute()?;
-                let day =
-                    |value: &Value| value.as_i64().and_then(|day| i8::try_from(day).ok()).filter(|day| (1..=7).contains(day));
-                let days = self.value.as_array().and_then(|days| days.iter().map(day).collect::<Option<Vec<_>>>());
+                let day = |value: &Value| {
+                    value
+                        .as_i64()
+                        .and_then(|day| i8::try_from(day).ok())
+                        .filter(|day| (1..=7).contains(day))
+                };
+                let days = self
+                    .value
+                    .as_array()
+                    .and_then(|days| days.iter().map(day).collect::<Option<Vec<_>>>());
                 let days = days.filter(|days| !days.is_empty());
-                days.map(ConditionTest::Weekday)
-                    .ok_or_else(|| bad("value", "be a list of weekdays, 1 (Monday) to 7 (Sunday), such as [1, 2, 3, 4, 5]"))
+                days.map(ConditionTest::Weekday).ok_or_else(|| {
+                    bad(
+                        "value",
+                        "be a list of weekdays, 1 (Monday) to 7 (Sunday), such as [1, 2, 3, 4, 5]",
+                    )
+                })
             }
-            _ => Err(bad("condition_type", "be one of attribute, time_of_day, weekday")),
+            _ => Err(bad(
+                "condition_type",
+                "be one of attribute, time_of_day, weekday",
+            )),
         }
     }
 
@@ -88,7 +119,10 @@ impl ConditionRow {
 }
 
 fn bad(column: &'static str, must: &str) -> Refusal {
-    Refusal::BadValue { column, must: must.to_owned() }
+    Refusal::BadValue {
+        column,
+        must: must.to_owned(),
+    }
 }
 
 fn operator_of(comparison: &Comparison) -> (&'static str, Value) {
@@ -113,7 +147,9 @@ fn operator_of(comparison: &Comparison) -> (&'static str, Value) {
 fn comparison_of(operator: &str, value: &Value) -> Result<Comparison, Refusal> {
     let one = || attribute_of(value).ok_or_else(|| bad("value", "be text, a number or a boolean"));
     let list = || {
-        let list = value.as_array().and_then(|list| list.iter().map(attribute_of).collect::<Option<Vec<_>>>());
+        let list = value
+            .as_array()
+            .and_then(|list| list.iter().map(attribute_of).collect::<Option<Vec<_>>>());
         list.ok_or_else(|| bad("value", "be a list of texts, numbers or booleans"))
     };
     let number = || match attribute_of(value) {
@@ -129,7 +165,12 @@ fn comparison_of(operator: &str, value: &Value) -> Result<Comparison, Refusal> {
         "gte" => Comparison::AtLeast(number()?),
         "lt" => Comparison::Below(number()?),
         "lte" => Comparison::AtMost(number()?),
-        _ => return Err(bad("operator", "be one of eq, neq, in, not_in, gt, gte, lt, lte")),
+        _ => {
+            return Err(bad(
+                "operator",
+                "be one of eq, neq, in, not_in, gt, gte, lt, lte",
+            ));
+        }
     })
 }
 
@@ -153,7 +194,11 @@ fn attribute_of(value: &Value) -> Option<Attribute> {
 /// `08:00`, or `08:00:30` where the seconds say something.
 fn clock(second: i64) -> String {
     let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
-    if second == 0 { format!("{hour:02}:{minute:02}") } else { format!("{hour:02}:{minute:02}:{second:02}") }
+    if second == 0 {
+        format!("{hour:02}:{minute:02}")
+    } else {
+        format!("{hour:02}:{minute:02}:{second:02}")
+    }
 }
 
 /// 0 … 86,400; the last one, `24:00`, is the end of the day.
@@ -161,7 +206,8 @@ fn second_of_day(text: &str) -> Option<i64> {
     let mut parts = text.split(':');
     let mut part = |max: i64| {
         let digits = parts.next()?;
-        let number = (digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| digits.parse().ok())??;
+        let number = (digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_digit()))
+            .then(|| digits.parse().ok())??;
         (0..=max).contains(&number).then_some(number)
     };
     let (hour, minute) = (part(24)?, part(59)?);

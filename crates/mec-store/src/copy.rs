@@ -1,9 +1,10 @@
 //! An installation moved from a file to a database: everything, as it is.
 //!
-//! The file is its owner's, so it stands still meanwhile; the database is marked before the first row, and while it is,
-//! nobody opens it as a store. Rows travel table by table, the trees' heads last, and each batch writes down with its rows
-//! how far it came: a copy that broke off goes on there. The mark goes when every row has been read back and is what was
-//! sent, and everything that follows from the ledger has been computed anew.
+//! The file is its owner's, so it stands still meanwhile; the database is marked before the first
+//! row, and while it is, nobody opens it as a store. Rows travel table by table, the trees' heads
+//! last, and each batch writes down with its rows how far it came: a copy that broke off goes on
+//! there. The mark goes when every row has been read back and is what was sent, and everything that
+//! follows from the ledger has been computed anew.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -38,7 +39,11 @@ pub struct CopyOptions {
 impl CopyOptions {
     /// Batches of a size that makes neither commits nor memory matter.
     pub fn at(now: Time, note: &str) -> Self {
-        Self { note: note.to_owned(), now, batch_rows_max: 10_000 }
+        Self {
+            note: note.to_owned(),
+            now,
+            batch_rows_max: 10_000,
+        }
     }
 }
 
@@ -132,42 +137,76 @@ impl Copied {
 /// Tells how far a copy is; an error ends it.
 pub type Tell<'a> = dyn FnMut(CopyProgress) -> Result<(), StoreError> + 'a;
 
-/// Copies the installation in the file at `from` to the database at `to`, brought to this program's schema where it is
-/// not. What `tell` answers ends it, and the same copy goes on where this one ended.
+/// Copies the installation in the file at `from` to the database at `to`, brought to this program's
+/// schema where it is not. What `tell` answers ends it, and the same copy goes on where this one
+/// ended.
 ///
 /// # Errors
-/// [`StoreError::Unusable`] with a sentence that says what to do: somebody uses the file or it has another schema, the
-/// database holds something else, or its role may not make tables. A row that a database refuses.
-pub fn copy(from: &Path, to: &str, options: &CopyOptions, tell: &mut Tell<'_>) -> Result<Copied, StoreError> {
+/// [`StoreError::Unusable`] with a sentence that says what to do: somebody uses the file or it has
+/// another schema, the database holds something else, or its role may not make tables. A row that a
+/// database refuses.
+pub fn copy(
+    from: &Path,
+    to: &str,
+    options: &CopyOptions,
+    tell: &mut Tell<'_>,
+) -> Result<Copied, StoreError> {
     let source = Source::open(from, &options.note)?;
     let target = Target::open(to)?;
     let tables = paired(source.tables()?, target.tables()?)?;
     let identity = source.identity(tables.iter().map(|(of_source, _)| of_source))?;
     let begun = target.begin(&identity, tables.iter().map(|(_, of_target)| of_target))?;
     let of_earlier = begun.values().sum();
-    let mut work = Work { source, target, tables, options, total: 0, done: of_earlier, of_earlier, tell };
+    let mut work = Work {
+        source,
+        target,
+        tables,
+        options,
+        total: 0,
+        done: of_earlier,
+        of_earlier,
+        tell,
+    };
     let copied = work.run(&begun)?;
     work.source.close()?;
     Ok(copied)
 }
 
-/// Every table of both stores, in the order they are copied in: what belongs to no tree first, the trees' heads last.
-fn paired(source: Vec<SourceTable>, target: Vec<TargetTable>) -> Result<Vec<(SourceTable, TargetTable)>, StoreError> {
-    let mut source: BTreeMap<String, SourceTable> = source.into_iter().map(|table| (table.name.clone(), table)).collect();
+/// Every table of both stores, in the order they are copied in: what belongs to no tree first, the
+/// trees' heads last.
+fn paired(
+    source: Vec<SourceTable>,
+    target: Vec<TargetTable>,
+) -> Result<Vec<(SourceTable, TargetTable)>, StoreError> {
+    let mut source: BTreeMap<String, SourceTable> = source
+        .into_iter()
+        .map(|table| (table.name.clone(), table))
+        .collect();
     let mut pairs = Vec::with_capacity(target.len());
     for of_target in target {
         let name = &of_target.name;
-        let of_source = source.remove(name).ok_or_else(|| StoreError::Stopped(format!("the file has no table {name}")))?;
+        let of_source = source
+            .remove(name)
+            .ok_or_else(|| StoreError::Stopped(format!("the file has no table {name}")))?;
         let columns: BTreeSet<&str> = of_source.columns.iter().map(String::as_str).collect();
         if columns != of_target.columns().collect() {
-            return Err(StoreError::Stopped(format!("{name} has not the same columns in the file and in the database")));
+            return Err(StoreError::Stopped(format!(
+                "{name} has not the same columns in the file and in the database"
+            )));
         }
         pairs.push((of_source, of_target));
     }
     if let Some(name) = source.into_keys().next() {
-        return Err(StoreError::Stopped(format!("the database has no table {name}")));
+        return Err(StoreError::Stopped(format!(
+            "the database has no table {name}"
+        )));
     }
-    pairs.sort_by_key(|(_, table)| (table.name == "account_trees", table.columns().any(|column| column == "tree")));
+    pairs.sort_by_key(|(_, table)| {
+        (
+            table.name == "account_trees",
+            table.columns().any(|column| column == "tree"),
+        )
+    });
     Ok(pairs)
 }
 
@@ -187,16 +226,26 @@ impl Work<'_, '_> {
     fn run(&mut self, begun: &BTreeMap<String, u64>) -> Result<Copied, StoreError> {
         let tables = std::mem::take(&mut self.tables);
         self.total = tables.iter().map(|(table, _)| table.rows).sum();
-        let sent: Result<Vec<CopiedRows>, StoreError> =
-            tables.iter().map(|pair| self.send(pair, begun.get(&pair.0.name).copied().unwrap_or_default())).collect();
+        let sent: Result<Vec<CopiedRows>, StoreError> = tables
+            .iter()
+            .map(|pair| self.send(pair, begun.get(&pair.0.name).copied().unwrap_or_default()))
+            .collect();
         let (sent, mut copied) = (sent?, Vec::with_capacity(tables.len()));
         self.done = 0;
         for ((_, table), sent) in tables.iter().zip(sent) {
             let found = self.read_back(table)?;
             let name = table.name.clone();
-            copied.push(CopiedTable { name, from: sent, to: found });
+            copied.push(CopiedTable {
+                name,
+                from: sent,
+                to: found,
+            });
         }
-        let copied = Copied { tables: copied, of_earlier: self.of_earlier, report: self.verify()? };
+        let copied = Copied {
+            tables: copied,
+            of_earlier: self.of_earlier,
+            report: self.verify()?,
+        };
         if copied.is_whole() {
             self.target.finish(tables.iter().map(|(_, table)| table))?;
         }
@@ -204,13 +253,31 @@ impl Work<'_, '_> {
     }
 
     /// Sends the rows of a table after the first `already`, and answers what all of them are.
-    fn send(&mut self, (of_source, of_target): &(SourceTable, TargetTable), already: u64) -> Result<CopiedRows, StoreError> {
-        let Self { source, target, options, total, done, of_earlier, tell, .. } = self;
+    fn send(
+        &mut self,
+        (of_source, of_target): &(SourceTable, TargetTable),
+        already: u64,
+    ) -> Result<CopiedRows, StoreError> {
+        let Self {
+            source,
+            target,
+            options,
+            total,
+            done,
+            of_earlier,
+            tell,
+            ..
+        } = self;
         let (mut rows, mut batch) = (CopiedRows::default(), Batch::of(of_target));
         let mut flush = |batch: &mut Batch<'_>, sent: u64| {
             *done += u64::try_from(batch.rows()).unwrap_or(u64::MAX);
             target.write(batch, sent)?;
-            tell(CopyProgress { stage: CopyStage::Copying, done: *done, total: *total, of_earlier: *of_earlier })
+            tell(CopyProgress {
+                stage: CopyStage::Copying,
+                done: *done,
+                total: *total,
+                of_earlier: *of_earlier,
+            })
         };
         source.each_row(of_source, of_target.columns(), &mut |values| {
             let row = batch.add(values)?;
@@ -219,7 +286,11 @@ impl Work<'_, '_> {
                 batch.take_back();
                 return Ok(());
             }
-            if batch.rows() >= options.batch_rows_max || batch.is_full() { flush(&mut batch, rows.count) } else { Ok(()) }
+            if batch.rows() >= options.batch_rows_max || batch.is_full() {
+                flush(&mut batch, rows.count)
+            } else {
+                Ok(())
+            }
         })?;
         if batch.rows() > 0 {
             flush(&mut batch, rows.count)?;
@@ -228,25 +299,48 @@ impl Work<'_, '_> {
     }
 
     fn read_back(&mut self, table: &TargetTable) -> Result<CopiedRows, StoreError> {
-        let Self { target, total, done, of_earlier, tell, .. } = self;
+        let Self {
+            target,
+            total,
+            done,
+            of_earlier,
+            tell,
+            ..
+        } = self;
         let mut rows = CopiedRows::default();
         target.each_batch(table, &mut |batch| {
             for row in &batch {
                 rows.add(row, table.used(row)?);
                 *done += 1;
             }
-            tell(CopyProgress { stage: CopyStage::Comparing, done: *done, total: *total, of_earlier: *of_earlier })
+            tell(CopyProgress {
+                stage: CopyStage::Comparing,
+                done: *done,
+                total: *total,
+                of_earlier: *of_earlier,
+            })
         })?;
         Ok(rows)
     }
 
     fn verify(&mut self) -> Result<Report, StoreError> {
-        let Self { target, of_earlier, tell, options, .. } = self;
+        let Self {
+            target,
+            of_earlier,
+            tell,
+            options,
+            ..
+        } = self;
         let mut told = Ok(());
         let report = target.verify(options.now, &mut |at| {
             if told.is_ok() {
                 let (done, total) = (at.events, at.events_total);
-                told = tell(CopyProgress { stage: CopyStage::Verifying, done, total, of_earlier: *of_earlier });
+                told = tell(CopyProgress {
+                    stage: CopyStage::Verifying,
+                    done,
+                    total,
+                    of_earlier: *of_earlier,
+                });
             }
         })?;
         told.map(|()| report)
@@ -265,7 +359,12 @@ mod tests {
             all
         };
         assert_eq!(of(&["a", "b", "c"]), of(&["c", "a", "b"]));
-        for other in [&["a", "b"][..], &["a", "b", "b"], &["a", "b", "c", "c"], &["a", "bc", ""]] {
+        for other in [
+            &["a", "b"][..],
+            &["a", "b", "b"],
+            &["a", "b", "c", "c"],
+            &["a", "bc", ""],
+        ] {
             assert_ne!(of(&["a", "b", "c"]), of(other), "{other:?}");
         }
     }

@@ -18,7 +18,9 @@ pub enum StoreError {
     #[error("{0}")]
     Pattern(String),
     /// A statement would be larger than the database takes.
-    #[error("the request needs {size} {what}, more than the {max} that one statement may have; ask for fewer at a time")]
+    #[error(
+        "the request needs {size} {what}, more than the {max} that one statement may have; ask for fewer at a time"
+    )]
     TooLarge {
         /// What there are too many of: values, bytes of SQL.
         what: &'static str,
@@ -42,7 +44,9 @@ pub enum StoreError {
     #[error("PostgreSQL: {}", said(.0))]
     Postgres(#[source] Box<tokio_postgres::Error>),
     /// There is no connection to the server.
-    #[error("{address} cannot be reached: {problem}; see that the server runs and that address, user and password are right")]
+    #[error(
+        "{address} cannot be reached: {problem}; see that the server runs and that address, user and password are right"
+    )]
     Unreachable {
         /// Where it should be.
         address: String,
@@ -72,23 +76,30 @@ impl From<tokio_postgres::Error> for StoreError {
     fn from(error: tokio_postgres::Error) -> Self {
         match (error.code(), error.as_db_error()) {
             (Some(&SqlState::QUERY_CANCELED), _) => Self::TimedOut,
-            (Some(&SqlState::INVALID_REGULAR_EXPRESSION), Some(said)) => Self::Pattern(said.message().to_owned()),
+            (Some(&SqlState::INVALID_REGULAR_EXPRESSION), Some(said)) => {
+                Self::Pattern(said.message().to_owned())
+            }
             _ => Self::Postgres(Box::new(error)),
         }
     }
 }
 
 impl StoreError {
-    /// Whether the same batch may well go through when it is run again at once: it stood in another's way, or lost its
-    /// connection.
+    /// Whether the same batch may well go through when it is run again at once: it stood in
+    /// another's way, or lost its connection.
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Lost => true,
             Self::Postgres(error) => match error.code() {
                 Some(code) => {
-                    matches!(code.code(), "55P03" | "57P01" | "57P02" | "25P03") || matches!(&code.code()[..2], "40" | "08")
+                    matches!(code.code(), "55P03" | "57P01" | "57P02" | "25P03")
+                        || matches!(&code.code()[..2], "40" | "08")
                 }
-                None => error.is_closed() || std::error::Error::source(error).is_some_and(|cause| cause.is::<std::io::Error>()),
+                None => {
+                    error.is_closed()
+                        || std::error::Error::source(error)
+                            .is_some_and(|cause| cause.is::<std::io::Error>())
+                }
             },
             _ => false,
         }
@@ -99,11 +110,16 @@ impl StoreError {
 fn said(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {
         Some(said) => {
-            let detail = said.detail().map(|detail| format!(" ({detail})")).unwrap_or_default();
+            let detail = said
+                .detail()
+                .map(|detail| format!(" ({detail})"))
+                .unwrap_or_default();
             format!("{}{detail} [{}]", said.message(), said.code().code())
         }
         None => {
-            let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+            let cause = std::error::Error::source(error)
+                .map(|cause| format!(": {cause}"))
+                .unwrap_or_default();
             format!("{error}{cause}")
         }
     }

@@ -1,4 +1,5 @@
-//! What a test lets go wrong in a commit. A program that serves sets none, and no configuration can.
+//! What a test lets go wrong in a commit. A program that serves sets none, and no configuration
+//! can.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -1,6 +1,8 @@
 //! How single values and the trace of a decision look as JSON.
 
-use mec_kernel::{BareLevel, Decimal, Decision, Limit, Percent, Quantity, Time, Total, Trace, UnusedRow};
+use mec_kernel::{
+    BareLevel, Decimal, Decision, Limit, Percent, Quantity, Time, Total, Trace, UnusedRow,
+};
 use mec_query::json_text;
 use serde_json::{Map, Value, json};
 
@@ -18,30 +20,52 @@ pub(crate) fn decimal(number: &Decimal) -> Value {
 
 /// The number with its own digits, never by way of a float.
 fn digits(text: String) -> Value {
-    text.parse::<serde_json::Number>().map_or(Value::String(text), Value::Number)
+    text.parse::<serde_json::Number>()
+        .map_or(Value::String(text), Value::Number)
 }
 
-/// What a decision rests on, as a JSON array of objects from the account up to its root, an object for each limit and for each
-/// level without one: what `limits` is wherever it is shown, in an explained answer and in `control_decisions_log`. `None` where
-/// nothing was considered.
+/// What a decision rests on, as a JSON array of objects from the account up to its root, an object
+/// for each limit and for each level without one: what `limits` is wherever it is shown, in an
+/// explained answer and in `control_decisions_log`. `None` where nothing was considered.
 pub fn limits_json(trace: &Trace) -> Option<String> {
-    let limits = trace.limits.iter().chain(&trace.beside).map(|of| (of.level, limit(of)));
-    let mut all: Vec<(usize, Value)> = limits.chain(trace.levels.iter().map(|of| (of.level, bare_level(of)))).collect();
+    let limits = trace
+        .limits
+        .iter()
+        .chain(&trace.beside)
+        .map(|of| (of.level, limit(of)));
+    let mut all: Vec<(usize, Value)> = limits
+        .chain(trace.levels.iter().map(|of| (of.level, bare_level(of))))
+        .collect();
     all.sort_by_key(|(level, _)| *level);
     let all: Vec<Value> = all.into_iter().map(|(_, shown)| shown).collect();
-    if all.is_empty() { None } else { Some(json_text(&Value::Array(all))) }
+    if all.is_empty() {
+        None
+    } else {
+        Some(json_text(&Value::Array(all)))
+    }
 }
 
 /// With the keys of a limit, of which it has none to fill, and the rows that did not apply.
 fn bare_level(of: &BareLevel) -> Value {
     let rows: Vec<Value> = of.rows.iter().map(unused_row).collect();
-    let ids: Vec<Value> = of.rows.iter().map(|row| row.entitlement.to_string().into()).collect();
+    let ids: Vec<Value> = of
+        .rows
+        .iter()
+        .map(|row| row.entitlement.to_string().into())
+        .collect();
     let mut shown = Map::new();
     shown.insert("level".to_owned(), of.level.into());
     shown.insert("account_id".to_owned(), of.account.to_string().into());
     shown.insert("entitlement_ids".to_owned(), ids.into());
     shown.extend(NO_LIMIT.map(|key| (key.to_owned(), Value::Null)));
-    shown.insert("decision".to_owned(), if of.denies { Decision::Deny.code().into() } else { Value::Null });
+    shown.insert(
+        "decision".to_owned(),
+        if of.denies {
+            Decision::Deny.code().into()
+        } else {
+            Value::Null
+        },
+    );
     shown.insert("reason".to_owned(), of.reason.to_string().into());
     shown.insert("reason_code".to_owned(), of.reason.code().into());
     shown.insert("entitlements".to_owned(), rows.into());
@@ -83,31 +107,56 @@ fn unused_row(row: &UnusedRow) -> Value {
 }
 
 fn instant(at: Option<Time>) -> Value {
-    at.filter(|at| at.is_bounded()).map_or(Value::Null, |at| at.to_string().into())
+    at.filter(|at| at.is_bounded())
+        .map_or(Value::Null, |at| at.to_string().into())
 }
 
 fn limit(limit: &Limit) -> Value {
     let figures = &limit.figures;
-    let figure = |total: Option<Total>| total.map_or(Value::Null, |total| digits(total.to_string()));
-    let entitlements: Vec<Value> = limit.entitlements.iter().map(|id| id.to_string().into()).collect();
+    let figure =
+        |total: Option<Total>| total.map_or(Value::Null, |total| digits(total.to_string()));
+    let entitlements: Vec<Value> = limit
+        .entitlements
+        .iter()
+        .map(|id| id.to_string().into())
+        .collect();
     let entries: [(&str, Value); 17] = [
         ("level", limit.level.into()),
         ("account_id", limit.account.to_string().into()),
-        ("resource_scope", limit.scope.as_ref().map_or(Value::Null, |scope| scope.as_str().into())),
+        (
+            "resource_scope",
+            limit
+                .scope
+                .as_ref()
+                .map_or(Value::Null, |scope| scope.as_str().into()),
+        ),
         ("entitlement_ids", entitlements.into()),
         ("limit_action", limit.action.code().into()),
-        ("rule_id", limit.rule.map_or(Value::Null, |id| id.to_string().into())),
+        (
+            "rule_id",
+            limit.rule.map_or(Value::Null, |id| id.to_string().into()),
+        ),
         ("quantity_allowed", figure(figures.allowed)),
         ("quantity_used", figure(figures.used)),
         ("quantity_reserved", figure(figures.reserved)),
         ("quantity_remaining", figure(figures.remaining)),
         ("percent_used", figure(figures.percent.map(Percent::total))),
-        ("window_type", figures.window_kind.map_or(Value::Null, |kind| kind.code().into())),
+        (
+            "window_type",
+            figures
+                .window_kind
+                .map_or(Value::Null, |kind| kind.code().into()),
+        ),
         ("window_start", instant(figures.window.0)),
         ("window_end", instant(figures.window.1)),
         ("decision", limit.decision.code().into()),
         ("reason", limit.reason.to_string().into()),
         ("reason_code", limit.reason.code().into()),
     ];
-    Value::Object(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect::<Map<_, _>>())
+    Value::Object(
+        entries
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value))
+            .collect::<Map<_, _>>(),
+    )
 }

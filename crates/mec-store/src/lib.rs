@@ -1,7 +1,9 @@
-//! The room that keeps: migrations, rows, and the hot verbs (`heads`, `look_up`, `commit`). The only SQL of MEC.
+//! The room that keeps: migrations, rows, and the hot verbs (`heads`, `look_up`, `commit`). The
+//! only SQL of MEC.
 //!
-//! A [`Store`] is opened once; its [`Writer`] belongs to a lane, which locks trees, looks facts up, and commits what
-//! the kernel ruled, all of it or nothing. Reads that decide nothing go through the store's own read-only connections.
+//! A [`Store`] is opened once; its [`Writer`] belongs to a lane, which locks trees, looks facts up,
+//! and commits what the kernel ruled, all of it or nothing. Reads that decide nothing go through
+//! the store's own read-only connections.
 //!
 //! Never in here: a rule, HTTP, a clock a decision depends on.
 
@@ -37,7 +39,7 @@ pub use verify::{Finding, Progress, Report};
 
 use std::time::Duration;
 
-use mec_kernel::{AccountId, Catalogue, Fact, Head, LedgerEvent, Need, Node, Stay, Time, TreeId};
+use mec_kernel::{AccountId, Catalog, Fact, Head, LedgerEvent, Need, Node, Stay, Time, TreeId};
 use mec_query::{Budget, Fetched, Filter, Read, Table, Value};
 
 /// Where everything is kept.
@@ -61,13 +63,15 @@ pub enum Writer {
 /// How a store is opened.
 #[derive(Clone, Debug)]
 pub struct OpenOptions {
-    /// Whether a store that does not exist is made, and an older schema migrated; otherwise both are refused.
+    /// Whether a store that does not exist is made, and an older schema migrated; otherwise both
+    /// are refused.
     pub create: bool,
     /// The longest a read may take.
     pub read_timeout: Duration,
     /// Connections that read beside the writer.
     pub readers: usize,
-    /// What to tell a second process that finds this store owned (the address this one listens on, if any).
+    /// What to tell a second process that finds this store owned (the address this one listens on,
+    /// if any).
     pub note: String,
     /// What a test lets go wrong; nothing by default.
     pub faults: Faults,
@@ -75,20 +79,31 @@ pub struct OpenOptions {
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        Self { create: true, read_timeout: Duration::from_secs(10), readers: 2, note: String::new(), faults: Faults::default() }
+        Self {
+            create: true,
+            read_timeout: Duration::from_secs(10),
+            readers: 2,
+            note: String::new(),
+            faults: Faults::default(),
+        }
     }
 }
 
 impl Store {
-    /// Opens `url` (`sqlite:PATH` or `postgres://…`), makes or migrates it where it may and must, and takes it for this process.
+    /// Opens `url` (`sqlite:PATH` or `postgres://…`), makes or migrates it where it may and must,
+    /// and takes it for this process.
     ///
     /// # Errors
-    /// [`StoreError::Unusable`] with a sentence that says what to do: another process owns the file, it is not a MEC
-    /// file, its schema is newer than this program (or older, where it may not be migrated), the SQLite library is unsuitable, the URL is not understood.
+    /// [`StoreError::Unusable`] with a sentence that says what to do: another process owns the
+    /// file, it is not a MEC file, its schema is newer than this program (or older, where it may
+    /// not be migrated), the SQLite library is unsuitable, the URL is not understood.
     pub fn open(url: &str, options: &OpenOptions) -> Result<(Self, Writer), StoreError> {
         match url.split_once(':') {
             Some(("sqlite", path)) if !path.is_empty() => {
-                let (store, writer) = sqlite::Sqlite::open(path.strip_prefix("//").unwrap_or(path).as_ref(), options)?;
+                let (store, writer) = sqlite::Sqlite::open(
+                    path.strip_prefix("//").unwrap_or(path).as_ref(),
+                    options,
+                )?;
                 Ok((Self::Sqlite(store), Writer::Sqlite(writer)))
             }
             Some(("postgres" | "postgresql", _)) => {
@@ -99,33 +114,37 @@ impl Store {
         }
     }
 
-    /// Opens `url` (`sqlite:PATH` or `postgres://…`) to read it, beside the process that may own it, and reads its catalogue. It is not
-    /// locked, made or migrated.
+    /// Opens `url` (`sqlite:PATH` or `postgres://…`) to read it, beside the process that may own
+    /// it, and reads its catalog. It is not locked, made or migrated.
     ///
     /// # Errors
-    /// [`StoreError::Unusable`] with a sentence that says what to do, also where the schema is older than this
-    /// program's; a file that cannot be read.
-    pub fn open_read_only(url: &str) -> Result<(Self, Catalogue), StoreError> {
+    /// [`StoreError::Unusable`] with a sentence that says what to do, also where the schema is
+    /// older than this program's; a file that cannot be read.
+    pub fn open_read_only(url: &str) -> Result<(Self, Catalog), StoreError> {
         match url.split_once(':') {
             Some(("sqlite", path)) if !path.is_empty() => {
                 let path = path.strip_prefix("//").unwrap_or(path);
-                let (store, catalogue) = sqlite::Sqlite::open_read_only(path.as_ref(), &OpenOptions::default())?;
-                Ok((Self::Sqlite(store), catalogue))
+                let (store, catalog) =
+                    sqlite::Sqlite::open_read_only(path.as_ref(), &OpenOptions::default())?;
+                Ok((Self::Sqlite(store), catalog))
             }
             Some(("postgres" | "postgresql", _)) => {
-                let (store, catalogue) = postgres::Postgres::open_read_only(url, &OpenOptions::default())?;
-                Ok((Self::Postgres(store), catalogue))
+                let (store, catalog) =
+                    postgres::Postgres::open_read_only(url, &OpenOptions::default())?;
+                Ok((Self::Postgres(store), catalog))
             }
             _ => Err(not_a_store(url)),
         }
     }
 
-    /// Whether other processes may write to it beside this one: then nothing is known that was not just asked.
+    /// Whether other processes may write to it beside this one: then nothing is known that was not
+    /// just asked.
     pub const fn is_shared(&self) -> bool {
         matches!(self, Self::Postgres(_))
     }
 
-    /// The shard `tree` is on, where the database spreads its tables: a batch takes trees of one. `None`: all trees lie together.
+    /// The shard `tree` is on, where the database spreads its tables: a batch takes trees of one.
+    /// `None`: all trees lie together.
     pub fn shard_of(&self, tree: TreeId) -> Option<usize> {
         match self {
             Self::Sqlite(_) => None,
@@ -133,7 +152,8 @@ impl Store {
         }
     }
 
-    /// One more writer beside the one it was opened with, connected when it is first used; a file has only one.
+    /// One more writer beside the one it was opened with, connected when it is first used; a file
+    /// has only one.
     pub fn writer(&self) -> Option<Writer> {
         match self {
             Self::Sqlite(_) => None,
@@ -141,14 +161,14 @@ impl Store {
         }
     }
 
-    /// The whole catalogue as it is committed.
+    /// The whole catalog as it is committed.
     ///
     /// # Errors
     /// Where the store cannot be read.
-    pub fn catalogue(&self) -> Result<Catalogue, StoreError> {
+    pub fn catalog(&self) -> Result<Catalog, StoreError> {
         match self {
-            Self::Sqlite(store) => store.catalogue(),
-            Self::Postgres(store) => store.catalogue(),
+            Self::Sqlite(store) => store.catalog(),
+            Self::Postgres(store) => store.catalog(),
         }
     }
 
@@ -156,14 +176,19 @@ impl Store {
     ///
     /// # Errors
     /// Where the store cannot be read, or not in time.
-    pub fn account_linked(&self, source: &str, external_id: &str) -> Result<Option<AccountId>, StoreError> {
+    pub fn account_linked(
+        &self,
+        source: &str,
+        external_id: &str,
+    ) -> Result<Option<AccountId>, StoreError> {
         match self {
             Self::Sqlite(store) => store.account_linked(source, external_id),
             Self::Postgres(store) => store.account_linked(source, external_id),
         }
     }
 
-    /// The account with its entitlements, plans and rules, and none of its counters; `None` where there is none.
+    /// The account with its entitlements, plans and rules, and none of its counters; `None` where
+    /// there is none.
     ///
     /// # Errors
     /// Where the store cannot be read, or not in time.
@@ -174,7 +199,7 @@ impl Store {
         }
     }
 
-    /// Which catalogue codes rows of customers refer to. It may take as long as it needs.
+    /// Which catalog codes rows of customers refer to. It may take as long as it needs.
     ///
     /// # Errors
     /// Where the store cannot be read.
@@ -207,11 +232,12 @@ impl Store {
         }
     }
 
-    /// Fetches what `read` asks of one of [`tables::tables`], its embeds included, all from one snapshot.
+    /// Fetches what `read` asks of one of [`tables::tables`], its embeds included, all from one
+    /// snapshot.
     ///
     /// # Errors
-    /// [`StoreError::Excess`], [`StoreError::TimedOut`], [`StoreError::TooLarge`], [`StoreError::Damaged`], or a store that
-    /// cannot be read.
+    /// [`StoreError::Excess`], [`StoreError::TimedOut`], [`StoreError::TooLarge`],
+    /// [`StoreError::Damaged`], or a store that cannot be read.
     pub fn fetch(&self, read: &Read, budget: &Budget) -> Result<Fetched, StoreError> {
         match self {
             Self::Sqlite(store) => store.fetch(read, budget),
@@ -223,26 +249,38 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::fetch`].
-    pub fn count(&self, table: &Table, filter: &Filter, budget: &Budget) -> Result<u64, StoreError> {
+    pub fn count(
+        &self,
+        table: &Table,
+        filter: &Filter,
+        budget: &Budget,
+    ) -> Result<u64, StoreError> {
         match self {
             Self::Sqlite(store) => store.count(table, filter, budget),
             Self::Postgres(store) => store.count(table, filter, budget),
         }
     }
 
-    /// The primary keys of the rows of `table` that pass `filter`, in their order and at most `max + 1` of them, so
-    /// that a caller sees when there are more than `max`. A table without a primary key answers none.
+    /// The primary keys of the rows of `table` that pass `filter`, in their order and at most `max
+    /// + 1` of them, so that a caller sees when there are more than `max`. A table without a
+    ///   primary key answers none.
     ///
     /// # Errors
     /// As [`Store::fetch`].
-    pub fn keys(&self, table: &Table, filter: &Filter, max: usize) -> Result<Vec<Vec<Value>>, StoreError> {
+    pub fn keys(
+        &self,
+        table: &Table,
+        filter: &Filter,
+        max: usize,
+    ) -> Result<Vec<Vec<Value>>, StoreError> {
         match self {
             Self::Sqlite(store) => store.keys(table, filter, max),
             Self::Postgres(store) => store.keys(table, filter, max),
         }
     }
 
-    /// How many rows of the decision log were decided before `before`. It may take as long as it needs.
+    /// How many rows of the decision log were decided before `before`. It may take as long as it
+    /// needs.
     ///
     /// # Errors
     /// Where the store cannot be read.
@@ -253,48 +291,61 @@ impl Store {
         }
     }
 
-    /// Shows `each` every ledger event that `filter` lets through, from tree to tree, each in order, as they are in
-    /// one instant; however many there are, they are never held together. It may take as long as `each` needs.
+    /// Shows `each` every ledger event that `filter` lets through, from tree to tree, each in
+    /// order, as they are in one instant; however many there are, they are never held together. It
+    /// may take as long as `each` needs.
     ///
     /// # Errors
-    /// What `each` answered ([`StoreError::Stopped`] is there for it), or why the store cannot be read.
+    /// What `each` answered ([`StoreError::Stopped`] is there for it), or why the store cannot be
+    /// read.
     pub fn each_event(
         &self,
         filter: &EventFilter,
-        catalogue: &Catalogue,
+        catalog: &Catalog,
         each: &mut dyn FnMut(&LedgerEvent) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         match self {
-            Self::Sqlite(store) => store.each_event(filter, catalogue, each),
-            Self::Postgres(store) => store.each_event(filter, catalogue, each),
+            Self::Sqlite(store) => store.each_event(filter, catalog, each),
+            Self::Postgres(store) => store.each_event(filter, catalog, each),
         }
     }
 
-    /// Recomputes everything that follows from the ledger (chain, keys, sums, windows open at `now`) and compares it
-    /// with what is stored, all of it as it is in one instant. What does not agree is a finding, not an error.
+    /// Recomputes everything that follows from the ledger (chain, keys, sums, windows open at
+    /// `now`) and compares it with what is stored, all of it as it is in one instant. What does not
+    /// agree is a finding, not an error.
     ///
     /// # Errors
     /// Where the store cannot be read.
-    pub fn verify(&self, catalogue: &Catalogue, now: Time, progress: &mut dyn FnMut(Progress)) -> Result<Report, StoreError> {
+    pub fn verify(
+        &self,
+        catalog: &Catalog,
+        now: Time,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Report, StoreError> {
         match self {
-            Self::Sqlite(store) => store.verify(catalogue, now, progress),
-            Self::Postgres(store) => store.verify(catalogue, now, progress),
+            Self::Sqlite(store) => store.verify(catalog, now, progress),
+            Self::Postgres(store) => store.verify(catalog, now, progress),
         }
     }
 
-    /// The use in each of the query's buckets: whole UTC hours from the stored sums, what is cut by a bucket's edge
-    /// from the ledger.
+    /// The use in each of the query's buckets: whole UTC hours from the stored sums, what is cut by
+    /// a bucket's edge from the ledger.
     ///
     /// # Errors
     /// Where the store cannot be read, or not in time.
-    pub fn usage(&self, query: &UsageQuery<'_>, catalogue: &Catalogue) -> Result<Vec<UsageBucket>, StoreError> {
+    pub fn usage(
+        &self,
+        query: &UsageQuery<'_>,
+        catalog: &Catalog,
+    ) -> Result<Vec<UsageBucket>, StoreError> {
         match self {
-            Self::Sqlite(store) => store.usage(query, catalogue),
-            Self::Postgres(store) => store.usage(query, catalogue),
+            Self::Sqlite(store) => store.usage(query, catalog),
+            Self::Postgres(store) => store.usage(query, catalog),
         }
     }
 
-    /// The leases that counted at any instant between the first and the last of the query's buckets, in no order.
+    /// The leases that counted at any instant between the first and the last of the query's
+    /// buckets, in no order.
     ///
     /// # Errors
     /// Where the store cannot be read, or not in time.
@@ -314,12 +365,17 @@ fn not_a_store(url: &str) -> StoreError {
 }
 
 impl Writer {
-    /// Takes `trees` as `hold` says until the next commit or abort, and reads what their batches continue from; those
-    /// that were not free are left out. A tree that has no row yet is answered as new (`false`).
+    /// Takes `trees` as `hold` says until the next commit or abort, and reads what their batches
+    /// continue from; those that were not free are left out. A tree that has no row yet is answered
+    /// as new (`false`).
     ///
     /// # Errors
     /// Nothing was changed.
-    pub async fn heads(&mut self, trees: &[TreeId], hold: Hold) -> Result<Vec<(Head, bool)>, StoreError> {
+    pub async fn heads(
+        &mut self,
+        trees: &[TreeId],
+        hold: Hold,
+    ) -> Result<Vec<(Head, bool)>, StoreError> {
         match self {
             Self::Sqlite(writer) => writer.heads(trees),
             Self::Postgres(writer) => writer.heads(trees, hold).await,
@@ -342,12 +398,15 @@ impl Writer {
         &mut self,
         tree: TreeId,
         needs: &[Need],
-        catalogue: &Catalogue,
+        catalog: &Catalog,
         now: Time,
     ) -> Result<Vec<Fact>, StoreError> {
         match self {
-            Self::Sqlite(writer) => needs.iter().map(|need| writer.look_up(tree, need, catalogue, now)).collect(),
-            Self::Postgres(writer) => writer.look_up(tree, needs, catalogue, now).await,
+            Self::Sqlite(writer) => needs
+                .iter()
+                .map(|need| writer.look_up(tree, need, catalog, now))
+                .collect(),
+            Self::Postgres(writer) => writer.look_up(tree, needs, catalog, now).await,
         }
     }
 
@@ -358,21 +417,25 @@ impl Writer {
     pub async fn look_up_many(
         &mut self,
         needs: &[(TreeId, Need)],
-        catalogue: &Catalogue,
+        catalog: &Catalog,
         now: Time,
     ) -> Result<Vec<(TreeId, Fact)>, StoreError> {
         match self {
-            Self::Sqlite(writer) => writer.look_up_many(needs, catalogue, now),
-            Self::Postgres(writer) => writer.look_up_many(needs, catalogue, now).await,
+            Self::Sqlite(writer) => writer.look_up_many(needs, catalog, now),
+            Self::Postgres(writer) => writer.look_up_many(needs, catalog, now).await,
         }
     }
 
-    /// Removes at most `rows_max` rows of the decision log that were decided before `before`, oldest first, and
-    /// answers how many they were. Fewer than `rows_max`: there are no more.
+    /// Removes at most `rows_max` rows of the decision log that were decided before `before`,
+    /// oldest first, and answers how many they were. Fewer than `rows_max`: there are no more.
     ///
     /// # Errors
     /// [`CommitError`] tells whether it is certain that nothing was changed.
-    pub async fn prune_decisions(&mut self, before: Time, rows_max: usize) -> Result<usize, CommitError> {
+    pub async fn prune_decisions(
+        &mut self,
+        before: Time,
+        rows_max: usize,
+    ) -> Result<usize, CommitError> {
         match self {
             Self::Sqlite(writer) => writer.prune_decisions(before, rows_max),
             Self::Postgres(writer) => writer.prune_decisions(before, rows_max).await,
@@ -390,11 +453,12 @@ impl Writer {
         }
     }
 
-    /// Fetches what `read` asks for, as it is between two commits: a lane reads here what the commit it prepares builds
-    /// on, and waits for no other reader.
+    /// Fetches what `read` asks for, as it is between two commits: a lane reads here what the
+    /// commit it prepares builds on, and waits for no other reader.
     ///
     /// # Errors
-    /// As [`Store::fetch`]; [`StoreError::TimedOut`] after two seconds, because everything else waits meanwhile.
+    /// As [`Store::fetch`]; [`StoreError::TimedOut`] after two seconds, because everything else
+    /// waits meanwhile.
     pub fn fetch(&mut self, read: &Read, budget: &Budget) -> Result<Fetched, StoreError> {
         match self {
             Self::Sqlite(writer) => writer.fetch(read, budget),
@@ -421,10 +485,12 @@ impl Writer {
         }
     }
 
-    /// Unlocks a batch that writes nothing, and answers once what it has read is as durable as what a commit writes.
+    /// Unlocks a batch that writes nothing, and answers once what it has read is as durable as what
+    /// a commit writes.
     ///
     /// # Errors
-    /// [`CommitError::NotDone`]: run the batch again. [`CommitError::Unknown`]: what it has read may yet be lost.
+    /// [`CommitError::NotDone`]: run the batch again. [`CommitError::Unknown`]: what it has read
+    /// may yet be lost.
     pub async fn release(&mut self) -> Result<(), CommitError> {
         match self {
             Self::Sqlite(writer) => {
@@ -438,7 +504,8 @@ impl Writer {
     /// Ends: what is committed is in the store's one file, which can be copied from then on.
     ///
     /// # Errors
-    /// Where the file could not be tidied; nothing is lost, the next process finds it beside the file.
+    /// Where the file could not be tidied; nothing is lost, the next process finds it beside the
+    /// file.
     pub async fn close(self) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(writer) => writer.close(),
@@ -446,18 +513,18 @@ impl Writer {
         }
     }
 
-    /// Reads the whole catalogue.
+    /// Reads the whole catalog.
     ///
     /// # Errors
     /// Where the store cannot be read.
-    pub async fn catalogue(&mut self) -> Result<Catalogue, StoreError> {
+    pub async fn catalog(&mut self) -> Result<Catalog, StoreError> {
         match self {
-            Self::Sqlite(writer) => writer.catalogue(),
-            Self::Postgres(writer) => writer.catalogue().await,
+            Self::Sqlite(writer) => writer.catalog(),
+            Self::Postgres(writer) => writer.catalog().await,
         }
     }
 
-    /// Which catalogue codes rows of customers refer to.
+    /// Which catalog codes rows of customers refer to.
     ///
     /// # Errors
     /// Where the store cannot be read.

@@ -1,4 +1,5 @@
-//! What several processes on one database must ask before they decide: who has a tree, who is newest, what time it is.
+//! What several processes on one database must ask before they decide: who has a tree, who is
+//! newest, what time it is.
 
 use mec_kernel::{Time, TreeId};
 
@@ -9,9 +10,11 @@ pub enum Hold {
     Free,
     /// Waits for what another batch has locked.
     Waited,
-    /// Waits until no other batch is open, and lets none begin: for what no batch may rest on any more.
+    /// Waits until no other batch is open, and lets none begin: for what no batch may rest on any
+    /// more.
     Alone,
-    /// Locks nothing, and sees everything as it was in one instant; such a batch is only ever aborted.
+    /// Locks nothing, and sees everything as it was in one instant; such a batch is only ever
+    /// aborted.
     Snapshot,
 }
 
@@ -20,16 +23,16 @@ pub enum Hold {
 pub struct Moment {
     /// The database's clock; `None` where this process alone writes, whose own clock counts.
     pub now: Option<Time>,
-    /// The catalogue's version; `None` where this process alone writes, which knows it.
-    pub catalogue_version: Option<i64>,
+    /// The catalog's version; `None` where this process alone writes, which knows it.
+    pub catalog_version: Option<i64>,
 }
 
 /// Which states are the newest ones, read in one statement.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Versions {
-    /// The clock then, and the catalogue's version.
+    /// The clock then, and the catalog's version.
     pub moment: Moment,
-    /// Version and stamp of each tree that is there, in the order of the trees: published state is the newest only
-    /// where both are the same.
+    /// Version and stamp of each tree that is there, in the order of the trees: published state is
+    /// the newest only where both are the same.
     pub trees: Vec<(TreeId, i64, i64)>,
 }

@@ -1,12 +1,12 @@
 //! The store in a PostgreSQL database: any number of processes, none of which owns it.
 //!
-//! A batch is one READ COMMITTED transaction: it locks its trees, looks facts up, and writes by arrays. Nothing relies
-//! on a session, so a pooler in transaction mode may stand between. A lost connection is made anew by the next request.
-//! Nothing here decides anything.
+//! A batch is one READ COMMITTED transaction: it locks its trees, looks facts up, and writes by
+//! arrays. Nothing relies on a session, so a pooler in transaction mode may stand between. A lost
+//! connection is made anew by the next request. Nothing here decides anything.
 
 mod address;
 mod bulk;
-mod catalogue;
+mod catalog;
 mod cells;
 mod codec;
 mod commit;
@@ -38,7 +38,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mec_kernel::{Catalogue, TreeId};
+use mec_kernel::{Catalog, TreeId};
 
 use self::address::Address;
 use self::io::Io;
@@ -56,14 +56,17 @@ struct Link {
     tls: Tls,
     io: Io,
     dialect: Dialect,
-    /// Whether the server passes statements on to others, which it plans anew each time: it has to see the trees in them.
+    /// Whether the server passes statements on to others, which it plans anew each time: it has to
+    /// see the trees in them.
     is_citus: bool,
     shards: Shards,
 }
 
 impl std::fmt::Debug for Link {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Link").field("address", &self.address.shown).finish_non_exhaustive()
+        f.debug_struct("Link")
+            .field("address", &self.address.shown)
+            .finish_non_exhaustive()
     }
 }
 
@@ -111,13 +114,14 @@ enum Stage {
     Idle,
     /// Its transaction is open.
     Begun,
-    /// Its connection was lost, and its locks with it: nothing of it may be read or written any more.
+    /// Its connection was lost, and its locks with it: nothing of it may be read or written any
+    /// more.
     Lost,
 }
 
 impl Postgres {
-    /// Connects, refuses what must not be written to, and migrates where it may and must. A role that owns nothing is
-    /// enough where the schema is this program's.
+    /// Connects, refuses what must not be written to, and migrates where it may and must. A role
+    /// that owns nothing is enough where the schema is this program's.
     pub(crate) fn open(url: &str, options: &OpenOptions) -> Result<(Self, Writer), StoreError> {
         let may_migrate = options.create;
         let (link, session) = connect(url, move |session, shown| async move {
@@ -132,18 +136,39 @@ impl Postgres {
             Ok(session)
         })?;
         let store = Self::of(link, options);
-        let writer = Writer { session: Some(session), ..store.writer() };
+        let writer = Writer {
+            session: Some(session),
+            ..store.writer()
+        };
         Ok((store, writer))
     }
 
     fn of(link: Arc<Link>, options: &OpenOptions) -> Self {
-        let (readers, askers, watch) = (Readers::of(options.readers), Readers::of(1), Watch::default());
-        Self { link, readers, askers, watch, read_timeout: options.read_timeout, faults: options.faults.clone() }
+        let (readers, askers, watch) = (
+            Readers::of(options.readers),
+            Readers::of(1),
+            Watch::default(),
+        );
+        Self {
+            link,
+            readers,
+            askers,
+            watch,
+            read_timeout: options.read_timeout,
+            faults: options.faults.clone(),
+        }
     }
 
     /// The same database with a reader that nobody else uses.
     fn with_one_reader(link: Arc<Link>, read_timeout: Duration) -> Self {
-        Self::of(link, &OpenOptions { readers: 1, read_timeout, ..OpenOptions::default() })
+        Self::of(
+            link,
+            &OpenOptions {
+                readers: 1,
+                read_timeout,
+                ..OpenOptions::default()
+            },
+        )
     }
 
     /// The shard a tree is on, where the tables are spread.
@@ -165,23 +190,27 @@ impl Postgres {
         }
     }
 
-    /// Connects to read, and reads the catalogue; nothing is made or migrated.
-    pub(crate) fn open_read_only(url: &str, options: &OpenOptions) -> Result<(Self, Catalogue), StoreError> {
+    /// Connects to read, and reads the catalog; nothing is made or migrated.
+    pub(crate) fn open_read_only(
+        url: &str,
+        options: &OpenOptions,
+    ) -> Result<(Self, Catalog), StoreError> {
         let (link, ()) = connect(url, |session, shown| async move {
             migrate::check_version(&session, &shown, false).await?;
             copy::check_whole(&session, &shown).await
         })?;
         let store = Self::of(link, options);
-        let catalogue = store.catalogue()?;
-        Ok((store, catalogue))
+        let catalog = store.catalog()?;
+        Ok((store, catalog))
     }
 }
 
-/// Brings the database at `url` to this program's schema, as the role that owns it, and gives another role what nodes need.
+/// Brings the database at `url` to this program's schema, as the role that owns it, and gives
+/// another role what nodes need.
 ///
 /// # Errors
-/// [`StoreError::Unusable`] with a sentence that says what to do; a database that refuses a step, of which then nothing is
-/// done.
+/// [`StoreError::Unusable`] with a sentence that says what to do; a database that refuses a step,
+/// of which then nothing is done.
 pub fn migrate(url: &str, options: &MigrateOptions) -> Result<Migrated, StoreError> {
     let options = options.clone();
     let (_, migrated) = connect(url, move |session, shown| async move {
@@ -193,7 +222,10 @@ pub fn migrate(url: &str, options: &MigrateOptions) -> Result<Migrated, StoreErr
 }
 
 /// Connects, and answers what `look` makes of the connection and of the address as it may be shown.
-fn connect<F, T>(url: &str, look: impl FnOnce(Session, String) -> F + Send + 'static) -> Result<(Arc<Link>, T), StoreError>
+fn connect<F, T>(
+    url: &str,
+    look: impl FnOnce(Session, String) -> F + Send + 'static,
+) -> Result<(Arc<Link>, T), StoreError>
 where
     F: Future<Output = Result<T, StoreError>> + Send + 'static,
     T: Send + 'static,
@@ -206,16 +238,40 @@ where
         let session = Session::connect(&of_task, &tls_of_task, &runtime).await?;
         let letters = letters(&session).await?;
         let is_citus = distribution::has_citus(&session).await?;
-        let shards = if is_citus { Shards::read(&session).await? } else { Shards::default() };
-        Ok((look(session, of_task.shown.clone()).await?, letters, is_citus, shards))
+        let shards = if is_citus {
+            Shards::read(&session).await?
+        } else {
+            Shards::default()
+        };
+        Ok((
+            look(session, of_task.shown.clone()).await?,
+            letters,
+            is_citus,
+            shards,
+        ))
     })?;
-    Ok((Arc::new(Link { address, tls, io, dialect: Dialect::Postgres { letters }, is_citus, shards }), seen))
+    Ok((
+        Arc::new(Link {
+            address,
+            tls,
+            io,
+            dialect: Dialect::Postgres { letters },
+            is_citus,
+            shards,
+        }),
+        seen,
+    ))
 }
 
-/// The collation that knows which letters are the same but for their case, wherever the server has it.
+/// The collation that knows which letters are the same but for their case, wherever the server has
+/// it.
 async fn letters(session: &Session) -> Result<&'static str, StoreError> {
     let sql = "SELECT 1 FROM pg_collation WHERE collname = 'und-x-icu' AND collencoding IN (-1, 6)";
-    Ok(if session.query_once(sql, &[]).await?.is_empty() { "default" } else { "und-x-icu" })
+    Ok(if session.query_once(sql, &[]).await?.is_empty() {
+        "default"
+    } else {
+        "und-x-icu"
+    })
 }
 
 impl Writer {

@@ -1,6 +1,8 @@
-//! A resolved read as SQL. Values travel as parameters only; names are the table catalogue's own, quoted.
+//! A resolved read as SQL. Values travel as parameters only; names are the table catalog's own,
+//! quoted.
 //!
-//! The meaning is that of the query crate's evaluation in memory, unknowns included. Nothing here runs a statement.
+//! The meaning is that of the query crate's evaluation in memory, unknowns included. Nothing here
+//! runs a statement.
 
 mod filter;
 #[cfg(test)]
@@ -8,7 +10,9 @@ mod tests;
 
 use std::fmt::Write as _;
 
-use mec_query::{Embed, Expr, Filter, Link, OrderBy, OrderTerm, Page, Read, Relation, Table, Value};
+use mec_query::{
+    Embed, Expr, Filter, Link, OrderBy, OrderTerm, Page, Read, Relation, Table, Value,
+};
 
 use crate::dialect::{Dialect, type_name};
 use crate::stored::{Parameter, Stored};
@@ -56,7 +60,13 @@ pub(crate) fn count(dialect: Dialect, table: &Table, filter: &Filter) -> Stateme
 }
 
 /// The columns `key` of the rows that pass, in their order and at most `limit`.
-pub(crate) fn keys(dialect: Dialect, table: &Table, key: &[usize], filter: &Filter, limit: u64) -> Statement {
+pub(crate) fn keys(
+    dialect: Dialect,
+    table: &Table,
+    key: &[usize],
+    filter: &Filter,
+    limit: u64,
+) -> Statement {
     let mut statement = Statement::of(dialect);
     let from = statement.from(table);
     statement.push("SELECT ");
@@ -67,12 +77,15 @@ pub(crate) fn keys(dialect: Dialect, table: &Table, key: &[usize], filter: &Filt
     statement.filter(from, filter);
     statement.push(" ORDER BY ");
     statement.columns(from, key);
-    statement.page(Page { offset: 0, limit: Some(limit) });
+    statement.page(Page {
+        offset: 0,
+        limit: Some(limit),
+    });
     statement
 }
 
-/// The rows of an embed that belong to `parents`: the key of the parent, then the columns of the embed's `fetch`, in
-/// the embed's order among the rows of one parent.
+/// The rows of an embed that belong to `parents`: the key of the parent, then the columns of the
+/// embed's `fetch`, in the embed's order among the rows of one parent.
 pub(crate) fn embed(dialect: Dialect, embed: &Embed, parents: &[&[Value]]) -> Statement {
     let read = &embed.read;
     let is_paged = read.page != Page::ALL;
@@ -83,14 +96,30 @@ pub(crate) fn embed(dialect: Dialect, embed: &Embed, parents: &[&[Value]]) -> St
     }
     statement.push("SELECT ");
     let (junction, key) = match &embed.relation.link {
-        Link::Direct(pairs) => (None, pairs.iter().map(|(_, column)| from.column(*column)).collect::<Vec<_>>()),
+        Link::Direct(pairs) => (
+            None,
+            pairs
+                .iter()
+                .map(|(_, column)| from.column(*column))
+                .collect::<Vec<_>>(),
+        ),
         Link::Junction { origin, .. } => {
             let name = statement.name();
-            (Some(name), (0..origin.len()).map(|at| format!("t{name}.k{at}")).collect())
+            (
+                Some(name),
+                (0..origin.len())
+                    .map(|at| format!("t{name}.k{at}"))
+                    .collect(),
+            )
         }
     };
     // Columns are renamed, because those of the key and of the rows may be the same ones.
-    for (at, column) in key.iter().cloned().chain(read.fetch.iter().map(|column| from.column(*column))).enumerate() {
+    for (at, column) in key
+        .iter()
+        .cloned()
+        .chain(read.fetch.iter().map(|column| from.column(*column)))
+        .enumerate()
+    {
         statement.separator(at, ", ");
         statement.push(&column);
         statement.format(format_args!(" AS c{at}"));
@@ -106,7 +135,10 @@ pub(crate) fn embed(dialect: Dialect, embed: &Embed, parents: &[&[Value]]) -> St
     statement.push(" AND ");
     statement.filter(from, &read.filter);
     if is_paged {
-        let end = read.page.limit.map(|limit| read.page.offset.saturating_add(limit));
+        let end = read
+            .page
+            .limit
+            .map(|limit| read.page.offset.saturating_add(limit));
         statement.push(") AS numbered WHERE place > ");
         statement.number(read.page.offset);
         if let Some(end) = end {
@@ -146,7 +178,12 @@ impl Statement {
     }
 
     fn of(dialect: Dialect) -> Self {
-        Self { dialect, sql: String::new(), values: vec![], names: 0 }
+        Self {
+            dialect,
+            sql: String::new(),
+            values: vec![],
+            names: 0,
+        }
     }
 
     /// The place of one more parameter.
@@ -161,7 +198,10 @@ impl Statement {
     }
 
     fn number(&mut self, number: u64) {
-        self.value(Parameter::Integer(i64::try_from(number).unwrap_or(i64::MAX)), Stored::Integer);
+        self.value(
+            Parameter::Integer(i64::try_from(number).unwrap_or(i64::MAX)),
+            Stored::Integer,
+        );
     }
 
     fn name(&mut self) -> usize {
@@ -170,11 +210,18 @@ impl Statement {
     }
 
     fn from<'a>(&mut self, table: &'a Table) -> From<'a> {
-        From { table, name: self.name() }
+        From {
+            table,
+            name: self.name(),
+        }
     }
 
     fn table(&mut self, from: From<'_>) {
-        self.format(format_args!("{} AS t{}", quoted(from.table.name), from.name));
+        self.format(format_args!(
+            "{} AS t{}",
+            quoted(from.table.name),
+            from.name
+        ));
     }
 
     fn columns(&mut self, from: From<'_>, columns: &[usize]) {
@@ -203,9 +250,22 @@ impl Statement {
     }
 
     /// `… FROM` the rows of an embed, with the condition that they belong to one of `parents`.
-    fn related_to(&mut self, relation: &Relation, target: From<'_>, junction: Option<usize>, parents: &[&[Value]]) {
+    fn related_to(
+        &mut self,
+        relation: &Relation,
+        target: From<'_>,
+        junction: Option<usize>,
+        parents: &[&[Value]],
+    ) {
         match (&relation.link, junction) {
-            (Link::Junction { table, origin, target: to }, Some(name)) => {
+            (
+                Link::Junction {
+                    table,
+                    origin,
+                    target: to,
+                },
+                Some(name),
+            ) => {
                 // A junction may join the same two rows more than once.
                 let inner = self.from(table);
                 self.push("(SELECT DISTINCT ");
@@ -219,7 +279,11 @@ impl Statement {
                 self.push(" FROM ");
                 self.table(inner);
                 self.push(" WHERE ");
-                self.one_of_keys(inner, &origin.iter().map(|(_, column)| *column).collect::<Vec<_>>(), parents);
+                self.one_of_keys(
+                    inner,
+                    &origin.iter().map(|(_, column)| *column).collect::<Vec<_>>(),
+                    parents,
+                );
                 self.format(format_args!(") AS t{name} JOIN "));
                 self.table(target);
                 self.push(" ON ");
@@ -232,7 +296,11 @@ impl Statement {
             (Link::Direct(pairs) | Link::Junction { target: pairs, .. }, _) => {
                 self.table(target);
                 self.push(" WHERE ");
-                self.one_of_keys(target, &pairs.iter().map(|(_, column)| *column).collect::<Vec<_>>(), parents);
+                self.one_of_keys(
+                    target,
+                    &pairs.iter().map(|(_, column)| *column).collect::<Vec<_>>(),
+                    parents,
+                );
             }
         }
     }
@@ -248,7 +316,10 @@ impl Statement {
         self.push(&names.join(", "));
         self.push(if is_plain { " IN (" } else { ") IN (" });
         if !is_plain && keys.is_empty() {
-            self.format(format_args!("SELECT {} WHERE FALSE", vec!["NULL"; columns.len()].join(", ")));
+            self.format(format_args!(
+                "SELECT {} WHERE FALSE",
+                vec!["NULL"; columns.len()].join(", ")
+            ));
         }
         for (at, key) in keys.iter().enumerate() {
             self.push(match (is_plain, at) {
@@ -271,14 +342,24 @@ impl Statement {
         let mut arrays = Vec::with_capacity(columns.len());
         for (at, column) in columns.iter().enumerate() {
             let stored = from.stored(*column);
-            let values = keys.iter().map(|key| key.get(at).and_then(|value| stored.parameter(value))).collect();
+            let values = keys
+                .iter()
+                .map(|key| key.get(at).and_then(|value| stored.parameter(value)))
+                .collect();
             arrays.push(self.array(stored, values));
         }
         match (columns, arrays.as_slice()) {
-            ([column], [array]) => self.format(format_args!("{} = ANY({array})", from.column(*column))),
+            ([column], [array]) => {
+                self.format(format_args!("{} = ANY({array})", from.column(*column)))
+            }
             _ => {
-                let names: Vec<String> = columns.iter().map(|column| from.column(*column)).collect();
-                self.format(format_args!("({}) IN (SELECT * FROM unnest({}))", names.join(", "), arrays.join(", ")));
+                let names: Vec<String> =
+                    columns.iter().map(|column| from.column(*column)).collect();
+                self.format(format_args!(
+                    "({}) IN (SELECT * FROM unnest({}))",
+                    names.join(", "),
+                    arrays.join(", ")
+                ));
             }
         }
     }
@@ -305,7 +386,11 @@ impl Statement {
                     self.ordered(from, expr);
                     !expr.path.is_empty() || from.table.columns[expr.column].nullable
                 }
-                OrderBy::Related { relation, expr, filter } => {
+                OrderBy::Related {
+                    relation,
+                    expr,
+                    filter,
+                } => {
                     let target = self.from(&relation.target);
                     self.push("(SELECT ");
                     self.ordered(target, expr);
@@ -315,9 +400,14 @@ impl Statement {
                 }
             };
             self.push(if term.descending { " DESC" } else { "" });
-            // Said only where it matters: an index is not read in an order it does not know to be its own.
+            // Said only where it matters: an index is not read in an order it does not know to be
+            // its own.
             if is_nullable {
-                self.push(if term.nulls_first { " NULLS FIRST" } else { " NULLS LAST" });
+                self.push(if term.nulls_first {
+                    " NULLS FIRST"
+                } else {
+                    " NULLS LAST"
+                });
             }
         }
     }
@@ -331,7 +421,11 @@ impl Statement {
                 self.push(" WHERE ");
                 self.equal(from, target, pairs);
             }
-            Link::Junction { table, origin, target: to } => {
+            Link::Junction {
+                table,
+                origin,
+                target: to,
+            } => {
                 let junction = self.from(table);
                 self.table(junction);
                 self.push(" JOIN ");
@@ -349,7 +443,11 @@ impl Statement {
     fn equal(&mut self, left: From<'_>, right: From<'_>, pairs: &[(usize, usize)]) {
         for (at, (one, other)) in pairs.iter().enumerate() {
             self.separator(at, " AND ");
-            self.format(format_args!("{} = {}", left.column(*one), right.column(*other)));
+            self.format(format_args!(
+                "{} = {}",
+                left.column(*one),
+                right.column(*other)
+            ));
         }
     }
 
@@ -359,7 +457,9 @@ impl Statement {
             return column;
         }
         let dialect = self.dialect;
-        dialect.json_at(&column, &expr.path, |value, stored| self.bound(value, stored))
+        dialect.json_at(&column, &expr.path, |value, stored| {
+            self.bound(value, stored)
+        })
     }
 
     /// What is only looked at: for null, or by a pattern.
@@ -371,7 +471,9 @@ impl Statement {
     /// What is compared or ordered, by its own order: text by its bytes.
     fn ordered(&mut self, from: From<'_>, expr: &Expr) {
         let text = self.expr_text(from, expr);
-        let text = self.dialect.ordered(&text, Stored::of(expr.ty), !expr.path.is_empty());
+        let text = self
+            .dialect
+            .ordered(&text, Stored::of(expr.ty), !expr.path.is_empty());
         self.push(&text);
     }
 }

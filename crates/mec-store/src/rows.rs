@@ -1,13 +1,15 @@
-//! Rows as the kernel's values: which columns are read, in which order, and what they stand for. Both databases are
-//! read by these functions; how a column lies in a row is each database's own ([`Cells`]).
+//! Rows as the kernel's values: which columns are read, in which order, and what they stand for.
+//! Both databases are read by these functions; how a column lies in a row is each database's own
+//! ([`Cells`]).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mec_kernel::{
-    Account, AccountId, AccountPlan, AccountStatus, Amount, Catalogue, Code, Decision, Effect, Entitlement, EntitlementId,
-    EntitlementStatus, EventId, Head, HourSum, Lease, LedgerEvent, LimitAction, LimitKind, Overage, Percent, Quantity,
-    RecordedRuling, Reservation, ReservationStatus, Rule, Source, Time, TreeId, Window, WindowKey, WindowKind, WindowRule,
+    Account, AccountId, AccountPlan, AccountStatus, Amount, Catalog, Code, Decision, Effect,
+    Entitlement, EntitlementId, EntitlementStatus, EventId, Head, HourSum, Lease, LedgerEvent,
+    LimitAction, LimitKind, Overage, Percent, Quantity, RecordedRuling, Reservation,
+    ReservationStatus, Rule, Source, Time, TreeId, Window, WindowKey, WindowKind, WindowRule,
     WindowTotal,
 };
 use mec_query::json_text;
@@ -44,7 +46,9 @@ pub(crate) trait Cells {
     }
 
     fn tree(&self, column: usize) -> Result<TreeId, Self::Error> {
-        u32::try_from(self.integer(column)?).map(TreeId).map_err(|_| self.damaged(column, "no number of a tree"))
+        u32::try_from(self.integer(column)?)
+            .map(TreeId)
+            .map_err(|_| self.damaged(column, "no number of a tree"))
     }
 
     fn text(&self, column: usize) -> Result<&str, Self::Error> {
@@ -73,7 +77,12 @@ pub(crate) trait Cells {
 
     fn optional_small(&self, column: usize) -> Result<Option<i32>, Self::Error> {
         let number = self.optional_integer(column)?;
-        number.map(|number| i32::try_from(number).map_err(|_| self.damaged(column, "a number of more than 32 bits"))).transpose()
+        number
+            .map(|number| {
+                i32::try_from(number)
+                    .map_err(|_| self.damaged(column, "a number of more than 32 bits"))
+            })
+            .transpose()
     }
 
     fn small(&self, column: usize) -> Result<i32, Self::Error> {
@@ -90,7 +99,8 @@ pub(crate) trait Cells {
 
     fn optional_quantity(&self, column: usize) -> Result<Option<Quantity>, Self::Error> {
         let quantity = |millionths| {
-            Quantity::from_millionths(millionths).ok_or_else(|| self.damaged(column, "a quantity of more than 12 digits"))
+            Quantity::from_millionths(millionths)
+                .ok_or_else(|| self.damaged(column, "a quantity of more than 12 digits"))
         };
         self.optional_millionths(column)?.map(quantity).transpose()
     }
@@ -100,9 +110,14 @@ pub(crate) trait Cells {
     }
 
     /// A member of a closed list.
-    fn member<T>(&self, column: usize, from_code: impl Fn(&str) -> Option<T>) -> Result<T, Self::Error> {
+    fn member<T>(
+        &self,
+        column: usize,
+        from_code: impl Fn(&str) -> Option<T>,
+    ) -> Result<T, Self::Error> {
         let code = self.text(column)?;
-        from_code(code).ok_or_else(|| self.damaged(column, &format!("\"{code}\" is no code of this column")))
+        from_code(code)
+            .ok_or_else(|| self.damaged(column, &format!("\"{code}\" is no code of this column")))
     }
 }
 
@@ -134,7 +149,9 @@ pub(crate) const ENTITLEMENT_COLUMNS: usize = 20;
 
 pub(crate) fn entitlement<C: Cells>(row: &C) -> Result<Entitlement, C::Error> {
     let kind = match row.optional_text(5)? {
-        Some(code) => WindowKind::from_code(code).ok_or_else(|| row.damaged(5, "no window type"))?,
+        Some(code) => {
+            WindowKind::from_code(code).ok_or_else(|| row.damaged(5, "no window type"))?
+        }
         None => WindowKind::Lifetime,
     };
     Ok(Entitlement {
@@ -163,8 +180,7 @@ pub(crate) fn entitlement<C: Cells>(row: &C) -> Result<Entitlement, C::Error> {
     })
 }
 
-pub(crate) const ACCOUNT_PLAN: &str =
-    "account_id, plan_id, ref, version, quantity, anchor, starts_at, ends_at, own_ends_at, is_addon, is_trial";
+pub(crate) const ACCOUNT_PLAN: &str = "account_id, plan_id, ref, version, quantity, anchor, starts_at, ends_at, own_ends_at, is_addon, is_trial";
 
 pub(crate) fn account_plan<C: Cells>(row: &C) -> Result<AccountPlan, C::Error> {
     Ok(AccountPlan {
@@ -194,7 +210,9 @@ pub(crate) fn rule<C: Cells>(row: &C) -> Result<Rule, C::Error> {
         account: row.optional_id(3)?.map(AccountId),
         plan: row.optional_code(4)?,
         window: match row.optional_text(5)? {
-            Some(code) => Some(WindowKind::from_code(code).ok_or_else(|| row.damaged(5, "no window type"))?),
+            Some(code) => {
+                Some(WindowKind::from_code(code).ok_or_else(|| row.damaged(5, "no window type"))?)
+            }
             None => None,
         },
         action: row.member(6, LimitAction::from_code)?,
@@ -217,22 +235,32 @@ pub(crate) const EVENT: &str = "l.event_id, l.tree_seq, l.idempotency_key, l.fin
      l.reservation_id, l.overage_quantity, l.overage_cost";
 /// How many columns [`EVENT`] has.
 pub(crate) const EVENT_COLUMNS: usize = 26;
-pub(crate) const EVENT_FROM: &str =
-    "consumption_ledger l LEFT JOIN consumption_event_details d ON d.event_id = l.event_id AND d.tree = l.tree";
+pub(crate) const EVENT_FROM: &str = "consumption_ledger l LEFT JOIN consumption_event_details d ON d.event_id = l.event_id AND d.tree = l.tree";
 
-pub(crate) fn event<C: Cells>(row: &C, catalogue: &Catalogue) -> Result<LedgerEvent, C::Error> {
+pub(crate) fn event<C: Cells>(row: &C, catalog: &Catalog) -> Result<LedgerEvent, C::Error> {
     let (quantity, unit) = (row.quantity(7)?, row.code(8)?);
     let ruling = match row.optional_text(15)? {
         Some(_) => Some(ruling(row, 15)?),
-        None if row.optional_text(16)?.is_some() || row.optional_text(17)?.is_some() || row.optional_id(18)?.is_some() => {
-            return Err(row.damaged(15, "nothing, beside the reason or the entitlement of a decision"));
+        None if row.optional_text(16)?.is_some()
+            || row.optional_text(17)?.is_some()
+            || row.optional_id(18)?.is_some() =>
+        {
+            return Err(row.damaged(
+                15,
+                "nothing, beside the reason or the entitlement of a decision",
+            ));
         }
         None => None,
     };
     let overage = match (row.optional_quantity(24)?, row.optional_quantity(25)?) {
         (Some(quantity), Some(cost)) => Some(Overage { quantity, cost }),
         (None, None) => None,
-        _ => return Err(row.damaged(24, "an overage without its cost, or a cost without its overage")),
+        _ => {
+            return Err(row.damaged(
+                24,
+                "an overage without its cost, or a cost without its overage",
+            ));
+        }
     };
     let resource = row.code(5)?;
     Ok(LedgerEvent {
@@ -244,7 +272,7 @@ pub(crate) fn event<C: Cells>(row: &C, catalogue: &Catalogue) -> Result<LedgerEv
         account: AccountId(row.id(4)?),
         scope: row.optional_code(6)?,
         quantity,
-        amount: Amount::of(quantity, catalogue.factor(&unit)),
+        amount: Amount::of(quantity, catalog.factor(&unit)),
         unit,
         occurred_at: row.time(9)?,
         recorded_at: row.time(10)?,
@@ -254,7 +282,8 @@ pub(crate) fn event<C: Cells>(row: &C, catalogue: &Catalogue) -> Result<LedgerEv
         recorded_by: row.code(14)?,
         ruling,
         effects: match row.optional_text(19)? {
-            Some(text) => effects_of(text, &resource).ok_or_else(|| row.damaged(19, "not the effects this program writes"))?,
+            Some(text) => effects_of(text, &resource)
+                .ok_or_else(|| row.damaged(19, "not the effects this program writes"))?,
             None => vec![],
         },
         overage,
@@ -293,7 +322,13 @@ pub(crate) const HOUR: &str = "account_id, resource_type_code, resource_scope, u
      overage_cost, events";
 
 pub(crate) fn hour<C: Cells>(row: &C) -> Result<(HourKey, HourSum), C::Error> {
-    let key = (AccountId(row.id(0)?), row.code(1)?, scope_of(row.text(2)?), row.code(3)?, row.time(4)?);
+    let key = (
+        AccountId(row.id(0)?),
+        row.code(1)?,
+        scope_of(row.text(2)?),
+        row.code(3)?,
+        row.time(4)?,
+    );
     let sum = HourSum {
         own: row.exact(5)?,
         subtree: row.exact(6)?,
@@ -306,7 +341,8 @@ pub(crate) fn hour<C: Cells>(row: &C) -> Result<(HourKey, HourSum), C::Error> {
 
 /// The primary key, in the first column, of a row that cannot be read as a whole.
 pub(crate) fn key_of<C: Cells>(row: &C) -> String {
-    row.id(0).map_or_else(|_| "a row".to_owned(), |id| EntitlementId(id).to_string())
+    row.id(0)
+        .map_or_else(|_| "a row".to_owned(), |id| EntitlementId(id).to_string())
 }
 
 pub(crate) const WINDOW: &str = "resource_type_code, resource_scope, rolling_seconds, window_start, window_end, used, own, steps, \
@@ -321,7 +357,9 @@ pub(crate) fn window<C: Cells>(row: &C) -> Result<(WindowKey, WindowTotal), C::E
         window: window_of(row.integer(2)?, row.time(3)?, row.time(4)?),
     };
     let steps = match row.optional_text(7)? {
-        Some(text) => steps_of(text).ok_or_else(|| row.damaged(7, "not the steps this program writes"))?,
+        Some(text) => {
+            steps_of(text).ok_or_else(|| row.damaged(7, "not the steps this program writes"))?
+        }
         None => BTreeMap::new(),
     };
     let total = WindowTotal {
@@ -381,7 +419,11 @@ pub(crate) fn scope_text(scope: Option<&Code>) -> &str {
 }
 
 pub(crate) fn scope_of(text: &str) -> Option<Code> {
-    if text.is_empty() { None } else { Some(Code::from(text)) }
+    if text.is_empty() {
+        None
+    } else {
+        Some(Code::from(text))
+    }
 }
 
 /// A window as the columns (rolling_seconds, window_start, window_end), instants in microseconds.
@@ -393,7 +435,13 @@ pub(crate) fn window_columns(window: Window) -> (i64, i64, i64) {
 }
 
 pub(crate) fn window_of(rolling_seconds: i64, start: Time, end: Time) -> Window {
-    if rolling_seconds > 0 { Window::Rolling { seconds: rolling_seconds } } else { Window::Fixed { start, end } }
+    if rolling_seconds > 0 {
+        Window::Rolling {
+            seconds: rolling_seconds,
+        }
+    } else {
+        Window::Fixed { start, end }
+    }
 }
 
 /// Effects as JSON text; `None` where there are none.
@@ -424,7 +472,11 @@ pub(crate) fn effects_of(text: &str, resource: &Code) -> Option<Vec<Effect>> {
     let effect = |value: &serde_json::Value| {
         let number = |name: &str| value.get(name)?.as_i64();
         let time = |name: &str| number(name).map(Time::from_micros);
-        let optional = |name: &str| value.get(name).map(|value| Some(value).filter(|value| !value.is_null()));
+        let optional = |name: &str| {
+            value
+                .get(name)
+                .map(|value| Some(value).filter(|value| !value.is_null()))
+        };
         Some(Effect {
             account: value.get("account_id")?.as_str()?.parse().ok()?,
             key: WindowKey {
@@ -433,7 +485,11 @@ pub(crate) fn effects_of(text: &str, resource: &Code) -> Option<Vec<Effect>> {
                     Some(scope) => Some(Code::from(scope.as_str()?)),
                     None => None,
                 },
-                window: window_of(number("rolling_seconds")?, time("window_start")?, time("window_end")?),
+                window: window_of(
+                    number("rolling_seconds")?,
+                    time("window_start")?,
+                    time("window_end")?,
+                ),
             },
             overage: Amount(value.get("overage")?.as_str()?.parse().ok()?),
             price: match optional("unit_price")? {
@@ -443,24 +499,30 @@ pub(crate) fn effects_of(text: &str, resource: &Code) -> Option<Vec<Effect>> {
         })
     };
     let effects: Vec<Effect> = list.iter().map(effect).collect::<Option<_>>()?;
-    // What was written reads back as it was: anything else in the column was put there by somebody else.
+    // What was written reads back as it was: anything else in the column was put there by somebody
+    // else.
     let written: Vec<serde_json::Value> = serde_json::from_str(&effects_text(&effects)?).ok()?;
     (written == list).then_some(effects)
 }
 
-/// The steps of a rolling window as JSON text (`[[step, "amount"], …]`); `None` where there are none.
+/// The steps of a rolling window as JSON text (`[[step, "amount"], …]`); `None` where there are
+/// none.
 pub(crate) fn steps_text(steps: &BTreeMap<i64, Amount>) -> Option<String> {
     if steps.is_empty() {
         return None;
     }
-    let list: Vec<serde_json::Value> =
-        steps.iter().map(|(step, amount)| serde_json::json!([step, amount.0.to_string()])).collect();
+    let list: Vec<serde_json::Value> = steps
+        .iter()
+        .map(|(step, amount)| serde_json::json!([step, amount.0.to_string()]))
+        .collect();
     Some(json_text(&serde_json::Value::Array(list)))
 }
 
 pub(crate) fn steps_of(text: &str) -> Option<BTreeMap<i64, Amount>> {
     let list: Vec<(i64, String)> = serde_json::from_str(text).ok()?;
-    list.into_iter().map(|(step, amount)| Some((step, Amount(amount.parse().ok()?)))).collect()
+    list.into_iter()
+        .map(|(step, amount)| Some((step, Amount(amount.parse().ok()?))))
+        .collect()
 }
 
 /// A statement that is put together once.

@@ -2,7 +2,8 @@
 
 use mec_kernel::{AccountId, Time, TreeId};
 
-/// A place in the ledger: after the event `tree_seq` of `tree`. Scans go from tree to tree, each in order.
+/// A place in the ledger: after the event `tree_seq` of `tree`. Scans go from tree to tree, each in
+/// order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EventCursor {
     /// Which tree.

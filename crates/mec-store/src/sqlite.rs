@@ -1,10 +1,11 @@
 //! The store in one SQLite file: WAL, `synchronous=FULL`, one writer, one process.
 //!
-//! The file is locked for as long as the process lives; a second process reads in `mec.db.lock` beside it whose it is.
-//! Nothing is read from it before everything in it is on the disk. Nothing here decides anything.
+//! The file is locked for as long as the process lives; a second process reads in `mec.db.lock`
+//! beside it whose it is. Nothing is read from it before everything in it is on the disk. Nothing
+//! here decides anything.
 
 mod backup;
-mod catalogue;
+mod catalog;
 mod commit;
 pub(crate) mod copy;
 mod decisions;
@@ -31,7 +32,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use mec_kernel::{AccountId, Catalogue, Head, Time, TreeId};
+use mec_kernel::{AccountId, Catalog, Head, Time, TreeId};
 use mec_query::{Budget, Excess};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
@@ -90,7 +91,9 @@ impl Sqlite {
         }
         let taken = Taken::take(path, &options.note, options.create)?;
         let path = taken.path();
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         let mut connection = Connection::open_with_flags(path, flags)?;
         taken.check_still_there()?;
         if options.create {
@@ -107,22 +110,56 @@ impl Sqlite {
             migrate::run(&mut connection, path)?;
         }
         taken.sync()?;
-        let (readers, askers) = (Readers::open(path, options.readers)?, Readers::open(path, 1)?);
+        let (readers, askers) = (
+            Readers::open(path, options.readers)?,
+            Readers::open(path, 1)?,
+        );
         let (path, taken) = (path.to_owned(), Arc::new(taken));
-        let store = Self { path: path.clone(), readers, askers, read_timeout: options.read_timeout, _taken: Some(taken.clone()) };
-        Ok((store, Writer { connection, path, faults: options.faults.clone(), is_full: false, _taken: taken }))
+        let store = Self {
+            path: path.clone(),
+            readers,
+            askers,
+            read_timeout: options.read_timeout,
+            _taken: Some(taken.clone()),
+        };
+        Ok((
+            store,
+            Writer {
+                connection,
+                path,
+                faults: options.faults.clone(),
+                is_full: false,
+                _taken: taken,
+            },
+        ))
     }
 
-    /// Opens the file to read it beside the process that owns it, which is not asked: no lock, no migration.
-    pub(crate) fn open_read_only(path: &Path, options: &OpenOptions) -> Result<(Self, Catalogue), StoreError> {
+    /// Opens the file to read it beside the process that owns it, which is not asked: no lock, no
+    /// migration.
+    pub(crate) fn open_read_only(
+        path: &Path,
+        options: &OpenOptions,
+    ) -> Result<(Self, Catalog), StoreError> {
         let path = &find_or_refuse(path)?;
         let first = open_reader(path)?;
         migrate::check_current(&first, path)?;
-        let catalogue = catalogue::catalogue(&first)?;
+        let catalog = catalog::catalog(&first)?;
         file::sync_log(path)?;
         let readers = Readers::open(path, options.readers)?;
-        let askers = Readers { idle: Mutex::new(vec![first]), returned: Condvar::new() };
-        Ok((Self { path: path.to_owned(), readers, askers, read_timeout: options.read_timeout, _taken: None }, catalogue))
+        let askers = Readers {
+            idle: Mutex::new(vec![first]),
+            returned: Condvar::new(),
+        };
+        Ok((
+            Self {
+                path: path.to_owned(),
+                readers,
+                askers,
+                read_timeout: options.read_timeout,
+                _taken: None,
+            },
+            catalog,
+        ))
     }
 
     /// The file.
@@ -130,7 +167,8 @@ impl Sqlite {
         &self.path
     }
 
-    /// Lends one of the connections that read tables to `read`, which can take as long as `read_timeout` and its budget.
+    /// Lends one of the connections that read tables to `read`, which can take as long as
+    /// `read_timeout` and its budget.
     pub(crate) fn read_for<T>(
         &self,
         budget: &Budget,
@@ -140,7 +178,10 @@ impl Sqlite {
     }
 
     /// The same with the connection for short questions, which no read of tables keeps busy.
-    pub(crate) fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub(crate) fn read<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         self.read_with(&self.askers, &Budget::unlimited(), read)
     }
 
@@ -152,21 +193,31 @@ impl Sqlite {
     ) -> Result<T, StoreError> {
         let mut connection = readers.borrow();
         // A panic must not cost the others a connection.
-        let outcome =
-            std::panic::catch_unwind(AssertUnwindSafe(|| read_within(self.read_timeout, budget, &mut connection, read)));
+        let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| {
+            read_within(self.read_timeout, budget, &mut connection, read)
+        }));
         readers.give_back(connection);
         outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 
-    pub(crate) fn catalogue(&self) -> Result<Catalogue, StoreError> {
-        self.read(catalogue::catalogue)
+    pub(crate) fn catalog(&self) -> Result<Catalog, StoreError> {
+        self.read(catalog::catalog)
     }
 
-    pub(crate) fn account_linked(&self, source: &str, external_id: &str) -> Result<Option<AccountId>, StoreError> {
+    pub(crate) fn account_linked(
+        &self,
+        source: &str,
+        external_id: &str,
+    ) -> Result<Option<AccountId>, StoreError> {
         self.read(|connection| {
-            let mut statement =
-                connection.prepare_cached("SELECT account_id FROM account_links WHERE source = ?1 AND external_id = ?2")?;
-            Ok(statement.query_row(params![source, external_id], |row| rows::id(row, 0).map(AccountId)).optional()?)
+            let mut statement = connection.prepare_cached(
+                "SELECT account_id FROM account_links WHERE source = ?1 AND external_id = ?2",
+            )?;
+            Ok(statement
+                .query_row(params![source, external_id], |row| {
+                    rows::id(row, 0).map(AccountId)
+                })
+                .optional()?)
         })
     }
 
@@ -177,8 +228,12 @@ impl Sqlite {
 
 impl Readers {
     fn open(path: &Path, count: usize) -> Result<Self, StoreError> {
-        let idle: Result<Vec<_>, StoreError> = (0..count.max(1)).map(|_| open_reader(path)).collect();
-        Ok(Self { idle: Mutex::new(idle?), returned: Condvar::new() })
+        let idle: Result<Vec<_>, StoreError> =
+            (0..count.max(1)).map(|_| open_reader(path)).collect();
+        Ok(Self {
+            idle: Mutex::new(idle?),
+            returned: Condvar::new(),
+        })
     }
 
     fn borrow(&self) -> Connection {
@@ -186,13 +241,21 @@ impl Readers {
         loop {
             match idle.pop() {
                 Some(connection) => return connection,
-                None => idle = self.returned.wait(idle).unwrap_or_else(PoisonError::into_inner),
+                None => {
+                    idle = self
+                        .returned
+                        .wait(idle)
+                        .unwrap_or_else(PoisonError::into_inner)
+                }
             }
         }
     }
 
     fn give_back(&self, connection: Connection) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        self.idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(connection);
         self.returned.notify_one();
     }
 }
@@ -202,22 +265,29 @@ impl Writer {
         if !self.connection.is_autocommit() {
             self.abort();
         }
-        // One process owns the file and this is its only writer: nothing can change between here and the commit.
+        // One process owns the file and this is its only writer: nothing can change between here
+        // and the commit.
         let mut statement = self.connection.prepare_cached(&rows::HEAD_OF)?;
         let mut heads = Vec::with_capacity(trees.len());
         for tree in trees {
-            let head = statement.query_row(params![tree.0], rows::head).optional()?;
+            let head = statement
+                .query_row(params![tree.0], rows::head)
+                .optional()?;
             heads.push((head.unwrap_or(Head::new(*tree)), head.is_some()));
         }
         Ok(heads)
     }
 
-    /// Moves what is committed from the log beside the file into the file, and leaves the log empty.
+    /// Moves what is committed from the log beside the file into the file, and leaves the log
+    /// empty.
     pub(crate) fn close(mut self) -> Result<(), StoreError> {
         self.abort();
         if !tidy(&self.connection)? {
             let reason = "a reader did not end in time; copy it together with its -wal file";
-            return Err(StoreError::Stopped(format!("{}: {reason}", self.path.display())));
+            return Err(StoreError::Stopped(format!(
+                "{}: {reason}",
+                self.path.display()
+            )));
         }
         Ok(())
     }
@@ -231,14 +301,23 @@ impl Writer {
     }
 }
 
-/// Moves what is committed from the log into the file and empties the log; SQLite syncs both on the way. `false`: somebody
-/// reads beside, and the log stays.
+/// Moves what is committed from the log into the file and empties the log; SQLite syncs both on the
+/// way. `false`: somebody reads beside, and the log stays.
 fn tidy(connection: &Connection) -> Result<bool, StoreError> {
-    Ok(connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0))?.not())
+    Ok(connection
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
+            row.get::<_, bool>(0)
+        })?
+        .not())
 }
 
 fn find_or_refuse(path: &Path) -> Result<PathBuf, StoreError> {
-    let missing = || StoreError::Unusable(format!("{} does not exist; `mec migrate` makes a new store", path.display()));
+    let missing = || {
+        StoreError::Unusable(format!(
+            "{} does not exist; `mec migrate` makes a new store",
+            path.display()
+        ))
+    };
     file::find(path)?.ok_or_else(missing)
 }
 
@@ -264,9 +343,15 @@ pub fn inspect(path: &Path) -> Result<Inspection, StoreError> {
     let schema_version = migrate::version(&connection)?;
     let last_at = match schema_version {
         0 => None,
-        _ => connection.query_row("SELECT max(last_at) FROM account_trees", [], |row| row.get::<_, Option<i64>>(0))?,
+        _ => connection.query_row("SELECT max(last_at) FROM account_trees", [], |row| {
+            row.get::<_, Option<i64>>(0)
+        })?,
     };
-    Ok(Inspection { schema_version, schema_version_newest: migrate::newest(), last_at: last_at.map(Time::from_micros) })
+    Ok(Inspection {
+        schema_version,
+        schema_version_newest: migrate::newest(),
+        last_at: last_at.map(Time::from_micros),
+    })
 }
 
 /// The version of the SQLite library in this program.
@@ -280,7 +365,8 @@ fn configure(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     let synchronous: i64 = connection.pragma_query_value(None, "synchronous", |row| row.get(0))?;
-    let journal_mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+    let journal_mode: String =
+        connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
     if synchronous != SYNCHRONOUS_FULL || journal_mode != "wal" {
         return Err(StoreError::Unusable(format!(
             "{}: SQLite keeps it with synchronous={synchronous}, journal_mode={journal_mode}, so a power cut could lose what was \
@@ -296,7 +382,10 @@ fn configure(connection: &Connection, path: &Path) -> Result<(), StoreError> {
 }
 
 fn open_reader(path: &Path) -> Result<Connection, StoreError> {
-    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.pragma_update(None, "query_only", "ON")?;
@@ -310,7 +399,8 @@ fn add_functions(connection: &Connection) -> Result<(), StoreError> {
     functions::add_to(connection)
 }
 
-/// Reads for as long as `timeout` and the budget; SQLite asks every few steps, and our functions in it do.
+/// Reads for as long as `timeout` and the budget; SQLite asks every few steps, and our functions in
+/// it do.
 fn read_within<T>(
     timeout: Duration,
     budget: &Budget,
@@ -319,7 +409,11 @@ fn read_within<T>(
 ) -> Result<T, StoreError> {
     let (end, budget) = (Instant::now() + timeout, budget.clone());
     let watch = functions::Watch::begin(Budget::new(u64::MAX, u64::MAX, move || {
-        if Instant::now() > end { Some(Excess::Time) } else { budget.check().err() }
+        if Instant::now() > end {
+            Some(Excess::Time)
+        } else {
+            budget.check().err()
+        }
     }));
     connection.progress_handler(10_000, Some(functions::is_over))?;
     let outcome = read(connection);
@@ -331,9 +425,12 @@ fn read_within<T>(
     }
 }
 
-/// A statement's plan never depends on what is bound to it: without this, a cached statement with a join is prepared
-/// anew at every use, which costs ten times what a look-up by key does.
+/// A statement's plan never depends on what is bound to it: without this, a cached statement with a
+/// join is prepared anew at every use, which costs ten times what a look-up by key does.
 fn plan_once(connection: &Connection) -> Result<(), StoreError> {
-    connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    connection.set_db_config(
+        rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG,
+        true,
+    )?;
     Ok(())
 }

@@ -1,8 +1,10 @@
-//! How a column of the table catalogue is kept, known from its type alone, and values to compare it with.
+//! How a column of the table catalog is kept, known from its type alone, and values to compare it
+//! with.
 
 use mec_query::{Decimal, Type, Value};
 
-/// A way to keep values, each with an order that the databases' own comparison gives rightly (but JSON and lists).
+/// A way to keep values, each with an order that the databases' own comparison gives rightly (but
+/// JSON and lists).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stored {
     /// A UUID.
@@ -65,7 +67,8 @@ impl Stored {
         }
     }
 
-    /// The value as a parameter to compare with; `None` for null and for a value no such column can be equal to.
+    /// The value as a parameter to compare with; `None` for null and for a value no such column can
+    /// be equal to.
     pub(crate) fn parameter(self, value: &Value) -> Option<Parameter> {
         Some(match (self, value) {
             (Self::Id, Value::Uuid(bits)) => Parameter::Id(*bits),
@@ -86,9 +89,15 @@ impl Stored {
 /// Where `number` stands among the multiples of `10^-scale`.
 pub(crate) fn place(number: Decimal, scale: u8) -> Place {
     let number = number.shortest();
-    let beyond = if number.units < 0 { Place::Below } else { Place::Above };
+    let beyond = if number.units < 0 {
+        Place::Below
+    } else {
+        Place::Above
+    };
     if number.scale <= scale {
-        let units = number.units_at(scale).and_then(|units| i64::try_from(units).ok());
+        let units = number
+            .units_at(scale)
+            .and_then(|units| i64::try_from(units).ok());
         return units.map_or(beyond, Place::At);
     }
     let floor = match 10_i128.checked_pow(u32::from(number.scale - scale)) {
@@ -117,7 +126,11 @@ mod tests {
             (i128::MAX, 1, 0, Place::Above),
             (i128::MIN, 1, 0, Place::Below),
         ] {
-            assert_eq!(place(Decimal::new(units, scale), stored), wanted, "{units}e-{scale}");
+            assert_eq!(
+                place(Decimal::new(units, scale), stored),
+                wanted,
+                "{units}e-{scale}"
+            );
         }
     }
 }

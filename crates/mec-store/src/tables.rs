@@ -1,8 +1,9 @@
 //! The public tables as data: what the query language may name, show and write.
 //!
-//! Names and columns are the API's. How rows are kept is told elsewhere (`sqlite/stored.rs` knows it from a column's
-//! type); columns that are kept and not named here are nobody's to see: `tree`, hashes, secrets, stored sums.
-//! Constraints carry the names PostgreSQL would give them, because errors and embed hints quote them.
+//! Names and columns are the API's. How rows are kept is told elsewhere (`sqlite/stored.rs` knows
+//! it from a column's type); columns that are kept and not named here are nobody's to see: `tree`,
+//! hashes, secrets, stored sums. Constraints carry the names PostgreSQL would give them, because
+//! errors and embed hints quote them.
 
 mod controls;
 mod doors;
@@ -14,9 +15,15 @@ mod plans;
 use mec_query::{Column, Table, Type, Verb};
 
 /// `NUMERIC(18,6)`: kept in millionths.
-const QUANTITY: Type = Type::Numeric { precision: 18, scale: 6 };
+const QUANTITY: Type = Type::Numeric {
+    precision: 18,
+    scale: 6,
+};
 /// `NUMERIC(5,2)`: kept in hundredths.
-const PERCENT: Type = Type::Numeric { precision: 5, scale: 2 };
+const PERCENT: Type = Type::Numeric {
+    precision: 5,
+    scale: 2,
+};
 
 /// Rows whose key is made here: they are addressed by filters, never put by their key.
 const WRITABLE: &[Verb] = &[Verb::Get, Verb::Post, Verb::Patch, Verb::Delete];
@@ -25,10 +32,17 @@ const WRITABLE_BY_KEY: &[Verb] = &[Verb::Get, Verb::Post, Verb::Put, Verb::Patch
 
 /// Every public table, from the foundation upwards.
 pub fn tables() -> Vec<Table> {
-    [foundation::tables(), plans::tables(), metering::tables(), entitlements::tables(), controls::tables(), doors::tables()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        foundation::tables(),
+        plans::tables(),
+        metering::tables(),
+        entitlements::tables(),
+        controls::tables(),
+        doors::tables(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// `varchar(max)`.
@@ -44,9 +58,13 @@ const MEMBER: Type = varchar(32);
 const SCOPE: Type = varchar(128);
 
 fn created_at() -> Column {
-    Column::new("created_at", Type::Timestamp).defaulted().described("When the row was made.")
+    Column::new("created_at", Type::Timestamp)
+        .defaulted()
+        .described("When the row was made.")
 }
 
 fn updated_at() -> Column {
-    Column::new("updated_at", Type::Timestamp).defaulted().described("When the row was last changed.")
+    Column::new("updated_at", Type::Timestamp)
+        .defaulted()
+        .described("When the row was last changed.")
 }

@@ -13,7 +13,8 @@ pub struct UsageQuery<'a> {
     pub resource: &'a Code,
     /// Of which part of it; `None` is every part.
     pub scope: Option<&'a Code>,
-    /// Half-open stretches `[start, end)`, each answered by one [`UsageBucket`]. They need not touch or be in order.
+    /// Half-open stretches `[start, end)`, each answered by one [`UsageBucket`]. They need not
+    /// touch or be in order.
     pub buckets: &'a [(Time, Time)],
     /// The account alone, without its descendants.
     pub own_only: bool,
@@ -28,9 +29,11 @@ pub struct UsageBucket {
     pub end: Time,
     /// What was used, in base units of the resource's dimension.
     pub amount: Amount,
-    /// Overage accrued in the account's own pools, in base units, net of what corrections took back.
+    /// Overage accrued in the account's own pools, in base units, net of what corrections took
+    /// back.
     pub overage: Amount,
-    /// What that overage costs at the prices of its moments, exactly: see [`Effect::cost`](mec_kernel::Effect::cost).
+    /// What that overage costs at the prices of its moments, exactly: see
+    /// [`Effect::cost`](mec_kernel::Effect::cost).
     pub overage_cost: Amount,
     /// How many events were summed.
     pub events: i64,
@@ -54,40 +57,61 @@ pub(crate) struct Use {
     pub(crate) is_own: bool,
 }
 
-/// The first and the last hour's edge between which whole hours lie; what is before and after them is cut. The first
-/// is after the last where no whole hour lies in `[from, to)`.
+/// The first and the last hour's edge between which whole hours lie; what is before and after them
+/// is cut. The first is after the last where no whole hour lies in `[from, to)`.
 pub(crate) fn whole_hours(from: Time, to: Time) -> (Time, Time) {
-    let first = if from == from.hour() || !from.is_bounded() { from } else { from.hour().plus_micros(HOUR) };
+    let first = if from == from.hour() || !from.is_bounded() {
+        from
+    } else {
+        from.hour().plus_micros(HOUR)
+    };
     let last = if to.is_bounded() { to.hour() } else { to };
     (first, last)
 }
 
 /// From the earliest instant of any bucket to the latest; `None` where there is no bucket.
 pub(crate) fn span_of(query: &UsageQuery<'_>) -> Option<(Time, Time)> {
-    query.buckets.iter().copied().reduce(|(first, last), (start, end)| (first.min(start), last.max(end)))
+    query
+        .buckets
+        .iter()
+        .copied()
+        .reduce(|(first, last), (start, end)| (first.min(start), last.max(end)))
 }
 
 /// The whole hours that any bucket of the query holds, from the first to the last.
 pub(crate) fn whole_hours_of(query: &UsageQuery<'_>) -> Option<(Time, Time)> {
-    let whole = query.buckets.iter().map(|&(start, end)| whole_hours(start, end)).filter(|(first, last)| first < last);
+    let whole = query
+        .buckets
+        .iter()
+        .map(|&(start, end)| whole_hours(start, end))
+        .filter(|(first, last)| first < last);
     whole.reduce(|(first, last), (from, to)| (first.min(from), last.max(to)))
 }
 
-/// The bucket `[start, end)` as far as whole hours go, and what of it is left to be read from the ledger.
+/// The bucket `[start, end)` as far as whole hours go, and what of it is left to be read from the
+/// ledger.
 pub(crate) fn whole(
     hours: &BTreeMap<Time, HourSum>,
     query: &UsageQuery<'_>,
     start: Time,
     end: Time,
 ) -> (UsageBucket, Vec<(Time, Time)>) {
-    let mut bucket =
-        UsageBucket { start, end, amount: Amount::ZERO, overage: Amount::ZERO, overage_cost: Amount::ZERO, events: 0 };
+    let mut bucket = UsageBucket {
+        start,
+        end,
+        amount: Amount::ZERO,
+        overage: Amount::ZERO,
+        overage_cost: Amount::ZERO,
+        events: 0,
+    };
     let (first, last) = whole_hours(start, end);
     if first >= last {
         return (bucket, vec![(start, end)]);
     }
     for sum in hours.range(first..last).map(|(_, sum)| sum) {
-        bucket.amount = bucket.amount.plus(if query.own_only { sum.own } else { sum.subtree });
+        bucket.amount = bucket
+            .amount
+            .plus(if query.own_only { sum.own } else { sum.subtree });
         bucket.overage = bucket.overage.plus(sum.overage);
         bucket.overage_cost = bucket.overage_cost.plus(sum.overage_cost);
         bucket.events = bucket.events.saturating_add(sum.events);

@@ -1,12 +1,12 @@
-//! Recomputing from the ledger what follows from it, and comparing. Tree by tree, on one instant's rows: memory is
-//! bounded by the largest tree's accounts and hours.
+//! Recomputing from the ledger what follows from it, and comparing. Tree by tree, on one instant's
+//! rows: memory is bounded by the largest tree's accounts and hours.
 
 mod counters;
 mod evidence;
 mod records;
 mod walk;
 
-use mec_kernel::{Catalogue, Time, TreeId};
+use mec_kernel::{Catalog, Time, TreeId};
 
 pub(crate) use self::counters::HourKey;
 pub(crate) use self::evidence::{Counted, Each, EventRow, Evidence, KeyRow, Reading, WindowRow};
@@ -43,7 +43,11 @@ impl Report {
 
     pub(crate) fn find(&mut self, table: &'static str, key: String, problem: String) {
         if self.findings.len() < Self::FINDINGS_MAX {
-            self.findings.push(Finding { table, key, problem });
+            self.findings.push(Finding {
+                table,
+                key,
+                problem,
+            });
         } else {
             self.findings_more += 1;
         }
@@ -77,9 +81,10 @@ pub struct Progress {
 /// What a verification carries along.
 struct Verification<'a, E> {
     evidence: &'a E,
-    catalogue: &'a Catalogue,
+    catalog: &'a Catalog,
     report: Report,
-    /// Keys that lead to their event: as many as there are rows in `ledger_keys`, or some lead nowhere.
+    /// Keys that lead to their event: as many as there are rows in `ledger_keys`, or some lead
+    /// nowhere.
     keys: u64,
     progress: Progress,
     tell: &'a mut dyn FnMut(Progress),
@@ -88,14 +93,28 @@ struct Verification<'a, E> {
 /// Verifies everything there is evidence of; windows are those open at `now`.
 pub(crate) fn verify(
     evidence: &impl Evidence,
-    catalogue: &Catalogue,
+    catalog: &Catalog,
     now: Time,
     tell: &mut dyn FnMut(Progress),
 ) -> Result<Report, StoreError> {
-    let (trees_total, events_total) = (evidence.count(Counted::Trees)?, evidence.count(Counted::Events)?);
-    let progress = Progress { trees_total, events_total, ..Progress::default() };
-    let mut verification = Verification { evidence, catalogue, report: Report::default(), keys: 0, progress, tell };
-    let mut last = TreeId::CATALOGUE;
+    let (trees_total, events_total) = (
+        evidence.count(Counted::Trees)?,
+        evidence.count(Counted::Events)?,
+    );
+    let progress = Progress {
+        trees_total,
+        events_total,
+        ..Progress::default()
+    };
+    let mut verification = Verification {
+        evidence,
+        catalog,
+        report: Report::default(),
+        keys: 0,
+        progress,
+        tell,
+    };
+    let mut last = TreeId::CATALOG;
     while let Some(tree) = evidence.next_tree(last)? {
         verification.tree(tree, now)?;
         last = tree;
@@ -118,7 +137,8 @@ impl<E: Evidence> Verification<'_, E> {
                 None
             }
         };
-        // Counters were last moved at the head's instant: a clock that went back since must not reopen their windows.
+        // Counters were last moved at the head's instant: a clock that went back since must not
+        // reopen their windows.
         let now = head.map_or(now, |head| head.last_at.max(now));
         let mut counters = Counters::of(self, tree, now)?;
         Walk::new(tree, head).through(self, &mut counters)?;

@@ -39,26 +39,60 @@ fn decisions_are_logged_without_a_tree_and_pruned_by_age(home: fn() -> Home) {
     let mut lane = Lane::new(home());
     let acme = lane.account(None, "Acme Corp");
     let instants: Vec<Time> = (0..10).map(|number| lane.now.plus_micros(number)).collect();
-    let decisions = instants.iter().zip(0..).map(|(at, seed)| row(acme, *at, seed)).collect();
-    wait(lane.writer.commit(&Commit { decisions, ..Commit::default() })).unwrap();
+    let decisions = instants
+        .iter()
+        .zip(0..)
+        .map(|(at, seed)| row(acme, *at, seed))
+        .collect();
+    wait(lane.writer.commit(&Commit {
+        decisions,
+        ..Commit::default()
+    }))
+    .unwrap();
     let numbers = |lane: &Lane, sql: &str| -> Vec<i64> {
-        lane.home.query(sql).into_iter().map(|number| number.unwrap().parse().unwrap()).collect()
+        lane.home
+            .query(sql)
+            .into_iter()
+            .map(|number| number.unwrap().parse().unwrap())
+            .collect()
     };
-    let decided = format!("SELECT {} FROM control_decisions_log ORDER BY decision_id", lane.home.micros("decided_at"));
+    let decided = format!(
+        "SELECT {} FROM control_decisions_log ORDER BY decision_id",
+        lane.home.micros("decided_at")
+    );
     let kept = |lane: &Lane| numbers(lane, &decided);
     let quantity = |lane: &Lane, column| {
-        numbers(lane, &format!("SELECT DISTINCT {} FROM control_decisions_log", lane.home.millionths(column)))
+        numbers(
+            lane,
+            &format!(
+                "SELECT DISTINCT {} FROM control_decisions_log",
+                lane.home.millionths(column)
+            ),
+        )
     };
     let micros = |instants: &[Time]| instants.iter().map(|at| at.micros()).collect::<Vec<_>>();
     assert_eq!(kept(&lane), micros(&instants));
     // A total beyond what the column holds is the largest it holds.
-    let largest = if lane.home.is_postgres() { QUANTITY_MAX } else { i64::MAX };
+    let largest = if lane.home.is_postgres() {
+        QUANTITY_MAX
+    } else {
+        i64::MAX
+    };
     assert_eq!(quantity(&lane, "quantity_allowed"), [largest]);
     assert_eq!(quantity(&lane, "requested_qty"), [500_000]);
-    assert_eq!(wait(lane.writer.prune_decisions(instants[0], 100)).unwrap(), 0);
-    assert_eq!(wait(lane.writer.prune_decisions(instants[5], 3)).unwrap(), 3);
+    assert_eq!(
+        wait(lane.writer.prune_decisions(instants[0], 100)).unwrap(),
+        0
+    );
+    assert_eq!(
+        wait(lane.writer.prune_decisions(instants[5], 3)).unwrap(),
+        3
+    );
     assert_eq!(kept(&lane), micros(&instants[3..]));
-    assert_eq!(wait(lane.writer.prune_decisions(instants[5], 3)).unwrap(), 2);
+    assert_eq!(
+        wait(lane.writer.prune_decisions(instants[5], 3)).unwrap(),
+        2
+    );
     assert_eq!(kept(&lane), micros(&instants[5..]));
 }
 
@@ -95,14 +129,33 @@ fn every_limit_considered_is_kept_with_its_decision_and_counted(home: fn() -> Ho
             scope: None,
             status: EntitlementStatus::Active,
             reason: Reason::ConditionNotMet,
-            condition: Some(Condition { id: ConditionId(acme.0), test: ConditionTest::Weekday(vec![6, 7]) }),
+            condition: Some(Condition {
+                id: ConditionId(acme.0),
+                test: ConditionTest::Weekday(vec![6, 7]),
+            }),
             starts_at: at,
         }],
     };
-    let trace = Trace { limits: vec![limit], levels: vec![level], ..Trace::default() };
-    let decisions = vec![row(acme, at, 0), DecisionRow { trace: trace.clone(), ..row(acme, at.plus_micros(1), 1) }];
-    wait(lane.writer.commit(&Commit { decisions, ..Commit::default() })).unwrap();
-    let kept = lane.home.query("SELECT CAST(limits AS TEXT) FROM control_decisions_log ORDER BY decision_id");
+    let trace = Trace {
+        limits: vec![limit],
+        levels: vec![level],
+        ..Trace::default()
+    };
+    let decisions = vec![
+        row(acme, at, 0),
+        DecisionRow {
+            trace: trace.clone(),
+            ..row(acme, at.plus_micros(1), 1)
+        },
+    ];
+    wait(lane.writer.commit(&Commit {
+        decisions,
+        ..Commit::default()
+    }))
+    .unwrap();
+    let kept = lane
+        .home
+        .query("SELECT CAST(limits AS TEXT) FROM control_decisions_log ORDER BY decision_id");
     assert_eq!(kept, [None, limits_json(&trace)]);
     let shown: serde_json::Value = serde_json::from_str(kept[1].as_deref().unwrap()).unwrap();
     let nothing = serde_json::Value::Null;
@@ -132,6 +185,9 @@ fn every_limit_considered_is_kept_with_its_decision_and_counted(home: fn() -> Ho
     ]);
     assert_eq!(json_text(&shown), json_text(&wanted));
     for (micros, wanted) in [(0, 0), (1, 1), (2, 2)] {
-        assert_eq!(lane.store.count_decisions(at.plus_micros(micros)).unwrap(), wanted);
+        assert_eq!(
+            lane.store.count_decisions(at.plus_micros(micros)).unwrap(),
+            wanted
+        );
     }
 }

@@ -12,7 +12,8 @@ mod on_postgres {
     use crate::home::cluster::{Cluster, name_of};
     use crate::home::wait;
 
-    /// What the extension has that a migration asks for, each call written down with how many triggers there were.
+    /// What the extension has that a migration asks for, each call written down with how many
+    /// triggers there were.
     const STAND_INS: &str = "
         CREATE TABLE pg_dist_local_group (groupid integer);
         INSERT INTO pg_dist_local_group VALUES (0);
@@ -31,7 +32,10 @@ mod on_postgres {
             AS $$ SELECT note(spread, '', 'every node') $$;";
 
     fn distributed() -> MigrateOptions {
-        MigrateOptions { is_distributed: true, ..MigrateOptions::default() }
+        MigrateOptions {
+            is_distributed: true,
+            ..MigrateOptions::default()
+        }
     }
 
     #[test]
@@ -43,11 +47,31 @@ mod on_postgres {
         migrate(&url, &distributed()).unwrap();
         let with_tree = "SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tree' \
                          WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition";
-        let spread = |sql: &str| cluster.sql(name, &format!("SELECT name FROM calls WHERE {sql} ORDER BY name"));
-        assert_eq!(spread("key = 'tree'"), cluster.sql(name, &format!("{with_tree} ORDER BY 1")));
-        assert_eq!(cluster.sql(name, "SELECT name, beside FROM calls ORDER BY place LIMIT 1"), ["account_trees|none"]);
-        assert_eq!(spread("key = 'tree' AND beside <> 'account_trees'"), ["account_trees"]);
-        assert_eq!(spread("key NOT IN ('', 'tree')"), ["account_links", "webhook_deliveries", "webhook_inbox"]);
+        let spread = |sql: &str| {
+            cluster.sql(
+                name,
+                &format!("SELECT name FROM calls WHERE {sql} ORDER BY name"),
+            )
+        };
+        assert_eq!(
+            spread("key = 'tree'"),
+            cluster.sql(name, &format!("{with_tree} ORDER BY 1"))
+        );
+        assert_eq!(
+            cluster.sql(
+                name,
+                "SELECT name, beside FROM calls ORDER BY place LIMIT 1"
+            ),
+            ["account_trees|none"]
+        );
+        assert_eq!(
+            spread("key = 'tree' AND beside <> 'account_trees'"),
+            ["account_trees"]
+        );
+        assert_eq!(
+            spread("key NOT IN ('', 'tree')"),
+            ["account_links", "webhook_deliveries", "webhook_inbox"]
+        );
         assert_eq!(spread("triggers > 0 OR unsafe <> 'on'"), [""; 0]);
         let others = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') \
                       AND NOT relispartition AND relname NOT IN ('calls', 'pg_dist_local_group', 'pg_dist_partition', 'pg_dist_shard') \
@@ -55,8 +79,15 @@ mod on_postgres {
         assert_eq!(cluster.sql(name, others), ["schema_migrations"]);
         // Again, nothing is left to spread; the triggers are there.
         migrate(&url, &distributed()).unwrap();
-        assert_eq!(cluster.sql(name, "SELECT count(*) = count(DISTINCT name) FROM calls"), ["t"]);
-        assert!(cluster.refused(name, "TRUNCATE consumption_ledger").contains("append-only"));
+        assert_eq!(
+            cluster.sql(name, "SELECT count(*) = count(DISTINCT name) FROM calls"),
+            ["t"]
+        );
+        assert!(
+            cluster
+                .refused(name, "TRUNCATE consumption_ledger")
+                .contains("append-only")
+        );
     }
 
     #[test]
@@ -66,9 +97,15 @@ mod on_postgres {
         drop(Store::open(&url, &OpenOptions::default()).unwrap());
         cluster.sql(name_of(&url), STAND_INS);
         migrate(&url, &MigrateOptions::default()).unwrap();
-        assert_eq!(cluster.sql(name_of(&url), "SELECT count(*) FROM calls"), ["0"]);
+        assert_eq!(
+            cluster.sql(name_of(&url), "SELECT count(*) FROM calls"),
+            ["0"]
+        );
         migrate(&url, &distributed()).unwrap();
-        assert_eq!(cluster.sql(name_of(&url), "SELECT count(*) > 20 FROM calls"), ["t"]);
+        assert_eq!(
+            cluster.sql(name_of(&url), "SELECT count(*) > 20 FROM calls"),
+            ["t"]
+        );
     }
 
     #[test]
@@ -77,17 +114,31 @@ mod on_postgres {
         let url = cluster.database();
         let refusal = |options: &MigrateOptions| migrate(&url, options).unwrap_err().to_string();
         let said = refusal(&distributed());
-        assert!(said.contains("is not a distributed database") && said.contains("CREATE EXTENSION citus"), "{said}");
-        assert_eq!(cluster.sql(name_of(&url), "SELECT to_regclass('schema_migrations') IS NULL"), ["t"]);
+        assert!(
+            said.contains("is not a distributed database")
+                && said.contains("CREATE EXTENSION citus"),
+            "{said}"
+        );
+        assert_eq!(
+            cluster.sql(
+                name_of(&url),
+                "SELECT to_regclass('schema_migrations') IS NULL"
+            ),
+            ["t"]
+        );
         cluster.sql(name_of(&url), STAND_INS);
         cluster.sql(name_of(&url), "UPDATE pg_dist_local_group SET groupid = 3");
         for options in [distributed(), MigrateOptions::default()] {
             let said = refusal(&options);
-            assert!(said.contains("is a worker") && said.contains("migrate on its coordinator"), "{said}");
+            assert!(
+                said.contains("is a worker") && said.contains("migrate on its coordinator"),
+                "{said}"
+            );
         }
     }
 
-    /// On a Citus database of the caller's own, which it may fill: the coordinator's address is in `MEC_TEST_CITUS_URL`.
+    /// On a Citus database of the caller's own, which it may fill: the coordinator's address is in
+    /// `MEC_TEST_CITUS_URL`.
     #[test]
     fn a_real_distributed_database_takes_the_schema_and_a_batch() {
         let Ok(url) = std::env::var("MEC_TEST_CITUS_URL") else {
@@ -100,10 +151,25 @@ mod on_postgres {
         let again = migrate(&url, &distributed()).unwrap();
         assert_eq!(again.from, again.to);
         let (_store, mut writer) = Store::open(&url, &OpenOptions::default()).unwrap();
-        let tree = (1..).map(TreeId).find(|tree| !wait(writer.heads(&[*tree], Hold::Waited)).unwrap()[0].1).unwrap();
-        let head = Head { version: 1, stamp: 11, ..Head::new(tree) };
-        wait(writer.commit(&Commit { now: Some(head.last_at), heads: vec![head], ..Commit::default() })).unwrap();
-        assert_eq!(wait(writer.heads(&[tree], Hold::Waited)).unwrap(), [(head, true)]);
+        let tree = (1..)
+            .map(TreeId)
+            .find(|tree| !wait(writer.heads(&[*tree], Hold::Waited)).unwrap()[0].1)
+            .unwrap();
+        let head = Head {
+            version: 1,
+            stamp: 11,
+            ..Head::new(tree)
+        };
+        wait(writer.commit(&Commit {
+            now: Some(head.last_at),
+            heads: vec![head],
+            ..Commit::default()
+        }))
+        .unwrap();
+        assert_eq!(
+            wait(writer.heads(&[tree], Hold::Waited)).unwrap(),
+            [(head, true)]
+        );
         wait(writer.abort());
     }
 }

@@ -1,4 +1,5 @@
-//! A batch of several trees: each has its own present, also where one was last used before the clock was set back.
+//! A batch of several trees: each has its own present, also where one was last used before the
+//! clock was set back.
 
 mod lane;
 
@@ -17,20 +18,44 @@ lane::home::on_both!(
 
 /// Beside this tree, whose present is three months ahead.
 fn ahead(lane: &Lane) -> Head {
-    Head { last_at: lane.now.plus_seconds(90 * 86_400), ..Head::new(TreeId(8)) }
+    Head {
+        last_at: lane.now.plus_seconds(90 * 86_400),
+        ..Head::new(TreeId(8))
+    }
 }
 
-/// The account's open windows in one batch with the other tree, and what of them is there for the next one.
+/// The account's open windows in one batch with the other tree, and what of them is there for the
+/// next one.
 fn committed_with_another(lane: &mut Lane, account: AccountId) -> (Arc<Node>, Arc<Node>) {
     let node = Arc::clone(lane.tree.get(account).unwrap());
-    let windows = node.windows.iter().map(|(key, total)| (account, key.clone(), total.clone())).collect();
+    let windows = node
+        .windows
+        .iter()
+        .map(|(key, total)| (account, key.clone(), total.clone()))
+        .collect();
     let ahead = ahead(lane);
     // Otherwise the tree would be new to this writer every time.
-    wait(lane.writer.heads(&[TREE, ahead.tree], mec_store::Hold::Waited)).unwrap();
+    wait(
+        lane.writer
+            .heads(&[TREE, ahead.tree], mec_store::Hold::Waited),
+    )
+    .unwrap();
     let heads = vec![lane.tree.head, ahead];
-    wait(lane.writer.commit(&Commit { now: Some(ahead.last_at), heads, windows, ..Commit::default() })).unwrap();
-    let facts = wait(lane.writer.look_up(TREE, &[Need::Account(account)], &lane.catalogue, lane.now)).unwrap();
-    let Some(Fact::Account(_, Some(found))) = facts.into_iter().next() else { panic!("the account is there") };
+    wait(lane.writer.commit(&Commit {
+        now: Some(ahead.last_at),
+        heads,
+        windows,
+        ..Commit::default()
+    }))
+    .unwrap();
+    let facts = wait(
+        lane.writer
+            .look_up(TREE, &[Need::Account(account)], &lane.catalog, lane.now),
+    )
+    .unwrap();
+    let Some(Fact::Account(_, Some(found))) = facts.into_iter().next() else {
+        panic!("the account is there")
+    };
     (node, Arc::new(Node::clone(&found)))
 }
 
@@ -50,7 +75,11 @@ fn the_use_beyond_a_limit_is_kept_by_the_instant_of_its_own_tree(home: fn() -> H
     lane.grant(acme, "minutes", 10, Some(WindowRule::of(WindowKind::Month)));
     lane.meter(&used("a", acme, "12", None));
     let (_, found) = committed_with_another(&mut lane, acme);
-    let since: Vec<Option<Time>> = found.windows.values().map(|total| total.over_since).collect();
+    let since: Vec<Option<Time>> = found
+        .windows
+        .values()
+        .map(|total| total.over_since)
+        .collect();
     assert_eq!(since, [Some(lane.now)]);
 }
 
@@ -60,15 +89,39 @@ fn the_audit_is_dated_by_the_instant_of_its_own_tree(home: fn() -> Home) {
     lane.grant(acme, "minutes", 10, None);
     let node = Arc::clone(lane.tree.get(acme).unwrap());
     let row = node.entitlements.first().expect("it has one");
-    let audit = Audit { id: AuditId(lane.id()), action: "update", by: "test".into(), reason: "dated".to_owned() };
-    let write = Write::Entitlement { row: row.clone(), metadata: None, audit };
+    let audit = Audit {
+        id: AuditId(lane.id()),
+        action: "update",
+        by: "test".into(),
+        reason: "dated".to_owned(),
+    };
+    let write = Write::Entitlement {
+        row: row.clone(),
+        metadata: None,
+        audit,
+    };
     let ahead = ahead(&lane);
-    wait(lane.writer.heads(&[TREE, ahead.tree], mec_store::Hold::Waited)).unwrap();
+    wait(
+        lane.writer
+            .heads(&[TREE, ahead.tree], mec_store::Hold::Waited),
+    )
+    .unwrap();
     lane.tree.head.last_at = lane.now.plus_seconds(1);
     let heads = vec![lane.tree.head, ahead];
-    let commit = Commit { now: Some(ahead.last_at), heads, writes: vec![write], ..Commit::default() };
+    let commit = Commit {
+        now: Some(ahead.last_at),
+        heads,
+        writes: vec![write],
+        ..Commit::default()
+    };
     wait(lane.writer.commit(&commit)).unwrap();
-    let dated = lane.home.query(&format!("SELECT {} FROM entitlements_audit ORDER BY audit_id", lane.home.micros("changed_at")));
+    let dated = lane.home.query(&format!(
+        "SELECT {} FROM entitlements_audit ORDER BY audit_id",
+        lane.home.micros("changed_at")
+    ));
     let dated: Vec<String> = dated.into_iter().flatten().collect();
-    assert_eq!(dated, [lane.now, lane.now.plus_seconds(1)].map(|time| time.micros().to_string()));
+    assert_eq!(
+        dated,
+        [lane.now, lane.now.plus_seconds(1)].map(|time| time.micros().to_string())
+    );
 }

@@ -12,7 +12,10 @@ fn many_needs_are_answered_in_their_order_as_each_alone(home: fn() -> Home) {
     let mut lane = Lane::new(home());
     let acme = lane.account(None, "Acme Corp");
     lane.grant(acme, "minutes", 10, Some(WindowRule::of(WindowKind::Month)));
-    let event = lane.meter(&Meter { details: Some("{}".into()), ..used("a", acme, "1", None) });
+    let event = lane.meter(&Meter {
+        details: Some("{}".into()),
+        ..used("a", acme, "1", None)
+    });
     lane.meter(&used("b", acme, "2", None));
     let other = TreeId(8);
     let needs = [
@@ -27,13 +30,20 @@ fn many_needs_are_answered_in_their_order_as_each_alone(home: fn() -> Home) {
         (TREE, Need::Trials),
         (TREE, Need::Link("none".into())),
     ];
-    let facts = wait(lane.writer.look_up_many(&needs, &lane.catalogue, lane.now)).unwrap();
+    let facts = wait(lane.writer.look_up_many(&needs, &lane.catalog, lane.now)).unwrap();
     for ((tree, need), fact) in needs.iter().zip(&facts) {
-        let alone = wait(lane.writer.look_up(*tree, std::slice::from_ref(need), &lane.catalogue, lane.now)).unwrap();
+        let alone =
+            wait(
+                lane.writer
+                    .look_up(*tree, std::slice::from_ref(need), &lane.catalog, lane.now),
+            )
+            .unwrap();
         assert_eq!((*tree, alone), (fact.0, vec![fact.1.clone()]), "{need:?}");
     }
     assert_eq!(facts.len(), needs.len());
-    assert!(matches!(&facts[0].1, Fact::Key(_, Some(found)) if found.id == event && found.details.is_some()));
+    assert!(
+        matches!(&facts[0].1, Fact::Key(_, Some(found)) if found.id == event && found.details.is_some())
+    );
     assert!(matches!(&facts[1].1, Fact::Key(_, None)));
     assert!(matches!(&facts[2].1, Fact::Key(_, None)));
     // The store is left as it was: the next batch is committed.

@@ -1,4 +1,5 @@
-//! The decision log in parts, one a UTC day: old ones go whole, new ones are made ahead, and no row is ever refused.
+//! The decision log in parts, one a UTC day: old ones go whole, new ones are made ahead, and no row
+//! is ever refused.
 
 mod lane;
 
@@ -37,17 +38,28 @@ mod on_postgres {
     fn lane() -> (Lane, AccountId, std::sync::Arc<Cluster>, String) {
         let mut lane = Lane::new(Home::postgres());
         let acme = lane.account(None, "Acme Corp");
-        let Home::Postgres(cluster, url) = &lane.home else { unreachable!() };
+        let Home::Postgres(cluster, url) = &lane.home else {
+            unreachable!()
+        };
         let (cluster, name) = (cluster.clone(), name_of(url).to_owned());
         (lane, acme, cluster, name)
     }
 
     fn log(lane: &mut Lane, account: AccountId, instants: &[Time]) {
-        let decisions = instants.iter().zip(0..).map(|(at, seed)| row(account, *at, seed)).collect();
-        wait(lane.writer.commit(&Commit { decisions, ..Commit::default() })).unwrap();
+        let decisions = instants
+            .iter()
+            .zip(0..)
+            .map(|(at, seed)| row(account, *at, seed))
+            .collect();
+        wait(lane.writer.commit(&Commit {
+            decisions,
+            ..Commit::default()
+        }))
+        .unwrap();
     }
 
-    /// Makes parts of three days that are long over, with these numbers of rows, as nodes of that time would have.
+    /// Makes parts of three days that are long over, with these numbers of rows, as nodes of that
+    /// time would have.
     fn three_days(rows: [i64; 3]) -> (Lane, std::sync::Arc<Cluster>, String) {
         let (mut lane, acme, cluster, name) = lane();
         cluster.sql(&name, "DROP TABLE control_decisions_log_earlier");
@@ -57,11 +69,17 @@ mod on_postgres {
             );
             let bounds = cluster.sql(&name, &bounds).remove(0);
             let part = format!("control_decisions_log_202601{day}");
-            cluster.sql(&name, &format!("CREATE TABLE {part} PARTITION OF control_decisions_log FOR VALUES {bounds}"));
+            cluster.sql(
+                &name,
+                &format!(
+                    "CREATE TABLE {part} PARTITION OF control_decisions_log FOR VALUES {bounds}"
+                ),
+            );
         }
         for (day, rows) in (28..31).zip(rows) {
-            let instants: Vec<Time> =
-                (0..rows).map(|row| at(&format!("2026-01-{day}T00:00:00Z")).plus_seconds(row * 3_600)).collect();
+            let instants: Vec<Time> = (0..rows)
+                .map(|row| at(&format!("2026-01-{day}T00:00:00Z")).plus_seconds(row * 3_600))
+                .collect();
             log(&mut lane, acme, &instants);
         }
         (lane, cluster, name)
@@ -89,7 +107,10 @@ mod on_postgres {
         assert_eq!(wait(lane.writer.prune_decisions(before, 2)).unwrap(), 0);
         assert_eq!(kept(&lane), ["30 02", "30 03"]);
         assert_eq!(parts(&cluster, &name)[0], "20260130");
-        assert_eq!(wait(lane.writer.prune_decisions(at("2026-01-31T00:00:00Z"), 100)).unwrap(), 2);
+        assert_eq!(
+            wait(lane.writer.prune_decisions(at("2026-01-31T00:00:00Z"), 100)).unwrap(),
+            2
+        );
         assert_eq!(parts(&cluster, &name).len(), DAYS_AHEAD);
     }
 
@@ -100,7 +121,10 @@ mod on_postgres {
         let before = at("2026-01-30T00:00:00Z");
         assert_eq!(wait(lane.writer.prune_decisions(before, 4)).unwrap(), 4);
         assert_eq!(kept(&lane), ["29 01"]);
-        assert_eq!(parts(&cluster, &name)[..3], ["20260128", "20260129", "20260130"]);
+        assert_eq!(
+            parts(&cluster, &name)[..3],
+            ["20260128", "20260129", "20260130"]
+        );
         drop(reader);
         assert_eq!(wait(lane.writer.prune_decisions(before, 4)).unwrap(), 1);
         assert_eq!(parts(&cluster, &name)[0], "20260130");
@@ -113,7 +137,9 @@ mod on_postgres {
         let removed: usize = std::thread::scope(|scope| {
             let prune = || {
                 let (_store, mut writer) = Store::open(&url, &OpenOptions::default()).unwrap();
-                (0..10).map(|_| wait(writer.prune_decisions(at("2026-01-30T01:00:00Z"), 2)).unwrap()).sum::<usize>()
+                (0..10)
+                    .map(|_| wait(writer.prune_decisions(at("2026-01-30T01:00:00Z"), 2)).unwrap())
+                    .sum::<usize>()
             };
             let nodes: Vec<_> = (0..4).map(|_| scope.spawn(prune)).collect();
             nodes.into_iter().map(|node| node.join().unwrap()).sum()
@@ -139,7 +165,10 @@ mod on_postgres {
         });
         let again = parts(&cluster, &name);
         // The day may have changed meanwhile.
-        assert!(again == made || again[..DAYS_AHEAD - 1] == made[1..], "{again:?}");
+        assert!(
+            again == made || again[..DAYS_AHEAD - 1] == made[1..],
+            "{again:?}"
+        );
         assert_eq!(cluster.sql(&name, "SELECT mec_make_decision_days()"), ["0"]);
     }
 
@@ -151,7 +180,12 @@ mod on_postgres {
         for day in [missing, next] {
             cluster.sql(&name, &format!("DROP TABLE control_decisions_log_{day}"));
         }
-        let noon = at(&format!("{}-{}-{}T12:00:00Z", &missing[..4], &missing[4..6], &missing[6..]));
+        let noon = at(&format!(
+            "{}-{}-{}T12:00:00Z",
+            &missing[..4],
+            &missing[4..6],
+            &missing[6..]
+        ));
         log(&mut lane, acme, &[noon]);
         let held = "SELECT tableoid::regclass FROM control_decisions_log";
         assert_eq!(cluster.sql(&name, held), ["control_decisions_log_rest"]);
@@ -159,7 +193,10 @@ mod on_postgres {
         assert_eq!(cluster.sql(&name, "SELECT mec_make_decision_days()"), ["1"]);
         assert!(!parts(&cluster, &name).contains(missing));
         assert_eq!(wait(lane.writer.prune_decisions(noon, 10)).unwrap(), 0);
-        assert_eq!(wait(lane.writer.prune_decisions(noon.plus_seconds(1), 10)).unwrap(), 1);
+        assert_eq!(
+            wait(lane.writer.prune_decisions(noon.plus_seconds(1), 10)).unwrap(),
+            1
+        );
         // What is not over is never dropped.
         assert_eq!(parts(&cluster, &name).len(), DAYS_AHEAD - 1);
     }

@@ -29,8 +29,18 @@ mod on_postgres {
 
     /// A batch that changes nothing but the tree's head.
     fn head(version: i64) -> Commit {
-        let head = Head { version, stamp: version * 11, last_at: at(version), ..Head::new(TREE) };
-        Commit { now: Some(at(version)), heads: vec![head], writes: vec![write(version)], ..Commit::default() }
+        let head = Head {
+            version,
+            stamp: version * 11,
+            last_at: at(version),
+            ..Head::new(TREE)
+        };
+        Commit {
+            now: Some(at(version)),
+            heads: vec![head],
+            writes: vec![write(version)],
+            ..Commit::default()
+        }
     }
 
     fn write(version: i64) -> Write {
@@ -61,10 +71,16 @@ mod on_postgres {
     fn a_server_that_could_lose_what_it_said_is_refused() {
         let cluster = Cluster::start(&["fsync=off"]);
         let said = refusal(&cluster.url("postgres"), &OpenOptions::default());
-        assert!(said.contains("fsync is off") && said.contains("set fsync = on"), "{said}");
+        assert!(
+            said.contains("fsync is off") && said.contains("set fsync = on"),
+            "{said}"
+        );
         let cluster = Cluster::start(&["data_sync_retry=on"]);
         let said = refusal(&cluster.url("postgres"), &OpenOptions::default());
-        assert!(said.contains("data_sync_retry is on") && said.contains("set data_sync_retry = off"), "{said}");
+        assert!(
+            said.contains("data_sync_retry is on") && said.contains("set data_sync_retry = off"),
+            "{said}"
+        );
     }
 
     #[test]
@@ -74,39 +90,70 @@ mod on_postgres {
         cluster.become_standby();
         cluster.run(FOLLOWED);
         let said = refusal(&cluster.url("postgres"), &OpenOptions::default());
-        assert!(said.contains("is a standby") && said.contains("name the primary"), "{said}");
+        assert!(
+            said.contains("is a standby") && said.contains("name the primary"),
+            "{said}"
+        );
     }
 
     #[test]
     fn a_server_that_is_not_there_is_told_with_its_address() {
-        let said = refusal("postgres://mec:secret@127.0.0.1:1/usage", &OpenOptions::default());
-        assert!(said.starts_with("postgres://127.0.0.1/usage cannot be reached") && !said.contains("secret"), "{said}");
+        let said = refusal(
+            "postgres://mec:secret@127.0.0.1:1/usage",
+            &OpenOptions::default(),
+        );
+        assert!(
+            said.starts_with("postgres://127.0.0.1/usage cannot be reached")
+                && !said.contains("secret"),
+            "{said}"
+        );
     }
 
     #[test]
     fn a_server_that_says_nothing_is_not_waited_for() {
         // What nobody accepts is connected to all the same.
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("postgres://mec@{}/mec?connect_timeout=1", listener.local_addr().unwrap());
-        assert!(matches!(Store::open(&url, &OpenOptions::default()), Err(StoreError::Silent)));
+        let url = format!(
+            "postgres://mec@{}/mec?connect_timeout=1",
+            listener.local_addr().unwrap()
+        );
+        assert!(matches!(
+            Store::open(&url, &OpenOptions::default()),
+            Err(StoreError::Silent)
+        ));
     }
 
     #[test]
     fn a_newer_schema_is_refused_and_an_older_one_where_it_may_not_be_migrated() {
         let cluster = Cluster::shared();
         let url = cluster.database();
-        let careful = OpenOptions { create: false, ..OpenOptions::default() };
+        let careful = OpenOptions {
+            create: false,
+            ..OpenOptions::default()
+        };
         let said = refusal(&url, &careful);
-        assert!(said.contains("has schema 0") && said.contains("mec migrate"), "{said}");
+        assert!(
+            said.contains("has schema 0") && said.contains("mec migrate"),
+            "{said}"
+        );
         drop(open(&url));
         drop(Store::open(&url, &careful).unwrap());
-        cluster.sql(name_of(&url), "INSERT INTO schema_migrations (version, oldest_beside) VALUES (99, 98)");
+        cluster.sql(
+            name_of(&url),
+            "INSERT INTO schema_migrations (version, oldest_beside) VALUES (99, 98)",
+        );
         for options in [careful, OpenOptions::default()] {
             let said = refusal(&url, &options);
-            assert!(said.contains("has schema 99") && said.contains("newer mec"), "{said}");
+            assert!(
+                said.contains("has schema 99") && said.contains("newer mec"),
+                "{said}"
+            );
         }
         // One that says this program may run beside it is not in the way.
-        cluster.sql(name_of(&url), "UPDATE schema_migrations SET oldest_beside = 1");
+        cluster.sql(
+            name_of(&url),
+            "UPDATE schema_migrations SET oldest_beside = 1",
+        );
         drop(open(&url));
     }
 
@@ -119,7 +166,13 @@ mod on_postgres {
                 scope.spawn(|| drop(open(&url)));
             }
         });
-        assert_eq!(cluster.sql(name_of(&url), "SELECT count(*) = max(version) FROM schema_migrations"), ["t"]);
+        assert_eq!(
+            cluster.sql(
+                name_of(&url),
+                "SELECT count(*) = max(version) FROM schema_migrations"
+            ),
+            ["t"]
+        );
     }
 
     #[test]
@@ -133,9 +186,18 @@ mod on_postgres {
                    '', '')";
         cluster.sql(name_of(&url), row);
         for (statement, words) in [
-            ("UPDATE consumption_ledger SET quantity = 2", "Consumption ledger is append-only. Cannot update."),
-            ("DELETE FROM consumption_ledger", "Consumption ledger is append-only. Cannot delete."),
-            ("TRUNCATE consumption_ledger", "Consumption ledger is append-only. Cannot delete."),
+            (
+                "UPDATE consumption_ledger SET quantity = 2",
+                "Consumption ledger is append-only. Cannot update.",
+            ),
+            (
+                "DELETE FROM consumption_ledger",
+                "Consumption ledger is append-only. Cannot delete.",
+            ),
+            (
+                "TRUNCATE consumption_ledger",
+                "Consumption ledger is append-only. Cannot delete.",
+            ),
         ] {
             let told = cluster.refused(name_of(&url), statement);
             assert!(told.contains(words), "{statement}: {told}");
@@ -151,7 +213,10 @@ mod on_postgres {
         assert!(!wait(first.heads(&[TREE], mec_store::Hold::Waited)).unwrap()[0].1);
         assert!(!wait(second.heads(&[TREE], mec_store::Hold::Waited)).unwrap()[0].1);
         wait(first.commit(&head(1))).unwrap();
-        assert!(matches!(wait(second.commit(&head(1))), Err(CommitError::NotDone(_))));
+        assert!(matches!(
+            wait(second.commit(&head(1))),
+            Err(CommitError::NotDone(_))
+        ));
         // The second waits for the first's commit and continues from it.
         assert!(wait(first.heads(&[TREE], mec_store::Hold::Waited)).unwrap()[0].1);
         let waiting = std::thread::spawn(move || {
@@ -161,7 +226,10 @@ mod on_postgres {
         });
         wait(first.commit(&head(2))).unwrap();
         let continued = waiting.join().unwrap();
-        assert_eq!((continued.version, continued.stamp, continued.last_at), (2, 22, at(2)));
+        assert_eq!(
+            (continued.version, continued.stamp, continued.last_at),
+            (2, 22, at(2))
+        );
         assert_eq!(version(&mut first), 3);
     }
 
@@ -170,39 +238,67 @@ mod on_postgres {
         let home = Home::postgres();
         let (store, mut writer) = open(&home.url());
         let none = wait(store.versions(&[TREE])).unwrap();
-        assert_eq!((none.trees, none.moment.catalogue_version), (vec![], Some(0)));
-        let put = CatalogueChange::PutAccountType { code: "team".into(), description: None };
-        let commit = Commit { now: Some(at(0)), catalogue: vec![put], catalogue_version: Some(1), ..Commit::default() };
+        assert_eq!((none.trees, none.moment.catalog_version), (vec![], Some(0)));
+        let put = CatalogChange::PutAccountType {
+            code: "team".into(),
+            description: None,
+        };
+        let commit = Commit {
+            now: Some(at(0)),
+            catalog: vec![put],
+            catalog_version: Some(1),
+            ..Commit::default()
+        };
         wait(writer.commit(&commit)).unwrap();
         wait(writer.commit(&head(4))).unwrap();
         let seen = wait(store.versions(&[TREE, TreeId(8)])).unwrap();
-        assert_eq!((seen.trees, seen.moment.catalogue_version), (vec![(TREE, 4, 44)], Some(1)));
+        assert_eq!(
+            (seen.trees, seen.moment.catalog_version),
+            (vec![(TREE, 4, 44)], Some(1))
+        );
         assert!(seen.moment.now > none.moment.now);
         // A batch reads both after its locks.
         assert_eq!(writer.moment(), mec_store::Moment::default());
         wait(writer.heads(&[TREE], mec_store::Hold::Waited)).unwrap();
         let moment = writer.moment();
-        assert!(moment.now > seen.moment.now && moment.catalogue_version == Some(1), "{moment:?}");
+        assert!(
+            moment.now > seen.moment.now && moment.catalog_version == Some(1),
+            "{moment:?}"
+        );
         wait(writer.abort());
         // A connection that was ended is no reason not to answer.
         home.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()");
-        assert_eq!(wait(store.versions(&[TREE])).unwrap().trees, [(TREE, 4, 44)]);
+        assert_eq!(
+            wait(store.versions(&[TREE])).unwrap().trees,
+            [(TREE, 4, 44)]
+        );
     }
 
     #[test]
-    fn of_two_changes_of_one_catalogue_the_second_is_not_done() {
+    fn of_two_changes_of_one_catalog_the_second_is_not_done() {
         let home = Home::postgres();
         let url = home.url();
         let ((_store, mut first), (_other, mut second)) = (open(&url), open(&url));
         let put = |name: &str| {
-            let put = CatalogueChange::PutAccountType { code: name.into(), description: None };
-            Commit { now: Some(at(0)), catalogue: vec![put], catalogue_version: Some(1), ..Commit::default() }
+            let put = CatalogChange::PutAccountType {
+                code: name.into(),
+                description: None,
+            };
+            Commit {
+                now: Some(at(0)),
+                catalog: vec![put],
+                catalog_version: Some(1),
+                ..Commit::default()
+            }
         };
         wait(first.commit(&put("team"))).unwrap();
-        assert!(matches!(wait(second.commit(&put("user"))), Err(CommitError::NotDone(_))));
-        let catalogue = wait(second.catalogue()).unwrap();
-        assert_eq!((catalogue.version, catalogue.account_types.len()), (1, 1));
-        assert!(catalogue.zones.len() > 100);
+        assert!(matches!(
+            wait(second.commit(&put("user"))),
+            Err(CommitError::NotDone(_))
+        ));
+        let catalog = wait(second.catalog()).unwrap();
+        assert_eq!((catalog.version, catalog.account_types.len()), (1, 1));
+        assert!(catalog.zones.len() > 100);
     }
 
     #[test]
@@ -213,34 +309,56 @@ mod on_postgres {
         wait(writer.commit(&head(1))).unwrap();
         let mut twice = head(2);
         let named = |write: Write| match write {
-            Write::Account(account) => Write::Account(Account { external_id: Some("cus_1".into()), ..account }),
+            Write::Account(account) => Write::Account(Account {
+                external_id: Some("cus_1".into()),
+                ..account
+            }),
             other => other,
         };
         twice.writes = vec![named(write(2)), named(write(3))];
-        assert!(matches!(wait(writer.commit(&twice)), Err(CommitError::Refused(_))));
+        assert!(matches!(
+            wait(writer.commit(&twice)),
+            Err(CommitError::Refused(_))
+        ));
         // Of a name that another batch took first, the batch is decided anew.
         let other = TreeId(8);
         let taken = |tree: TreeId, at| {
             let id = AccountId(IdSource::new(tree, at, 0).draw());
             let write = match named(write(2)) {
-                Write::Account(account) => Write::Account(Account { id, root: id, ..account }),
+                Write::Account(account) => Write::Account(Account {
+                    id,
+                    root: id,
+                    ..account
+                }),
                 write => write,
             };
             Commit {
                 now: Some(at),
-                heads: vec![Head { version: 1, ..Head::new(tree) }],
+                heads: vec![Head {
+                    version: 1,
+                    ..Head::new(tree)
+                }],
                 writes: vec![write],
                 ..Commit::default()
             }
         };
         wait(writer.commit(&taken(other, at(2)))).unwrap();
-        assert!(matches!(wait(writer.commit(&taken(TreeId(9), at(2)))), Err(CommitError::NotDone(_))));
+        assert!(matches!(
+            wait(writer.commit(&taken(TreeId(9), at(2)))),
+            Err(CommitError::NotDone(_))
+        ));
         let mut long = head(2);
         long.writes = vec![match write(2) {
-            Write::Account(account) => Write::Account(Account { display_name: "x".repeat(300).as_str().into(), ..account }),
+            Write::Account(account) => Write::Account(Account {
+                display_name: "x".repeat(300).as_str().into(),
+                ..account
+            }),
             other => other,
         }];
-        assert!(matches!(wait(writer.commit(&long)), Err(CommitError::Refused(_))));
+        assert!(matches!(
+            wait(writer.commit(&long)),
+            Err(CommitError::Refused(_))
+        ));
         assert_eq!(version(&mut writer), 1);
         wait(writer.commit(&head(2))).unwrap();
     }
@@ -248,7 +366,9 @@ mod on_postgres {
     #[test]
     fn a_connection_lost_before_commit_is_not_done_and_the_next_batch_has_a_new_one() {
         let home = Home::postgres();
-        let Home::Postgres(cluster, url) = &home else { unreachable!() };
+        let Home::Postgres(cluster, url) = &home else {
+            unreachable!()
+        };
         let (store, mut writer) = open(url);
         wait(writer.commit(&head(1))).unwrap();
         wait(writer.heads(&[TREE], mec_store::Hold::Waited)).unwrap();
@@ -286,10 +406,13 @@ mod on_postgres {
     /// The server takes its new setting in when it comes to it.
     fn until_commits_wait(cluster: &Cluster) {
         let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE 'CREATE TABLE probe%'";
-        let cancel = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+        let cancel =
+            "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
         std::thread::scope(|scope| {
             for probe in 0.. {
-                let making = scope.spawn(move || cluster.sql("postgres", &format!("CREATE TABLE probe_{probe} ()")));
+                let making = scope.spawn(move || {
+                    cluster.sql("postgres", &format!("CREATE TABLE probe_{probe} ()"))
+                });
                 while !making.is_finished() {
                     if cluster.sql("postgres", waiting) == ["1"] {
                         cluster.sql("postgres", cancel);
@@ -307,13 +430,18 @@ mod on_postgres {
         let url = cluster.database();
         let (_store, mut writer) = open(&url);
         wait(writer.commit(&head(1))).unwrap();
-        // No such standby will ever answer: COMMIT waits until it is told not to, and then only warns.
-        cluster.sql("postgres", "ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+        // No such standby will ever answer: COMMIT waits until it is told not to, and then only
+        // warns.
+        cluster.sql(
+            "postgres",
+            "ALTER SYSTEM SET synchronous_standby_names = 'nobody'",
+        );
         cluster.sql("postgres", "SELECT pg_reload_conf()");
         until_commits_wait(&cluster);
         let committing = std::thread::spawn(move || (wait(writer.commit(&head(2))), writer));
         let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE 'COMMIT%'";
-        let cancel = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+        let cancel =
+            "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
         for _ in 0..2 {
             cluster.wait_for("postgres", waits, "1");
             assert!(!committing.is_finished());
@@ -331,13 +459,19 @@ mod on_postgres {
     fn what_became_of_an_unanswered_commit_is_told_by_the_stamps() {
         let home = Home::postgres();
         let faults = mec_store::Faults::default();
-        let options = OpenOptions { faults: faults.clone(), ..OpenOptions::default() };
+        let options = OpenOptions {
+            faults: faults.clone(),
+            ..OpenOptions::default()
+        };
         let (_store, mut writer) = Store::open(&home.url(), &options).unwrap();
         wait(writer.commit(&head(1))).unwrap();
         faults.set(Some(mec_store::Fault::AnswerLost));
         wait(writer.commit(&head(2))).unwrap();
         faults.set(Some(mec_store::Fault::CommitLost));
-        assert!(matches!(wait(writer.commit(&head(3))), Err(CommitError::NotDone(_))));
+        assert!(matches!(
+            wait(writer.commit(&head(3))),
+            Err(CommitError::NotDone(_))
+        ));
         faults.set(None);
         assert_eq!(version(&mut writer), 2);
         wait(writer.commit(&head(3))).unwrap();
@@ -346,17 +480,32 @@ mod on_postgres {
     #[test]
     fn a_read_takes_no_longer_than_it_may() {
         let home = Home::postgres();
-        let options = OpenOptions { read_timeout: Duration::from_millis(300), ..OpenOptions::default() };
+        let options = OpenOptions {
+            read_timeout: Duration::from_millis(300),
+            ..OpenOptions::default()
+        };
         let (store, _writer) = Store::open(&home.url(), &options).unwrap();
         home.run("INSERT INTO units SELECT 'unit' || i, repeat('x', 100), 'time', 1 FROM generate_series(1, 400000) AS n(i)");
-        let table = mec_store::tables::tables().into_iter().find(|table| table.name == "units").unwrap();
+        let table = mec_store::tables::tables()
+            .into_iter()
+            .find(|table| table.name == "units")
+            .unwrap();
         let filter = mec_query::Filter::Matches {
             left: mec_query::Expr::column(&table, 1),
             pattern: mec_query::Pattern::regex("(x|y)*z", true).unwrap(),
         };
-        assert!(matches!(store.count(&table, &filter, &mec_query::Budget::unlimited()), Err(StoreError::TimedOut)));
+        assert!(matches!(
+            store.count(&table, &filter, &mec_query::Budget::unlimited()),
+            Err(StoreError::TimedOut)
+        ));
         // The connection is as good as before.
-        assert_eq!(store.keys(&table, &mec_query::Filter::always(), 0).unwrap().len(), 1);
+        assert_eq!(
+            store
+                .keys(&table, &mec_query::Filter::always(), 0)
+                .unwrap()
+                .len(),
+            1
+        );
     }
 
     #[test]
@@ -364,32 +513,57 @@ mod on_postgres {
         let home = Home::postgres();
         let (store, _writer) = open(&home.url());
         home.run("INSERT INTO units VALUES ('count', 'count', 'count', 1)");
-        let table = mec_store::tables::tables().into_iter().find(|table| table.name == "units").unwrap();
+        let table = mec_store::tables::tables()
+            .into_iter()
+            .find(|table| table.name == "units")
+            .unwrap();
         let filter = mec_query::Filter::Matches {
             left: mec_query::Expr::column(&table, 1),
             pattern: mec_query::Pattern::regex("((a?){60}){60}", false).unwrap(),
         };
-        let Err(StoreError::Pattern(said)) = store.count(&table, &filter, &mec_query::Budget::unlimited()) else {
+        let Err(StoreError::Pattern(said)) =
+            store.count(&table, &filter, &mec_query::Budget::unlimited())
+        else {
             panic!("it is not refused")
         };
-        assert_eq!(said, "invalid regular expression: regular expression is too complex");
+        assert_eq!(
+            said,
+            "invalid regular expression: regular expression is too complex"
+        );
     }
 
     #[test]
     fn a_store_is_read_beside_its_writers() {
         let home = Home::postgres();
         let empty = Cluster::shared().database();
-        assert!(Store::open_read_only(&empty).unwrap_err().to_string().contains("run `mec migrate` first"));
+        assert!(
+            Store::open_read_only(&empty)
+                .unwrap_err()
+                .to_string()
+                .contains("run `mec migrate` first")
+        );
         let (_store, mut writer) = open(&home.url());
         wait(writer.commit(&head(1))).unwrap();
-        let (beside, catalogue) = Store::open_read_only(&home.url()).unwrap();
-        assert_eq!(catalogue.version, 0);
-        let table = mec_store::tables::tables().into_iter().find(|table| table.name == "accounts").unwrap();
-        assert_eq!(beside.count(&table, &mec_query::Filter::always(), &mec_query::Budget::unlimited()).unwrap(), 1);
+        let (beside, catalog) = Store::open_read_only(&home.url()).unwrap();
+        assert_eq!(catalog.version, 0);
+        let table = mec_store::tables::tables()
+            .into_iter()
+            .find(|table| table.name == "accounts")
+            .unwrap();
+        assert_eq!(
+            beside
+                .count(
+                    &table,
+                    &mec_query::Filter::always(),
+                    &mec_query::Budget::unlimited()
+                )
+                .unwrap(),
+            1
+        );
     }
 
     #[test]
-    fn the_table_catalogue_is_the_schema() {
+    fn the_table_catalog_is_the_schema() {
         let home = Home::postgres();
         drop(open(&home.url()));
         for table in mec_store::tables::tables() {
@@ -403,16 +577,30 @@ mod on_postgres {
             for column in &table.columns {
                 let length = match column.ty {
                     mec_query::Type::Text { max: Some(max) } => format!("({max})"),
-                    mec_query::Type::Numeric { precision, scale } => format!("({precision},{scale})"),
+                    mec_query::Type::Numeric { precision, scale } => {
+                        format!("({precision},{scale})")
+                    }
                     _ => String::new(),
                 };
                 let ty = column.ty.sql_name();
-                let wanted = format!("{} {ty}{length} {}", column.name, if column.nullable { "YES" } else { "NO" });
-                assert!(kept.contains(&wanted), "{}: {wanted} in {kept:?}", table.name);
+                let wanted = format!(
+                    "{} {ty}{length} {}",
+                    column.name,
+                    if column.nullable { "YES" } else { "NO" }
+                );
+                assert!(
+                    kept.contains(&wanted),
+                    "{}: {wanted} in {kept:?}",
+                    table.name
+                );
             }
         }
         let collated = "SELECT table_name || '.' || column_name FROM information_schema.columns WHERE table_schema = 'public' \
                         AND data_type IN ('character varying', 'text') AND collation_name IS DISTINCT FROM 'C'";
-        assert_eq!(home.query(collated), [], "every text is ordered by its bytes");
+        assert_eq!(
+            home.query(collated),
+            [],
+            "every text is ordered by its bytes"
+        );
     }
 }

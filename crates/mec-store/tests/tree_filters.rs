@@ -1,5 +1,6 @@
-//! Every statement of the hot verbs says which trees it is about, on each table that has them: on a database of several
-//! shards one that does not goes to all of them. What is looked at is what the server was sent.
+//! Every statement of the hot verbs says which trees it is about, on each table that has them: on a
+//! database of several shards one that does not goes to all of them. What is looked at is what the
+//! server was sent.
 
 mod lane;
 
@@ -18,7 +19,14 @@ mod on_postgres {
     fn telling() -> Home {
         let cluster = Cluster::start(&["log_statement=all"]);
         let url = cluster.database();
-        migrate(&url, &MigrateOptions { app_role: Some(APP_ROLE.to_owned()), ..MigrateOptions::default() }).unwrap();
+        migrate(
+            &url,
+            &MigrateOptions {
+                app_role: Some(APP_ROLE.to_owned()),
+                ..MigrateOptions::default()
+            },
+        )
+        .unwrap();
         cluster.sql(name_of(&url), "SELECT 'the verbs begin'");
         let url = cluster.app_url(name_of(&url));
         Home::Postgres(Arc::new(cluster), url)
@@ -31,7 +39,12 @@ mod on_postgres {
             wait(lane.writer.abort());
         }
         wait(lane.store.versions(&[TREE])).unwrap();
-        let seat = Session { account: team, resource: "seats".into(), scope: None, token: "stays".into() };
+        let seat = Session {
+            account: team,
+            resource: "seats".into(),
+            scope: None,
+            token: "stays".into(),
+        };
         let event = lane.meter(&used("again", acme, "1", None));
         let needs = [
             Need::Account(acme),
@@ -45,23 +58,50 @@ mod on_postgres {
             Need::Link("none".into()),
             Need::Trials,
         ];
-        wait(lane.writer.look_up(TREE, &needs, &lane.catalogue, lane.now)).unwrap();
+        wait(lane.writer.look_up(TREE, &needs, &lane.catalog, lane.now)).unwrap();
         for own_only in [false, true] {
             let buckets = [(at("2026-01-30T09:10:00Z"), at("2026-01-30T12:20:00Z"))];
             let resource = "minutes".into();
-            let query = UsageQuery { account: acme, resource: &resource, scope: None, buckets: &buckets, own_only };
-            lane.store.usage(&query, &lane.catalogue).unwrap();
+            let query = UsageQuery {
+                account: acme,
+                resource: &resource,
+                scope: None,
+                buckets: &buckets,
+                own_only,
+            };
+            lane.store.usage(&query, &lane.catalog).unwrap();
         }
         let row = lane.tree.get(acme).unwrap().entitlements[0].clone();
         for tests in [vec![ConditionTest::Weekday(vec![1])], vec![]] {
-            let conditions = tests.into_iter().map(|test| Condition { id: ConditionId(lane.id()), test }).collect();
-            let row = Arc::new(Entitlement { conditions, ..Entitlement::clone(&row) });
-            let audit = Audit { id: AuditId(lane.id()), action: "update", by: "test".into(), reason: "table write".to_owned() };
+            let conditions = tests
+                .into_iter()
+                .map(|test| Condition {
+                    id: ConditionId(lane.id()),
+                    test,
+                })
+                .collect();
+            let row = Arc::new(Entitlement {
+                conditions,
+                ..Entitlement::clone(&row)
+            });
+            let audit = Audit {
+                id: AuditId(lane.id()),
+                action: "update",
+                by: "test".into(),
+                reason: "table write".to_owned(),
+            };
             lane.now = lane.now.plus_micros(1);
-            lane.write(vec![Write::Entitlement { row, metadata: None, audit }]);
+            lane.write(vec![Write::Entitlement {
+                row,
+                metadata: None,
+                audit,
+            }]);
         }
         let rule = lane.tree.get(acme).unwrap().rules[0].id;
-        lane.write(vec![Write::RemoveRule { account: Some(acme), rule }]);
+        lane.write(vec![Write::RemoveRule {
+            account: Some(acme),
+            rule,
+        }]);
         let plan = AccountPlan {
             account: acme,
             plan: "starter".into(),
@@ -85,7 +125,9 @@ mod on_postgres {
     fn every_statement_of_the_hot_verbs_names_its_trees_on_every_table() {
         let (mut lane, acme, team) = busy(telling);
         do_everything(&mut lane, acme, team);
-        let Home::Postgres(cluster, url) = &lane.home else { unreachable!() };
+        let Home::Postgres(cluster, url) = &lane.home else {
+            unreachable!()
+        };
         cluster.sql(name_of(url), "SELECT 'the verbs end'");
         let log = cluster.logged("the verbs begin", "the verbs end");
         let tables = "SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tree' \
@@ -99,16 +141,31 @@ mod on_postgres {
         let mut seen: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for sql in &sent {
             for Named { verb, table, name } in named(sql, &tables) {
-                assert!(has_filter(sql, verb, &name), "{table} without its trees in: {sql}");
+                assert!(
+                    has_filter(sql, verb, &name),
+                    "{table} without its trees in: {sql}"
+                );
                 seen.entry(verb).or_default().insert(table);
             }
         }
         // What was looked at is what there is.
         let of = |tables: &[&'static str]| tables.iter().copied().collect::<BTreeSet<_>>();
-        let all: BTreeSet<&str> = tables.iter().map(String::as_str).filter(|table| *table != "control_decisions_log").collect();
+        let all: BTreeSet<&str> = tables
+            .iter()
+            .map(String::as_str)
+            .filter(|table| *table != "control_decisions_log")
+            .collect();
         assert_eq!(seen["INTO"], all);
-        assert_eq!(seen["FROM"], all.difference(&of(&["entitlements_audit"])).copied().collect());
-        assert_eq!(seen["DELETE"], of(&["control_rules", "entitlement_conditions", "usage_windows"]));
+        assert_eq!(
+            seen["FROM"],
+            all.difference(&of(&["entitlements_audit"]))
+                .copied()
+                .collect()
+        );
+        assert_eq!(
+            seen["DELETE"],
+            of(&["control_rules", "entitlement_conditions", "usage_windows"])
+        );
     }
 
     /// A table in a statement.
@@ -121,8 +178,14 @@ mod on_postgres {
     }
 
     fn named<'a>(sql: &str, tables: &'a [String]) -> Vec<Named<'a>> {
-        const NO_ALIAS: &[&str] = &["WHERE", "ON", "ORDER", "SET", "CROSS", "LEFT", "JOIN", "UNION", "GROUP", "LIMIT", "FOR"];
-        let words: Vec<&str> = sql.split([' ', '(', ')', ',']).filter(|word| !word.is_empty()).collect();
+        const NO_ALIAS: &[&str] = &[
+            "WHERE", "ON", "ORDER", "SET", "CROSS", "LEFT", "JOIN", "UNION", "GROUP", "LIMIT",
+            "FOR",
+        ];
+        let words: Vec<&str> = sql
+            .split([' ', '(', ')', ','])
+            .filter(|word| !word.is_empty())
+            .collect();
         let mut found = vec![];
         for (at, word) in words.iter().enumerate() {
             let verb = match (*word, at.checked_sub(1).map(|before| words[before])) {
@@ -134,23 +197,40 @@ mod on_postgres {
                 ("FROM" | "JOIN" | "USING", _) => "FROM",
                 _ => continue,
             };
-            let Some(table) = tables.iter().find(|table| words.get(at + 1) == Some(&table.as_str())) else { continue };
-            let alias = words.get(at + 2).filter(|next| verb != "INTO" && !NO_ALIAS.contains(next));
-            found.push(Named { verb, table, name: alias.map(|alias| format!("{alias}.")).unwrap_or_default() });
+            let Some(table) = tables
+                .iter()
+                .find(|table| words.get(at + 1) == Some(&table.as_str()))
+            else {
+                continue;
+            };
+            let alias = words
+                .get(at + 2)
+                .filter(|next| verb != "INTO" && !NO_ALIAS.contains(next));
+            found.push(Named {
+                verb,
+                table,
+                name: alias.map(|alias| format!("{alias}.")).unwrap_or_default(),
+            });
         }
         found
     }
 
     fn has_filter(sql: &str, verb: &str, name: &str) -> bool {
         if verb == "INTO" {
-            let columns = sql.split_once('(').and_then(|(_, rest)| rest.split_once(')')).map_or("", |(columns, _)| columns);
+            let columns = sql
+                .split_once('(')
+                .and_then(|(_, rest)| rest.split_once(')'))
+                .map_or("", |(columns, _)| columns);
             return columns.split(", ").any(|column| column == "tree");
         }
         let filter = format!("{name}tree = ");
         sql.match_indices(&filter).any(|(at, _)| {
-            let is_whole = !sql[..at].ends_with(|letter: char| letter.is_ascii_alphanumeric() || letter == '.' || letter == '_');
+            let is_whole = !sql[..at].ends_with(|letter: char| {
+                letter.is_ascii_alphanumeric() || letter == '.' || letter == '_'
+            });
             let value = &sql[at + filter.len()..];
-            is_whole && (value.starts_with("ANY($") || value.starts_with('$') || value.starts_with('0'))
+            is_whole
+                && (value.starts_with("ANY($") || value.starts_with('$') || value.starts_with('0'))
         })
     }
 
@@ -158,20 +238,47 @@ mod on_postgres {
     fn a_statement_without_its_trees_is_told_apart() {
         let tables = ["accounts", "ledger_keys"].map(str::to_owned);
         for (sql, wanted) in [
-            ("SELECT 1 FROM accounts WHERE account_id = $1 AND tree = ANY($2)", true),
+            (
+                "SELECT 1 FROM accounts WHERE account_id = $1 AND tree = ANY($2)",
+                true,
+            ),
             ("SELECT 1 FROM accounts WHERE account_id = $1", false),
-            ("SELECT 1 FROM accounts a JOIN ledger_keys k ON k.tree = a.tree AND k.tree = $1 WHERE a.tree = $1", true),
-            ("SELECT 1 FROM accounts a JOIN ledger_keys k ON k.tree = a.tree WHERE a.tree = $1", false),
-            ("SELECT 1 FROM (SELECT 1) AS one LEFT JOIN accounts t ON t.tree = ANY($1) ORDER BY t.tree", true),
-            ("INSERT INTO accounts (account_id, tree) SELECT * FROM unnest($1, $2) ON CONFLICT DO UPDATE SET x = 1", true),
-            ("INSERT INTO accounts (account_id) SELECT * FROM unnest($1)", false),
-            ("DELETE FROM accounts a USING unnest($1) x WHERE a.tree = x.tree", false),
+            (
+                "SELECT 1 FROM accounts a JOIN ledger_keys k ON k.tree = a.tree AND k.tree = $1 WHERE a.tree = $1",
+                true,
+            ),
+            (
+                "SELECT 1 FROM accounts a JOIN ledger_keys k ON k.tree = a.tree WHERE a.tree = $1",
+                false,
+            ),
+            (
+                "SELECT 1 FROM (SELECT 1) AS one LEFT JOIN accounts t ON t.tree = ANY($1) ORDER BY t.tree",
+                true,
+            ),
+            (
+                "INSERT INTO accounts (account_id, tree) SELECT * FROM unnest($1, $2) ON CONFLICT DO UPDATE SET x = 1",
+                true,
+            ),
+            (
+                "INSERT INTO accounts (account_id) SELECT * FROM unnest($1)",
+                false,
+            ),
+            (
+                "DELETE FROM accounts a USING unnest($1) x WHERE a.tree = x.tree",
+                false,
+            ),
             ("UPDATE accounts SET status = $1 WHERE tree = 0", true),
             ("UPDATE accounts SET status = $1 WHERE subtree = $2", false),
         ] {
             let found = named(sql, &tables);
             assert!(!found.is_empty(), "{sql}");
-            assert_eq!(found.iter().all(|table| has_filter(sql, table.verb, &table.name)), wanted, "{sql}");
+            assert_eq!(
+                found
+                    .iter()
+                    .all(|table| has_filter(sql, table.verb, &table.name)),
+                wanted,
+                "{sql}"
+            );
         }
     }
 }

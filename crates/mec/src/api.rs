@@ -1,8 +1,8 @@
 //! The API: what a product asks over HTTP, as functions and tables.
 //!
-//! `root` describes all of it, `rpc` has a file for every function, `verb` says what a function is, `arguments` and
-//! `answers` are the two sides of a call,
-//! `refusal` turns what went wrong into a status, a code and a hint. Nothing here decides, and nothing here speaks SQL.
+//! `root` describes all of it, `rpc` has a file for every function, `verb` says what a function is,
+//! `arguments` and `answers` are the two sides of a call, `refusal` turns what went wrong into a
+//! status, a code and a hint. Nothing here decides, and nothing here speaks SQL.
 
 pub(crate) mod answers;
 pub(crate) mod arguments;

@@ -1,5 +1,5 @@
-//! The command line: what is asked of `mec` in a shell. One file per command; each asks the API what it wants to know,
-//! in this process or, where a server owns the store, of that server.
+//! The command line: what is asked of `mec` in a shell. One file per command; each asks the API
+//! what it wants to know, in this process or, where a server owns the store, of that server.
 //!
 //! Nothing here decides, and nothing here speaks SQL.
 
@@ -33,7 +33,8 @@ use self::output::Print;
 use crate::config::{Config, Flags};
 use crate::serve::Beside;
 
-/// Metering, entitlements, controls: decides exactly who may use how much, and records what was used.
+/// Metering, entitlements, controls: decides exactly who may use how much, and records what was
+/// used.
 #[derive(Debug, Parser)]
 #[command(name = "mec", version, after_help = EXIT_CODES, max_term_width = 110)]
 pub struct Cli {
@@ -47,12 +48,20 @@ pub struct Cli {
 #[command(next_help_heading = "Options of every command")]
 struct Global {
     /// Print answers as a table for people or as one JSON value for programs
-    #[arg(short = 'o', long = "print", value_enum, default_value_t, global = true, value_name = "HOW")]
+    #[arg(
+        short = 'o',
+        long = "print",
+        value_enum,
+        default_value_t,
+        global = true,
+        value_name = "HOW"
+    )]
     print: Print,
     /// Read this configuration file instead of ./mec.toml [env: MEC_CONFIG]
     #[arg(long, global = true, value_name = "PATH")]
     config: Option<PathBuf>,
-    /// What is logged to stderr: error, warn, info, debug, trace, or by room [env: MEC_LOG] [default: info to serve, else warn]
+    /// What is logged to stderr: error, warn, info, debug, trace, or by room [env: MEC_LOG]
+    /// [default: info to serve, else warn]
     #[arg(long, global = true, value_name = "FILTER")]
     log: Option<String>,
     /// How log lines are written: text or json [env: MEC_LOG_FORMAT] [default: text]
@@ -62,7 +71,8 @@ struct Global {
 
 #[derive(Clone, Debug, Args)]
 struct StoreArgs {
-    /// Where everything is kept: sqlite:PATH or postgres://USER@HOST/DATABASE [env: MEC_STORE] [default: sqlite:mec.db]
+    /// Where everything is kept: sqlite:PATH or postgres://USER@HOST/DATABASE [env: MEC_STORE]
+    /// [default: sqlite:mec.db]
     #[arg(long, value_name = "URL")]
     store: Option<String>,
 }
@@ -79,7 +89,8 @@ struct TargetArgs {
 
 #[derive(Debug, Args)]
 struct ListenArgs {
-    /// The address to answer on; port 0 takes a free one [env: MEC_LISTEN] [default: 127.0.0.1:8000]
+    /// The address to answer on; port 0 takes a free one [env: MEC_LISTEN] [default:
+    /// 127.0.0.1:8000]
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<String>,
 }
@@ -87,7 +98,8 @@ struct ListenArgs {
 /// Ports beside the one to answer on.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct PortArgs {
-    /// Also answer where clients of a PostgREST look: tables at the root of port 3000, and port 8005 for webhooks to come
+    /// Also answer where clients of a PostgREST look: tables at the root of port 3000, and port
+    /// 8005 for webhooks to come
     #[arg(long)]
     compat_ports: bool,
 }
@@ -95,7 +107,11 @@ pub(crate) struct PortArgs {
 impl PortArgs {
     /// Which they are.
     pub(crate) fn beside(self) -> Beside {
-        if self.compat_ports { Beside::Compatible } else { Beside::Nothing }
+        if self.compat_ports {
+            Beside::Compatible
+        } else {
+            Beside::Nothing
+        }
     }
 }
 
@@ -110,7 +126,7 @@ enum Command {
         #[command(flatten)]
         ports: PortArgs,
     },
-    /// Serve an example: the demo catalogue, a dozen accounts and 90 days of use
+    /// Serve an example: the demo catalog, a dozen accounts and 90 days of use
     Demo(DemoArgs),
     /// Make the store, or bring it to this version's schema
     Migrate(migrate::Args),
@@ -127,12 +143,13 @@ enum Command {
     Check(check::Args),
     /// Record that something was used
     Meter(meter::Args),
-    /// Plans and their versions: list them, move accounts to the newest, simulate a changed catalogue
+    /// Plans and their versions: list them, move accounts to the newest, simulate a changed catalog
     Plan {
         #[command(subcommand)]
         command: plan::Command,
     },
-    /// Move an installation from a SQLite file to a PostgreSQL database, verified; run again, it goes on where it stopped
+    /// Move an installation from a SQLite file to a PostgreSQL database, verified; run again, it
+    /// goes on where it stopped
     Copy(copy::Args),
     /// Write a SQLite store to a new file, also while a server records
     Backup(backup::BackupArgs),
@@ -159,13 +176,16 @@ enum Command {
 /// What `mec demo` is told.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct DemoArgs {
-    /// The address to answer on; port 0 takes a free one [env: MEC_LISTEN] [default: 127.0.0.1:8000]
+    /// The address to answer on; port 0 takes a free one [env: MEC_LISTEN] [default:
+    /// 127.0.0.1:8000]
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) listen: Option<String>,
-    /// Keep the data in DIR: filled when it is empty, only opened when it is not [default: a temporary directory]
+    /// Keep the data in DIR: filled when it is empty, only opened when it is not [default: a
+    /// temporary directory]
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
-    /// Keep the data in a PostgreSQL database: filled when it is empty, refused when it holds anything but the demo
+    /// Keep the data in a PostgreSQL database: filled when it is empty, refused when it holds
+    /// anything but the demo
     #[arg(long, value_name = "URL", conflicts_with = "data")]
     pub(crate) store: Option<String>,
     /// Also answer on addresses that other machines reach, although nobody is asked who they are
@@ -188,22 +208,49 @@ pub fn run() -> ExitCode {
 fn execute(cli: Cli) -> Result<(), Failure> {
     let Cli { global, command } = cli;
     let print = global.print;
-    let flags = Flags { config: global.config, log: global.log, log_format: global.log_format, ..Flags::default() };
+    let flags = Flags {
+        config: global.config,
+        log: global.log,
+        log_format: global.log_format,
+        ..Flags::default()
+    };
     let gather = |flags: Flags, default_log: &str| -> Result<Config, Failure> {
         let config = Config::gather(flags)?;
         logging::start(&config, default_log)?;
         Ok(config)
     };
     let (serving, asking) = ("info", "warn");
-    let of_store = |store: StoreArgs| Flags { store: store.store, ..flags.clone() };
-    let of_target = |target: &TargetArgs| Flags { server: target.server.clone(), ..of_store(target.store.clone()) };
+    let of_store = |store: StoreArgs| Flags {
+        store: store.store,
+        ..flags.clone()
+    };
+    let of_target = |target: &TargetArgs| Flags {
+        server: target.server.clone(),
+        ..of_store(target.store.clone())
+    };
     match command {
-        Command::Serve { store, listen, ports } => {
-            let config = gather(Flags { listen: listen.listen, ..of_store(store) }, serving)?;
+        Command::Serve {
+            store,
+            listen,
+            ports,
+        } => {
+            let config = gather(
+                Flags {
+                    listen: listen.listen,
+                    ..of_store(store)
+                },
+                serving,
+            )?;
             runtime()?.block_on(crate::serve::run(&config, ports.beside()))
         }
         Command::Demo(args) => {
-            let config = gather(Flags { listen: args.listen.clone(), ..flags.clone() }, serving)?;
+            let config = gather(
+                Flags {
+                    listen: args.listen.clone(),
+                    ..flags.clone()
+                },
+                serving,
+            )?;
             runtime()?.block_on(crate::demo::run(args, &config))
         }
         Command::Migrate(args) => {
@@ -243,7 +290,13 @@ fn execute(cli: Cli) -> Result<(), Failure> {
             runtime()?.block_on(args.run(&config, print))
         }
         Command::Copy(args) => {
-            let config = gather(Flags { store: args.to(), ..flags.clone() }, asking)?;
+            let config = gather(
+                Flags {
+                    store: args.to(),
+                    ..flags.clone()
+                },
+                asking,
+            )?;
             args.run(&config, print)
         }
         Command::Backup(args) => {
@@ -256,7 +309,13 @@ fn execute(cli: Cli) -> Result<(), Failure> {
         }
         Command::Verify { store } => verify::run(&gather(of_store(store), asking)?, print),
         Command::Config(args) => args.run(flags.clone(), print),
-        Command::Doctor { store, listen } => doctor::run(Flags { listen: listen.listen, ..of_store(store) }, print),
+        Command::Doctor { store, listen } => doctor::run(
+            Flags {
+                listen: listen.listen,
+                ..of_store(store)
+            },
+            print,
+        ),
     }
 }
 
@@ -270,15 +329,21 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 /// An instant (`2026-01-30T12:00:00Z`) or the beginning of a day in UTC (`2026-01-30`).
 fn instant(text: &str) -> Result<Time, String> {
     let day = || format!("{text}T00:00:00Z").parse();
-    text.parse().or_else(|_| day()).map_err(|_| "write 2026-01-30T12:00:00Z, or 2026-01-30 for its beginning in UTC".to_owned())
+    text.parse().or_else(|_| day()).map_err(|_| {
+        "write 2026-01-30T12:00:00Z, or 2026-01-30 for its beginning in UTC".to_owned()
+    })
 }
 
 /// A decimal number with at most 12 digits before the point, read exactly.
 pub(crate) fn quantity(text: &str) -> Result<Quantity, String> {
     text.parse().map_err(|error| match error {
         mec_kernel::QuantityError::NotANumber => "not a decimal number".to_owned(),
-        mec_kernel::QuantityError::RoundsToZero => "rounds to 0; the smallest quantity is 0.000001".to_owned(),
-        mec_kernel::QuantityError::TooLarge => "has more than 12 digits before the point".to_owned(),
+        mec_kernel::QuantityError::RoundsToZero => {
+            "rounds to 0; the smallest quantity is 0.000001".to_owned()
+        }
+        mec_kernel::QuantityError::TooLarge => {
+            "has more than 12 digits before the point".to_owned()
+        }
         mec_kernel::QuantityError::NotWhole => "is a part of what is only had whole".to_owned(),
     })
 }

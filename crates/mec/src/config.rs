@@ -1,4 +1,5 @@
-//! The settings in effect: from flags, the environment, a file, and defaults, in this order of precedence.
+//! The settings in effect: from flags, the environment, a file, and defaults, in this order of
+//! precedence.
 //!
 //! The only place that reads environment variables of MEC.
 
@@ -82,7 +83,8 @@ pub(crate) enum NamedBy {
 
 /// Whether a file was written by whoever runs this, or by root.
 pub(crate) fn is_ours(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|found| found.uid() == 0 || found.uid() == rustix::process::geteuid().as_raw())
+    fs::metadata(path)
+        .is_ok_and(|found| found.uid() == 0 || found.uid() == rustix::process::geteuid().as_raw())
 }
 
 /// Where everything is kept.
@@ -98,7 +100,9 @@ impl<'a> Kept<'a> {
     /// What kind of store a URL names; `None`: none that this program knows.
     pub(crate) fn of(url: &'a str) -> Option<Self> {
         match url.split_once(':') {
-            Some(("sqlite", path)) if !path.is_empty() => Some(Self::File(Path::new(path.strip_prefix("//").unwrap_or(path)))),
+            Some(("sqlite", path)) if !path.is_empty() => Some(Self::File(Path::new(
+                path.strip_prefix("//").unwrap_or(path),
+            ))),
             Some(("postgres" | "postgresql", _)) => Some(Self::Database),
             _ => None,
         }
@@ -109,10 +113,13 @@ impl Config {
     /// Gathers the settings and checks each.
     ///
     /// # Errors
-    /// A file that is not there or not understood (with its line), a value that is none of those there are, values that
-    /// do not go together.
+    /// A file that is not there or not understood (with its line), a value that is none of those
+    /// there are, values that do not go together.
     pub(crate) fn gather(flags: Flags) -> Result<Self, Failure> {
-        let named = flags.config.clone().or_else(|| variable("MEC_CONFIG").map(PathBuf::from));
+        let named = flags
+            .config
+            .clone()
+            .or_else(|| variable("MEC_CONFIG").map(PathBuf::from));
         let is_file_named = named.is_some();
         let file = ConfigFile::read(named)?;
         let in_file = file.path.as_deref().map(|path| (path, &file.values));
@@ -122,31 +129,44 @@ impl Config {
         let origins = origins(&settings, &values, &auth)?;
         let server_named_by = match values.origin("server") {
             Origin::File(path)
-                if !(is_file_named && is_ours(&path)) && values.origin(JWT_SECRET) != Origin::File(path.clone()) =>
+                if !(is_file_named && is_ours(&path))
+                    && values.origin(JWT_SECRET) != Origin::File(path.clone()) =>
             {
                 NamedBy::Anybody
             }
             _ => NamedBy::User,
         };
-        let names = settings.hosts.split([',', ' ']).filter(|name| !name.is_empty()).map(str::to_owned);
+        let names = settings
+            .hosts
+            .split([',', ' '])
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned);
         let hosts = Hosts::also(names).with_origins(origins);
         Ok(Self {
             server_named_by,
-            hosts: if auth.asks_everybody() { hosts.of_known_callers() } else { hosts },
+            hosts: if auth.asks_everybody() {
+                hosts.of_known_callers()
+            } else {
+                hosts
+            },
             auth,
             shown: values.shown(),
             settings,
         })
     }
 
-    /// Every setting and where it comes from, in the order of the file, without secrets and passwords.
+    /// Every setting and where it comes from, in the order of the file, without secrets and
+    /// passwords.
     pub(crate) fn shown(&self) -> &[Shown] {
         &self.shown
     }
 
     /// Where the value of a setting comes from.
     pub(crate) fn origin(&self, name: &str) -> Option<&Origin> {
-        self.shown.iter().find(|setting| setting.name == name).map(|setting| &setting.origin)
+        self.shown
+            .iter()
+            .find(|setting| setting.name == name)
+            .map(|setting| &setting.origin)
     }
 
     /// The server that commands ask; `None`: the one that owns the file, if there is one.
@@ -166,7 +186,8 @@ impl Config {
             decisions_kept_rows: settings.decisions_kept_rows.into(),
             answer_bytes_max: u64::from(settings.answer_megabytes) << 20,
             read_timeout: Duration::from_secs(settings.read_timeout_seconds.into()),
-            cache_bytes_max: usize::try_from(u64::from(settings.cache_megabytes) << 20).unwrap_or(usize::MAX),
+            cache_bytes_max: usize::try_from(u64::from(settings.cache_megabytes) << 20)
+                .unwrap_or(usize::MAX),
             staleness_max: Duration::from_millis(settings.max_staleness_ms.into()),
             lanes: usize::try_from(settings.lanes).unwrap_or(1),
             ..Options::default()
@@ -190,7 +211,11 @@ impl Config {
     /// # Errors
     /// No address, or one that others reach.
     pub(crate) fn listen_address(&self) -> Result<SocketAddr, Failure> {
-        if self.auth.asks_writers() { address(&self.settings.listen) } else { loopback(&self.settings.listen) }
+        if self.auth.asks_writers() {
+            address(&self.settings.listen)
+        } else {
+            loopback(&self.settings.listen)
+        }
     }
 }
 
@@ -204,20 +229,35 @@ fn auth(settings: &Settings, values: &Values) -> Result<Auth, Failure> {
     };
     Auth::read(asked).map_err(|wrong| {
         let origin = values.origin(wrong.setting);
-        Failure::new(Exit::Config, format!("{} ({origin}): {}", wrong.setting, wrong.problem)).with_hint(wrong.hint)
+        Failure::new(
+            Exit::Config,
+            format!("{} ({origin}): {}", wrong.setting, wrong.problem),
+        )
+        .with_hint(wrong.hint)
     })
 }
 
 /// The web pages that browsers are allowed to call from.
 fn origins(settings: &Settings, values: &Values, auth: &Auth) -> Result<Origins, Failure> {
-    let wrong =
-        |problem: &str| Failure::new(Exit::Config, format!("cors_origins ({}): {problem}", values.origin("cors_origins")));
+    let wrong = |problem: &str| {
+        Failure::new(
+            Exit::Config,
+            format!(
+                "cors_origins ({}): {problem}",
+                values.origin("cors_origins")
+            ),
+        )
+    };
     let origins = Origins::read(&settings.cors_origins).map_err(|problem| {
-        wrong(&problem.to_string()).with_hint("set it to the origins of pages, with commas between them, or leave it empty")
+        wrong(&problem.to_string()).with_hint(
+            "set it to the origins of pages, with commas between them, or leave it empty",
+        )
     })?;
     if origins == Origins::All && !auth.asks_writers() {
-        return Err(wrong("\"*\" would let every web page write to a server without authentication")
-            .with_hint("name the origins of your pages, or set jwt_secret (MEC_JWT_SECRET)"));
+        return Err(wrong(
+            "\"*\" would let every web page write to a server without authentication",
+        )
+        .with_hint("name the origins of your pages, or set jwt_secret (MEC_JWT_SECRET)"));
     }
     Ok(origins)
 }

@@ -1,7 +1,8 @@
-//! `mec demo`: a store with the guide's catalogue and an account in every interesting state, served until it is told
-//! to stop.
+//! `mec demo`: a store with the guide's catalog and an account in every interesting state, served
+//! until it is told to stop.
 //!
-//! Decides nothing and writes no SQL: the demo is filled through the engine's operations and served as any other store.
+//! Decides nothing and writes no SQL: the demo is filled through the engine's operations and served
+//! as any other store.
 
 mod cast;
 mod fill;

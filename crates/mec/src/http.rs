@@ -1,7 +1,9 @@
 //! The HTTP side of the program: the accept loop and what every answer has in common.
 //!
-//! `listen` turns sockets into requests within `limits`, `browsers` and `operator` refuse those that come from where
-//! they must not, `cors` says which pages may, `auth` learns who calls, `request_id` names every request, `errors` gives every error its one shape. Nothing here decides, and nothing here speaks SQL.
+//! `listen` turns sockets into requests within `limits`, `browsers` and `operator` refuse those
+//! that come from where they must not, `cors` says which pages may, `auth` learns who calls,
+//! `request_id` names every request, `errors` gives every error its one shape. Nothing here
+//! decides, and nothing here speaks SQL.
 
 pub mod admin;
 pub mod auth;

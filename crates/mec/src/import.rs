@@ -1,7 +1,8 @@
-//! Usage events from a file: read line by line, sent in batches, each recorded exactly once however often the file is
-//! imported, because its key is its identity.
+//! Usage events from a file: read line by line, sent in batches, each recorded exactly once however
+//! often the file is imported, because its key is its identity.
 //!
-//! Memory stays flat: a line is forgotten once its outcome is known. Nothing here decides what is recorded.
+//! Memory stays flat: a line is forgotten once its outcome is known. Nothing here decides what is
+//! recorded.
 
 pub(crate) mod event;
 mod lines;
@@ -59,23 +60,36 @@ impl Import {
     /// Imports the file into `target`.
     ///
     /// # Errors
-    /// A file that cannot be read to its end or is in no known format; a target that stays unavailable. What was
-    /// recorded until then stays, and importing the file again goes on from there.
+    /// A file that cannot be read to its end or is in no known format; a target that stays
+    /// unavailable. What was recorded until then stays, and importing the file again goes on from
+    /// there.
     pub(crate) async fn run(self, target: Arc<Target>) -> Result<Report, Failure> {
-        let format = self.format.map_or_else(|| Format::of_path(&self.path), Ok)?;
+        let format = self
+            .format
+            .map_or_else(|| Format::of_path(&self.path), Ok)?;
         let reading = Reading::open(&self.path, format)?;
         let rejects = Rejects::open(self.rejects.as_deref(), &self.path)?;
         let progress = Progress::start(reading.bytes_total, "lines");
         let began = Instant::now();
         let bytes_read = reading.bytes_read.clone();
         let (parcels, mut arriving) = mpsc::channel::<Parcel>(2);
-        let reader = std::thread::Builder::new().name("mec-import".to_owned()).spawn(move || reading.run(&parcels));
-        let reader = reader.map_err(|error| Failure::new(Exit::Io, format!("threads cannot be started: {error}")))?;
+        let reader = std::thread::Builder::new()
+            .name("mec-import".to_owned())
+            .spawn(move || reading.run(&parcels));
+        let reader = reader.map_err(|error| {
+            Failure::new(Exit::Io, format!("threads cannot be started: {error}"))
+        })?;
 
-        let mut run =
-            Run { sender: Arc::new(Sender::new(target)), rejects, progress, report: Report::default(), flying: JoinSet::new() };
+        let mut run = Run {
+            sender: Arc::new(Sender::new(target)),
+            rejects,
+            progress,
+            report: Report::default(),
+            flying: JoinSet::new(),
+        };
         while let Some(parcel) = arriving.recv().await {
-            run.progress.show(bytes_read.load(Ordering::Relaxed), &run.report);
+            run.progress
+                .show(bytes_read.load(Ordering::Relaxed), &run.report);
             run.report.lines += parcel.lines;
             for refused in parcel.unreadable {
                 run.report.rejected += 1;
@@ -84,14 +98,18 @@ impl Import {
             run.send(parcel.batch).await?;
         }
         while run.land_one().await? {
-            run.progress.show(bytes_read.load(Ordering::Relaxed), &run.report);
+            run.progress
+                .show(bytes_read.load(Ordering::Relaxed), &run.report);
         }
         run.progress.finish();
         run.report.millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         run.rejects.finish()?;
         match reader.join() {
             Ok(ended) => ended.map(|()| run.report),
-            Err(_) => Err(Failure::new(Exit::Io, format!("reading {} broke off", self.path.display()))),
+            Err(_) => Err(Failure::new(
+                Exit::Io,
+                format!("reading {} broke off", self.path.display()),
+            )),
         }
     }
 }
@@ -106,12 +124,17 @@ struct Run {
 }
 
 impl Run {
-    /// Sends a batch beside those in flight; alone where its outcome depends on what comes before it in the file.
+    /// Sends a batch beside those in flight; alone where its outcome depends on what comes before
+    /// it in the file.
     async fn send(&mut self, batch: Batch) -> Result<(), Failure> {
         if batch.is_empty() {
             return Ok(());
         }
-        let beside_max = if batch.depends_on_order() { 0 } else { IN_FLIGHT_MAX - 1 };
+        let beside_max = if batch.depends_on_order() {
+            0
+        } else {
+            IN_FLIGHT_MAX - 1
+        };
         while self.flying.len() > beside_max {
             self.land_one().await?;
         }
@@ -122,8 +145,11 @@ impl Run {
 
     /// Waits for one batch in flight; `false` when there is none.
     async fn land_one(&mut self) -> Result<bool, Failure> {
-        let Some(landed) = self.flying.join_next().await else { return Ok(false) };
-        let counted = landed.map_err(|error| Failure::new(Exit::Io, format!("a batch broke off: {error}")))??;
+        let Some(landed) = self.flying.join_next().await else {
+            return Ok(false);
+        };
+        let counted = landed
+            .map_err(|error| Failure::new(Exit::Io, format!("a batch broke off: {error}")))??;
         self.report.recorded += counted.recorded;
         self.report.replayed += counted.replayed;
         for refused in &counted.rejected {

@@ -36,12 +36,14 @@ const OPERATORS_MAX: usize = 64;
 /// `mec serve`: opens the store, prints the address, answers until it is told to stop.
 ///
 /// # Errors
-/// An address others reach while anybody may write, or that is taken, a store that cannot be used, or one that fails while it serves.
+/// An address others reach while anybody may write, or that is taken, a store that cannot be used,
+/// or one that fails while it serves.
 pub(crate) async fn run(config: &Config, ports: Beside) -> Result<(), Failure> {
     config.kept()?;
     let signals = Signals::catch()?;
     let ports = Ports::open(config.listen_address()?, ports).await?;
-    let mec = Arc::new(Mec::open(&config.settings.store, config.options(&ports.note()?, true)).await?);
+    let mec =
+        Arc::new(Mec::open(&config.settings.store, config.options(&ports.note()?, true)).await?);
     match output::line(format_args!("mec answers on {}", url(&ports.main)?)) {
         // It serves on, whoever reads along.
         Ok(()) | Err(Failure::ClosedPipe) => {}
@@ -84,11 +86,17 @@ impl Ports {
         let compatible = match beside {
             Beside::Nothing => None,
             Beside::Compatible => {
-                let [tables, webhooks] = COMPATIBLE_PORTS.map(|port| SocketAddr::new(address.ip(), port));
+                let [tables, webhooks] =
+                    COMPATIBLE_PORTS.map(|port| SocketAddr::new(address.ip(), port));
                 Some((bind(tables).await?, bind(webhooks).await?))
             }
         };
-        Ok(Self { main, operators, compatible, descriptors })
+        Ok(Self {
+            main,
+            operators,
+            compatible,
+            descriptors,
+        })
     }
 
     /// What commands read that find the store in use.
@@ -96,7 +104,11 @@ impl Ports {
     /// # Errors
     /// The system does not tell.
     pub(crate) fn note(&self) -> Result<String, Failure> {
-        Ok(format!("{}, operators {}", url(&self.main)?, url(&self.operators)?))
+        Ok(format!(
+            "{}, operators {}",
+            url(&self.main)?,
+            url(&self.operators)?
+        ))
     }
 
     /// How many of them strangers reach.
@@ -109,12 +121,21 @@ impl Ports {
 fn raise_descriptors() -> u64 {
     let limit = getrlimit(Resource::Nofile);
     // No limit at all is as good as more connections than there are.
-    let (soft, hard) = (limit.current.unwrap_or(u64::MAX), limit.maximum.unwrap_or(u64::MAX));
+    let (soft, hard) = (
+        limit.current.unwrap_or(u64::MAX),
+        limit.maximum.unwrap_or(u64::MAX),
+    );
     let wanted = hard.min(DESCRIPTORS_WANTED);
     if soft >= wanted {
         return soft;
     }
-    match setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum }) {
+    match setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: Some(wanted),
+            maximum: limit.maximum,
+        },
+    ) {
         Ok(()) => wanted,
         Err(error) => {
             tracing::warn!(%error, soft, "the limit of open files cannot be raised; fewer connections are served at once");
@@ -138,12 +159,15 @@ pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
     })
 }
 
-/// `http://HOST:PORT` by which this machine reaches a listening socket, with the port it really has.
+/// `http://HOST:PORT` by which this machine reaches a listening socket, with the port it really
+/// has.
 ///
 /// # Errors
 /// The system does not tell.
 pub(crate) fn url(listener: &TcpListener) -> Result<String, Failure> {
-    let address = listener.local_addr().map_err(|error| Failure::io("the listening socket", &error))?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| Failure::io("the listening socket", &error))?;
     let ip = match address.ip() {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
@@ -152,16 +176,24 @@ pub(crate) fn url(listener: &TcpListener) -> Result<String, Failure> {
     Ok(format!("http://{}", SocketAddr::new(ip, address.port())))
 }
 
-/// What a stop waits for batches that are being recorded. None that is cut short was answered, and it is recorded whole or not
-/// at all. With the grace of requests in flight it is 25 seconds; supervisors kill after 30 or more.
+/// What a stop waits for batches that are being recorded. None that is cut short was answered, and
+/// it is recorded whole or not at all. With the grace of requests in flight it is 25 seconds;
+/// supervisors kill after 30 or more.
 const CLOSE_MAX: Duration = Duration::from_secs(10);
 
-/// Answers on `ports`, to the hosts and callers of `config`, until SIGTERM or SIGINT, lets requests in flight finish, and
-/// closes `mec`. A second signal ends the process at once; nothing that was acknowledged is lost by that.
+/// Answers on `ports`, to the hosts and callers of `config`, until SIGTERM or SIGINT, lets requests
+/// in flight finish, and closes `mec`. A second signal ends the process at once; nothing that was
+/// acknowledged is lost by that.
 ///
 /// # Errors
-/// The store failed while it served, so that what is durable must be read anew: the process should end.
-pub(crate) async fn until_signal(mec: Arc<Mec>, ports: Ports, config: &Config, mut signals: Signals) -> Result<(), Failure> {
+/// The store failed while it served, so that what is durable must be read anew: the process should
+/// end.
+pub(crate) async fn until_signal(
+    mec: Arc<Mec>,
+    ports: Ports,
+    config: &Config,
+    mut signals: Signals,
+) -> Result<(), Failure> {
     let (ask, asked) = oneshot::channel();
     let watching = tokio::spawn(async move {
         let (name, _) = signals.next().await;
@@ -184,18 +216,30 @@ pub(crate) async fn until_signal(mec: Arc<Mec>, ports: Ports, config: &Config, m
         drop(stop);
     };
     let limits = Limits::within_descriptors(ports.descriptors / ports.public());
-    tracing::info!(operators = url(&ports.operators)?, connections_max = limits.connections_max, "serving");
-    let serve = |listener: Option<TcpListener>, router: fn(AppState) -> Router, limits: &Limits, door| {
-        let state = AppState::new(mec.clone()).with_auth(config.auth.clone());
-        let (limits, hosts, mut stopped) = (limits.clone(), config.hosts.clone(), stopped.clone());
-        async move {
-            let Some(listener) = listener else { return Ok(Drained::default()) };
-            // An error says that the sender is gone, which is the sign.
-            let stopping = async move { while stopped.changed().await.is_ok() {} };
-            listen::serve(listener, router(state), limits, hosts, door, stopping).await
-        }
+    tracing::info!(
+        operators = url(&ports.operators)?,
+        connections_max = limits.connections_max,
+        "serving"
+    );
+    let serve =
+        |listener: Option<TcpListener>, router: fn(AppState) -> Router, limits: &Limits, door| {
+            let state = AppState::new(mec.clone()).with_auth(config.auth.clone());
+            let (limits, hosts, mut stopped) =
+                (limits.clone(), config.hosts.clone(), stopped.clone());
+            async move {
+                let Some(listener) = listener else {
+                    return Ok(Drained::default());
+                };
+                // An error says that the sender is gone, which is the sign.
+                let stopping = async move { while stopped.changed().await.is_ok() {} };
+                listen::serve(listener, router(state), limits, hosts, door, stopping).await
+            }
+        };
+    let few = Limits {
+        connections_max: OPERATORS_MAX,
+        connections_per_peer_max: OPERATORS_MAX,
+        ..limits.clone()
     };
-    let few = Limits { connections_max: OPERATORS_MAX, connections_per_peer_max: OPERATORS_MAX, ..limits.clone() };
     let (tables, webhooks) = ports.compatible.unzip();
     let (main, operators, tables, webhooks, ()) = tokio::join!(
         serve(Some(ports.main), router::router, &limits, Door::Public),
@@ -209,12 +253,18 @@ pub(crate) async fn until_signal(mec: Arc<Mec>, ports: Ports, config: &Config, m
         drained = drained.and(served.map_err(|error| Failure::new(Exit::Config, error))?);
     }
     let closed = tokio::time::timeout(CLOSE_MAX, mec.close()).await;
-    let closed = closed.unwrap_or_else(|_| Err(format!("it did not come to rest within {} seconds", CLOSE_MAX.as_secs())));
+    let closed = closed.unwrap_or_else(|_| {
+        Err(format!(
+            "it did not come to rest within {} seconds",
+            CLOSE_MAX.as_secs()
+        ))
+    });
     watching.abort();
     tracing::info!(finished = drained.finished, cut = drained.cut, "stopped");
     closed.map_err(|problem| {
-        Failure::new(Exit::Io, format!("the store failed: {problem}"))
-            .with_hint("start mec again: it reads back what is durable; everything that was acknowledged is")
+        Failure::new(Exit::Io, format!("the store failed: {problem}")).with_hint(
+            "start mec again: it reads back what is durable; everything that was acknowledged is",
+        )
     })
 }
 
@@ -223,8 +273,8 @@ pub(crate) fn routes(mec: Arc<Mec>, auth: Auth) -> Router {
     router::router(AppState::new(mec).with_auth(auth))
 }
 
-/// The signals that end a server, caught from the moment this is made: before it says where it answers, so that whoever
-/// reads that may end it.
+/// The signals that end a server, caught from the moment this is made: before it says where it
+/// answers, so that whoever reads that may end it.
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -232,8 +282,12 @@ pub(crate) struct Signals {
 
 impl Signals {
     pub(crate) fn catch() -> Result<Self, Failure> {
-        let catch = |kind| signal(kind).map_err(|error| Failure::io("signals cannot be caught", &error));
-        Ok(Self { terminate: catch(SignalKind::terminate())?, interrupt: catch(SignalKind::interrupt())? })
+        let catch =
+            |kind| signal(kind).map_err(|error| Failure::io("signals cannot be caught", &error));
+        Ok(Self {
+            terminate: catch(SignalKind::terminate())?,
+            interrupt: catch(SignalKind::interrupt())?,
+        })
     }
 
     /// The next one's name and number.

@@ -1,5 +1,5 @@
-//! The Rust client, unchanged, against a running server at MEC_URL whose catalogue is the demo's: what a user of this
-//! product does.
+//! The Rust client, unchanged, against a running server at MEC_URL whose catalog is the demo's:
+//! what a user of this product does.
 
 use std::error::Error;
 

@@ -15,14 +15,18 @@ pub(crate) fn no_float_in_the_kernel(source: &Source) -> Vec<Finding> {
         return Vec::new();
     }
     let what = "no float near an amount: use a quantity, or integers";
-    let places = ["f32", "f64"].into_iter().flat_map(|word| source.code_places(word));
+    let places = ["f32", "f64"]
+        .into_iter()
+        .flat_map(|word| source.code_places(word));
     places.map(|at| source.finding(at, what)).collect()
 }
 
 /// A setting that only the environment knows cannot be found, printed or tested.
 pub(crate) fn no_environment_outside_config(source: &Source) -> Vec<Finding> {
     let file = source.path.rsplit('/').next().unwrap_or_default();
-    let may = ["main.rs", "config.rs", "build.rs"].contains(&file) || source.path.contains("/config/") || source.is_in("xtask/");
+    let may = ["main.rs", "config.rs", "build.rs"].contains(&file)
+        || source.path.contains("/config/")
+        || source.is_in("xtask/");
     if may {
         return Vec::new();
     }
@@ -43,7 +47,13 @@ pub(crate) fn no_clock_below_the_engine(source: &Source) -> Vec<Finding> {
     }
     // The store measures how long a read takes, which no answer depends on.
     let is_store = source.is_in(STORE);
-    let clocks = ["SystemTime::now", "Timestamp::now", "Zoned::now", "Instant::now"].into_iter();
+    let clocks = [
+        "SystemTime::now",
+        "Timestamp::now",
+        "Zoned::now",
+        "Instant::now",
+    ]
+    .into_iter();
     let clocks = clocks.filter(|clock| !(is_store && *clock == "Instant::now"));
     let what = "no clock below the engine: take the time as an argument";
     let places = clocks.flat_map(|clock| source.code_places(clock));
@@ -57,7 +67,9 @@ pub(crate) fn no_hash_order_in_the_kernel(source: &Source) -> Vec<Finding> {
         return Vec::new();
     }
     let what = "no order by chance in the kernel: use an ordered map";
-    let places = ["HashMap", "HashSet"].into_iter().flat_map(|word| source.code_places(word));
+    let places = ["HashMap", "HashSet"]
+        .into_iter()
+        .flat_map(|word| source.code_places(word));
     let places = places.filter(|at| !source.is_test(*at));
     places.map(|at| source.finding(at, what)).collect()
 }
@@ -67,8 +79,9 @@ pub(crate) fn no_sleep_in_tests(source: &Source) -> Vec<Finding> {
     let code = source.code();
     let is_sleep = |at: &usize| {
         let before = &code[..*at];
-        let imported =
-            before.rsplit(';').next().is_some_and(|statement| statement.contains("thread::{") || statement.contains("time::{"));
+        let imported = before.rsplit(';').next().is_some_and(|statement| {
+            statement.contains("thread::{") || statement.contains("time::{")
+        });
         let named = before.ends_with("thread::") || before.ends_with("time::");
         source.is_test(*at) && (named || imported)
     };
@@ -80,7 +93,9 @@ pub(crate) fn no_sleep_in_tests(source: &Source) -> Vec<Finding> {
 /// The program does not end on a surprise.
 pub(crate) fn no_unwrap_outside_tests(source: &Source) -> Vec<Finding> {
     let what = "no unwrap outside tests: return the error, or `expect` with why it cannot fail";
-    let places = source.code_places(".unwrap()").filter(|at| !source.is_test(*at));
+    let places = source
+        .code_places(".unwrap()")
+        .filter(|at| !source.is_test(*at));
     places.map(|at| source.finding(at, what)).collect()
 }
 
@@ -130,11 +145,15 @@ mod tests {
 
     #[test]
     fn the_environment_is_read_in_config_main_and_tests_only() {
-        let text =
-            "use std::env;\nenv::var(\"A\");\nstd::env::var(\"B\");\nenv!(\"C\");\n#[cfg(test)]\nmod tests { use std::env; }";
+        let text = "use std::env;\nenv::var(\"A\");\nstd::env::var(\"B\");\nenv!(\"C\");\n#[cfg(test)]\nmod tests { use std::env; }";
         let check = no_environment_outside_config;
         finds(check, "crates/mec/src/http.rs", text, &[1, 2, 3]);
-        finds(check, "crates/mec/src/http.rs", "use std::{env, fs};\nenv::var(x)", &[2]);
+        finds(
+            check,
+            "crates/mec/src/http.rs",
+            "use std::{env, fs};\nenv::var(x)",
+            &[2],
+        );
         finds(check, "crates/mec/src/main.rs", text, &[]);
         finds(check, "crates/mec/src/config.rs", text, &[]);
         finds(check, "crates/mec/src/config/file.rs", text, &[]);
@@ -144,10 +163,13 @@ mod tests {
 
     #[test]
     fn clocks_are_found_below_the_engine() {
-        let text =
-            "Instant::now();\n// Instant::now()\njiff::Timestamp::now();\nstd::time::SystemTime::now();\nInstant::nowhere()";
+        let text = "Instant::now();\n// Instant::now()\njiff::Timestamp::now();\nstd::time::SystemTime::now();\nInstant::nowhere()";
         let check = no_clock_below_the_engine;
-        for (room, lines) in [("mec-kernel", &[4, 3, 1][..]), ("mec-query", &[4, 3, 1]), ("mec-store", &[4, 3])] {
+        for (room, lines) in [
+            ("mec-kernel", &[4, 3, 1][..]),
+            ("mec-query", &[4, 3, 1]),
+            ("mec-store", &[4, 3]),
+        ] {
             finds(check, &format!("crates/{room}/src/a.rs"), text, lines);
             finds(check, &format!("crates/{room}/tests/a.rs"), text, &[]);
         }
@@ -174,8 +196,7 @@ mod tests {
 
     #[test]
     fn unwrap_is_found_outside_tests() {
-        let text =
-            "a.unwrap();\n// b.unwrap()\nc.unwrap_or(d);\n\"e.unwrap()\";\nf\n  .unwrap();\n#[test]\nfn g() { h.unwrap() }";
+        let text = "a.unwrap();\n// b.unwrap()\nc.unwrap_or(d);\n\"e.unwrap()\";\nf\n  .unwrap();\n#[test]\nfn g() { h.unwrap() }";
         let check = no_unwrap_outside_tests;
         finds(check, "crates/mec/src/a.rs", text, &[1, 6]);
         finds(check, "crates/mec/tests/a.rs", text, &[]);

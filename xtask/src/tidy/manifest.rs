@@ -4,14 +4,18 @@ use super::Finding;
 
 const KERNEL_MAY: [&str; 4] = ["jiff", "rpds", "sha2", "uuid"];
 
-/// The rooms, and below each what it may depend on. What is not named here may not depend on a room.
+/// The rooms, and below each what it may depend on. What is not named here may not depend on a
+/// room.
 const ARROWS: [(&str, &[&str]); 6] = [
     ("mec-kernel", &[]),
     ("mec-query", &[]),
     ("mec-fuzz", &["mec-query"]),
     ("mec-store", &["mec-kernel", "mec-query"]),
     ("mec-engine", &["mec-store", "mec-kernel", "mec-query"]),
-    ("mec", &["mec-engine", "mec-store", "mec-kernel", "mec-query"]),
+    (
+        "mec",
+        &["mec-engine", "mec-store", "mec-kernel", "mec-query"],
+    ),
 ];
 
 /// What one `Cargo.toml` says about dependencies.
@@ -33,18 +37,28 @@ struct Dependency {
 impl Manifest {
     /// Reads the tables of dependencies and the package's name; everything else is passed over.
     pub(crate) fn read(path: &str, text: &str) -> Manifest {
-        let mut manifest = Manifest { path: path.to_owned(), package: String::new(), dependencies: Vec::new() };
+        let mut manifest = Manifest {
+            path: path.to_owned(),
+            package: String::new(),
+            dependencies: Vec::new(),
+        };
         let mut table = Table::Other;
         for (index, line) in text.lines().enumerate() {
             let line = line.split('#').next().unwrap_or_default().trim();
             if let Some(header) = line.strip_prefix('[') {
                 table = Table::read(header.trim_end_matches(']'));
                 if let Table::OneDependency { name, is_dev } = &table {
-                    manifest.dependencies.push(Dependency { name: name.clone(), is_dev: *is_dev, line: index + 1 });
+                    manifest.dependencies.push(Dependency {
+                        name: name.clone(),
+                        is_dev: *is_dev,
+                        line: index + 1,
+                    });
                 }
                 continue;
             }
-            let Some((key, value)) = line.split_once('=') else { continue };
+            let Some((key, value)) = line.split_once('=') else {
+                continue;
+            };
             let (key, value) = (key.trim(), value.trim());
             match &table {
                 Table::Package if key == "name" => manifest.package = unquote(value),
@@ -65,7 +79,11 @@ impl Manifest {
     }
 
     fn finding(&self, dependency: &Dependency, what: String) -> Finding {
-        Finding { path: self.path.clone(), line: dependency.line, what }
+        Finding {
+            path: self.path.clone(),
+            line: dependency.line,
+            what,
+        }
     }
 }
 
@@ -74,23 +92,39 @@ pub(crate) fn the_kernel_depends_on_little(manifest: &Manifest) -> Vec<Finding> 
     if manifest.package != "mec-kernel" {
         return Vec::new();
     }
-    let foreign =
-        manifest.dependencies.iter().filter(|dependency| !dependency.is_dev && !KERNEL_MAY.contains(&dependency.name.as_str()));
-    let what = |name: &str| format!("mec-kernel may not depend on {name}, only on {}", KERNEL_MAY.join(", "));
-    foreign.map(|dependency| manifest.finding(dependency, what(&dependency.name))).collect()
+    let foreign = manifest
+        .dependencies
+        .iter()
+        .filter(|dependency| !dependency.is_dev && !KERNEL_MAY.contains(&dependency.name.as_str()));
+    let what = |name: &str| {
+        format!(
+            "mec-kernel may not depend on {name}, only on {}",
+            KERNEL_MAY.join(", ")
+        )
+    };
+    foreign
+        .map(|dependency| manifest.finding(dependency, what(&dependency.name)))
+        .collect()
 }
 
 /// mec → engine → store → {query, kernel}, and nothing the other way, for tests neither.
 pub(crate) fn arrows_point_down(manifest: &Manifest) -> Vec<Finding> {
     let package = manifest.package.as_str();
-    let may = ARROWS.iter().find(|(room, _)| *room == package).map_or(&[][..], |(_, may)| may);
+    let may = ARROWS
+        .iter()
+        .find(|(room, _)| *room == package)
+        .map_or(&[][..], |(_, may)| may);
     let is_room = |name: &str| ARROWS.iter().any(|(room, _)| *room == name);
     let against = manifest.dependencies.iter().filter(|dependency| {
         let name = dependency.name.as_str();
         is_room(name) && name != package && !may.contains(&name)
     });
-    let what = |name: &str| format!("{package} may not know {name}: move what is needed down, or pass it in");
-    against.map(|dependency| manifest.finding(dependency, what(&dependency.name))).collect()
+    let what = |name: &str| {
+        format!("{package} may not know {name}: move what is needed down, or pass it in")
+    };
+    against
+        .map(|dependency| manifest.finding(dependency, what(&dependency.name)))
+        .collect()
 }
 
 enum Table {
@@ -114,14 +148,19 @@ impl Table {
         }
         for kind in ["dependencies", "build-dependencies", "dev-dependencies"] {
             let is_dev = kind == "dev-dependencies";
-            let Some(at) = header.rfind(kind) else { continue };
+            let Some(at) = header.rfind(kind) else {
+                continue;
+            };
             let (before, after) = (&header[..at], &header[at + kind.len()..]);
             // Not the end of another kind's name, nor the workspace's table of versions.
             if !(before.is_empty() || before.ends_with('.')) || before == "workspace." {
                 continue;
             }
             return match after.strip_prefix('.') {
-                Some(name) => Table::OneDependency { name: unquote(name), is_dev },
+                Some(name) => Table::OneDependency {
+                    name: unquote(name),
+                    is_dev,
+                },
                 None => Table::Dependencies { is_dev },
             };
         }
@@ -185,7 +224,10 @@ mod tests {
         let text = "[package]\nname = \"mec-kernel\"\n[dependencies]\njiff = \"1\"\nserde = \"1\"\n[dev-dependencies]\nproptest = \"1\"\n";
         assert_eq!(lines(the_kernel_depends_on_little, text), [5]);
         let other = text.replace("mec-kernel", "mec-query");
-        assert_eq!(lines(the_kernel_depends_on_little, &other), [] as [usize; 0]);
+        assert_eq!(
+            lines(the_kernel_depends_on_little, &other),
+            [] as [usize; 0]
+        );
     }
 
     #[test]
@@ -203,7 +245,9 @@ mod tests {
         ];
         for (package, dependency, may) in rows {
             for table in ["dependencies", "dev-dependencies"] {
-                let text = format!("[package]\nname = \"{package}\"\n[{table}]\n{dependency}.workspace = true\n");
+                let text = format!(
+                    "[package]\nname = \"{package}\"\n[{table}]\n{dependency}.workspace = true\n"
+                );
                 let found: &[usize] = if may { &[] } else { &[4] };
                 assert_eq!(lines(arrows_point_down, &text), found, "{text}");
             }

@@ -1,4 +1,5 @@
-//! A source file taken apart into code, comments and string literals, and into what is test and what is not.
+//! A source file taken apart into code, comments and string literals, and into what is test and
+//! what is not.
 
 use std::ops::Range;
 
@@ -42,7 +43,10 @@ impl Source {
         }
         source.code = blank(&source.text, source.comments.iter().chain(&source.literals));
         source.tests = match is_test_path(path) {
-            true => vec![Range { start: 0, end: source.text.len() }],
+            true => vec![Range {
+                start: 0,
+                end: source.text.len(),
+            }],
             false => test_items(&source.code),
         };
         source
@@ -80,27 +84,38 @@ impl Source {
 
     /// A finding at a place in the text.
     pub(crate) fn finding(&self, at: usize, what: impl Into<String>) -> Finding {
-        Finding { path: self.path.clone(), line: self.text[..at].matches('\n').count() + 1, what: what.into() }
+        Finding {
+            path: self.path.clone(),
+            line: self.text[..at].matches('\n').count() + 1,
+            what: what.into(),
+        }
     }
 
     fn pieces<'a>(&'a self, ranges: &'a [Range<usize>]) -> impl Iterator<Item = Piece<'a>> {
-        ranges.iter().map(|range| Piece { text: &self.text[range.clone()], at: range.start })
+        ranges.iter().map(|range| Piece {
+            text: &self.text[range.clone()],
+            at: range.start,
+        })
     }
 }
 
 /// Where `words` stands in `text` with no letter, digit or `_` on either side.
 pub(crate) fn word_places<'a>(text: &'a str, words: &'a str) -> impl Iterator<Item = usize> + 'a {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    text.match_indices(words).map(|(at, _)| at).filter(move |&at| {
-        let before = text[..at].chars().next_back().is_some_and(is_word);
-        let after = text[at + words.len()..].chars().next().is_some_and(is_word);
-        let (first, last) = (words.starts_with(is_word), words.ends_with(is_word));
-        !(first && before || last && after)
-    })
+    text.match_indices(words)
+        .map(|(at, _)| at)
+        .filter(move |&at| {
+            let before = text[..at].chars().next_back().is_some_and(is_word);
+            let after = text[at + words.len()..].chars().next().is_some_and(is_word);
+            let (first, last) = (words.starts_with(is_word), words.ends_with(is_word));
+            !(first && before || last && after)
+        })
 }
 
 fn is_test_path(path: &str) -> bool {
-    let directories = path.split('/').any(|part| part == "tests" || part == "benches");
+    let directories = path
+        .split('/')
+        .any(|part| part == "tests" || part == "benches");
     directories || path.ends_with("/tests.rs")
 }
 
@@ -178,8 +193,13 @@ fn literal(rest: &str, in_word: bool) -> Option<(usize, usize, usize)> {
     if in_word {
         return None;
     }
-    let prefix = ["br", "cr", "r"].into_iter().find(|prefix| rest.starts_with(prefix))?;
-    let hashes = rest[prefix.len()..].bytes().take_while(|&b| b == b'#').count();
+    let prefix = ["br", "cr", "r"]
+        .into_iter()
+        .find(|prefix| rest.starts_with(prefix))?;
+    let hashes = rest[prefix.len()..]
+        .bytes()
+        .take_while(|&b| b == b'#')
+        .count();
     let open = prefix.len() + hashes + 1;
     if !rest[open - 1..].starts_with('"') {
         return None;
@@ -238,7 +258,12 @@ mod tests {
 
     fn parts(text: &str) -> (Vec<&str>, Vec<&str>) {
         let (comments, literals) = split(text);
-        let cut = |ranges: Vec<Range<usize>>| ranges.into_iter().map(|range| &text[range]).collect::<Vec<_>>();
+        let cut = |ranges: Vec<Range<usize>>| {
+            ranges
+                .into_iter()
+                .map(|range| &text[range])
+                .collect::<Vec<_>>()
+        };
         (cut(comments), cut(literals))
     }
 
@@ -253,14 +278,22 @@ mod tests {
             (r###"r#"a "b" c"# + r"d\""###, &[], &["a \"b\" c", "d\\"]),
             ("br\"x\" cr\"y\" b\"z\"", &[], &["x", "y", "z"]),
             ("fn f<'a>(x: &'a str) { 'b' }", &[], &["b"]),
-            (r"('\'', '\\', '\u{1F600}')", &[], &[r"\'", r"\\", r"\u{1F600}"]),
+            (
+                r"('\'', '\\', '\u{1F600}')",
+                &[],
+                &[r"\'", r"\\", r"\u{1F600}"],
+            ),
             ("('é', \"ü\") // ö", &["// ö"], &["é", "ü"]),
             ("r#type.bar(\"x\")", &[], &["x"]),
             ("for\"x\"", &[], &["x"]),
             ("\"no end", &[], &["no end"]),
         ];
         for (text, comments, literals) in rows {
-            assert_eq!(parts(text), (comments.to_vec(), literals.to_vec()), "{text}");
+            assert_eq!(
+                parts(text),
+                (comments.to_vec(), literals.to_vec()),
+                "{text}"
+            );
         }
     }
 
@@ -278,7 +311,10 @@ mod tests {
             #[tokio::test(start_paused = true)]\nasync fn i() { x() }\nfn j() { x() }";
         let source = Source::read("src/a.rs", text.to_owned());
         let tests = source.code_places("x").map(|at| source.is_test(at));
-        assert_eq!(tests.collect::<Vec<_>>(), [false, false, true, true, false, true, false]);
+        assert_eq!(
+            tests.collect::<Vec<_>>(),
+            [false, false, true, true, false, true, false]
+        );
     }
 
     #[test]

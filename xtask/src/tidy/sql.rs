@@ -29,20 +29,26 @@ pub(crate) fn no_change_to_the_ledger(source: &Source) -> Vec<Finding> {
     let code = source.literals().filter(|piece| !source.is_test(piece.at));
     let changes = code.filter(|piece| changes_ledger(&words(piece.text)));
     let what = "the ledger is append-only: write a correcting event instead";
-    changes.map(|piece| source.finding(piece.at, what)).collect()
+    changes
+        .map(|piece| source.finding(piece.at, what))
+        .collect()
 }
 
 /// The words and names of a statement, without comments, quotes and punctuation.
 fn words(text: &str) -> Vec<String> {
-    let lines = text.lines().map(|line| line.split("--").next().unwrap_or_default());
+    let lines = text
+        .lines()
+        .map(|line| line.split("--").next().unwrap_or_default());
     let text = lines.collect::<Vec<_>>().join(" ").replace("\\n", " ");
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    let words = text.split(|c: char| !is_word(c)).filter(|word| !word.is_empty());
+    let words = text
+        .split(|c: char| !is_word(c))
+        .filter(|word| !word.is_empty());
     words.map(str::to_owned).collect()
 }
 
-/// The kind of statement that these words make. Keywords in capitals anywhere, in small letters only
-/// at the beginning, because prose may go on with "delete from".
+/// The kind of statement that these words make. Keywords in capitals anywhere, in small letters
+/// only at the beginning, because prose may go on with "delete from".
 fn statement(words: &[String]) -> Option<&'static str> {
     const KINDS: [(&str, &[&str]); 6] = [
         ("SELECT", &["SELECT"]),
@@ -54,7 +60,8 @@ fn statement(words: &[String]) -> Option<&'static str> {
     ];
     let stands = |words: &[String], keywords: &[&str], same: fn(&str, &str) -> bool| {
         let mut pairs = words.iter().zip(keywords);
-        words.len() >= keywords.len() && pairs.all(|(word, keyword)| *keyword == ANY_WORD || same(word, keyword))
+        words.len() >= keywords.len()
+            && pairs.all(|(word, keyword)| *keyword == ANY_WORD || same(word, keyword))
     };
     for (kind, keywords) in KINDS {
         let begins = keywords.len() > 1 && stands(words, keywords, str::eq_ignore_ascii_case);
@@ -80,9 +87,17 @@ fn changes_ledger(words: &[String]) -> bool {
         let changed = if is(word, "update") && is(next(1), "or") {
             next(3)
         } else if is(word, "update") || is(word, "truncate") {
-            if is(next(1), "only") || is(next(1), "table") { next(2) } else { next(1) }
+            if is(next(1), "only") || is(next(1), "table") {
+                next(2)
+            } else {
+                next(1)
+            }
         } else if is(word, "delete") && is(next(1), "from") {
-            if is(next(2), "only") { next(3) } else { next(2) }
+            if is(next(2), "only") {
+                next(3)
+            } else {
+                next(2)
+            }
         } else if is(word, "replace") && is(next(1), "into") {
             next(2)
         } else {
@@ -135,8 +150,14 @@ mod tests {
         let check = no_statement_outside_the_store;
         assert_eq!(found(check, "crates/mec/src/a.rs", text), [3]);
         assert_eq!(found(check, "crates/mec/a.sql", "SELECT 1;"), [1]);
-        assert_eq!(found(check, "crates/mec-store/src/a.rs", text), [] as [usize; 0]);
-        assert_eq!(found(check, "crates/mec/tests/it/a.rs", text), [] as [usize; 0]);
+        assert_eq!(
+            found(check, "crates/mec-store/src/a.rs", text),
+            [] as [usize; 0]
+        );
+        assert_eq!(
+            found(check, "crates/mec/tests/it/a.rs", text),
+            [] as [usize; 0]
+        );
     }
 
     #[test]
@@ -153,9 +174,18 @@ mod tests {
             ("SELECT 1 FROM consumption_ledger", false),
             ("UPDATE consumption_ledgers SET x = 1", false),
             ("-- never UPDATE consumption_ledger", false),
-            ("CREATE TRIGGER t BEFORE UPDATE ON consumption_ledger BEGIN SELECT 1; END", false),
-            ("CREATE TRIGGER t BEGIN DELETE FROM consumption_ledger; END", false),
-            ("CREATE TRIGGER t BEGIN SELECT 1; END; DELETE FROM consumption_ledger", true),
+            (
+                "CREATE TRIGGER t BEFORE UPDATE ON consumption_ledger BEGIN SELECT 1; END",
+                false,
+            ),
+            (
+                "CREATE TRIGGER t BEGIN DELETE FROM consumption_ledger; END",
+                false,
+            ),
+            (
+                "CREATE TRIGGER t BEGIN SELECT 1; END; DELETE FROM consumption_ledger",
+                true,
+            ),
         ];
         for (sql, is_change) in rows {
             assert_eq!(changes_ledger(&words(sql)), is_change, "{sql}");
@@ -163,6 +193,9 @@ mod tests {
         let check = no_change_to_the_ledger;
         let text = "fn a() {\n q(\"DELETE FROM consumption_ledger\") }\n#[cfg(test)]\nmod tests { const A: &str = \"DELETE FROM consumption_ledger\"; }";
         assert_eq!(found(check, "crates/mec-store/src/a.rs", text), [2]);
-        assert_eq!(found(check, "crates/mec-store/tests/a.rs", text), [] as [usize; 0]);
+        assert_eq!(
+            found(check, "crates/mec-store/tests/a.rs", text),
+            [] as [usize; 0]
+        );
     }
 }

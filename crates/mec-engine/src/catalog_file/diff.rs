@@ -1,10 +1,10 @@
-//! Changes of a catalogue, told to a person before they are made.
+//! Changes of a catalog, told to a person before they are made.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use mec_kernel::{Catalogue, CatalogueChange, Code, LimitKind, Plan, Rule, Template};
+use mec_kernel::{Catalog, CatalogChange, Code, LimitKind, Plan, Rule, Template};
 
 use super::fields::{self, Field, quoted};
 use super::render::{inline, kind_of};
@@ -23,70 +23,129 @@ pub struct DiffLine {
 impl fmt::Display for DiffLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.sign, self.what)?;
-        if self.detail.is_empty() { Ok(()) } else { write!(f, ": {}", self.detail) }
+        if self.detail.is_empty() {
+            Ok(())
+        } else {
+            write!(f, ": {}", self.detail)
+        }
     }
 }
 
-/// What `changes` make of `current`, line by line in their order; a plan's grants have a line each. Changes that
-/// change nothing have none.
-pub fn diff(current: &Catalogue, changes: &[CatalogueChange]) -> Vec<DiffLine> {
+/// What `changes` make of `current`, line by line in their order; a plan's grants have a line each.
+/// Changes that change nothing have none.
+pub fn diff(current: &Catalog, changes: &[CatalogChange]) -> Vec<DiffLine> {
     let mut lines = Vec::new();
     let kinds = kinds_after(current, changes);
     for change in changes {
         match change {
-            CatalogueChange::PutUnit(unit) => {
+            CatalogChange::PutUnit(unit) => {
                 let known = current.units.get(&unit.code).map(fields::unit);
-                lines.extend(row(format!("unit {}", unit.code), known, fields::unit(unit)));
+                lines.extend(row(
+                    format!("unit {}", unit.code),
+                    known,
+                    fields::unit(unit),
+                ));
             }
-            CatalogueChange::PutResource(resource) => {
-                let known = current.resources.get(&resource.code).map(|known| fields::resource(known));
-                lines.extend(row(format!("resource {}", resource.code), known, fields::resource(resource)));
+            CatalogChange::PutResource(resource) => {
+                let known = current
+                    .resources
+                    .get(&resource.code)
+                    .map(|known| fields::resource(known));
+                lines.extend(row(
+                    format!("resource {}", resource.code),
+                    known,
+                    fields::resource(resource),
+                ));
             }
-            CatalogueChange::PutPlan(plan) => {
+            CatalogChange::PutPlan(plan) => {
                 let known = current.plans.get(&plan.id);
-                lines.extend(row(format!("plan {}", plan.id), known.map(|known| fields::plan(known)), fields::plan(plan)));
+                lines.extend(row(
+                    format!("plan {}", plan.id),
+                    known.map(|known| fields::plan(known)),
+                    fields::plan(plan),
+                ));
                 lines.extend(grants(current, &kinds, known, plan));
             }
-            CatalogueChange::PutRule(rule) => {
+            CatalogChange::PutRule(rule) => {
                 let known = current.rules.iter().find(|known| known.id == rule.id);
-                lines.extend(row(rule_name(rule), known.map(|known| fields::rule(known)), fields::rule(rule)));
+                lines.extend(row(
+                    rule_name(rule),
+                    known.map(|known| fields::rule(known)),
+                    fields::rule(rule),
+                ));
             }
-            CatalogueChange::PutAccountType { code, description } => {
-                let said = |description: &Option<String>| vec![("description", description.as_deref().map(quoted))];
+            CatalogChange::PutAccountType { code, description } => {
+                let said = |description: &Option<String>| {
+                    vec![("description", description.as_deref().map(quoted))]
+                };
                 let known = current.account_types.get(code).map(said);
-                lines.extend(row(format!("account type {code}"), known, said(description)));
+                lines.extend(row(
+                    format!("account type {code}"),
+                    known,
+                    said(description),
+                ));
             }
-            CatalogueChange::PutSettings(settings) => {
+            CatalogChange::PutSettings(settings) => {
                 let known = fields::settings(&current.settings);
-                lines.extend(row("settings".to_owned(), Some(known), fields::settings(settings)));
+                lines.extend(row(
+                    "settings".to_owned(),
+                    Some(known),
+                    fields::settings(settings),
+                ));
             }
-            CatalogueChange::RemoveUnit(code) => {
-                lines.extend(current.units.contains_key(code).then(|| removed(format!("unit {code}"))));
+            CatalogChange::RemoveUnit(code) => {
+                lines.extend(
+                    current
+                        .units
+                        .contains_key(code)
+                        .then(|| removed(format!("unit {code}"))),
+                );
             }
-            CatalogueChange::RemoveResource(code) => {
-                lines.extend(current.resources.contains_key(code).then(|| removed(format!("resource {code}"))));
+            CatalogChange::RemoveResource(code) => {
+                lines.extend(
+                    current
+                        .resources
+                        .contains_key(code)
+                        .then(|| removed(format!("resource {code}"))),
+                );
             }
-            CatalogueChange::RemovePlan(id) => {
-                lines.extend(current.plans.contains_key(id).then(|| removed(format!("plan {id}"))));
+            CatalogChange::RemovePlan(id) => {
+                lines.extend(
+                    current
+                        .plans
+                        .contains_key(id)
+                        .then(|| removed(format!("plan {id}"))),
+                );
             }
-            CatalogueChange::RemoveRule(id) => {
+            CatalogChange::RemoveRule(id) => {
                 let known = current.rules.iter().find(|known| known.id == *id);
-                let said = |rule: &Arc<Rule>| DiffLine { detail: inline(&fields::rule(rule)), ..removed(rule_name(rule)) };
+                let said = |rule: &Arc<Rule>| DiffLine {
+                    detail: inline(&fields::rule(rule)),
+                    ..removed(rule_name(rule))
+                };
                 lines.extend(known.map(said));
             }
-            CatalogueChange::RemoveAccountType(code) => {
-                lines.extend(current.account_types.contains_key(code).then(|| removed(format!("account type {code}"))));
+            CatalogChange::RemoveAccountType(code) => {
+                lines.extend(
+                    current
+                        .account_types
+                        .contains_key(code)
+                        .then(|| removed(format!("account type {code}"))),
+                );
             }
         }
     }
     lines
 }
 
-fn kinds_after(current: &Catalogue, changes: &[CatalogueChange]) -> BTreeMap<Code, LimitKind> {
-    let known = current.resources.values().map(|resource| (resource.code.clone(), resource.limit_kind));
+fn kinds_after(current: &Catalog, changes: &[CatalogChange]) -> BTreeMap<Code, LimitKind> {
+    let known = current
+        .resources
+        .values()
+        .map(|resource| (resource.code.clone(), resource.limit_kind));
     let mut kinds: BTreeMap<Code, LimitKind> = known.collect();
     for change in changes {
-        if let CatalogueChange::PutResource(resource) = change {
+        if let CatalogChange::PutResource(resource) = change {
             kinds.insert(resource.code.clone(), resource.limit_kind);
         }
     }
@@ -94,23 +153,53 @@ fn kinds_after(current: &Catalogue, changes: &[CatalogueChange]) -> BTreeMap<Cod
 }
 
 fn row(what: String, known: Option<Vec<Field>>, wanted: Vec<Field>) -> Option<DiffLine> {
-    let Some(known) = known else { return Some(DiffLine { sign: '+', what, detail: inline(&wanted) }) };
+    let Some(known) = known else {
+        return Some(DiffLine {
+            sign: '+',
+            what,
+            detail: inline(&wanted),
+        });
+    };
     let shown = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());
-    let differ = known.into_iter().zip(wanted).filter(|(known, wanted)| known != wanted);
-    let told: Vec<String> = differ.map(|((key, old), (_, new))| format!("{key} {} → {}", shown(old), shown(new))).collect();
-    (!told.is_empty()).then(|| DiffLine { sign: '~', what, detail: told.join(", ") })
+    let differ = known
+        .into_iter()
+        .zip(wanted)
+        .filter(|(known, wanted)| known != wanted);
+    let told: Vec<String> = differ
+        .map(|((key, old), (_, new))| format!("{key} {} → {}", shown(old), shown(new)))
+        .collect();
+    (!told.is_empty()).then(|| DiffLine {
+        sign: '~',
+        what,
+        detail: told.join(", "),
+    })
 }
 
-/// A grant is the same one where it has the same place and window, else where it has the same place.
-fn grants(current: &Catalogue, kinds: &BTreeMap<Code, LimitKind>, known: Option<&Arc<Plan>>, plan: &Plan) -> Vec<DiffLine> {
+/// A grant is the same one where it has the same place and window, else where it has the same
+/// place.
+fn grants(
+    current: &Catalog,
+    kinds: &BTreeMap<Code, LimitKind>,
+    known: Option<&Arc<Plan>>,
+    plan: &Plan,
+) -> Vec<DiffLine> {
     let mut free: Vec<&Template> = known.iter().flat_map(|plan| &plan.templates).collect();
-    let is_whole_order_kept = known.is_some_and(|known| order(&known.templates) == order(&plan.templates));
+    let is_whole_order_kept =
+        known.is_some_and(|known| order(&known.templates) == order(&plan.templates));
     let mut matched: Vec<Option<&Template>> = vec![None; plan.templates.len()];
     for with_window in [true, false] {
-        for (template, found) in plan.templates.iter().zip(&mut matched).filter(|(_, found)| found.is_none()) {
-            let window = |template: &Template| with_window.then_some((template.window, template.window_seconds));
+        for (template, found) in plan
+            .templates
+            .iter()
+            .zip(&mut matched)
+            .filter(|(_, found)| found.is_none())
+        {
+            let window = |template: &Template| {
+                with_window.then_some((template.window, template.window_seconds))
+            };
             let is_same = |known: &&Template| {
-                (&known.resource, &known.scope, window(known)) == (&template.resource, &template.scope, window(template))
+                (&known.resource, &known.scope, window(known))
+                    == (&template.resource, &template.scope, window(template))
             };
             *found = free.iter().position(is_same).map(|at| free.remove(at));
         }
@@ -118,11 +207,18 @@ fn grants(current: &Catalogue, kinds: &BTreeMap<Code, LimitKind>, known: Option<
     let mut lines = Vec::new();
     for (template, found) in plan.templates.iter().zip(matched) {
         let what = format!("plan {} grant {}", plan.id, template.resource);
-        let kind = kinds.get(&template.resource).copied().unwrap_or(LimitKind::Cumulative);
-        let old = found.map(|known| fields::grant(known, kind_of(current.resources.get(&known.resource))));
+        let kind = kinds
+            .get(&template.resource)
+            .copied()
+            .unwrap_or(LimitKind::Cumulative);
+        let old = found
+            .map(|known| fields::grant(known, kind_of(current.resources.get(&known.resource))));
         lines.extend(row(what, old, fields::grant(template, kind)));
     }
-    lines.extend(free.iter().map(|known| removed(format!("plan {} grant {}", plan.id, known.resource))));
+    lines.extend(
+        free.iter()
+            .map(|known| removed(format!("plan {} grant {}", plan.id, known.resource))),
+    );
     let is_reordered = known.is_some() && lines.is_empty() && !is_whole_order_kept;
     lines.extend(is_reordered.then(|| DiffLine {
         sign: '~',
@@ -133,15 +229,29 @@ fn grants(current: &Catalogue, kinds: &BTreeMap<Code, LimitKind>, known: Option<
 }
 
 fn order(templates: &[Template]) -> Vec<&str> {
-    templates.iter().map(|template| template.resource.as_str()).collect()
+    templates
+        .iter()
+        .map(|template| template.resource.as_str())
+        .collect()
 }
 
 fn rule_name(rule: &Rule) -> String {
-    let plan = rule.plan.as_ref().map(|plan| format!(" on plan {plan}")).unwrap_or_default();
-    let window = rule.window.map(|window| format!(" in {window} windows")).unwrap_or_default();
+    let plan = rule
+        .plan
+        .as_ref()
+        .map(|plan| format!(" on plan {plan}"))
+        .unwrap_or_default();
+    let window = rule
+        .window
+        .map(|window| format!(" in {window} windows"))
+        .unwrap_or_default();
     format!("rule {}{plan}{window}", rule.resource)
 }
 
 fn removed(what: String) -> DiffLine {
-    DiffLine { sign: '-', what, detail: String::new() }
+    DiffLine {
+        sign: '-',
+        what,
+        detail: String::new(),
+    }
 }

@@ -1,4 +1,5 @@
-//! What a row says, key by key, as a file says it: written once here, for writing files and for comparing.
+//! What a row says, key by key, as a file says it: written once here, for writing files and for
+//! comparing.
 
 use mec_kernel::{LimitKind, Percent, Plan, Quantity, Resource, Rule, Settings, Template, Unit};
 
@@ -14,12 +15,19 @@ pub(super) fn unit(unit: &Unit) -> Vec<Field> {
 }
 
 pub(super) fn resource(resource: &Resource) -> Vec<Field> {
-    let allowed: Vec<String> = resource.allowed_units.iter().map(|unit| quoted(unit)).collect();
+    let allowed: Vec<String> = resource
+        .allowed_units
+        .iter()
+        .map(|unit| quoted(unit))
+        .collect();
     vec![
         ("name", Some(quoted(&resource.name))),
         ("limit_kind", Some(quoted(resource.limit_kind.code()))),
         ("unit", Some(quoted(&resource.unit))),
-        ("allowed_units", (!allowed.is_empty()).then(|| format!("[{}]", allowed.join(", ")))),
+        (
+            "allowed_units",
+            (!allowed.is_empty()).then(|| format!("[{}]", allowed.join(", "))),
+        ),
         ("description", text(resource.description.as_deref())),
     ]
 }
@@ -34,7 +42,10 @@ pub(super) fn plan(plan: &Plan) -> Vec<Field> {
         ("currency", text(plan.price_currency.as_deref())),
         ("period", text(plan.price_period.as_deref())),
         ("external_ref", text(plan.external_ref.as_deref())),
-        ("sort_order", (plan.sort_order != 0).then(|| plan.sort_order.to_string())),
+        (
+            "sort_order",
+            (plan.sort_order != 0).then(|| plan.sort_order.to_string()),
+        ),
         ("metadata", text(plan.metadata.as_deref())),
     ]
 }
@@ -47,8 +58,14 @@ pub(super) fn grant(template: &Template, kind: LimitKind) -> Vec<Field> {
         ("scope", text(template.scope.as_deref())),
         ("quantity", template.quantity.map(quantity).or(unlimited)),
         ("window", text(template.window.map(|window| window.code()))),
-        ("window_seconds", template.window_seconds.map(|seconds| seconds.to_string())),
-        ("per_quantity", template.per_quantity.then(|| "true".to_owned())),
+        (
+            "window_seconds",
+            template.window_seconds.map(|seconds| seconds.to_string()),
+        ),
+        (
+            "per_quantity",
+            template.per_quantity.then(|| "true".to_owned()),
+        ),
     ]
 }
 
@@ -61,11 +78,20 @@ pub(super) fn rule(rule: &Rule) -> Vec<Field> {
         ("action", Some(quoted(rule.action.code()))),
         ("warn_at_percent", rule.warn_at.map(percent)),
         ("grace_quantity", rule.grace_quantity.map(quantity)),
-        ("grace_period_seconds", rule.grace_seconds.map(|seconds| seconds.to_string())),
-        ("overage_limit", rule.overage_limit.map(quantity).or(unlimited)),
+        (
+            "grace_period_seconds",
+            rule.grace_seconds.map(|seconds| seconds.to_string()),
+        ),
+        (
+            "overage_limit",
+            rule.overage_limit.map(quantity).or(unlimited),
+        ),
         ("overage_unit_price", rule.overage_price.map(quantity)),
         ("currency", text(rule.currency.as_deref())),
-        ("priority", (rule.priority != 0).then(|| rule.priority.to_string())),
+        (
+            "priority",
+            (rule.priority != 0).then(|| rule.priority.to_string()),
+        ),
         ("is_active", (!rule.is_active).then(|| "false".to_owned())),
     ]
 }
@@ -73,9 +99,18 @@ pub(super) fn rule(rule: &Rule) -> Vec<Field> {
 pub(super) fn settings(settings: &Settings) -> Vec<Field> {
     vec![
         ("warn_at_percent", Some(percent(settings.warn_at))),
-        ("late_seconds_max", Some(settings.late_seconds_max.to_string())),
-        ("ahead_seconds_max", Some(settings.ahead_seconds_max.to_string())),
-        ("rows_per_account_max", Some(settings.rows_per_account_max.to_string())),
+        (
+            "late_seconds_max",
+            Some(settings.late_seconds_max.to_string()),
+        ),
+        (
+            "ahead_seconds_max",
+            Some(settings.ahead_seconds_max.to_string()),
+        ),
+        (
+            "rows_per_account_max",
+            Some(settings.rows_per_account_max.to_string()),
+        ),
     ]
 }
 
@@ -90,7 +125,11 @@ fn quantity(quantity: Quantity) -> String {
 
 fn percent(percent: Percent) -> String {
     let shown = percent.total().to_string();
-    if shown.contains('.') { quoted(&shown) } else { shown }
+    if shown.contains('.') {
+        quoted(&shown)
+    } else {
+        shown
+    }
 }
 
 /// A basic string of TOML.
@@ -102,7 +141,9 @@ pub(super) fn quoted(text: &str) -> String {
             '\\' => quoted.push_str("\\\\"),
             '\n' => quoted.push_str("\\n"),
             '\t' => quoted.push_str("\\t"),
-            control if control.is_control() => quoted.push_str(&format!("\\u{:04X}", u32::from(control))),
+            control if control.is_control() => {
+                quoted.push_str(&format!("\\u{:04X}", u32::from(control)))
+            }
             character => quoted.push(character),
         }
     }
@@ -113,5 +154,9 @@ pub(super) fn quoted(text: &str) -> String {
 /// A key of TOML: bare where it may be.
 pub(super) fn key(text: &str) -> String {
     let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
-    if !text.is_empty() && text.bytes().all(is_bare) { text.to_owned() } else { quoted(text) }
+    if !text.is_empty() && text.bytes().all(is_bare) {
+        text.to_owned()
+    } else {
+        quoted(text)
+    }
 }

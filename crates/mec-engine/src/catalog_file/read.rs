@@ -1,8 +1,9 @@
-//! Reads a catalogue file. Every key is known or an error, and every error says where it is and what to write.
+//! Reads a catalog file. Every key is known or an error, and every error says where it is and what
+//! to write.
 
 use mec_kernel::{
-    Code, Factor, LimitAction, LimitKind, Percent, Plan, Quantity, QuantityError, Resource, Rule, RuleId, Template, TemplateId,
-    Time, Unit, WindowKind,
+    Code, Factor, LimitAction, LimitKind, Percent, Plan, Quantity, QuantityError, Resource, Rule,
+    RuleId, Template, TemplateId, Time, Unit, WindowKind,
 };
 use mec_query::checked_json_text;
 use toml::de::{DeTable, DeValue};
@@ -12,7 +13,7 @@ use super::{CatalogFile, SettingsTable};
 
 mod table;
 
-/// Why a text is not a catalogue file.
+/// Why a text is not a catalog file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}{}{place}: {problem}; {hint}", if place.is_empty() { "" } else { ", " })]
 pub struct CatalogFileError {
@@ -26,8 +27,20 @@ pub struct CatalogFileError {
     pub hint: String,
 }
 
-const SECTIONS: &[&str] = &["settings", "account_types", "units", "resources", "plans", "rules"];
-const SETTINGS: &[&str] = &["warn_at_percent", "late_seconds_max", "ahead_seconds_max", "rows_per_account_max"];
+const SECTIONS: &[&str] = &[
+    "settings",
+    "account_types",
+    "units",
+    "resources",
+    "plans",
+    "rules",
+];
+const SETTINGS: &[&str] = &[
+    "warn_at_percent",
+    "late_seconds_max",
+    "ahead_seconds_max",
+    "rows_per_account_max",
+];
 const UNIT: &[&str] = &["name", "dimension", "factor"];
 const RESOURCE: &[&str] = &["name", "limit_kind", "unit", "allowed_units", "description"];
 const PLAN: &[&str] = &[
@@ -43,7 +56,14 @@ const PLAN: &[&str] = &[
     "metadata",
     "grants",
 ];
-const GRANT: &[&str] = &["resource", "scope", "quantity", "window", "window_seconds", "per_quantity"];
+const GRANT: &[&str] = &[
+    "resource",
+    "scope",
+    "quantity",
+    "window",
+    "window_seconds",
+    "per_quantity",
+];
 const RULE: &[&str] = &[
     "resource",
     "plan",
@@ -59,11 +79,11 @@ const RULE: &[&str] = &[
     "is_active",
 ];
 
-/// Reads a catalogue file.
+/// Reads a catalog file.
 ///
 /// # Errors
-/// Where the text is no TOML, a key is unknown or missing, or a value is not of its kind. Whether the rows fit
-/// together is the kernel's to say.
+/// Where the text is no TOML, a key is unknown or missing, or a value is not of its kind. Whether
+/// the rows fit together is the kernel's to say.
 pub fn parse(text: &str) -> Result<CatalogFile, CatalogFileError> {
     let document = DeTable::parse(text).map_err(|error| not_toml(text, &error))?;
     let file = Table::root(text, document.get_ref());
@@ -74,7 +94,8 @@ pub fn parse(text: &str) -> Result<CatalogFile, CatalogFileError> {
     }
     if let Some(table) = file.table("account_types")? {
         for code in table.keys() {
-            let description = Some(table.needed_text(code, "a description, or \"\"")?).filter(|text| !text.is_empty());
+            let description = Some(table.needed_text(code, "a description, or \"\"")?)
+                .filter(|text| !text.is_empty());
             read.account_types.push((code.into(), description));
         }
     }
@@ -105,24 +126,42 @@ fn settings(table: &Table<'_>) -> Result<SettingsTable, CatalogFileError> {
 }
 
 fn unit(code: Code, table: &Table<'_>) -> Result<Unit, CatalogFileError> {
-    let factor = table.needed("factor", "the number of base units it holds, such as 60 for a minute")?;
+    let factor = table.needed(
+        "factor",
+        "the number of base units it holds, such as 60 for a minute",
+    )?;
     let base_units = table.integer("factor")?.unwrap_or_default();
     Ok(Unit {
         code,
         name: table.needed_text("name", "a name for people")?,
-        dimension: table.needed_text("dimension", "what it measures, such as \"time\"")?.into(),
-        factor: Factor::new(base_units).ok_or_else(|| table.wrong("factor", factor, "out of range", "write 1 to 1000000000"))?,
+        dimension: table
+            .needed_text("dimension", "what it measures, such as \"time\"")?
+            .into(),
+        factor: Factor::new(base_units).ok_or_else(|| {
+            table.wrong("factor", factor, "out of range", "write 1 to 1000000000")
+        })?,
     })
 }
 
 fn resource(code: Code, table: &Table<'_>) -> Result<Resource, CatalogFileError> {
-    let limit_kind = table.member("limit_kind", LimitKind::from_code, LimitKind::ALL.iter().map(|kind| kind.code()))?;
-    let missing = || table.missing("limit_kind", "cumulative, concurrency, inventory or time_access in quotes");
+    let limit_kind = table.member(
+        "limit_kind",
+        LimitKind::from_code,
+        LimitKind::ALL.iter().map(|kind| kind.code()),
+    )?;
+    let missing = || {
+        table.missing(
+            "limit_kind",
+            "cumulative, concurrency, inventory or time_access in quotes",
+        )
+    };
     Ok(Resource {
         code,
         name: table.needed_text("name", "a name for people")?,
         limit_kind: limit_kind.ok_or_else(missing)?,
-        unit: table.needed_text("unit", "the unit limits are in, such as \"count\"")?.into(),
+        unit: table
+            .needed_text("unit", "the unit limits are in, such as \"count\"")?
+            .into(),
         allowed_units: table.codes("allowed_units")?,
         description: table.text("description")?,
     })
@@ -130,7 +169,8 @@ fn resource(code: Code, table: &Table<'_>) -> Result<Resource, CatalogFileError>
 
 /// The text that is kept of a JSON value.
 fn json(text: &str) -> Result<String, String> {
-    let value: serde_json::Value = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
+    let value: serde_json::Value =
+        serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
     checked_json_text(&value).map_err(|error| error.message)
 }
 
@@ -142,7 +182,14 @@ fn plan(id: Code, table: &Table<'_>, resources: &[Resource]) -> Result<Plan, Cat
     }
     let metadata = match (table.text("metadata")?, table.get("metadata")) {
         (Some(text), Some(value)) => {
-            let wrong = |problem: String| table.wrong("metadata", value, &problem, "write JSON in single quotes, such as '{}'");
+            let wrong = |problem: String| {
+                table.wrong(
+                    "metadata",
+                    value,
+                    &problem,
+                    "write JSON in single quotes, such as '{}'",
+                )
+            };
             Some(json(&text).map_err(wrong)?)
         }
         _ => None,
@@ -165,13 +212,25 @@ fn plan(id: Code, table: &Table<'_>, resources: &[Resource]) -> Result<Plan, Cat
     })
 }
 
-fn template(sort_order: i32, table: &Table<'_>, resources: &[Resource]) -> Result<Template, CatalogFileError> {
-    let resource: Code = table.needed_text("resource", "the resource it grants")?.into();
+fn template(
+    sort_order: i32,
+    table: &Table<'_>,
+    resources: &[Resource],
+) -> Result<Template, CatalogFileError> {
+    let resource: Code = table
+        .needed_text("resource", "the resource it grants")?
+        .into();
     let quantity = match table.get("quantity") {
         Some(value) if value.get_ref().as_str() == Some("unlimited") => None,
         Some(_) => table.quantity("quantity")?,
-        // Without a quantity by accident, a limit would be none: only what has no quantity may leave it out.
-        None if resources.iter().any(|row| row.code == resource && row.limit_kind == LimitKind::TimeAccess) => None,
+        // Without a quantity by accident, a limit would be none: only what has no quantity may
+        // leave it out.
+        None if resources
+            .iter()
+            .any(|row| row.code == resource && row.limit_kind == LimitKind::TimeAccess) =>
+        {
+            None
+        }
         None => return Err(table.missing("quantity", "a number such as \"100\", or \"unlimited\"")),
     };
     Ok(Template {
@@ -179,7 +238,11 @@ fn template(sort_order: i32, table: &Table<'_>, resources: &[Resource]) -> Resul
         resource,
         scope: table.text("scope")?.map(Code::from),
         quantity,
-        window: table.member("window", WindowKind::from_code, WindowKind::ALL.iter().map(|kind| kind.code()))?,
+        window: table.member(
+            "window",
+            WindowKind::from_code,
+            WindowKind::ALL.iter().map(|kind| kind.code()),
+        )?,
         window_seconds: table.integer("window_seconds")?,
         per_quantity: table.flag("per_quantity")?.unwrap_or(false),
         sort_order,
@@ -187,20 +250,31 @@ fn template(sort_order: i32, table: &Table<'_>, resources: &[Resource]) -> Resul
 }
 
 fn rule(table: &Table<'_>) -> Result<Rule, CatalogFileError> {
-    let action = table.member("action", LimitAction::from_code, LimitAction::ALL.iter().map(|action| action.code()))?;
+    let action = table.member(
+        "action",
+        LimitAction::from_code,
+        LimitAction::ALL.iter().map(|action| action.code()),
+    )?;
     let overage_limit = match table.get("overage_limit") {
         Some(value) if value.get_ref().as_str() == Some("unlimited") => None,
         _ => table.quantity("overage_limit")?,
     };
     let rule = Rule {
         id: RuleId(0),
-        resource: table.needed_text("resource", "the resource it is for")?.into(),
-        // What its resource is counted as is known once the file meets a catalogue.
+        resource: table
+            .needed_text("resource", "the resource it is for")?
+            .into(),
+        // What its resource is counted as is known once the file meets a catalog.
         limit_kind: LimitKind::Cumulative,
         account: None,
         plan: table.text("plan")?.map(Code::from),
-        window: table.member("window", WindowKind::from_code, WindowKind::ALL.iter().map(|kind| kind.code()))?,
-        action: action.ok_or_else(|| table.missing("action", "block, warn, grace or overage in quotes"))?,
+        window: table.member(
+            "window",
+            WindowKind::from_code,
+            WindowKind::ALL.iter().map(|kind| kind.code()),
+        )?,
+        action: action
+            .ok_or_else(|| table.missing("action", "block, warn, grace or overage in quotes"))?,
         warn_at: table.percent("warn_at_percent")?,
         grace_quantity: table.quantity("grace_quantity")?,
         grace_seconds: table.integer("grace_period_seconds")?,
@@ -213,7 +287,10 @@ fn rule(table: &Table<'_>) -> Result<Rule, CatalogFileError> {
         updated_at: Time::BEGINNING,
     };
     if rule.must_state_overage_limit() && table.get("overage_limit").is_none() {
-        return Err(table.missing("overage_limit", "a number such as \"100\", or \"unlimited\""));
+        return Err(table.missing(
+            "overage_limit",
+            "a number such as \"100\", or \"unlimited\"",
+        ));
     }
     Ok(rule)
 }
@@ -221,7 +298,9 @@ fn rule(table: &Table<'_>) -> Result<Rule, CatalogFileError> {
 impl Table<'_> {
     /// A quantity in the file's own digits.
     fn quantity(&self, key: &str) -> Result<Option<Quantity>, CatalogFileError> {
-        let Some(value) = self.get(key) else { return Ok(None) };
+        let Some(value) = self.get(key) else {
+            return Ok(None);
+        };
         let hint = "write a number with up to 12 digits before the point and 6 behind it, such as \"99.5\"";
         let problem = match digits(value.get_ref()).map(|digits| digits.parse::<Quantity>()) {
             Some(Ok(quantity)) => return Ok(Some(quantity)),
@@ -233,12 +312,19 @@ impl Table<'_> {
     }
 
     fn percent(&self, key: &str) -> Result<Option<Percent>, CatalogFileError> {
-        let Some(percent) = self.quantity(key)? else { return Ok(None) };
+        let Some(percent) = self.quantity(key)? else {
+            return Ok(None);
+        };
         let millionths = percent.millionths();
         if millionths % 10_000 != 0
             && let Some(value) = self.get(key)
         {
-            return Err(self.wrong(key, value, "more than two decimals", "write a percentage such as 80 or 99.95"));
+            return Err(self.wrong(
+                key,
+                value,
+                "more than two decimals",
+                "write a percentage such as 80 or 99.95",
+            ));
         }
         Ok(Some(Percent(millionths / 10_000)))
     }

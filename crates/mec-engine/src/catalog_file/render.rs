@@ -1,42 +1,58 @@
-//! Writes a catalogue as a file that, applied to it, changes nothing.
+//! Writes a catalog as a file that, applied to it, changes nothing.
 
-use mec_kernel::{Catalogue, LimitKind, Plan, Resource, Unit};
+use mec_kernel::{Catalog, LimitKind, Plan, Resource, Unit};
 
 use super::fields::{self, Field, key, quoted};
 
 const HEADER: &str = "\
-# The catalogue: what can be counted, sold and enforced.
+# The catalog: what can be counted, sold and enforced.
 #
 # `mec catalog diff FILE` shows what this file would change, `mec catalog apply FILE` changes it in one transaction.
 # A row is written whole: a key left out has its default. What the file does not name stays as it is.
 # Quantities are decimal numbers with up to 6 decimals, or \"unlimited\".
 ";
 
-/// The whole catalogue as TOML, without what is not a file's to say: versions, ids and time zones.
-pub fn render(catalogue: &Catalogue) -> String {
+/// The whole catalog as TOML, without what is not a file's to say: versions, ids and time zones.
+pub fn render(catalog: &Catalog) -> String {
     let mut text = HEADER.to_owned();
-    table(&mut text, "settings", &fields::settings(&catalogue.settings));
-    if !catalogue.account_types.is_empty() {
+    table(&mut text, "settings", &fields::settings(&catalog.settings));
+    if !catalog.account_types.is_empty() {
         text.push_str("\n[account_types]\n");
-        for (code, description) in &catalogue.account_types {
-            line(&mut text, &key(code), &quoted(description.as_deref().unwrap_or_default()));
+        for (code, description) in &catalog.account_types {
+            line(
+                &mut text,
+                &key(code),
+                &quoted(description.as_deref().unwrap_or_default()),
+            );
         }
     }
-    let mut units: Vec<&Unit> = catalogue.units.values().collect();
+    let mut units: Vec<&Unit> = catalog.units.values().collect();
     units.sort_by_key(|unit| (&unit.dimension, unit.factor));
     for unit in units {
-        table(&mut text, &format!("units.{}", key(&unit.code)), &fields::unit(unit));
+        table(
+            &mut text,
+            &format!("units.{}", key(&unit.code)),
+            &fields::unit(unit),
+        );
     }
-    for resource in catalogue.resources.values() {
-        table(&mut text, &format!("resources.{}", key(&resource.code)), &fields::resource(resource));
+    for resource in catalog.resources.values() {
+        table(
+            &mut text,
+            &format!("resources.{}", key(&resource.code)),
+            &fields::resource(resource),
+        );
     }
-    let mut plans: Vec<&Plan> = catalogue.plans.values().map(|plan| &**plan).collect();
+    let mut plans: Vec<&Plan> = catalog.plans.values().map(|plan| &**plan).collect();
     plans.sort_by_key(|plan| plan.sort_order);
     for plan in plans {
-        table(&mut text, &format!("plans.{}", key(&plan.id)), &fields::plan(plan));
-        grants(&mut text, catalogue, plan);
+        table(
+            &mut text,
+            &format!("plans.{}", key(&plan.id)),
+            &fields::plan(plan),
+        );
+        grants(&mut text, catalog, plan);
     }
-    for rule in &catalogue.rules {
+    for rule in &catalog.rules {
         text.push_str("\n[[rules]]\n");
         lines(&mut text, &fields::rule(rule));
     }
@@ -44,13 +60,16 @@ pub fn render(catalogue: &Catalogue) -> String {
 }
 
 /// A plan's grants, one a line.
-fn grants(text: &mut String, catalogue: &Catalogue, plan: &Plan) {
+fn grants(text: &mut String, catalog: &Catalog, plan: &Plan) {
     if plan.templates.is_empty() {
         return;
     }
     text.push_str("grants = [\n");
     for template in &plan.templates {
-        let written = inline(&fields::grant(template, kind_of(catalogue.resources.get(&template.resource))));
+        let written = inline(&fields::grant(
+            template,
+            kind_of(catalog.resources.get(&template.resource)),
+        ));
         text.push_str(&format!("    {{ {written} }},\n"));
     }
     text.push_str("]\n");
@@ -63,7 +82,9 @@ pub(super) fn kind_of(resource: Option<&std::sync::Arc<Resource>>) -> LimitKind 
 
 /// The keys that are there, in one line.
 pub(super) fn inline(fields: &[Field]) -> String {
-    let stated = fields.iter().filter_map(|(key, value)| value.as_ref().map(|value| format!("{key} = {value}")));
+    let stated = fields
+        .iter()
+        .filter_map(|(key, value)| value.as_ref().map(|value| format!("{key} = {value}")));
     stated.collect::<Vec<_>>().join(", ")
 }
 

@@ -1,17 +1,18 @@
-//! One of the two catalogues and the state the replayed use has led to under it.
+//! One of the two catalogs and the state the replayed use has led to under it.
 
 use std::sync::Arc;
 
 use mec_kernel::{
-    AccountId, Actor, Attributes, Catalogue, Check, Facts, Halt, Head, IdSource, LedgerEvent, LimitKind, Making, Meter, Need,
-    Node, Standing, Time, Tree, TreeId, View, Window, WindowKey, WindowKind, WindowTotal, Write, Zone, check, meter, window_at,
+    AccountId, Actor, Attributes, Catalog, Check, Facts, Halt, Head, IdSource, LedgerEvent,
+    LimitKind, Making, Meter, Need, Node, Standing, Time, Tree, TreeId, View, Window, WindowKey,
+    WindowKind, WindowTotal, Write, Zone, check, meter, window_at,
 };
 
 use super::tally::Tally;
 
 #[derive(Debug)]
 pub(super) struct Side {
-    catalogue: Arc<Catalogue>,
+    catalog: Arc<Catalog>,
     tree: Tree,
     actor: Actor,
     /// How long after it happened an event may have been told, in seconds.
@@ -19,13 +20,22 @@ pub(super) struct Side {
 }
 
 impl Side {
-    pub(super) fn new(catalogue: Arc<Catalogue>, late_seconds_max: i64) -> Self {
-        let actor = Actor { name: "simulate".into(), source: "simulate".into(), reason: None };
-        Self { catalogue, tree: Tree::new(Head::new(TreeId::CATALOGUE)), actor, late_seconds_max }
+    pub(super) fn new(catalog: Arc<Catalog>, late_seconds_max: i64) -> Self {
+        let actor = Actor {
+            name: "simulate".into(),
+            source: "simulate".into(),
+            reason: None,
+        };
+        Self {
+            catalog,
+            tree: Tree::new(Head::new(TreeId::CATALOG)),
+            actor,
+            late_seconds_max,
+        }
     }
 
-    pub(super) fn catalogue(&self) -> &Catalogue {
-        &self.catalogue
+    pub(super) fn catalog(&self) -> &Catalog {
+        &self.catalog
     }
 
     pub(super) fn begin(&mut self, tree: TreeId) {
@@ -55,9 +65,20 @@ impl Side {
             tally.rejected = tally.rejected.saturating_add(1);
             return;
         };
-        let canonical = self.catalogue.resources.get(&event.resource).map(|resource| self.catalogue.canonical(resource));
-        let quantity = canonical.map(|canonical| event.amount.rounded(canonical)).unwrap_or_default();
-        tally.add(&standing, self.currency(&standing), event.occurred_at, quantity);
+        let canonical = self
+            .catalog
+            .resources
+            .get(&event.resource)
+            .map(|resource| self.catalog.canonical(resource));
+        let quantity = canonical
+            .map(|canonical| event.amount.rounded(canonical))
+            .unwrap_or_default();
+        tally.add(
+            &standing,
+            self.currency(&standing),
+            event.occurred_at,
+            quantity,
+        );
     }
 
     /// `event` happens, whatever was said.
@@ -80,12 +101,25 @@ impl Side {
         let actor = self.actor.clone();
         let is_plain = !event.is_correction && !event.quantity.is_negative();
         let ruled = if is_plain {
-            self.decided(event, |view| meter(view, &mut Making { ids: &mut ids, actor: &actor }, &command))
+            self.decided(event, |view| {
+                meter(
+                    view,
+                    &mut Making {
+                        ids: &mut ids,
+                        actor: &actor,
+                    },
+                    &command,
+                )
+            })
         } else {
             None
         };
-        // What is given back or corrected was accepted when it was recorded; so was what this catalogue would not accept.
-        let writes = ruled.map_or_else(|| self.plain_write(event).into_iter().collect(), |ruling| ruling.writes);
+        // What is given back or corrected was accepted when it was recorded; so was what this
+        // catalog would not accept.
+        let writes = ruled.map_or_else(
+            || self.plain_write(event).into_iter().collect(),
+            |ruling| ruling.writes,
+        );
         let kept_from = self.kept_from(event);
         for write in &writes {
             self.tree.apply(write, kept_from);
@@ -93,11 +127,20 @@ impl Side {
     }
 
     /// Decides at the instant `event` happened; `None` where it is refused.
-    fn decided<A>(&mut self, event: &LedgerEvent, mut decide: impl FnMut(&View<'_>) -> Result<A, Halt>) -> Option<A> {
+    fn decided<A>(
+        &mut self,
+        event: &LedgerEvent,
+        mut decide: impl FnMut(&View<'_>) -> Result<A, Halt>,
+    ) -> Option<A> {
         let mut facts = Facts::default();
         facts.keys.insert(event.key.clone(), None);
         loop {
-            let view = View { tree: &self.tree, facts: &facts, catalogue: &self.catalogue, now: event.occurred_at };
+            let view = View {
+                tree: &self.tree,
+                facts: &facts,
+                catalog: &self.catalog,
+                now: event.occurred_at,
+            };
             match decide(&view) {
                 Ok(answer) => return Some(answer),
                 // Every window an earlier event counts in has been open since: this one has none.
@@ -109,15 +152,34 @@ impl Side {
 
     fn open(&mut self, account: AccountId, key: WindowKey, event: &LedgerEvent) {
         let total = WindowTotal::default();
-        self.tree.apply(&Write::Window { account, key, total }, self.kept_from(event));
+        self.tree.apply(
+            &Write::Window {
+                account,
+                key,
+                total,
+            },
+            self.kept_from(event),
+        );
     }
 
-    /// Opens, before `event` is recorded, every window it counts in by any row of its account or one above it, whether
-    /// that row is in force, was or will be: so a row that begins to count later finds what was used before it did.
+    /// Opens, before `event` is recorded, every window it counts in by any row of its account or
+    /// one above it, whether that row is in force, was or will be: so a row that begins to count
+    /// later finds what was used before it did.
     fn open_windows(&mut self, event: &LedgerEvent) {
-        let view = View { tree: &self.tree, facts: &Facts::default(), catalogue: &self.catalogue, now: event.occurred_at };
-        let Ok(path) = self.tree.path(event.account) else { return };
-        let kind = self.catalogue.resources.get(&event.resource).map(|resource| resource.limit_kind);
+        let view = View {
+            tree: &self.tree,
+            facts: &Facts::default(),
+            catalog: &self.catalog,
+            now: event.occurred_at,
+        };
+        let Ok(path) = self.tree.path(event.account) else {
+            return;
+        };
+        let kind = self
+            .catalog
+            .resources
+            .get(&event.resource)
+            .map(|resource| resource.limit_kind);
         let mut missing = vec![];
         for (level, node) in path.iter().enumerate() {
             let zone = view.zone(path.get(level..).unwrap_or_default());
@@ -133,30 +195,66 @@ impl Side {
     }
 
     fn plain_write(&self, event: &LedgerEvent) -> Option<Write> {
-        let path = self.tree.path(event.account).ok()?.iter().map(|node| node.account.id).collect();
-        Some(Write::Event { event: Arc::new(LedgerEvent { effects: vec![], ..event.clone() }), path })
+        let path = self
+            .tree
+            .path(event.account)
+            .ok()?
+            .iter()
+            .map(|node| node.account.id)
+            .collect();
+        Some(Write::Event {
+            event: Arc::new(LedgerEvent {
+                effects: vec![],
+                ..event.clone()
+            }),
+            path,
+        })
     }
 
-    /// A window that was over by then can get no event any more: counters of older ones are forgotten.
+    /// A window that was over by then can get no event any more: counters of older ones are
+    /// forgotten.
     fn kept_from(&self, event: &LedgerEvent) -> Time {
-        event.occurred_at.min(event.recorded_at.plus_seconds(self.late_seconds_max.saturating_neg()))
+        event.occurred_at.min(
+            event
+                .recorded_at
+                .plus_seconds(self.late_seconds_max.saturating_neg()),
+        )
     }
 
     fn currency(&self, standing: &Standing) -> Option<&str> {
         let id = standing.rule?;
-        let of_account = standing.account.and_then(|account| self.tree.get(account)).map(|node| node.rules.iter());
-        let rule = of_account.into_iter().flatten().chain(&self.catalogue.rules).find(|rule| rule.id == id)?;
+        let of_account = standing
+            .account
+            .and_then(|account| self.tree.get(account))
+            .map(|node| node.rules.iter());
+        let rule = of_account
+            .into_iter()
+            .flatten()
+            .chain(&self.catalog.rules)
+            .find(|rule| rule.id == id)?;
         rule.currency.as_deref()
     }
 }
 
 /// The windows in which `event` counts at the level of `node`.
-fn windows(node: &Node, kind: Option<LimitKind>, zone: &Zone, event: &LedgerEvent) -> Vec<WindowKey> {
+fn windows(
+    node: &Node,
+    kind: Option<LimitKind>,
+    zone: &Zone,
+    event: &LedgerEvent,
+) -> Vec<WindowKey> {
     let mut found: Vec<WindowKey> = vec![];
-    let rows = node.entitlements.iter().filter(|row| row.resource == event.resource);
+    let rows = node
+        .entitlements
+        .iter()
+        .filter(|row| row.resource == event.resource);
     for row in rows.filter(|row| row.scope.is_none() || row.scope == event.scope) {
         let mut add = |window: Window| {
-            let key = WindowKey { resource: event.resource.clone(), scope: row.scope.clone(), window };
+            let key = WindowKey {
+                resource: event.resource.clone(),
+                scope: row.scope.clone(),
+                window,
+            };
             if window.holds(event.occurred_at) && !found.contains(&key) {
                 found.push(key);
             }
@@ -165,8 +263,16 @@ fn windows(node: &Node, kind: Option<LimitKind>, zone: &Zone, event: &LedgerEven
             add(Window::LIFETIME);
             continue;
         }
-        add(window_at(row.window, zone, row.valid_from, event.occurred_at));
-        let is_anchored = matches!(row.window.kind, WindowKind::BillingMonth | WindowKind::BillingYear | WindowKind::Period);
+        add(window_at(
+            row.window,
+            zone,
+            row.valid_from,
+            event.occurred_at,
+        ));
+        let is_anchored = matches!(
+            row.window.kind,
+            WindowKind::BillingMonth | WindowKind::BillingYear | WindowKind::Period
+        );
         if is_anchored && row.window.anchor.is_none() {
             // It is counted from the anchor of whatever plan the account has at the time.
             for plan in node.plans.iter().filter(|plan| !plan.is_addon) {

@@ -1,4 +1,4 @@
-//! What one catalogue says to the requests of one account about one resource, counted.
+//! What one catalog says to the requests of one account about one resource, counted.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ pub struct Told {
 pub struct Tally {
     /// By decision; one that was never made is not there.
     pub told: BTreeMap<Decision, Told>,
-    /// Requests the catalogue does not understand: a resource or a unit it does not know.
+    /// Requests the catalog does not understand: a resource or a unit it does not know.
     pub rejected: u64,
     /// What would have been billed, in the canonical unit.
     pub overage: Total,
@@ -36,32 +36,56 @@ impl Tally {
 
     /// What was refused: blocked or denied, in the canonical unit.
     pub fn refused(&self) -> Total {
-        let of = |decision| self.told.get(&decision).map_or(Total::default(), |told| told.quantity);
+        let of = |decision| {
+            self.told
+                .get(&decision)
+                .map_or(Total::default(), |told| told.quantity)
+        };
         plus(of(Decision::Block), of(Decision::Deny))
     }
 
     /// Whether anything but a plain `allow` was said.
     pub fn is_notable(&self) -> bool {
-        self.rejected > 0 || self.told.keys().any(|decision| *decision != Decision::Allow)
+        self.rejected > 0
+            || self
+                .told
+                .keys()
+                .any(|decision| *decision != Decision::Allow)
     }
 
     /// When something else than a plain `allow` was first said.
     pub fn first_notable_at(&self) -> Option<Time> {
-        let notable = self.told.iter().filter(|(decision, _)| **decision != Decision::Allow);
+        let notable = self
+            .told
+            .iter()
+            .filter(|(decision, _)| **decision != Decision::Allow);
         notable.map(|(_, told)| told.first_at).min()
     }
 
     /// One more answer.
-    pub(super) fn add(&mut self, standing: &Standing, currency: Option<&str>, at: Time, quantity: Total) {
+    pub(super) fn add(
+        &mut self,
+        standing: &Standing,
+        currency: Option<&str>,
+        at: Time,
+        quantity: Total,
+    ) {
         let told = self.told.entry(standing.decision);
-        let told = told.or_insert(Told { events: 0, first_at: at, quantity: Total::default() });
+        let told = told.or_insert(Told {
+            events: 0,
+            first_at: at,
+            quantity: Total::default(),
+        });
         told.events = told.events.saturating_add(1);
         told.first_at = told.first_at.min(at);
         told.quantity = plus(told.quantity, quantity);
         if let Some((overage, cost)) = standing.overage {
             self.overage = plus(self.overage, overage);
             if let Some(cost) = cost {
-                let sum = self.cost.entry(currency.unwrap_or_default().to_owned()).or_default();
+                let sum = self
+                    .cost
+                    .entry(currency.unwrap_or_default().to_owned())
+                    .or_default();
                 *sum = plus(*sum, cost);
             }
         }

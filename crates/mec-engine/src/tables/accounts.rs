@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mec_kernel::{
-    AccountId, AccountPatch, AccountStatus, Code, CreateAccount, Making, Refusal, Ruling, View, create_account, patch_account,
+    AccountId, AccountPatch, AccountStatus, Code, CreateAccount, Making, Refusal, Ruling, View,
+    create_account, patch_account,
 };
 use mec_query::{Delete, Expr, Filter, Insert, QueryError, Resolution, Update, Value};
 
@@ -48,7 +49,10 @@ pub(super) fn insert(committed: &mut Committed<'_>, insert: &Insert) -> Result<S
                 None => return Err(super::postgres::external_id_taken(&name).into()),
             }
         }
-        let existing = given.optional_text("external_id").flatten().and_then(|name| known.get(&name));
+        let existing = given
+            .optional_text("external_id")
+            .flatten()
+            .and_then(|name| known.get(&name));
         match (existing, on_conflict) {
             (Some(_), Some(Resolution::Ignore)) => continue,
             (Some((id, parent)), _) => {
@@ -56,7 +60,9 @@ pub(super) fn insert(committed: &mut Committed<'_>, insert: &Insert) -> Result<S
                 steps.trees.push(patch_step(*id, patch_of(&merge))?);
             }
             (None, _) => {
-                steps.trees.push(create_step(new_account(given), committed)?);
+                steps
+                    .trees
+                    .push(create_step(new_account(given), committed)?);
                 steps.inserted += 1;
             }
         }
@@ -72,13 +78,24 @@ fn linked(
     rows: &[Given],
 ) -> Result<BTreeMap<Code, (AccountId, Value)>, MecError> {
     let table = &insert.table;
-    let (id, name, parent) =
-        (super::column(table, "account_id")?, super::column(table, "external_id")?, super::column(table, "parent_account_id")?);
-    let values = rows.iter().filter_map(|given| given.value("external_id")).filter(|value| !value.is_null());
-    let filter = Filter::In { left: Expr::column(table, name), values: values.cloned().collect() };
+    let (id, name, parent) = (
+        super::column(table, "account_id")?,
+        super::column(table, "external_id")?,
+        super::column(table, "parent_account_id")?,
+    );
+    let values = rows
+        .iter()
+        .filter_map(|given| given.value("external_id"))
+        .filter(|value| !value.is_null());
+    let filter = Filter::In {
+        left: Expr::column(table, name),
+        values: values.cloned().collect(),
+    };
     let found = committed.rows(table, &[id, name, parent], filter)?;
     let account = |row: Vec<Value>| match row.as_slice() {
-        [id, Value::Text(name), parent] => Some((name.as_str().into(), (account_of(id)?, parent.clone()))),
+        [id, Value::Text(name), parent] => {
+            Some((name.as_str().into(), (account_of(id)?, parent.clone())))
+        }
         _ => None,
     };
     Ok(found.into_iter().filter_map(account).collect())
@@ -87,14 +104,23 @@ fn linked(
 fn create_step(create: CreateAccount, committed: &mut Committed<'_>) -> Result<Step, MecError> {
     let is_new_tree = create.parent.is_none();
     let tree = match create.parent {
-        Some(parent) => tree_of(parent).map_err(|_| Refusal::ParentNotFound { account: parent.to_string() })?,
+        Some(parent) => tree_of(parent).map_err(|_| Refusal::ParentNotFound {
+            account: parent.to_string(),
+        })?,
         None => committed.new_tree()?,
     };
     let decide = move |view: &View<'_>, making: &mut Making<'_>| {
         let ruling = create_account(view, making.ids, &create)?;
-        Ok(Ruling { answer: vec![Value::Uuid(ruling.answer.id.0)], writes: ruling.writes })
+        Ok(Ruling {
+            answer: vec![Value::Uuid(ruling.answer.id.0)],
+            writes: ruling.writes,
+        })
     };
-    Ok(Step { tree, is_new_tree, decide: Box::new(decide) })
+    Ok(Step {
+        tree,
+        is_new_tree,
+        decide: Box::new(decide),
+    })
 }
 
 pub(super) fn update(committed: &mut Committed<'_>, update: &Update) -> Result<Steps, MecError> {
@@ -105,18 +131,28 @@ pub(super) fn update(committed: &mut Committed<'_>, update: &Update) -> Result<S
     {
         return Err(super::postgres::external_id_taken(&name).into());
     }
-    let trees = found.into_iter().map(|id| patch_step(id, patch_of(&given))).collect::<Result<Vec<_>, _>>()?;
+    let trees = found
+        .into_iter()
+        .map(|id| patch_step(id, patch_of(&given)))
+        .collect::<Result<Vec<_>, _>>()?;
     let rows = trees.iter().map(|_| RowKey::OfStep).collect();
-    Ok(Steps { trees, rows, ..Steps::default() })
+    Ok(Steps {
+        trees,
+        rows,
+        ..Steps::default()
+    })
 }
 
 pub(super) fn delete(committed: &mut Committed<'_>, delete: &Delete) -> Result<Steps, MecError> {
     if ids(committed, &delete.table, delete.filter.clone())?.is_empty() {
         return Ok(Steps::default());
     }
-    Err(QueryError::sqlstate("23503", "accounts are never deleted: what they used and were granted refers to them")
-        .with_hint("Close it instead: PATCH with {\"status\": \"closed\"}")
-        .into())
+    Err(QueryError::sqlstate(
+        "23503",
+        "accounts are never deleted: what they used and were granted refers to them",
+    )
+    .with_hint("Close it instead: PATCH with {\"status\": \"closed\"}")
+    .into())
 }
 
 fn ids(
@@ -125,7 +161,10 @@ fn ids(
     filter: Filter,
 ) -> Result<Vec<AccountId>, MecError> {
     let rows = committed.rows(table, &table.key_positions(), filter)?;
-    Ok(rows.iter().filter_map(|row| row.first().and_then(account_of)).collect())
+    Ok(rows
+        .iter()
+        .filter_map(|row| row.first().and_then(account_of))
+        .collect())
 }
 
 fn patch_of(given: &Given) -> AccountPatch {
@@ -134,7 +173,10 @@ fn patch_of(given: &Given) -> AccountPatch {
         external_id: given.optional_text("external_id"),
         display_name: given.optional_text("display_name").flatten(),
         email: given.optional_text("email"),
-        status: given.optional_text("status").flatten().and_then(|code| AccountStatus::from_code(&code)),
+        status: given
+            .optional_text("status")
+            .flatten()
+            .and_then(|code| AccountStatus::from_code(&code)),
         time_zone: given.optional_text("time_zone"),
         metadata: given.optional_text("metadata"),
     }
@@ -143,7 +185,14 @@ fn patch_of(given: &Given) -> AccountPatch {
 fn patch_step(id: AccountId, patch: AccountPatch) -> Result<Step, MecError> {
     let decide = move |view: &View<'_>, _: &mut Making<'_>| {
         let ruling = patch_account(view, id, &patch)?;
-        Ok(Ruling { answer: vec![Value::Uuid(id.0)], writes: ruling.writes })
+        Ok(Ruling {
+            answer: vec![Value::Uuid(id.0)],
+            writes: ruling.writes,
+        })
     };
-    Ok(Step { tree: tree_of(id)?, is_new_tree: false, decide: Box::new(decide) })
+    Ok(Step {
+        tree: tree_of(id)?,
+        is_new_tree: false,
+        decide: Box::new(decide),
+    })
 }

@@ -1,11 +1,11 @@
-//! Conditions of entitlements over the table API. They are part of their entitlement: each write changes it, with its
-//! audit row.
+//! Conditions of entitlements over the table API. They are part of their entitlement: each write
+//! changes it, with its audit row.
 
 use std::sync::Arc;
 
 use mec_kernel::{
-    AccountId, Code, Condition, ConditionId, EntitlementId, EntitlementPatch, Halt, Making, Refusal, Ruling, View,
-    patch_entitlement,
+    AccountId, Code, Condition, ConditionId, EntitlementId, EntitlementPatch, Halt, Making,
+    Refusal, Ruling, View, patch_entitlement,
 };
 use mec_query::{Delete, Expr, Filter, Insert, Table, Update, Value};
 use mec_store::ConditionRow;
@@ -18,10 +18,16 @@ use crate::mec::tree_of;
 
 pub(super) fn insert(committed: &mut Committed<'_>, insert: &Insert) -> Result<Steps, MecError> {
     let given = Given::of_insert(insert);
-    let ids: Vec<Value> = given.iter().filter_map(|given| given.value("entitlement_id").cloned()).collect();
+    let ids: Vec<Value> = given
+        .iter()
+        .filter_map(|given| given.value("entitlement_id").cloned())
+        .collect();
     let owners = owners(committed, ids)?;
     let step = |given: &Given| {
-        let id = given.value("entitlement_id").and_then(entitlement_of).unwrap_or(EntitlementId(0));
+        let id = given
+            .value("entitlement_id")
+            .and_then(entitlement_of)
+            .unwrap_or(EntitlementId(0));
         let account = owner(&owners, id)?;
         let test = ConditionRow {
             condition_type: given.text("condition_type").as_str().to_owned(),
@@ -32,14 +38,25 @@ pub(super) fn insert(committed: &mut Committed<'_>, insert: &Insert) -> Result<S
         .test()?;
         let change = move |conditions: &mut Vec<Condition>, making: &mut Making<'_>| {
             let id = ConditionId(making.ids.draw());
-            conditions.push(Condition { id, test: test.clone() });
+            conditions.push(Condition {
+                id,
+                test: test.clone(),
+            });
             Ok(id)
         };
         step(account, id, change)
     };
-    let trees = given.iter().map(step).collect::<Result<Vec<_>, MecError>>()?;
+    let trees = given
+        .iter()
+        .map(step)
+        .collect::<Result<Vec<_>, MecError>>()?;
     let rows = trees.iter().map(|_| RowKey::OfStep).collect();
-    Ok(Steps { inserted: trees.len(), trees, rows, ..Steps::default() })
+    Ok(Steps {
+        inserted: trees.len(),
+        trees,
+        rows,
+        ..Steps::default()
+    })
 }
 
 pub(super) fn update(committed: &mut Committed<'_>, update: &Update) -> Result<Steps, MecError> {
@@ -47,7 +64,10 @@ pub(super) fn update(committed: &mut Committed<'_>, update: &Update) -> Result<S
     each(committed, &update.table, update.filter.clone(), |id| {
         let given = given.clone();
         move |conditions, _| {
-            let condition = conditions.iter_mut().find(|condition| condition.id == id).ok_or_else(|| gone(id))?;
+            let condition = conditions
+                .iter_mut()
+                .find(|condition| condition.id == id)
+                .ok_or_else(|| gone(id))?;
             let held = ConditionRow::of(&condition.test);
             let row = ConditionRow {
                 condition_type: given
@@ -56,7 +76,9 @@ pub(super) fn update(committed: &mut Committed<'_>, update: &Update) -> Result<S
                     .map_or(held.condition_type, |text| text.as_str().to_owned()),
                 attribute: texts(&given, "attribute").unwrap_or(held.attribute),
                 operator: texts(&given, "operator").unwrap_or(held.operator),
-                value: given.value("value").map_or(held.value, |value| json(Some(value))),
+                value: given
+                    .value("value")
+                    .map_or(held.value, |value| json(Some(value))),
             };
             condition.test = row.test()?;
             Ok(id)
@@ -74,33 +96,66 @@ pub(super) fn delete(committed: &mut Committed<'_>, delete: &Delete) -> Result<S
 }
 
 /// One step for each condition that passes.
-fn each<F, C>(committed: &mut Committed<'_>, table: &Arc<Table>, filter: Filter, change: F) -> Result<Steps, MecError>
+fn each<F, C>(
+    committed: &mut Committed<'_>,
+    table: &Arc<Table>,
+    filter: Filter,
+    change: F,
+) -> Result<Steps, MecError>
 where
     F: Fn(ConditionId) -> C,
     C: FnMut(&mut Vec<Condition>, &mut Making<'_>) -> Result<ConditionId, Halt> + Send + 'static,
 {
-    let columns = [super::column(table, "condition_id")?, super::column(table, "entitlement_id")?];
+    let columns = [
+        super::column(table, "condition_id")?,
+        super::column(table, "entitlement_id")?,
+    ];
     let found = committed.rows(table, &columns, filter)?;
-    let owners = owners(committed, found.iter().filter_map(|row| row.get(1).cloned()).collect())?;
+    let owners = owners(
+        committed,
+        found.iter().filter_map(|row| row.get(1).cloned()).collect(),
+    )?;
     let mut steps = Steps::default();
     for row in &found {
-        let [Value::Uuid(condition), entitlement] = row.as_slice() else { continue };
-        let Some(entitlement) = entitlement_of(entitlement) else { continue };
-        steps.trees.push(step(owner(&owners, entitlement)?, entitlement, change(ConditionId(*condition)))?);
+        let [Value::Uuid(condition), entitlement] = row.as_slice() else {
+            continue;
+        };
+        let Some(entitlement) = entitlement_of(entitlement) else {
+            continue;
+        };
+        steps.trees.push(step(
+            owner(&owners, entitlement)?,
+            entitlement,
+            change(ConditionId(*condition)),
+        )?);
         steps.rows.push(RowKey::OfStep);
     }
     Ok(steps)
 }
 
-fn owners(committed: &mut Committed<'_>, ids: Vec<Value>) -> Result<Vec<(EntitlementId, AccountId)>, MecError> {
+fn owners(
+    committed: &mut Committed<'_>,
+    ids: Vec<Value>,
+) -> Result<Vec<(EntitlementId, AccountId)>, MecError> {
     let table = super::table("entitlements")?;
     let id = super::column(&table, "entitlement_id")?;
-    of_accounts(committed, &table, Filter::In { left: Expr::column(&table, id), values: ids })
+    of_accounts(
+        committed,
+        &table,
+        Filter::In {
+            left: Expr::column(&table, id),
+            values: ids,
+        },
+    )
 }
 
 fn owner(owners: &[(EntitlementId, AccountId)], id: EntitlementId) -> Result<AccountId, MecError> {
     let found = owners.iter().find(|(known, _)| *known == id);
-    Ok(found.map(|(_, account)| *account).ok_or_else(|| Refusal::EntitlementNotFound { entitlement: id.to_string() })?)
+    Ok(found
+        .map(|(_, account)| *account)
+        .ok_or_else(|| Refusal::EntitlementNotFound {
+            entitlement: id.to_string(),
+        })?)
 }
 
 /// Changes the conditions of one entitlement, and with them the entitlement.
@@ -111,15 +166,27 @@ where
     let decide = move |view: &View<'_>, making: &mut Making<'_>| {
         let mut conditions = row(view, account, id)?.conditions.clone();
         let condition = change(&mut conditions, making)?;
-        let patch = EntitlementPatch { conditions: Some(conditions), ..EntitlementPatch::default() };
+        let patch = EntitlementPatch {
+            conditions: Some(conditions),
+            ..EntitlementPatch::default()
+        };
         let ruling = patch_entitlement(view, making, account, id, &patch)?;
-        Ok(Ruling { answer: vec![Value::Uuid(condition.0)], writes: ruling.writes })
+        Ok(Ruling {
+            answer: vec![Value::Uuid(condition.0)],
+            writes: ruling.writes,
+        })
     };
-    Ok(Step { tree: tree_of(account)?, is_new_tree: false, decide: Box::new(decide) })
+    Ok(Step {
+        tree: tree_of(account)?,
+        is_new_tree: false,
+        decide: Box::new(decide),
+    })
 }
 
 fn texts(given: &Given, column: &str) -> Option<Option<String>> {
-    given.optional_text(column).map(|text: Option<Code>| text.map(|text| text.as_str().to_owned()))
+    given
+        .optional_text(column)
+        .map(|text: Option<Code>| text.map(|text| text.as_str().to_owned()))
 }
 
 /// The value as the condition reads it; the query language has checked that it is JSON.
@@ -132,5 +199,9 @@ fn json(value: Option<&Value>) -> serde_json::Value {
 
 /// The condition was found, and is not in the tree.
 fn gone(id: ConditionId) -> Halt {
-    Refusal::NotPresent { column: "condition_id", value: id.to_string() }.into()
+    Refusal::NotPresent {
+        column: "condition_id",
+        value: id.to_string(),
+    }
+    .into()
 }

@@ -1,10 +1,11 @@
-//! Entitlements over the table API: granted by hand (`manual`, `override`), any row changed, none deleted.
+//! Entitlements over the table API: granted by hand (`manual`, `override`), any row changed, none
+//! deleted.
 
 use std::sync::Arc;
 
 use mec_kernel::{
-    AccountId, Entitlement, EntitlementId, EntitlementPatch, EntitlementStatus, Grant, LimitKind, Making, Refusal, Ruling,
-    Source, View, WindowKind, WindowRule, grant, patch_entitlement,
+    AccountId, Entitlement, EntitlementId, EntitlementPatch, EntitlementStatus, Grant, LimitKind,
+    Making, Refusal, Ruling, Source, View, WindowKind, WindowRule, grant, patch_entitlement,
 };
 use mec_query::{Delete, Filter, Insert, QueryError, Table, Update, Value};
 
@@ -17,14 +18,23 @@ use crate::mec::tree_of;
 pub(super) fn new_grant(given: &Given) -> Result<Grant, MecError> {
     if given.text("status").as_str() != EntitlementStatus::Active.code() {
         let must = "be active when it is made; change it with PATCH afterwards".to_owned();
-        return Err(Refusal::BadValue { column: "status", must }.into());
+        return Err(Refusal::BadValue {
+            column: "status",
+            must,
+        }
+        .into());
     }
     let window = WindowGiven::of(given)?;
     Ok(Grant {
-        account: given.optional_account("account_id").flatten().unwrap_or(AccountId(0)),
+        account: given
+            .optional_account("account_id")
+            .flatten()
+            .unwrap_or(AccountId(0)),
         resource: given.text("resource_type_code"),
         scope: given.optional_text("resource_scope").flatten(),
-        limit_kind: given.member("limit_kind_code", LimitKind::from_code)?.flatten(),
+        limit_kind: given
+            .member("limit_kind_code", LimitKind::from_code)?
+            .flatten(),
         quantity: given.optional_quantity("quantity_allowed").flatten(),
         window: window.is_given().then(|| window.over(WindowRule::LIFETIME)),
         source: Source::from_code(&given.text("source")).unwrap_or(Source::Manual),
@@ -41,13 +51,28 @@ pub(super) fn insert(insert: &Insert) -> Result<Steps, MecError> {
         let tree = tree_of(new.account)?;
         let decide = move |view: &View<'_>, making: &mut Making<'_>| {
             let ruling = grant(view, making, &new)?;
-            Ok(Ruling { answer: vec![Value::Uuid(ruling.answer.id.0)], writes: ruling.writes })
+            Ok(Ruling {
+                answer: vec![Value::Uuid(ruling.answer.id.0)],
+                writes: ruling.writes,
+            })
         };
-        Ok(Step { tree, is_new_tree: false, decide: Box::new(decide) })
+        Ok(Step {
+            tree,
+            is_new_tree: false,
+            decide: Box::new(decide),
+        })
     };
-    let trees = Given::of_insert(insert).iter().map(step).collect::<Result<Vec<_>, MecError>>()?;
+    let trees = Given::of_insert(insert)
+        .iter()
+        .map(step)
+        .collect::<Result<Vec<_>, MecError>>()?;
     let rows = trees.iter().map(|_| RowKey::OfStep).collect();
-    Ok(Steps { inserted: trees.len(), trees, rows, ..Steps::default() })
+    Ok(Steps {
+        inserted: trees.len(),
+        trees,
+        rows,
+        ..Steps::default()
+    })
 }
 
 pub(super) fn update(committed: &mut Committed<'_>, update: &Update) -> Result<Steps, MecError> {
@@ -56,7 +81,10 @@ pub(super) fn update(committed: &mut Committed<'_>, update: &Update) -> Result<S
     let patch = EntitlementPatch {
         quantity: given.optional_quantity("quantity_allowed"),
         window: None,
-        status: given.optional_text("status").flatten().and_then(|code| EntitlementStatus::from_code(&code)),
+        status: given
+            .optional_text("status")
+            .flatten()
+            .and_then(|code| EntitlementStatus::from_code(&code)),
         priority: given.value("priority").map(|_| given.int4("priority")),
         valid_from: given.optional_time("valid_from").flatten(),
         valid_until: given.optional_time("valid_until"),
@@ -64,38 +92,66 @@ pub(super) fn update(committed: &mut Committed<'_>, update: &Update) -> Result<S
         metadata: given.optional_text("metadata"),
     };
     // `valid_from` has no default but the present, which only the lane knows.
-    let starts_now = update
-        .set
-        .iter()
-        .any(|(at, cell)| update.table.columns[*at].name == "valid_from" && matches!(cell, mec_query::Cell::Default));
-    let columns = ["entitlement_id", "account_id", "metadata"].map(|name| super::column(&update.table, name));
+    let starts_now = update.set.iter().any(|(at, cell)| {
+        update.table.columns[*at].name == "valid_from" && matches!(cell, mec_query::Cell::Default)
+    });
+    let columns =
+        ["entitlement_id", "account_id", "metadata"].map(|name| super::column(&update.table, name));
     let columns = columns.into_iter().collect::<Result<Vec<_>, _>>()?;
     let found = committed.rows(&update.table, &columns, update.filter.clone())?;
     let found = found.iter().filter_map(|row| match row.as_slice() {
-        [id, account, metadata] => Some((entitlement_of(id)?, account_of(account)?, metadata.clone())),
+        [id, account, metadata] => {
+            Some((entitlement_of(id)?, account_of(account)?, metadata.clone()))
+        }
         _ => None,
     });
     let step = |(id, account, metadata): (EntitlementId, AccountId, Value)| {
         let mut patch = patch.clone();
         // The kernel does not keep it, so whether this changes anything is seen here.
-        patch.metadata = patch.metadata.take().filter(|new| new.as_deref() != metadata_text(&metadata));
+        patch.metadata = patch
+            .metadata
+            .take()
+            .filter(|new| new.as_deref() != metadata_text(&metadata));
         let decide = move |view: &View<'_>, making: &mut Making<'_>| {
             let row = row(view, account, id)?;
             let window = window.is_given().then(|| window.over(row.window));
-            let valid_from = if starts_now { Some(view.now) } else { patch.valid_from };
-            let patch = EntitlementPatch { window, valid_from, ..patch.clone() };
+            let valid_from = if starts_now {
+                Some(view.now)
+            } else {
+                patch.valid_from
+            };
+            let patch = EntitlementPatch {
+                window,
+                valid_from,
+                ..patch.clone()
+            };
             let ruling = patch_entitlement(view, making, account, id, &patch)?;
-            Ok(Ruling { answer: vec![Value::Uuid(id.0)], writes: ruling.writes })
+            Ok(Ruling {
+                answer: vec![Value::Uuid(id.0)],
+                writes: ruling.writes,
+            })
         };
-        Ok(Step { tree: tree_of(account)?, is_new_tree: false, decide: Box::new(decide) })
+        Ok(Step {
+            tree: tree_of(account)?,
+            is_new_tree: false,
+            decide: Box::new(decide),
+        })
     };
     let trees = found.map(step).collect::<Result<Vec<_>, MecError>>()?;
     let rows = trees.iter().map(|_| RowKey::OfStep).collect();
-    Ok(Steps { trees, rows, ..Steps::default() })
+    Ok(Steps {
+        trees,
+        rows,
+        ..Steps::default()
+    })
 }
 
 fn metadata_text(value: &Value) -> Option<&str> {
-    if let Value::Json(text) = value { Some(text) } else { None }
+    if let Value::Json(text) = value {
+        Some(text)
+    } else {
+        None
+    }
 }
 
 pub(super) fn delete(committed: &mut Committed<'_>, delete: &Delete) -> Result<Steps, MecError> {
@@ -103,9 +159,15 @@ pub(super) fn delete(committed: &mut Committed<'_>, delete: &Delete) -> Result<S
         None => Ok(Steps::default()),
         Some((id, _)) => {
             let constraint = "entitlements_audit_entitlement_id_fkey";
-            Err(QueryError::still_referenced("entitlements", constraint, "entitlement_id", &id.to_string(), "entitlements_audit")
-                .with_hint("End it instead: PATCH with {\"status\": \"expired\"}")
-                .into())
+            Err(QueryError::still_referenced(
+                "entitlements",
+                constraint,
+                "entitlement_id",
+                &id.to_string(),
+                "entitlements_audit",
+            )
+            .with_hint("End it instead: PATCH with {\"status\": \"expired\"}")
+            .into())
         }
     }
 }
@@ -116,16 +178,39 @@ pub(super) fn of_accounts(
     table: &Arc<Table>,
     filter: Filter,
 ) -> Result<Vec<(EntitlementId, AccountId)>, MecError> {
-    let columns = [super::column(table, "entitlement_id")?, super::column(table, "account_id")?];
-    let row = |row: &Vec<Value>| Some((row.first().and_then(entitlement_of)?, row.get(1).and_then(account_of)?));
-    Ok(committed.rows(table, &columns, filter)?.iter().filter_map(row).collect())
+    let columns = [
+        super::column(table, "entitlement_id")?,
+        super::column(table, "account_id")?,
+    ];
+    let row = |row: &Vec<Value>| {
+        Some((
+            row.first().and_then(entitlement_of)?,
+            row.get(1).and_then(account_of)?,
+        ))
+    };
+    Ok(committed
+        .rows(table, &columns, filter)?
+        .iter()
+        .filter_map(row)
+        .collect())
 }
 
 /// An entitlement of an account as it is in the tree.
-pub(super) fn row<'a>(view: &View<'a>, account: AccountId, id: EntitlementId) -> Result<&'a Arc<Entitlement>, mec_kernel::Halt> {
+pub(super) fn row<'a>(
+    view: &View<'a>,
+    account: AccountId,
+    id: EntitlementId,
+) -> Result<&'a Arc<Entitlement>, mec_kernel::Halt> {
     let path = view.path(account)?;
-    let found = path.first().and_then(|node| node.entitlements.iter().find(|row| row.id == id));
-    found.ok_or_else(|| Refusal::EntitlementNotFound { entitlement: id.to_string() }.into())
+    let found = path
+        .first()
+        .and_then(|node| node.entitlements.iter().find(|row| row.id == id));
+    found.ok_or_else(|| {
+        Refusal::EntitlementNotFound {
+            entitlement: id.to_string(),
+        }
+        .into()
+    })
 }
 
 /// What is given of a window, which is five columns together.
@@ -150,19 +235,32 @@ impl WindowGiven {
     }
 
     fn is_given(&self) -> bool {
-        self.kind.is_some() || self.anchor.is_some() || self.seconds.is_some() || self.start.is_some() || self.end.is_some()
+        self.kind.is_some()
+            || self.anchor.is_some()
+            || self.seconds.is_some()
+            || self.start.is_some()
+            || self.end.is_some()
     }
 
-    /// The window `held`, with what is given in its place. What another kind of window needs falls away.
+    /// The window `held`, with what is given in its place. What another kind of window needs falls
+    /// away.
     fn over(&self, held: WindowRule) -> WindowRule {
-        let kind = self.kind.map_or(held.kind, |kind| kind.unwrap_or(WindowKind::Lifetime));
-        let takes_anchor = matches!(kind, WindowKind::BillingMonth | WindowKind::BillingYear | WindowKind::Lifetime);
+        let kind = self
+            .kind
+            .map_or(held.kind, |kind| kind.unwrap_or(WindowKind::Lifetime));
+        let takes_anchor = matches!(
+            kind,
+            WindowKind::BillingMonth | WindowKind::BillingYear | WindowKind::Lifetime
+        );
         let start = self.start.unwrap_or(held.period.map(|(start, _)| start));
         let end = self.end.unwrap_or(held.period.map(|(_, end)| end));
         WindowRule {
             kind,
             anchor: self.anchor.unwrap_or(held.anchor).filter(|_| takes_anchor),
-            seconds: self.seconds.unwrap_or(held.seconds).filter(|_| kind == WindowKind::Rolling),
+            seconds: self
+                .seconds
+                .unwrap_or(held.seconds)
+                .filter(|_| kind == WindowKind::Rolling),
             period: start.zip(end).filter(|_| kind == WindowKind::Period),
         }
     }

@@ -1,6 +1,7 @@
 //! What a request gives one row: values by column, typed as the kernel takes them.
 //!
-//! The query language has checked types, lengths and nulls; here only closed lists are left to be looked up.
+//! The query language has checked types, lengths and nulls; here only closed lists are left to be
+//! looked up.
 
 use std::sync::Arc;
 
@@ -9,10 +10,14 @@ use mec_query::{Cell, Insert, QueryError, Table, Update, Value};
 
 use crate::error::MecError;
 
-/// What columns hold that are not nullable and were not given. Columns whose default depends on other rows or on the
-/// clock are not here.
+/// What columns hold that are not nullable and were not given. Columns whose default depends on
+/// other rows or on the clock are not here.
 const DEFAULTS: &[(&str, &str, Preset)] = &[
-    ("accounts", "account_type_code", Preset::Text("organization")),
+    (
+        "accounts",
+        "account_type_code",
+        Preset::Text("organization"),
+    ),
     ("accounts", "status", Preset::Text("active")),
     ("entitlements", "status", Preset::Text("active")),
     ("entitlements", "source", Preset::Text("manual")),
@@ -21,7 +26,11 @@ const DEFAULTS: &[(&str, &str, Preset)] = &[
     ("plans", "is_addon", Preset::Bool(false)),
     ("plans", "is_active", Preset::Bool(true)),
     ("plans", "sort_order", Preset::Int(0)),
-    ("plan_entitlement_templates", "per_quantity", Preset::Bool(false)),
+    (
+        "plan_entitlement_templates",
+        "per_quantity",
+        Preset::Bool(false),
+    ),
     ("plan_entitlement_templates", "sort_order", Preset::Int(0)),
     ("resource_types", "allowed_units", Preset::NoTexts),
     ("control_rules", "priority", Preset::Int(0)),
@@ -47,23 +56,39 @@ impl Given {
     /// One for each row of an insert; a column left to its default is not in it.
     pub(super) fn of_insert(insert: &Insert) -> Vec<Self> {
         let of_row = |cells: &Vec<Cell>| {
-            let values = insert.columns.iter().zip(cells).filter_map(|(at, cell)| match cell {
-                Cell::Value(value) => Some((insert.table.columns[*at].name, value.clone())),
-                Cell::Default => None,
-            });
-            Self { table: insert.table.clone(), values: values.collect() }
+            let values = insert
+                .columns
+                .iter()
+                .zip(cells)
+                .filter_map(|(at, cell)| match cell {
+                    Cell::Value(value) => Some((insert.table.columns[*at].name, value.clone())),
+                    Cell::Default => None,
+                });
+            Self {
+                table: insert.table.clone(),
+                values: values.collect(),
+            }
         };
         insert.rows.iter().map(of_row).collect()
     }
 
-    /// One for each row of an insert as an update sees it: what it sets where the row is there already.
+    /// One for each row of an insert as an update sees it: what it sets where the row is there
+    /// already.
     pub(super) fn of_merge(insert: &Insert) -> Vec<Self> {
-        insert.rows.iter().map(|cells| Self::set(&insert.table, insert.columns.iter().copied().zip(cells))).collect()
+        insert
+            .rows
+            .iter()
+            .map(|cells| Self::set(&insert.table, insert.columns.iter().copied().zip(cells)))
+            .collect()
     }
 
-    /// What an update sets; a column set to its default holds it, or is not in it where it is not known here.
+    /// What an update sets; a column set to its default holds it, or is not in it where it is not
+    /// known here.
     pub(super) fn of_update(update: &Update) -> Self {
-        Self::set(&update.table, update.set.iter().map(|(at, cell)| (*at, cell)))
+        Self::set(
+            &update.table,
+            update.set.iter().map(|(at, cell)| (*at, cell)),
+        )
     }
 
     fn set<'a>(table: &Arc<Table>, cells: impl Iterator<Item = (usize, &'a Cell)>) -> Self {
@@ -75,17 +100,25 @@ impl Given {
                 Cell::Default => Some((column.name, default_of(table, column.name)?)),
             }
         });
-        Self { table: table.clone(), values: values.collect() }
+        Self {
+            table: table.clone(),
+            values: values.collect(),
+        }
     }
 
     /// What is given, if anything, null included.
     pub(super) fn value(&self, column: &str) -> Option<&Value> {
-        self.values.iter().find(|(name, _)| *name == column).map(|(_, value)| value)
+        self.values
+            .iter()
+            .find(|(name, _)| *name == column)
+            .map(|(_, value)| value)
     }
 
     /// What the column is to hold: what is given, else its default, else null.
     fn filled(&self, column: &str) -> Option<Value> {
-        self.value(column).cloned().or_else(|| default_of(&self.table, column))
+        self.value(column)
+            .cloned()
+            .or_else(|| default_of(&self.table, column))
     }
 
     /// A text that must be there; empty where a default is not known, which a later check refuses.
@@ -147,31 +180,49 @@ impl Given {
 
     /// `numeric(18,6)`, whose range the query language has checked.
     pub(super) fn optional_quantity(&self, column: &str) -> Option<Option<Quantity>> {
-        self.optional(column, |value| i64::try_from(units(value, 6)?).ok().and_then(Quantity::from_millionths))
+        self.optional(column, |value| {
+            i64::try_from(units(value, 6)?)
+                .ok()
+                .and_then(Quantity::from_millionths)
+        })
     }
 
     /// `numeric(5,2)`.
     pub(super) fn optional_percent(&self, column: &str) -> Option<Option<Percent>> {
-        self.optional(column, |value| i64::try_from(units(value, 2)?).ok().map(Percent))
+        self.optional(column, |value| {
+            i64::try_from(units(value, 2)?).ok().map(Percent)
+        })
     }
 
-    fn optional<T>(&self, column: &str, read: impl FnOnce(&Value) -> Option<T>) -> Option<Option<T>> {
-        self.value(column).map(|value| if value.is_null() { None } else { read(value) })
+    fn optional<T>(
+        &self,
+        column: &str,
+        read: impl FnOnce(&Value) -> Option<T>,
+    ) -> Option<Option<T>> {
+        self.value(column)
+            .map(|value| if value.is_null() { None } else { read(value) })
     }
 
-    /// A member of a closed list, which the tables refer to like any other row; `None` where none is given.
+    /// A member of a closed list, which the tables refer to like any other row; `None` where none
+    /// is given.
     ///
     /// # Errors
     /// 23503 for a code that is not in the list.
-    pub(super) fn member<T>(&self, column: &str, of_code: impl FnOnce(&str) -> Option<T>) -> Result<Option<Option<T>>, MecError> {
+    pub(super) fn member<T>(
+        &self,
+        column: &str,
+        of_code: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<Option<T>>, MecError> {
         match self.optional_text(column) {
             None => Ok(None),
             Some(None) => Ok(Some(None)),
             Some(Some(code)) => match of_code(&code) {
                 Some(member) => Ok(Some(Some(member))),
-                None => Err(super::postgres::reference_missing(&self.table, column, &code)
-                    .unwrap_or_else(|| QueryError::check_violation(self.table.name, column))
-                    .into()),
+                None => Err(
+                    super::postgres::reference_missing(&self.table, column, &code)
+                        .unwrap_or_else(|| QueryError::check_violation(self.table.name, column))
+                        .into(),
+                ),
             },
         }
     }
@@ -201,7 +252,9 @@ fn units(value: &Value, scale: u8) -> Option<i128> {
 }
 
 fn default_of(table: &Table, column: &str) -> Option<Value> {
-    let (_, _, default) = DEFAULTS.iter().find(|(of, name, _)| (*of, *name) == (table.name, column))?;
+    let (_, _, default) = DEFAULTS
+        .iter()
+        .find(|(of, name, _)| (*of, *name) == (table.name, column))?;
     Some(match default {
         Preset::Text(text) => Value::text(*text),
         Preset::Int(number) => Value::Int(*number),

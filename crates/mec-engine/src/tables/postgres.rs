@@ -1,5 +1,6 @@
-//! The one place where a refusal of the kernel becomes what clients of PostgreSQL's tables expect: 23503 for a
-//! reference that leads nowhere or is still used, 23505 for a name that is taken. Any other refusal stays as it is.
+//! The one place where a refusal of the kernel becomes what clients of PostgreSQL's tables expect:
+//! 23503 for a reference that leads nowhere or is still used, 23505 for a name that is taken. Any
+//! other refusal stays as it is.
 
 use mec_kernel::Refusal;
 use mec_query::{ForeignKey, QueryError, Table};
@@ -8,7 +9,9 @@ use crate::error::MecError;
 
 /// The refusal of a write of `table` in PostgreSQL's words, where there are such.
 pub(super) fn worded(table: &Table, error: MecError) -> MecError {
-    let MecError::Refused(refusal) = error else { return error };
+    let MecError::Refused(refusal) = error else {
+        return error;
+    };
     let missing = |column: &str, value: &str| reference_missing(table, column, value);
     let found = match &refusal {
         Refusal::ExternalIdTaken { external_id } => Some(external_id_taken(external_id)),
@@ -35,7 +38,9 @@ pub(super) fn reference_missing(table: &Table, column: &str, value: &str) -> Opt
 fn missing_hint(key: &ForeignKey, column: &str) -> String {
     let (target, of_target) = (key.target, key.target_columns.join(","));
     let more = match target {
-        "account_types" | "plans" | "resource_types" | "units" => format!("; POST /api/{target} creates another one"),
+        "account_types" | "plans" | "resource_types" | "units" => {
+            format!("; POST /api/{target} creates another one")
+        }
         _ => String::new(),
     };
     format!("Give {column} a value that GET /api/{target}?select={of_target} lists{more}")
@@ -43,7 +48,12 @@ fn missing_hint(key: &ForeignKey, column: &str) -> String {
 
 /// 23505 for an external id that another account has.
 pub(super) fn external_id_taken(external_id: &str) -> QueryError {
-    taken("accounts", "accounts_external_id_key", "external_id", external_id)
+    taken(
+        "accounts",
+        "accounts_external_id_key",
+        "external_id",
+        external_id,
+    )
 }
 
 fn taken(table: &str, constraint: &str, column: &str, value: &str) -> QueryError {
@@ -58,7 +68,9 @@ fn in_url(value: &str) -> String {
     let mut shown = String::new();
     for byte in value.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' => shown.push(char::from(byte)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' => {
+                shown.push(char::from(byte))
+            }
             _ => shown.push_str(&format!("%{byte:02X}")),
         }
     }
@@ -74,9 +86,15 @@ pub(super) fn key_taken(table: &Table, value: &str) -> QueryError {
 }
 
 fn in_use(table: &Table, what: &str, by: &str) -> QueryError {
-    QueryError::sqlstate("23503", format!("update or delete on table \"{}\": {what} is in use", table.name))
-        .with_details(format!("It is still referenced from {by}."))
-        .with_hint(in_use_hint(what))
+    QueryError::sqlstate(
+        "23503",
+        format!(
+            "update or delete on table \"{}\": {what} is in use",
+            table.name
+        ),
+    )
+    .with_details(format!("It is still referenced from {by}."))
+    .with_hint(in_use_hint(what))
 }
 
 /// What to do instead of removing or altering what is in use.

@@ -20,7 +20,10 @@ pub fn check_verb(table: &Table, verb: Verb) -> Result<(), QueryError> {
 }
 
 fn append_only(rest: &str) -> QueryError {
-    QueryError::sqlstate("P0001", format!("Consumption ledger is append-only. {rest}"))
+    QueryError::sqlstate(
+        "P0001",
+        format!("Consumption ledger is append-only. {rest}"),
+    )
 }
 
 fn instead(table: &Table, verb: Verb) -> Option<String> {
@@ -31,8 +34,12 @@ fn instead(table: &Table, verb: Verb) -> Option<String> {
         ("consumption_ledger" | "consumption_event_details", _) => {
             "Correct an event with POST /api/rpc/correct_consumption; the correction is an event of its own"
         }
-        ("concurrency_leases", _) => "Use POST /api/rpc/acquire_lease, /api/rpc/renew_lease and /api/rpc/release_lease",
-        ("reservations", _) => "Use POST /api/rpc/reserve, /api/rpc/settle_reservation and /api/rpc/release_reservation",
+        ("concurrency_leases", _) => {
+            "Use POST /api/rpc/acquire_lease, /api/rpc/renew_lease and /api/rpc/release_lease"
+        }
+        ("reservations", _) => {
+            "Use POST /api/rpc/reserve, /api/rpc/settle_reservation and /api/rpc/release_reservation"
+        }
         ("account_plans", _) => "Use POST /api/rpc/provision_plan and /api/rpc/cancel_plan",
         ("account_links", _) => "Set external_id of the account in /api/accounts",
         ("entitlements_audit", _) => "It is written with every change of an entitlement",

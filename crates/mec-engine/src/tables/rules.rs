@@ -1,11 +1,12 @@
-//! Control rules over the table API. A rule that names an account belongs to that account's tree, any other to the
-//! catalogue; neither can become the other, because a rule's account is fixed once it is made.
+//! Control rules over the table API. A rule that names an account belongs to that account's tree,
+//! any other to the catalog; neither can become the other, because a rule's account is fixed once
+//! it is made.
 
 use std::sync::Arc;
 
 use mec_kernel::{
-    AccountId, Catalogue, CatalogueChange, Halt, LimitAction, LimitKind, Making, Refusal, Rule, RuleId, Ruling, Time, View,
-    WindowKind, put_rule, remove_rule,
+    AccountId, Catalog, CatalogChange, Halt, LimitAction, LimitKind, Making, Refusal, Rule, RuleId,
+    Ruling, Time, View, WindowKind, put_rule, remove_rule,
 };
 use mec_query::{Delete, Filter, Insert, Table, Update, Value};
 
@@ -16,23 +17,28 @@ use crate::mec::tree_of;
 
 /// Where a rule is looked for.
 enum Found {
-    InCatalogue(Arc<Rule>),
+    InCatalog(Arc<Rule>),
     OfAccount(AccountId, RuleId),
 }
 
-pub(super) fn insert(catalogue: &Catalogue, insert: &Insert) -> Result<Steps, MecError> {
+pub(super) fn insert(catalog: &Catalog, insert: &Insert) -> Result<Steps, MecError> {
     let mut steps = Steps::default();
     for given in Given::of_insert(insert) {
-        let rule = new_rule(catalogue, &given)?;
+        let rule = new_rule(catalog, &given)?;
         match rule.account {
             None => {
-                steps.catalogue.push(CatalogueChange::PutRule(rule));
+                steps.catalog.push(CatalogChange::PutRule(rule));
                 steps.rows.push(RowKey::OfNewRule);
             }
             Some(account) => {
                 steps.trees.push(step(account, move |view, making| {
                     let id = RuleId(making.ids.draw());
-                    let rule = Rule { id, created_at: view.now, updated_at: view.now, ..rule.clone() };
+                    let rule = Rule {
+                        id,
+                        created_at: view.now,
+                        updated_at: view.now,
+                        ..rule.clone()
+                    };
                     Ok((id, put_rule(view, &Arc::new(rule))?))
                 })?);
                 steps.rows.push(RowKey::OfStep);
@@ -43,58 +49,92 @@ pub(super) fn insert(catalogue: &Catalogue, insert: &Insert) -> Result<Steps, Me
     Ok(steps)
 }
 
-pub(super) fn update(catalogue: &Catalogue, committed: &mut Committed<'_>, update: &Update) -> Result<Steps, MecError> {
+pub(super) fn update(
+    catalog: &Catalog,
+    committed: &mut Committed<'_>,
+    update: &Update,
+) -> Result<Steps, MecError> {
     let given = Given::of_update(update);
     let (window, action) = (window_of(&given)?, action_of(&given)?);
-    each(catalogue, committed, &update.table, update.filter.clone(), |found| {
-        Ok(match found {
-            Found::InCatalogue(rule) => Err(CatalogueChange::PutRule(patched(&rule, &given, window, action)?)),
-            Found::OfAccount(account, id) => {
-                let given = given.clone();
-                Ok(step(account, move |view, _| {
-                    let path = view.path(account)?;
-                    let held = path.first().and_then(|node| node.rules.iter().find(|rule| rule.id == id));
-                    let held = held.ok_or_else(|| gone(id))?;
-                    let rule = Rule { updated_at: view.now, ..patched(held, &given, window, action)? };
-                    Ok((id, put_rule(view, &Arc::new(rule))?))
-                })?)
-            }
-        })
-    })
+    each(
+        catalog,
+        committed,
+        &update.table,
+        update.filter.clone(),
+        |found| {
+            Ok(match found {
+                Found::InCatalog(rule) => Err(CatalogChange::PutRule(patched(
+                    &rule, &given, window, action,
+                )?)),
+                Found::OfAccount(account, id) => {
+                    let given = given.clone();
+                    Ok(step(account, move |view, _| {
+                        let path = view.path(account)?;
+                        let held = path
+                            .first()
+                            .and_then(|node| node.rules.iter().find(|rule| rule.id == id));
+                        let held = held.ok_or_else(|| gone(id))?;
+                        let rule = Rule {
+                            updated_at: view.now,
+                            ..patched(held, &given, window, action)?
+                        };
+                        Ok((id, put_rule(view, &Arc::new(rule))?))
+                    })?)
+                }
+            })
+        },
+    )
 }
 
-pub(super) fn delete(catalogue: &Catalogue, committed: &mut Committed<'_>, delete: &Delete) -> Result<Steps, MecError> {
-    each(catalogue, committed, &delete.table, delete.filter.clone(), |found| {
-        Ok(match found {
-            Found::InCatalogue(rule) => Err(CatalogueChange::RemoveRule(rule.id)),
-            Found::OfAccount(account, id) => Ok(step(account, move |view, _| Ok((id, remove_rule(view, account, id)?)))?),
-        })
-    })
+pub(super) fn delete(
+    catalog: &Catalog,
+    committed: &mut Committed<'_>,
+    delete: &Delete,
+) -> Result<Steps, MecError> {
+    each(
+        catalog,
+        committed,
+        &delete.table,
+        delete.filter.clone(),
+        |found| {
+            Ok(match found {
+                Found::InCatalog(rule) => Err(CatalogChange::RemoveRule(rule.id)),
+                Found::OfAccount(account, id) => Ok(step(account, move |view, _| {
+                    Ok((id, remove_rule(view, account, id)?))
+                })?),
+            })
+        },
+    )
 }
 
-/// A step or a change of the catalogue for each rule that passes.
+/// A step or a change of the catalog for each rule that passes.
 fn each(
-    catalogue: &Catalogue,
+    catalog: &Catalog,
     committed: &mut Committed<'_>,
     table: &Arc<Table>,
     filter: Filter,
-    mut change: impl FnMut(Found) -> Result<Result<Step, CatalogueChange>, MecError>,
+    mut change: impl FnMut(Found) -> Result<Result<Step, CatalogChange>, MecError>,
 ) -> Result<Steps, MecError> {
-    let columns = [super::column(table, "rule_id")?, super::column(table, "account_id")?];
+    let columns = [
+        super::column(table, "rule_id")?,
+        super::column(table, "account_id")?,
+    ];
     let mut steps = Steps::default();
     for row in committed.rows(table, &columns, filter)? {
-        let [Value::Uuid(id), account] = row.as_slice() else { continue };
+        let [Value::Uuid(id), account] = row.as_slice() else {
+            continue;
+        };
         let id = RuleId(*id);
         let found = match account_of(account) {
             Some(account) => Found::OfAccount(account, id),
-            None => match catalogue.rules.iter().find(|rule| rule.id == id) {
-                Some(rule) => Found::InCatalogue(rule.clone()),
+            None => match catalog.rules.iter().find(|rule| rule.id == id) {
+                Some(rule) => Found::InCatalog(rule.clone()),
                 None => continue,
             },
         };
         match change(found)? {
             Ok(step) => steps.trees.push(step),
-            Err(change) => steps.catalogue.push(change),
+            Err(change) => steps.catalog.push(change),
         }
         steps.rows.push(RowKey::Known(vec![Value::Uuid(id.0)]));
     }
@@ -107,22 +147,34 @@ where
 {
     let decide = move |view: &View<'_>, making: &mut Making<'_>| {
         let (id, ruling) = decide(view, making)?;
-        Ok(Ruling { answer: vec![Value::Uuid(id.0)], writes: ruling.writes })
+        Ok(Ruling {
+            answer: vec![Value::Uuid(id.0)],
+            writes: ruling.writes,
+        })
     };
-    Ok(Step { tree: tree_of(account)?, is_new_tree: false, decide: Box::new(decide) })
+    Ok(Step {
+        tree: tree_of(account)?,
+        is_new_tree: false,
+        decide: Box::new(decide),
+    })
 }
 
 /// The rule an insert of one row makes; its id and instants are given later.
-fn new_rule(catalogue: &Catalogue, given: &Given) -> Result<Rule, MecError> {
+fn new_rule(catalog: &Catalog, given: &Given) -> Result<Rule, MecError> {
     let resource = given.text("resource_type_code");
-    let kind_of = catalogue.resources.get(&resource).map(|resource| resource.limit_kind);
+    let kind_of = catalog
+        .resources
+        .get(&resource)
+        .map(|resource| resource.limit_kind);
     let rule = Rule {
         id: RuleId(0),
         limit_kind: given
             .member("limit_kind_code", LimitKind::from_code)?
             .flatten()
             .or(kind_of)
-            .ok_or_else(|| Refusal::ResourceNotFound { resource: resource.to_string() })?,
+            .ok_or_else(|| Refusal::ResourceNotFound {
+                resource: resource.to_string(),
+            })?,
         resource,
         account: given.optional_account("account_id").flatten(),
         plan: given.optional_text("plan_id").flatten(),
@@ -143,7 +195,9 @@ fn new_rule(catalogue: &Catalogue, given: &Given) -> Result<Rule, MecError> {
 }
 
 fn action_of(given: &Given) -> Result<Option<LimitAction>, MecError> {
-    Ok(given.member("limit_action_code", LimitAction::from_code)?.flatten())
+    Ok(given
+        .member("limit_action_code", LimitAction::from_code)?
+        .flatten())
 }
 
 /// The kind of window a request names; the inner one is none for all but rolling windows.
@@ -151,31 +205,59 @@ fn window_of(given: &Given) -> Result<Option<Option<WindowKind>>, MecError> {
     given.member("window_type_code", WindowKind::from_code)
 }
 
-fn patched(held: &Rule, given: &Given, window: Option<Option<WindowKind>>, action: Option<LimitAction>) -> Result<Rule, Refusal> {
+fn patched(
+    held: &Rule,
+    given: &Given,
+    window: Option<Option<WindowKind>>,
+    action: Option<LimitAction>,
+) -> Result<Rule, Refusal> {
     let rule = Rule {
         window: window.unwrap_or(held.window),
         action: action.unwrap_or(held.action),
-        warn_at: given.optional_percent("warn_at_percent").unwrap_or(held.warn_at),
-        grace_quantity: given.optional_quantity("grace_quantity").unwrap_or(held.grace_quantity),
-        grace_seconds: given.optional_int("grace_period_seconds").unwrap_or(held.grace_seconds),
-        overage_limit: given.optional_quantity("overage_limit").unwrap_or(held.overage_limit),
-        overage_price: given.optional_quantity("overage_unit_price").unwrap_or(held.overage_price),
-        currency: given
-            .optional_text("currency")
-            .map_or_else(|| held.currency.clone(), |text| text.map(|text| text.as_str().to_owned())),
-        priority: given.value("priority").map_or(held.priority, |_| given.int4("priority")),
-        is_active: given.value("is_active").map_or(held.is_active, |_| given.flag("is_active")),
+        warn_at: given
+            .optional_percent("warn_at_percent")
+            .unwrap_or(held.warn_at),
+        grace_quantity: given
+            .optional_quantity("grace_quantity")
+            .unwrap_or(held.grace_quantity),
+        grace_seconds: given
+            .optional_int("grace_period_seconds")
+            .unwrap_or(held.grace_seconds),
+        overage_limit: given
+            .optional_quantity("overage_limit")
+            .unwrap_or(held.overage_limit),
+        overage_price: given
+            .optional_quantity("overage_unit_price")
+            .unwrap_or(held.overage_price),
+        currency: given.optional_text("currency").map_or_else(
+            || held.currency.clone(),
+            |text| text.map(|text| text.as_str().to_owned()),
+        ),
+        priority: given
+            .value("priority")
+            .map_or(held.priority, |_| given.int4("priority")),
+        is_active: given
+            .value("is_active")
+            .map_or(held.is_active, |_| given.flag("is_active")),
         ..held.clone()
     };
     let is_stated = held.must_state_overage_limit() || given.value("overage_limit").is_some();
     if rule.must_state_overage_limit() && !is_stated {
-        let must = "be given for an overage rule without account_id and plan_id; null means without end".to_owned();
-        return Err(Refusal::BadValue { column: "overage_limit", must });
+        let must =
+            "be given for an overage rule without account_id and plan_id; null means without end"
+                .to_owned();
+        return Err(Refusal::BadValue {
+            column: "overage_limit",
+            must,
+        });
     }
     Ok(rule)
 }
 
 /// The rule was found, and is not in the tree.
 fn gone(id: RuleId) -> Refusal {
-    Refusal::NotPresent { column: "rule_id", value: id.to_string() }
+    Refusal::NotPresent {
+        column: "rule_id",
+        value: id.to_string(),
+    }
 }

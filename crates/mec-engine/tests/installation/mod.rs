@@ -1,11 +1,18 @@
-//! An installation with the guide's catalogue, a clock that tests move, and a lane that tests can hold.
+//! An installation with the guide's catalog, a clock that tests move, and a lane that tests can
+//! hold.
 
-#![allow(dead_code, unused_imports, reason = "every test binary uses a part of it")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "every test binary uses a part of it"
+)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use mec_engine::{Caller, Clock, Mec, MecError, NewAccount, Now, Options, UsageQuestion, catalog_file};
+use mec_engine::{
+    Caller, Clock, Mec, MecError, NewAccount, Now, Options, UsageQuestion, catalog_file,
+};
 use mec_kernel::*;
 
 pub(crate) use crate::place::Place;
@@ -16,7 +23,9 @@ pub(crate) struct Hands(Arc<AtomicI64>);
 
 impl Hands {
     pub(crate) fn at(text: &str) -> Self {
-        Self(Arc::new(AtomicI64::new(text.parse::<Time>().unwrap().micros())))
+        Self(Arc::new(AtomicI64::new(
+            text.parse::<Time>().unwrap().micros(),
+        )))
     }
 
     pub(crate) fn forward(&self, seconds: i64) {
@@ -42,9 +51,11 @@ pub(crate) fn url(place: &impl Place) -> String {
     place.url()
 }
 
-/// The catalogue of the guide.
-pub(crate) fn demo() -> Vec<CatalogueChange> {
-    catalog_file::parse(catalog_file::DEMO).unwrap().changes(&Catalogue::default(), false)
+/// The catalog of the guide.
+pub(crate) fn demo() -> Vec<CatalogChange> {
+    catalog_file::parse(catalog_file::DEMO)
+        .unwrap()
+        .changes(&Catalog::default(), false)
 }
 
 pub(crate) async fn open(place: &impl Place) -> Arc<Mec> {
@@ -52,12 +63,25 @@ pub(crate) async fn open(place: &impl Place) -> Arc<Mec> {
 }
 
 pub(crate) async fn open_with(place: &impl Place, options: Options) -> Arc<Mec> {
-    Arc::new(Mec::open(&url(place), Options { catalogue: demo(), ..options }).await.unwrap())
+    Arc::new(
+        Mec::open(
+            &url(place),
+            Options {
+                catalog: demo(),
+                ..options
+            },
+        )
+        .await
+        .unwrap(),
+    )
 }
 
 /// A root account that may use `limit` of `resource`.
 pub(crate) async fn account(mec: &Mec, resource: &str, limit: i32) -> AccountId {
-    let made = mec.create_account(NewAccount::named("Acme Corp"), &caller()).await.unwrap();
+    let made = mec
+        .create_account(NewAccount::named("Acme Corp"), &caller())
+        .await
+        .unwrap();
     allow(mec, made.id, resource, limit).await;
     made.id
 }
@@ -68,8 +92,16 @@ pub(crate) async fn child(mec: &Mec, parent: AccountId) -> AccountId {
     mec.create_account(new, &caller()).await.unwrap().id
 }
 
-pub(crate) async fn allow(mec: &Mec, account: AccountId, resource: &str, limit: i32) -> EntitlementId {
-    mec.grant(grant_of(account, resource, limit), &caller()).await.unwrap().id
+pub(crate) async fn allow(
+    mec: &Mec,
+    account: AccountId,
+    resource: &str,
+    limit: i32,
+) -> EntitlementId {
+    mec.grant(grant_of(account, resource, limit), &caller())
+        .await
+        .unwrap()
+        .id
 }
 
 pub(crate) fn grant_of(account: AccountId, resource: &str, limit: i32) -> Grant {
@@ -90,10 +122,18 @@ pub(crate) fn grant_of(account: AccountId, resource: &str, limit: i32) -> Grant 
 
 pub(crate) fn run_of(account: AccountId, key: &str) -> Consume {
     let check = Check::of(account, "benchmark_runs", Some(Quantity::whole(1)));
-    Consume { check, key: key.into(), details: None }
+    Consume {
+        check,
+        key: key.into(),
+        details: None,
+    }
 }
 
-pub(crate) async fn consume_one(mec: &Mec, account: AccountId, key: &str) -> Result<Consumed, MecError> {
+pub(crate) async fn consume_one(
+    mec: &Mec,
+    account: AccountId,
+    key: &str,
+) -> Result<Consumed, MecError> {
     mec.consume(run_of(account, key), &caller()).await
 }
 
@@ -127,7 +167,11 @@ pub(crate) fn event_of(account: AccountId, resource: &str, key: &str) -> Meter {
 
 /// What of `resource` is used where the account stands.
 pub(crate) async fn used(mec: &Mec, account: AccountId, resource: &str) -> String {
-    used_of(&mec.check(Check::of(account, resource, None), &caller()).await.unwrap())
+    used_of(
+        &mec.check(Check::of(account, resource, None), &caller())
+            .await
+            .unwrap(),
+    )
 }
 
 pub(crate) fn used_of(standing: &Standing) -> String {
@@ -189,14 +233,14 @@ impl Held {
         let mut entered = Some(entered);
         let mec = mec.clone();
         let holding = tokio::spawn(async move {
-            let hold = move |_: &Catalogue| {
+            let hold = move |_: &Catalog| {
                 if let Some(entered) = entered.take() {
                     entered.send(()).unwrap();
                     resumed.recv().unwrap_err();
                 }
                 vec![]
             };
-            mec.change_catalogue(&caller(), hold).await.unwrap();
+            mec.change_catalog(&caller(), hold).await.unwrap();
         });
         is_held.await.unwrap();
         Self { resume, holding }
@@ -215,5 +259,7 @@ pub(crate) async fn until(mut is_so: impl AsyncFnMut() -> bool) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(60), looks).await.expect("it did not come to be in a minute");
+    tokio::time::timeout(std::time::Duration::from_secs(60), looks)
+        .await
+        .expect("it did not come to be in a minute");
 }

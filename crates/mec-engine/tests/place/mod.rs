@@ -1,6 +1,12 @@
-//! Where an installation's store is: a file in a directory of its own, or a database on a server of the tests' own.
+//! Where an installation's store is: a file in a directory of its own, or a database on a server of
+//! the tests' own.
 
-#![allow(dead_code, unused_macros, unused_imports, reason = "every test binary uses a part of it")]
+#![allow(
+    dead_code,
+    unused_macros,
+    unused_imports,
+    reason = "every test binary uses a part of it"
+)]
 
 use std::sync::Arc;
 
@@ -33,6 +39,14 @@ pub(crate) struct Database {
     url: String,
 }
 
+impl Drop for Database {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.cluster.remove(cluster::name_of(&self.url));
+        }
+    }
+}
+
 impl Database {
     pub(crate) fn new() -> Self {
         Self::on(Cluster::shared())
@@ -51,7 +65,9 @@ impl Database {
     /// Ends all connections to it.
     pub(crate) fn end_connections(&self) {
         let name = cluster::name_of(&self.url);
-        let end = format!("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '{name}'");
+        let end = format!(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '{name}'"
+        );
         self.cluster.sql("postgres", &end);
     }
 
@@ -63,7 +79,10 @@ impl Database {
 
     /// Locks a tree as another process would.
     pub(crate) fn hold_tree(&self, tree: u32) -> cluster::Held {
-        self.cluster.hold(cluster::name_of(&self.url), &format!("SELECT 1 FROM account_trees WHERE tree = {tree} FOR UPDATE"))
+        self.cluster.hold(
+            cluster::name_of(&self.url),
+            &format!("SELECT 1 FROM account_trees WHERE tree = {tree} FOR UPDATE"),
+        )
     }
 }
 

@@ -9,7 +9,10 @@ fn try_create(world: &mut World, create: &CreateAccount) -> Result<Account, Refu
 }
 
 fn named(parent: AccountId, external_id: &str) -> CreateAccount {
-    CreateAccount { external_id: Some(external_id.into()), ..new_account(Some(parent)) }
+    CreateAccount {
+        external_id: Some(external_id.into()),
+        ..new_account(Some(parent))
+    }
 }
 
 #[test]
@@ -21,10 +24,22 @@ fn a_tree_has_at_most_eight_levels() {
         lowest = world.child(lowest);
     }
     assert_eq!(world.written.accounts[&lowest].root, root);
-    assert_eq!(try_create(&mut world, &new_account(Some(lowest))), Err(Refusal::TooDeep));
+    assert_eq!(
+        try_create(&mut world, &new_account(Some(lowest))),
+        Err(Refusal::TooDeep)
+    );
     world.meter(lowest, "benchmark_runs", "1");
     world.provision(root, "starter");
-    assert_eq!(world.ask(root, "benchmark_runs", None).figures.unwrap().used.unwrap().to_string(), "1");
+    assert_eq!(
+        world
+            .ask(root, "benchmark_runs", None)
+            .figures
+            .unwrap()
+            .used
+            .unwrap()
+            .to_string(),
+        "1"
+    );
 }
 
 #[test]
@@ -33,9 +48,27 @@ fn what_an_account_refers_to_must_be_there() {
     let root = world.root();
     let good = new_account(Some(root));
     let table = [
-        ("MEC_PARENT_NOT_FOUND", CreateAccount { parent: Some(AccountId(1)), ..good.clone() }),
-        ("MEC_NOT_PRESENT", CreateAccount { account_type: "planet".into(), ..good.clone() }),
-        ("MEC_BAD_VALUE", CreateAccount { time_zone: Some("Mars/Olympus".into()), ..good }),
+        (
+            "MEC_PARENT_NOT_FOUND",
+            CreateAccount {
+                parent: Some(AccountId(1)),
+                ..good.clone()
+            },
+        ),
+        (
+            "MEC_NOT_PRESENT",
+            CreateAccount {
+                account_type: "planet".into(),
+                ..good.clone()
+            },
+        ),
+        (
+            "MEC_BAD_VALUE",
+            CreateAccount {
+                time_zone: Some("Mars/Olympus".into()),
+                ..good
+            },
+        ),
     ];
     for (code, bad) in table {
         assert_eq!(try_create(&mut world, &bad).unwrap_err().code(), code);
@@ -47,14 +80,40 @@ fn an_external_id_stands_for_one_account() {
     let mut world = World::new();
     let root = world.root();
     let first = try_create(&mut world, &named(root, "cus_1")).unwrap().id;
-    assert_eq!(try_create(&mut world, &named(root, "cus_1")).unwrap_err().code(), "MEC_EXTERNAL_ID_TAKEN");
-    let taken = AccountPatch { external_id: Some(Some("cus_1".into())), ..AccountPatch::default() };
-    assert_eq!(world.run(|view, _| patch_account(view, root, &taken)).unwrap_err().code(), "MEC_EXTERNAL_ID_TAKEN");
+    assert_eq!(
+        try_create(&mut world, &named(root, "cus_1"))
+            .unwrap_err()
+            .code(),
+        "MEC_EXTERNAL_ID_TAKEN"
+    );
+    let taken = AccountPatch {
+        external_id: Some(Some("cus_1".into())),
+        ..AccountPatch::default()
+    };
+    assert_eq!(
+        world
+            .run(|view, _| patch_account(view, root, &taken))
+            .unwrap_err()
+            .code(),
+        "MEC_EXTERNAL_ID_TAKEN"
+    );
     // Its own id again is no conflict, and one it gives up is free.
     world.patch_account(first, &taken);
-    world.patch_account(first, &AccountPatch { external_id: Some(Some("cus_2".into())), ..AccountPatch::default() });
+    world.patch_account(
+        first,
+        &AccountPatch {
+            external_id: Some(Some("cus_2".into())),
+            ..AccountPatch::default()
+        },
+    );
     try_create(&mut world, &named(root, "cus_1")).unwrap();
-    world.patch_account(first, &AccountPatch { external_id: Some(None), ..AccountPatch::default() });
+    world.patch_account(
+        first,
+        &AccountPatch {
+            external_id: Some(None),
+            ..AccountPatch::default()
+        },
+    );
     try_create(&mut world, &named(root, "cus_2")).unwrap();
 }
 
@@ -66,14 +125,32 @@ fn an_external_id_given_up_is_free_within_the_same_batch() {
     // One batch: facts are looked up before its first command is written anywhere.
     let mut facts = Facts::default();
     facts.links.insert("cus_1".into(), Some(first));
-    let give_up = AccountPatch { external_id: Some(None), ..AccountPatch::default() };
-    let view = View { tree: &world.tree, facts: &facts, catalogue: &world.catalogue, now: world.now };
+    let give_up = AccountPatch {
+        external_id: Some(None),
+        ..AccountPatch::default()
+    };
+    let view = View {
+        tree: &world.tree,
+        facts: &facts,
+        catalog: &world.catalog,
+        now: world.now,
+    };
     let ruling = patch_account(&view, first, &give_up).unwrap();
     for write in &ruling.writes {
         facts.apply(write);
     }
-    let view = View { tree: &world.tree, facts: &facts, catalogue: &world.catalogue, now: world.now };
-    create_account(&view, &mut IdSource::new(TreeId(7), world.now, 9), &named(root, "cus_1")).unwrap();
+    let view = View {
+        tree: &world.tree,
+        facts: &facts,
+        catalog: &world.catalog,
+        now: world.now,
+    };
+    create_account(
+        &view,
+        &mut IdSource::new(TreeId(7), world.now, 9),
+        &named(root, "cus_1"),
+    )
+    .unwrap();
 }
 
 #[test]
@@ -82,8 +159,14 @@ fn closed_is_final() {
     let account = world.root();
     world.set_status(account, AccountStatus::Closed);
     for status in [AccountStatus::Active, AccountStatus::Suspended] {
-        let patch = AccountPatch { status: Some(status), ..AccountPatch::default() };
-        assert_eq!(world.run(|view, _| patch_account(view, account, &patch)), Err(Refusal::AccountClosed));
+        let patch = AccountPatch {
+            status: Some(status),
+            ..AccountPatch::default()
+        };
+        assert_eq!(
+            world.run(|view, _| patch_account(view, account, &patch)),
+            Err(Refusal::AccountClosed)
+        );
     }
     world.set_status(account, AccountStatus::Closed);
 }
@@ -94,8 +177,18 @@ fn a_patch_changes_what_it_names_and_nothing_else() {
     let account = world.root();
     let before = world.written.accounts[&account].clone();
     world.pass(60);
-    world.patch_account(account, &AccountPatch { email: Some(Some("ann@example.com".into())), ..AccountPatch::default() });
-    let after = Account { email: Some("ann@example.com".into()), updated_at: world.now, ..before };
+    world.patch_account(
+        account,
+        &AccountPatch {
+            email: Some(Some("ann@example.com".into())),
+            ..AccountPatch::default()
+        },
+    );
+    let after = Account {
+        email: Some("ann@example.com".into()),
+        updated_at: world.now,
+        ..before
+    };
     assert_eq!(world.written.accounts[&account], after);
 }
 

@@ -7,39 +7,84 @@ use crate::world::{World, acquire_of, check_of, grant_of, quantity, time};
 
 /// Seats taken, as a check tells.
 fn taken(world: &mut World, account: AccountId) -> String {
-    world.ask(account, "concurrent_users", None).figures.unwrap().used.unwrap().to_string()
+    world
+        .ask(account, "concurrent_users", None)
+        .figures
+        .unwrap()
+        .used
+        .unwrap()
+        .to_string()
 }
 
 fn take(world: &mut World, account: AccountId, ttl_seconds: i64) -> LeaseId {
-    world.acquire(&acquire_of(account, None, ttl_seconds)).lease.expect("a free seat").id
+    world
+        .acquire(&acquire_of(account, None, ttl_seconds))
+        .lease
+        .expect("a free seat")
+        .id
 }
 
 #[test]
 fn seats_are_given_until_none_is_left_and_then_it_is_told_when_to_come_back() {
     let (mut world, account) = World::with("starter");
     for ttl_seconds in [600, 90, 300] {
-        assert!(world.acquire(&acquire_of(account, None, ttl_seconds)).lease.is_some());
+        assert!(
+            world
+                .acquire(&acquire_of(account, None, ttl_seconds))
+                .lease
+                .is_some()
+        );
     }
     let full = world.acquire(&acquire_of(account, None, 60));
-    assert_eq!((full.lease, full.decision, full.reason), (None, Decision::Block, Reason::LimitReached));
+    assert_eq!(
+        (full.lease, full.decision, full.reason),
+        (None, Decision::Block, Reason::LimitReached)
+    );
     assert_eq!(full.retry_after_seconds, Some(90));
-    let (figures, limits) = full.standing.map(|standing| (standing.figures.unwrap(), standing.trace.limits)).unwrap();
+    let (figures, limits) = full
+        .standing
+        .map(|standing| (standing.figures.unwrap(), standing.trace.limits))
+        .unwrap();
     assert_eq!((figures.used, limits.len()), (Some(Total(3_000_000)), 1));
     assert!(world.last.is_empty());
     world.now = world.now.plus_micros(89_500_000);
-    assert_eq!(world.acquire(&acquire_of(account, None, 60)).retry_after_seconds, Some(1));
+    assert_eq!(
+        world
+            .acquire(&acquire_of(account, None, 60))
+            .retry_after_seconds,
+        Some(1)
+    );
     world.now = world.now.plus_micros(500_000);
-    assert!(world.acquire(&acquire_of(account, None, 60)).lease.is_some());
+    assert!(
+        world
+            .acquire(&acquire_of(account, None, 60))
+            .lease
+            .is_some()
+    );
 }
 
 #[test]
 fn seats_are_whole() {
     let (mut world, account) = World::with("starter");
     for part in ["0.5", "1.5", "0.000001"] {
-        let asked = Acquire { quantity: quantity(part), ..acquire_of(account, None, 60) };
-        assert_eq!(world.run(|view, making| acquire(view, making, &asked)).unwrap_err().code(), "MEC_BAD_QUANTITY", "{part}");
+        let asked = Acquire {
+            quantity: quantity(part),
+            ..acquire_of(account, None, 60)
+        };
+        assert_eq!(
+            world
+                .run(|view, making| acquire(view, making, &asked))
+                .unwrap_err()
+                .code(),
+            "MEC_BAD_QUANTITY",
+            "{part}"
+        );
         let asked = check_of(account, "concurrent_users", Some(part));
-        assert_eq!(world.check(&asked).unwrap_err().code(), "MEC_BAD_QUANTITY", "{part}");
+        assert_eq!(
+            world.check(&asked).unwrap_err().code(),
+            "MEC_BAD_QUANTITY",
+            "{part}"
+        );
     }
     assert!(world.ask(account, "concurrent_users", Some("2")).allowed);
     assert!(world.ask(account, "benchmark_runs", Some("0.5")).allowed);
@@ -50,7 +95,10 @@ fn who_is_not_entitled_is_denied_and_not_asked_to_come_back() {
     let mut world = World::new();
     let account = world.root();
     let denied = world.acquire(&acquire_of(account, None, 60));
-    assert_eq!((denied.decision, denied.reason, denied.retry_after_seconds), (Decision::Deny, Reason::NoEntitlement, None));
+    assert_eq!(
+        (denied.decision, denied.reason, denied.retry_after_seconds),
+        (Decision::Deny, Reason::NoEntitlement, None)
+    );
 }
 
 #[test]
@@ -78,19 +126,38 @@ fn an_expiry_is_rounded_up_to_a_full_second_and_told_so() {
 #[test]
 fn logging_in_again_extends_the_same_lease_and_takes_no_second_seat() {
     let (mut world, account) = World::with("starter");
-    let first = world.acquire(&acquire_of(account, Some("ann"), 60)).lease.unwrap();
+    let first = world
+        .acquire(&acquire_of(account, Some("ann"), 60))
+        .lease
+        .unwrap();
     world.pass(30);
-    let again = world.acquire(&acquire_of(account, Some("ann"), 60)).lease.unwrap();
-    assert_eq!((again.id, again.fencing_token), (first.id, first.fencing_token));
+    let again = world
+        .acquire(&acquire_of(account, Some("ann"), 60))
+        .lease
+        .unwrap();
+    assert_eq!(
+        (again.id, again.fencing_token),
+        (first.id, first.fencing_token)
+    );
     assert_eq!(again.expires_at, time("2026-01-30T12:01:30Z"));
     assert_eq!(taken(&mut world, account), "1");
     // It never gets shorter.
-    let shorter = world.acquire(&acquire_of(account, Some("ann"), 1)).lease.unwrap();
+    let shorter = world
+        .acquire(&acquire_of(account, Some("ann"), 1))
+        .lease
+        .unwrap();
     assert_eq!(shorter.expires_at, again.expires_at);
     // Even when all seats are taken.
     take(&mut world, account, 600);
     take(&mut world, account, 600);
-    assert_eq!(world.acquire(&acquire_of(account, Some("ann"), 60)).lease.unwrap().id, first.id);
+    assert_eq!(
+        world
+            .acquire(&acquire_of(account, Some("ann"), 60))
+            .lease
+            .unwrap()
+            .id,
+        first.id
+    );
 }
 
 #[test]
@@ -99,11 +166,26 @@ fn a_session_is_known_by_account_resource_scope_and_token() {
     let child = world.child(account);
     let ann = acquire_of(account, Some("ann"), 60);
     let others = [
-        Acquire { token: Some("bob".into()), ..ann.clone() },
-        Acquire { account: child, ..ann.clone() },
-        Acquire { scope: Some("eu".into()), ..ann.clone() },
-        Acquire { token: None, ..ann.clone() },
-        Acquire { token: None, ..ann.clone() },
+        Acquire {
+            token: Some("bob".into()),
+            ..ann.clone()
+        },
+        Acquire {
+            account: child,
+            ..ann.clone()
+        },
+        Acquire {
+            scope: Some("eu".into()),
+            ..ann.clone()
+        },
+        Acquire {
+            token: None,
+            ..ann.clone()
+        },
+        Acquire {
+            token: None,
+            ..ann.clone()
+        },
     ];
     world.acquire(&ann);
     for other in others {
@@ -115,12 +197,21 @@ fn a_session_is_known_by_account_resource_scope_and_token() {
 #[test]
 fn a_session_that_expired_or_was_released_logs_in_anew() {
     let (mut world, account) = World::with("starter");
-    let first = world.acquire(&acquire_of(account, Some("ann"), 60)).lease.unwrap();
+    let first = world
+        .acquire(&acquire_of(account, Some("ann"), 60))
+        .lease
+        .unwrap();
     world.pass(60);
-    let second = world.acquire(&acquire_of(account, Some("ann"), 60)).lease.unwrap();
+    let second = world
+        .acquire(&acquire_of(account, Some("ann"), 60))
+        .lease
+        .unwrap();
     assert!(second.id != first.id && second.fencing_token > first.fencing_token);
     assert!(world.release(second.id));
-    let third = world.acquire(&acquire_of(account, Some("ann"), 60)).lease.unwrap();
+    let third = world
+        .acquire(&acquire_of(account, Some("ann"), 60))
+        .lease
+        .unwrap();
     assert!(third.id != second.id && third.fencing_token > second.fencing_token);
     assert_eq!(taken(&mut world, account), "1");
 }
@@ -130,10 +221,16 @@ fn a_login_for_more_seats_needs_them_free() {
     let (mut world, account) = World::with("starter");
     world.acquire(&acquire_of(account, Some("ann"), 600));
     take(&mut world, account, 60);
-    let seats = |amount: &str| Acquire { quantity: quantity(amount), ..acquire_of(account, Some("ann"), 600) };
+    let seats = |amount: &str| Acquire {
+        quantity: quantity(amount),
+        ..acquire_of(account, Some("ann"), 600)
+    };
     assert!(world.acquire(&seats("2")).lease.is_some());
     assert_eq!(taken(&mut world, account), "3");
-    assert!(world.acquire(&seats("3")).lease.is_none(), "the other seat is taken although it expires sooner");
+    assert!(
+        world.acquire(&seats("3")).lease.is_none(),
+        "the other seat is taken although it expires sooner"
+    );
     assert_eq!(taken(&mut world, account), "3");
     assert!(world.acquire(&seats("1")).lease.is_some());
     assert_eq!(taken(&mut world, account), "2");
@@ -170,11 +267,24 @@ fn renewing_extends_and_never_shortens_or_revives() {
     let (mut world, account) = World::with("starter");
     let lease = take(&mut world, account, 60);
     world.pass(30);
-    assert_eq!(world.renew(lease, 60).lease.unwrap().expires_at, time("2026-01-30T12:01:30Z"));
-    assert_eq!(world.renew(lease, 1).lease.unwrap().expires_at, time("2026-01-30T12:01:30Z"));
+    assert_eq!(
+        world.renew(lease, 60).lease.unwrap().expires_at,
+        time("2026-01-30T12:01:30Z")
+    );
+    assert_eq!(
+        world.renew(lease, 1).lease.unwrap().expires_at,
+        time("2026-01-30T12:01:30Z")
+    );
     world.pass(60);
     let (decision, reason) = (Decision::Deny, Reason::LeaseOver);
-    let over = Leased { lease: None, kept: None, decision, reason, retry_after_seconds: None, standing: None };
+    let over = Leased {
+        lease: None,
+        kept: None,
+        decision,
+        reason,
+        retry_after_seconds: None,
+        standing: None,
+    };
     assert_eq!(world.renew(lease, 60), over);
     assert_eq!(world.renew(LeaseId(lease.0 + 1), 60), over);
     let released = take(&mut world, account, 60);
@@ -198,14 +308,18 @@ fn who_lost_the_entitlement_keeps_the_seat_only_until_it_expires() {
     let lease = take(&mut world, account, 60);
     world.set_status(account, AccountStatus::Suspended);
     let denied = world.renew(lease, 60);
-    assert_eq!((denied.lease, denied.reason), (None, Reason::AccountSuspended));
+    assert_eq!(
+        (denied.lease, denied.reason),
+        (None, Reason::AccountSuspended)
+    );
     world.set_status(account, AccountStatus::Active);
     assert!(world.renew(lease, 60).lease.is_some());
 }
 
 #[test]
 fn after_a_downgrade_exactly_the_surplus_runs_out() {
-    // Ten seats become three. Holders renew for a minute, in one of these ways; three are left and all keep theirs.
+    // Ten seats become three. Holders renew for a minute, in one of these ways; three are left and
+    // all keep theirs.
     let table = "
         | taken apart by | renewed every |
         | 0              | 59            |
@@ -216,8 +330,10 @@ fn after_a_downgrade_exactly_the_surplus_runs_out() {
     ";
     for row in rows(table) {
         let (mut world, account) = World::with("pro");
-        let (apart, every): (i64, i64) =
-            (row.cell("taken apart by").parse().unwrap(), row.cell("renewed every").parse().unwrap());
+        let (apart, every): (i64, i64) = (
+            row.cell("taken apart by").parse().unwrap(),
+            row.cell("renewed every").parse().unwrap(),
+        );
         let begin = world.now;
         let leases: Vec<_> = (0..10_i64)
             .map(|place| {
@@ -234,7 +350,10 @@ fn after_a_downgrade_exactly_the_surplus_runs_out() {
                 }
             }
             let left: usize = taken(&mut world, account).parse().unwrap();
-            assert!(left >= 3, "{row}: only {left} seats are left after {second} s");
+            assert!(
+                left >= 3,
+                "{row}: only {left} seats are left after {second} s"
+            );
         }
         assert_eq!(taken(&mut world, account), "3", "{row}");
     }
@@ -259,10 +378,23 @@ fn fencing_tokens_only_grow_within_a_tree() {
 fn a_time_to_live_is_a_second_to_a_day() {
     let (mut world, account) = World::with("starter");
     let held = take(&mut world, account, 60);
-    for (ttl_seconds, is_good) in [(-1, false), (0, false), (1, true), (86_400, true), (86_401, false), (i64::MAX, false)] {
-        let acquired = world.run(|view, making| acquire(view, making, &acquire_of(account, Some("ann"), ttl_seconds)));
+    for (ttl_seconds, is_good) in [
+        (-1, false),
+        (0, false),
+        (1, true),
+        (86_400, true),
+        (86_401, false),
+        (i64::MAX, false),
+    ] {
+        let acquired = world.run(|view, making| {
+            acquire(view, making, &acquire_of(account, Some("ann"), ttl_seconds))
+        });
         assert_eq!(acquired.is_ok(), is_good, "{ttl_seconds}");
-        let asked = Renew { lease: held, ttl_seconds, attributes: Attributes::new() };
+        let asked = Renew {
+            lease: held,
+            ttl_seconds,
+            attributes: Attributes::new(),
+        };
         let renewed = world.run(|view, _| renew(view, &asked));
         assert_eq!(renewed.is_ok(), is_good, "{ttl_seconds}");
     }
@@ -281,8 +413,14 @@ fn only_concurrency_resources_have_leases() {
     ";
     for row in rows(table) {
         let (resource, seats) = (row.cell("resource").into(), quantity(row.cell("seats")));
-        let bad = Acquire { resource, quantity: seats, ..acquire_of(account, None, 60) };
-        let refused = world.run(|view, making| acquire(view, making, &bad)).unwrap_err();
+        let bad = Acquire {
+            resource,
+            quantity: seats,
+            ..acquire_of(account, None, 60)
+        };
+        let refused = world
+            .run(|view, making| acquire(view, making, &bad))
+            .unwrap_err();
         assert_eq!(refused.code(), row.cell("code"), "{row}");
     }
 }
@@ -290,12 +428,23 @@ fn only_concurrency_resources_have_leases() {
 #[test]
 fn a_scoped_lease_counts_in_its_scope_and_in_all() {
     let (mut world, account) = World::with("starter");
-    world.grant(&Grant { scope: Some("eu".into()), ..grant_of(account, "concurrent_users", Some("1")) });
-    let eu = Acquire { scope: Some("eu".into()), ..acquire_of(account, None, 60) };
+    world.grant(&Grant {
+        scope: Some("eu".into()),
+        ..grant_of(account, "concurrent_users", Some("1"))
+    });
+    let eu = Acquire {
+        scope: Some("eu".into()),
+        ..acquire_of(account, None, 60)
+    };
     let lease = world.acquire(&eu).lease.unwrap();
     assert_eq!(world.acquire(&eu).decision, Decision::Block);
     assert_eq!(taken(&mut world, account), "1");
-    assert!(world.acquire(&acquire_of(account, None, 60)).lease.is_some());
+    assert!(
+        world
+            .acquire(&acquire_of(account, None, 60))
+            .lease
+            .is_some()
+    );
     world.release(lease.id);
     assert!(world.acquire(&eu).lease.is_some());
 }
@@ -324,12 +473,23 @@ fn grace_for_seats_runs_anew_once_they_were_back_within_the_limit() {
             assert_eq!(taken(&mut world, account), "3");
             world.pass(1_000);
             let fifth = world.acquire(&acquire_of(account, None, 3_600));
-            assert_eq!(fifth.decision, Decision::Grace, "released: {is_released}, cold: {is_cold}");
+            assert_eq!(
+                fifth.decision,
+                Decision::Grace,
+                "released: {is_released}, cold: {is_cold}"
+            );
             world.pass(599);
-            assert_eq!(world.ask(account, "concurrent_users", Some("1")).decision, Decision::Grace);
+            assert_eq!(
+                world.ask(account, "concurrent_users", Some("1")).decision,
+                Decision::Grace
+            );
             world.pass(1);
             let sixth = world.acquire(&acquire_of(account, None, 3_600));
-            assert_eq!(sixth.reason, Reason::GraceExhausted, "released: {is_released}, cold: {is_cold}");
+            assert_eq!(
+                sixth.reason,
+                Reason::GraceExhausted,
+                "released: {is_released}, cold: {is_cold}"
+            );
         }
     }
 }
@@ -342,7 +502,10 @@ fn a_renewal_that_is_refused_tells_until_when_the_lease_counts() {
     world.set_limit(row, Some("0"));
     let refused = world.renew(lease, 3_600);
     assert_eq!(refused.lease, None);
-    assert_eq!(refused.kept.unwrap().expires_at, time("2026-01-30T12:10:00Z"));
+    assert_eq!(
+        refused.kept.unwrap().expires_at,
+        time("2026-01-30T12:10:00Z")
+    );
     world.pass(600);
     assert_eq!(world.renew(lease, 3_600).kept, None);
 }

@@ -1,8 +1,8 @@
-//! The kernel, proved: rules as tables a product manager can read, laws as properties, and every counter compared with
-//! a naive list of all that was written, after every single command.
+//! The kernel, proved: rules as tables a product manager can read, laws as properties, and every
+//! counter compared with a naive list of all that was written, after every single command.
 
 mod account_rows;
-mod catalogue;
+mod catalog;
 mod counters;
 mod decision_tables;
 mod decisions;

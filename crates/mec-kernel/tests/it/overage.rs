@@ -1,4 +1,5 @@
-//! Overage: what use beyond a limit is billed, in which window, and how it is taken back (design 1.3).
+//! Overage: what use beyond a limit is billed, in which window, and how it is taken back (design
+//! 1.3).
 
 use mec_kernel::*;
 
@@ -6,29 +7,49 @@ use crate::table::rows;
 use crate::world::{World, check_of, grant_of, meter_of, quantity, time};
 
 fn used(world: &mut World, account: AccountId, resource: &str) -> String {
-    world.ask(account, resource, None).figures.unwrap().used.unwrap().to_string()
+    world
+        .ask(account, resource, None)
+        .figures
+        .unwrap()
+        .used
+        .unwrap()
+        .to_string()
 }
 
 fn correction(event: EventId, key: &str, new_total: Option<&str>) -> Correct {
     let details = format!("{{\"total\": {new_total:?}}}");
-    Correct { key: key.into(), event, quantity: new_total.map(quantity), details: details.into() }
+    Correct {
+        key: key.into(),
+        event,
+        quantity: new_total.map(quantity),
+        details: details.into(),
+    }
 }
 
 /// Runs that happened at `at`.
 fn late(account: AccountId, amount: &str, at: &str, key: &str) -> Meter {
-    Meter { occurred_at: Some(time(at)), ..meter_of(account, "benchmark_runs", amount, key) }
+    Meter {
+        occurred_at: Some(time(at)),
+        ..meter_of(account, "benchmark_runs", amount, key)
+    }
 }
 
 /// What an event billed, or took back: the window and how much in it.
 fn billed(world: &World, event: EventId) -> Vec<(Window, i128)> {
     let effects = &world.written.event(event).unwrap().effects;
-    effects.iter().map(|effect| (effect.key.window, effect.overage.0 / i128::from(SCALE))).collect()
+    effects
+        .iter()
+        .map(|effect| (effect.key.window, effect.overage.0 / i128::from(SCALE)))
+        .collect()
 }
 
 /// What of an account is billed in all.
 fn billed_in_all(world: &World, account: AccountId) -> i128 {
     let effects = world.written.events.iter().flat_map(|event| &event.effects);
-    effects.filter(|effect| effect.account == account).map(|effect| effect.overage.0 / i128::from(SCALE)).sum()
+    effects
+        .filter(|effect| effect.account == account)
+        .map(|effect| effect.overage.0 / i128::from(SCALE))
+        .sum()
 }
 
 fn window(kind: WindowKind, at: &str) -> Window {
@@ -41,7 +62,10 @@ fn with_limits(limits: &[(&str, WindowRule)]) -> (World, AccountId) {
     let account = world.root();
     bill_every_window(&mut world);
     for (limit, window) in limits {
-        world.grant(&Grant { window: Some(*window), ..grant_of(account, "benchmark_runs", Some(limit)) });
+        world.grant(&Grant {
+            window: Some(*window),
+            ..grant_of(account, "benchmark_runs", Some(limit))
+        });
     }
     (world, account)
 }
@@ -55,14 +79,22 @@ fn overage_accrues_when_use_is_recorded_and_is_taken_back_first() {
     });
     let accrued = |world: &World| -> i128 {
         let effects = world.written.events.iter().flat_map(|event| &event.effects);
-        effects.map(|effect| effect.overage.0 / i128::from(SCALE)).sum()
+        effects
+            .map(|effect| effect.overage.0 / i128::from(SCALE))
+            .sum()
     };
     world.meter(child, "benchmark_runs", "98");
     assert_eq!(accrued(&world), 0);
-    let event = world.consume(child, "benchmark_runs", "7", "goes over").event.unwrap();
+    let event = world
+        .consume(child, "benchmark_runs", "7", "goes over")
+        .event
+        .unwrap();
     assert_eq!(accrued(&world), 5);
     let effect = &world.written.event(event).unwrap().effects[0];
-    assert_eq!((effect.account, effect.price), (account, Some(quantity("0.1"))));
+    assert_eq!(
+        (effect.account, effect.price),
+        (account, Some(quantity("0.1")))
+    );
     world.meter(account, "benchmark_runs", "2");
     assert_eq!(accrued(&world), 7);
     // A higher limit does not take back what has accrued.
@@ -71,11 +103,18 @@ fn overage_accrues_when_use_is_recorded_and_is_taken_back_first() {
     world.meter(account, "benchmark_runs", "1");
     assert_eq!(accrued(&world), 8);
     // 7 becomes 1: six are taken back. Later the rest, and never more than had accrued.
-    world.try_correct(&correction(event, "less", Some("1"))).unwrap();
+    world
+        .try_correct(&correction(event, "less", Some("1")))
+        .unwrap();
     assert_eq!(accrued(&world), 2);
-    world.try_correct(&correction(event, "more", Some("2"))).unwrap();
+    world
+        .try_correct(&correction(event, "more", Some("2")))
+        .unwrap();
     assert_eq!(accrued(&world), 2, "101 of 106 are used: nothing is over");
-    let minus = Meter { is_correction: true, ..meter_of(child, "benchmark_runs", "-50", "much less") };
+    let minus = Meter {
+        is_correction: true,
+        ..meter_of(child, "benchmark_runs", "-50", "much less")
+    };
     world.try_meter(&minus).unwrap();
     assert_eq!(accrued(&world), 0);
 }
@@ -89,7 +128,10 @@ fn a_correction_takes_overage_back_in_a_window_that_is_closed_by_then() {
         let event = world.meter(account, "benchmark_runs", "105");
         world.at("2026-02-10T00:00:00Z");
         world.meter(account, "benchmark_runs", "1");
-        let fix = world.try_correct(&correction(event, "fix", Some("102"))).unwrap().event;
+        let fix = world
+            .try_correct(&correction(event, "fix", Some("102")))
+            .unwrap()
+            .event;
         let effects = &world.written.event(fix).unwrap().effects;
         assert_eq!(effects.len(), 1, "cold: {is_cold}");
         assert_eq!(effects[0].overage, Amount(-3_000_000));
@@ -103,9 +145,27 @@ fn a_correction_takes_overage_back_from_a_counter_that_no_row_names_any_more() {
     let event = world.meter(account, "benchmark_runs", "105");
     let row = world.row(account, "benchmark_runs").id;
     let window = Some(WindowRule::of(WindowKind::Day));
-    world.patch(row, &EntitlementPatch { window, ..EntitlementPatch::default() }).unwrap();
-    let fix = world.try_correct(&correction(event, "fix", Some("102"))).unwrap().event;
-    let taken_back: Vec<_> = world.written.event(fix).unwrap().effects.iter().map(|effect| effect.overage).collect();
+    world
+        .patch(
+            row,
+            &EntitlementPatch {
+                window,
+                ..EntitlementPatch::default()
+            },
+        )
+        .unwrap();
+    let fix = world
+        .try_correct(&correction(event, "fix", Some("102")))
+        .unwrap()
+        .event;
+    let taken_back: Vec<_> = world
+        .written
+        .event(fix)
+        .unwrap()
+        .effects
+        .iter()
+        .map(|effect| effect.overage)
+        .collect();
     assert_eq!(taken_back, [Amount(-3_000_000)]);
 }
 
@@ -114,10 +174,21 @@ fn an_event_too_old_for_a_rolling_window_accrues_no_overage_in_it() {
     let mut world = World::new();
     let account = world.root();
     bill_every_window(&mut world);
-    let window = Some(WindowRule { seconds: Some(3_600), ..WindowRule::of(WindowKind::Rolling) });
-    world.grant(&Grant { window, ..grant_of(account, "benchmark_runs", Some("10")) });
+    let window = Some(WindowRule {
+        seconds: Some(3_600),
+        ..WindowRule::of(WindowKind::Rolling)
+    });
+    world.grant(&Grant {
+        window,
+        ..grant_of(account, "benchmark_runs", Some("10"))
+    });
     let occurred_at = Some(world.now.plus_seconds(-2 * 3_600));
-    world.try_meter(&Meter { occurred_at, ..meter_of(account, "benchmark_runs", "15", "old") }).unwrap();
+    world
+        .try_meter(&Meter {
+            occurred_at,
+            ..meter_of(account, "benchmark_runs", "15", "old")
+        })
+        .unwrap();
     assert!(world.written.events[0].effects.is_empty());
     assert_eq!(used(&mut world, account, "benchmark_runs"), "0");
 }
@@ -133,7 +204,10 @@ fn late_use_accrues_in_its_own_window_at_todays_limit_and_price() {
         world.meter(account, "benchmark_runs", "1");
         let january = window(WindowKind::Month, "2026-01-30T00:00:00Z");
         let record = |world: &mut World, amount: &str, key: &str| {
-            world.try_meter(&late(account, amount, "2026-01-31T23:59:59.999999Z", key)).unwrap().event
+            world
+                .try_meter(&late(account, amount, "2026-01-31T23:59:59.999999Z", key))
+                .unwrap()
+                .event
         };
         let event = record(&mut world, "5", "over");
         assert_eq!(billed(&world, event), [(january, 3)], "cold: {is_cold}");
@@ -142,15 +216,26 @@ fn late_use_accrues_in_its_own_window_at_todays_limit_and_price() {
         let row = world.row(account, "benchmark_runs").id;
         world.set_limit(row, Some("102"));
         world.rule("benchmark_runs", |rule| {
-            (rule.action, rule.overage_price, rule.priority) = (LimitAction::Overage, Some(quantity("0.5")), 1);
+            (rule.action, rule.overage_price, rule.priority) =
+                (LimitAction::Overage, Some(quantity("0.5")), 1);
         });
         let event = record(&mut world, "1", "more");
         assert_eq!(billed(&world, event), [(january, 1)]);
-        assert_eq!(world.written.event(event).unwrap().effects[0].price, Some(quantity("0.5")));
-        // What is corrected is taken back there first, and what is added accrues there: 105 of 102, so all of 2.
-        let fix = world.try_correct(&correction(event, "void", None)).unwrap().event;
+        assert_eq!(
+            world.written.event(event).unwrap().effects[0].price,
+            Some(quantity("0.5"))
+        );
+        // What is corrected is taken back there first, and what is added accrues there: 105 of 102,
+        // so all of 2.
+        let fix = world
+            .try_correct(&correction(event, "void", None))
+            .unwrap()
+            .event;
         assert_eq!(billed(&world, fix), [(january, -1)]);
-        let up = world.try_correct(&correction(world.written.events[0].id, "up", Some("100"))).unwrap().event;
+        let up = world
+            .try_correct(&correction(world.written.events[0].id, "up", Some("100")))
+            .unwrap()
+            .event;
         assert_eq!(billed(&world, up), [(january, 2)]);
         assert_eq!(used(&mut world, account, "benchmark_runs"), "1");
         assert_eq!(billed_in_all(&world, account), 5);
@@ -167,19 +252,39 @@ fn a_hold_that_is_settled_after_its_window_is_billed_in_it() {
         world.meter(account, "benchmark_runs", "60");
         let check = check_of(account, "benchmark_runs", Some("30"));
         let mut hold = |key: &str| {
-            let asked = Reserve { check: check.clone(), key: key.into(), ttl_seconds: 7_200 };
-            world.run(|view, making| reserve(view, making, &asked)).unwrap().reservation.unwrap().id
+            let asked = Reserve {
+                check: check.clone(),
+                key: key.into(),
+                ttl_seconds: 7_200,
+            };
+            world
+                .run(|view, making| reserve(view, making, &asked))
+                .unwrap()
+                .reservation
+                .unwrap()
+                .id
         };
         let (first, other) = (hold("first"), hold("other"));
         world.at("2026-02-01T00:10:00Z");
         let mut settle_with = |reservation, amount: &str| {
-            let asked = Settle { reservation, quantity: quantity(amount), attributes: Attributes::new() };
-            world.run(|view, making| settle(view, making, &asked)).unwrap().event.unwrap()
+            let asked = Settle {
+                reservation,
+                quantity: quantity(amount),
+                attributes: Attributes::new(),
+            };
+            world
+                .run(|view, making| settle(view, making, &asked))
+                .unwrap()
+                .event
+                .unwrap()
         };
         // A hold is billed when it is settled, not before: 60 + 15 of 100, then 30 more.
         let events = [settle_with(first, "15"), settle_with(other, "30")];
         let january = window(WindowKind::Month, "2026-01-30T00:00:00Z");
-        assert_eq!(events.map(|event| billed(&world, event)), [vec![], vec![(january, 5)]]);
+        assert_eq!(
+            events.map(|event| billed(&world, event)),
+            [vec![], vec![(january, 5)]]
+        );
         assert_eq!(used(&mut world, account, "benchmark_runs"), "0");
     }
 }
@@ -191,7 +296,10 @@ fn use_ahead_accrues_in_the_window_that_is_to_come() {
     world.meter(account, "benchmark_runs", "100");
     world.at("2026-01-31T23:58:00Z");
     let february = window(WindowKind::Month, "2026-02-01T00:00:00Z");
-    let event = world.try_meter(&late(account, "105", "2026-02-01T00:00:00Z", "ahead")).unwrap().event;
+    let event = world
+        .try_meter(&late(account, "105", "2026-02-01T00:00:00Z", "ahead"))
+        .unwrap()
+        .event;
     assert_eq!(billed(&world, event), [(february, 5)]);
     world.at("2026-02-01T00:00:00Z");
     let event = world.meter(account, "benchmark_runs", "1");
@@ -200,16 +308,27 @@ fn use_ahead_accrues_in_the_window_that_is_to_come() {
 
 #[test]
 fn windows_that_are_over_are_counted_for_late_use_that_could_be_billed_and_for_no_other() {
-    for (action, expected) in [(LimitAction::Block, 0), (LimitAction::Warn, 0), (LimitAction::Overage, 2)] {
+    for (action, expected) in [
+        (LimitAction::Block, 0),
+        (LimitAction::Warn, 0),
+        (LimitAction::Overage, 2),
+    ] {
         let (mut world, account) = World::with("starter");
         world.rule("benchmark_runs", |rule| rule.action = action);
         world.at("2026-03-10T00:00:00Z");
         let over = |world: &World| {
             let windows = &world.tree.get(account).unwrap().windows;
-            windows.keys().filter(|key| &*key.resource == "benchmark_runs" && key.window.is_over(world.now)).count()
+            windows
+                .keys()
+                .filter(|key| &*key.resource == "benchmark_runs" && key.window.is_over(world.now))
+                .count()
         };
-        world.try_meter(&late(account, "1", "2026-02-28T00:00:00Z", "february")).unwrap();
-        world.try_meter(&late(account, "1", "2026-01-31T00:00:00Z", "january")).unwrap();
+        world
+            .try_meter(&late(account, "1", "2026-02-28T00:00:00Z", "february"))
+            .unwrap();
+        world
+            .try_meter(&late(account, "1", "2026-01-31T00:00:00Z", "january"))
+            .unwrap();
         // Kept while late use comes in, in whatever order, and no longer.
         assert_eq!(over(&world), expected, "{action}");
         world.meter(account, "benchmark_runs", "1");
@@ -219,10 +338,19 @@ fn windows_that_are_over_are_counted_for_late_use_that_could_be_billed_and_for_n
 
 #[test]
 fn late_use_in_no_window_of_a_limit_accrues_nothing_in_it() {
-    let rolling = WindowRule { seconds: Some(3_600), ..WindowRule::of(WindowKind::Rolling) };
-    let anchored = WindowRule { anchor: Some(time("2026-01-30T11:00:00Z")), ..WindowRule::LIFETIME };
+    let rolling = WindowRule {
+        seconds: Some(3_600),
+        ..WindowRule::of(WindowKind::Rolling)
+    };
+    let anchored = WindowRule {
+        anchor: Some(time("2026-01-30T11:00:00Z")),
+        ..WindowRule::LIFETIME
+    };
     let period = Some((time("2026-01-30T11:00:00Z"), time("2026-03-01T00:00:00Z")));
-    let period = WindowRule { period, ..WindowRule::of(WindowKind::Period) };
+    let period = WindowRule {
+        period,
+        ..WindowRule::of(WindowKind::Period)
+    };
     for (rule, at, expected) in [
         (rolling, "2026-01-30T10:00:00Z", 0),
         (rolling, "2026-01-30T11:30:00Z", 5),
@@ -233,8 +361,19 @@ fn late_use_in_no_window_of_a_limit_accrues_nothing_in_it() {
         (WindowRule::LIFETIME, "2025-12-30T00:00:00Z", 5),
     ] {
         let (mut world, account) = with_limits(&[("10", rule)]);
-        let (row, valid_from) = (world.row(account, "benchmark_runs").id, Some(time("2025-12-01T00:00:00Z")));
-        world.patch(row, &EntitlementPatch { valid_from, ..EntitlementPatch::default() }).unwrap();
+        let (row, valid_from) = (
+            world.row(account, "benchmark_runs").id,
+            Some(time("2025-12-01T00:00:00Z")),
+        );
+        world
+            .patch(
+                row,
+                &EntitlementPatch {
+                    valid_from,
+                    ..EntitlementPatch::default()
+                },
+            )
+            .unwrap();
         world.try_meter(&late(account, "15", at, "late")).unwrap();
         assert_eq!(billed_in_all(&world, account), expected, "{rule:?} at {at}");
     }
@@ -242,7 +381,10 @@ fn late_use_in_no_window_of_a_limit_accrues_nothing_in_it() {
 
 #[test]
 fn a_unit_beyond_several_limits_of_one_account_is_billed_once() {
-    let (hour, month) = (WindowRule::of(WindowKind::Hour), WindowRule::of(WindowKind::Month));
+    let (hour, month) = (
+        WindowRule::of(WindowKind::Hour),
+        WindowRule::of(WindowKind::Month),
+    );
     let at = "2026-01-30T12:00:00Z";
     let windows = [window(WindowKind::Hour, at), window(WindowKind::Month, at)];
     let table = "
@@ -255,16 +397,37 @@ fn a_unit_beyond_several_limits_of_one_account_is_billed_once() {
         | 12      | 10      | 20   | 5    | 5                   | 0             |
     ";
     for row in rows(table) {
-        let (mut world, account) = with_limits(&[(row.cell("a month"), month), (row.cell("an hour"), hour)]);
+        let (mut world, account) =
+            with_limits(&[(row.cell("a month"), month), (row.cell("an hour"), hour)]);
         if row.cell("used") != "0" {
             world.meter(account, "benchmark_runs", row.cell("used"));
         }
         let event = world.meter(account, "benchmark_runs", row.cell("more"));
         let parts = billed(&world, event);
-        let of = |window: Window| parts.iter().find(|(other, _)| *other == window).map_or(0, |(_, part)| *part).to_string();
-        assert_eq!(windows.map(of), [row.cell("billed for the hour"), row.cell("for the month")], "{row}");
-        let sum = HourSum::of(world.written.event(event).unwrap(), &[account]).next().unwrap().1;
-        assert_eq!(sum.overage.0, parts.iter().map(|(_, part)| part * i128::from(SCALE)).sum::<i128>(), "{row}");
+        let of = |window: Window| {
+            parts
+                .iter()
+                .find(|(other, _)| *other == window)
+                .map_or(0, |(_, part)| *part)
+                .to_string()
+        };
+        assert_eq!(
+            windows.map(of),
+            [row.cell("billed for the hour"), row.cell("for the month")],
+            "{row}"
+        );
+        let sum = HourSum::of(world.written.event(event).unwrap(), &[account])
+            .next()
+            .unwrap()
+            .1;
+        assert_eq!(
+            sum.overage.0,
+            parts
+                .iter()
+                .map(|(_, part)| part * i128::from(SCALE))
+                .sum::<i128>(),
+            "{row}"
+        );
     }
 }
 
@@ -274,23 +437,37 @@ fn every_account_is_billed_beyond_its_own_limit() {
     let team = world.child(organization);
     world.grant(&grant_of(team, "benchmark_runs", Some("4")));
     world.meter(team, "benchmark_runs", "12");
-    assert_eq!((billed_in_all(&world, team), billed_in_all(&world, organization)), (8, 2));
+    assert_eq!(
+        (
+            billed_in_all(&world, team),
+            billed_in_all(&world, organization)
+        ),
+        (8, 2)
+    );
 }
 
 #[test]
 fn a_unit_is_taken_back_once_and_first_where_it_was_billed() {
-    let (hour, month) = (WindowRule::of(WindowKind::Hour), WindowRule::of(WindowKind::Month));
+    let (hour, month) = (
+        WindowRule::of(WindowKind::Hour),
+        WindowRule::of(WindowKind::Month),
+    );
     let (mut world, account) = with_limits(&[("12", hour), ("10", month)]);
     let event = world.meter(account, "benchmark_runs", "14");
     assert_eq!(billed_in_all(&world, account), 4);
     // 11 of 10 a month are over by one.
-    world.try_correct(&correction(event, "less", Some("11"))).unwrap();
+    world
+        .try_correct(&correction(event, "less", Some("11")))
+        .unwrap();
     assert_eq!(billed_in_all(&world, account), 1);
-    // In another hour, beyond the month's limit alone: what it was billed for comes back before anything else.
+    // In another hour, beyond the month's limit alone: what it was billed for comes back before
+    // anything else.
     world.at("2026-01-30T13:00:00Z");
     let second = world.meter(account, "benchmark_runs", "14");
     assert_eq!(billed_in_all(&world, account), 15);
-    world.try_correct(&correction(second, "second", None)).unwrap();
+    world
+        .try_correct(&correction(second, "second", None))
+        .unwrap();
     assert_eq!(billed_in_all(&world, account), 1);
     world.try_correct(&correction(event, "void", None)).unwrap();
     assert_eq!(billed_in_all(&world, account), 0);
@@ -298,7 +475,10 @@ fn a_unit_is_taken_back_once_and_first_where_it_was_billed() {
 
 #[test]
 fn nothing_stays_billed_once_all_use_is_taken_back() {
-    let (hour, month) = (WindowRule::of(WindowKind::Hour), WindowRule::of(WindowKind::Month));
+    let (hour, month) = (
+        WindowRule::of(WindowKind::Hour),
+        WindowRule::of(WindowKind::Month),
+    );
     for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
         let (mut world, account) = with_limits(&[("10", hour), ("20", month)]);
         let mut events = vec![];
@@ -308,7 +488,9 @@ fn nothing_stays_billed_once_all_use_is_taken_back() {
         }
         assert_eq!(billed_in_all(&world, account), 31);
         for place in order {
-            world.try_correct(&correction(events[place], &format!("void {place}"), None)).unwrap();
+            world
+                .try_correct(&correction(events[place], &format!("void {place}"), None))
+                .unwrap();
         }
         assert_eq!(billed_in_all(&world, account), 0, "{order:?}");
     }
@@ -316,11 +498,17 @@ fn nothing_stays_billed_once_all_use_is_taken_back() {
 
 #[test]
 fn a_month_and_a_billing_month_that_coincide_bill_a_unit_once_and_share_a_note() {
-    let billing = WindowRule { anchor: Some(time("2026-01-01T00:00:00Z")), ..WindowRule::of(WindowKind::BillingMonth) };
+    let billing = WindowRule {
+        anchor: Some(time("2026-01-01T00:00:00Z")),
+        ..WindowRule::of(WindowKind::BillingMonth)
+    };
     let limits = [("20", WindowRule::of(WindowKind::Month)), ("10", billing)];
     let (mut world, account) = with_limits(&limits);
     let event = world.meter(account, "benchmark_runs", "25");
-    assert_eq!(billed(&world, event), [(window(WindowKind::Month, "2026-01-30T12:00:00Z"), 15)]);
+    assert_eq!(
+        billed(&world, event),
+        [(window(WindowKind::Month, "2026-01-30T12:00:00Z"), 15)]
+    );
 
     // Grace runs from the first of both limits that use goes over, and until it is below both.
     let (mut world, account) = with_limits(&limits);
@@ -330,11 +518,18 @@ fn a_month_and_a_billing_month_that_coincide_bill_a_unit_once_and_share_a_note()
     let event = world.meter(account, "benchmark_runs", "15");
     world.pass(30);
     world.meter(account, "benchmark_runs", "1");
-    let asked = |world: &mut World| world.ask(account, "benchmark_runs", Some("1")).reason.code();
+    let asked = |world: &mut World| {
+        world
+            .ask(account, "benchmark_runs", Some("1"))
+            .reason
+            .code()
+    };
     assert_eq!(asked(&mut world), "in_grace");
     world.pass(30);
     assert_eq!(asked(&mut world), "grace_exhausted");
-    world.try_correct(&correction(event, "less", Some("9"))).unwrap();
+    world
+        .try_correct(&correction(event, "less", Some("9")))
+        .unwrap();
     assert_eq!(asked(&mut world), "in_grace", "10 of 10");
 }
 
@@ -345,19 +540,53 @@ fn use_accrues_in_a_pool_under_a_condition_that_its_attributes_meet() {
         let (mut world, account) = with_limits(&[("10", WindowRule::of(WindowKind::Month))]);
         let row = world.row(account, "benchmark_runs").id;
         let comparison = Comparison::In(vec![Attribute::Text("gold".to_owned())]);
-        world.set_conditions(row, &[ConditionTest::Attribute { name: "tier".into(), comparison }]);
-        let check = Check { attributes: gold.clone(), ..check_of(account, "benchmark_runs", Some("4")) };
-        let hold = Reserve { check, key: "hold".into(), ttl_seconds: 60 };
-        let held = world.run(|view, making| reserve(view, making, &hold)).unwrap().reservation.unwrap();
+        world.set_conditions(
+            row,
+            &[ConditionTest::Attribute {
+                name: "tier".into(),
+                comparison,
+            }],
+        );
+        let check = Check {
+            attributes: gold.clone(),
+            ..check_of(account, "benchmark_runs", Some("4"))
+        };
+        let hold = Reserve {
+            check,
+            key: "hold".into(),
+            ttl_seconds: 60,
+        };
+        let held = world
+            .run(|view, making| reserve(view, making, &hold))
+            .unwrap()
+            .reservation
+            .unwrap();
 
-        let said = Meter { attributes: attributes.clone(), ..meter_of(account, "benchmark_runs", "6", "k") };
+        let said = Meter {
+            attributes: attributes.clone(),
+            ..meter_of(account, "benchmark_runs", "6", "k")
+        };
         let event = world.try_meter(&said).unwrap().event;
         assert_eq!(billed_in_all(&world, account), 0);
         // They are no part of what the key stands for.
-        assert!(world.try_meter(&Meter { attributes: Attributes::new(), ..said.clone() }).unwrap().replayed);
+        assert!(
+            world
+                .try_meter(&Meter {
+                    attributes: Attributes::new(),
+                    ..said.clone()
+                })
+                .unwrap()
+                .replayed
+        );
         assert!(billed(&world, event).is_empty());
-        let settled = Settle { reservation: held.id, quantity: quantity("9"), attributes };
-        world.run(|view, making| settle(view, making, &settled)).unwrap();
+        let settled = Settle {
+            reservation: held.id,
+            quantity: quantity("9"),
+            attributes,
+        };
+        world
+            .run(|view, making| settle(view, making, &settled))
+            .unwrap();
         assert_eq!(billed_in_all(&world, account), expected);
     }
 }
@@ -365,7 +594,9 @@ fn use_accrues_in_a_pool_under_a_condition_that_its_attributes_meet() {
 /// Overage for limits in every kind of window: a rule reaches rolling windows only by name.
 fn bill_every_window(world: &mut World) {
     for window in [None, Some(WindowKind::Rolling)] {
-        world.rule("benchmark_runs", |rule| (rule.action, rule.window) = (LimitAction::Overage, window));
+        world.rule("benchmark_runs", |rule| {
+            (rule.action, rule.window) = (LimitAction::Overage, window)
+        });
     }
 }
 
@@ -373,13 +604,19 @@ fn bill_every_window(world: &mut World) {
 fn overage_costs_the_price_of_its_moment_and_is_taken_back_at_the_price_it_was_billed_at() {
     let (mut world, account) = World::with("starter");
     let price = |world: &mut World, price: &str| {
-        let priority = i32::try_from(world.catalogue.rules.len()).unwrap();
+        let priority = i32::try_from(world.catalog.rules.len()).unwrap();
         world.rule("benchmark_runs", |rule| {
-            (rule.action, rule.overage_price, rule.priority) = (LimitAction::Overage, Some(quantity(price)), priority);
+            (rule.action, rule.overage_price, rule.priority) =
+                (LimitAction::Overage, Some(quantity(price)), priority);
         });
     };
     let of = |world: &World, event| {
-        world.written.event(event).unwrap().overage.map(|of| (of.quantity.to_string(), of.cost.to_string()))
+        world
+            .written
+            .event(event)
+            .unwrap()
+            .overage
+            .map(|of| (of.quantity.to_string(), of.cost.to_string()))
     };
     let told = |quantity: &str, cost: &str| Some((quantity.to_owned(), cost.to_owned()));
     price(&mut world, "0.5");
@@ -390,11 +627,19 @@ fn overage_costs_the_price_of_its_moment_and_is_taken_back_at_the_price_it_was_b
     price(&mut world, "3");
     let second = world.meter(account, "benchmark_runs", "2");
     assert_eq!(of(&world, second), told("2", "6"));
-    // 14 becomes 9: of the five taken back four were billed at 0.5, and one more is taken back at today's price.
-    let fix = world.try_correct(&correction(first, "fix", Some("9"))).unwrap().event;
+    // 14 becomes 9: of the five taken back four were billed at 0.5, and one more is taken back at
+    // today's price.
+    let fix = world
+        .try_correct(&correction(first, "fix", Some("9")))
+        .unwrap()
+        .event;
     assert_eq!(of(&world, fix), told("-5", "-5"));
     assert_eq!(billed_in_all(&world, account), 1);
-    let sums = world.written.events.iter().flat_map(|event| HourSum::of(event, &[account]).collect::<Vec<_>>());
+    let sums = world
+        .written
+        .events
+        .iter()
+        .flat_map(|event| HourSum::of(event, &[account]).collect::<Vec<_>>());
     let sum = sums.fold(HourSum::default(), |sum, (_, more)| sum.plus(more));
     assert_eq!(price_of(sum.overage_cost, Factor::ONE), Total(3_000_000));
 }

@@ -6,7 +6,12 @@ use proptest::prelude::*;
 use crate::table::rows;
 
 /// The same number as plain digits: `-`, digits before and after the point, the exponent worked in.
-fn plain(is_negative: bool, whole: &str, fraction: &str, exponent: i32) -> (bool, Vec<u8>, Vec<u8>) {
+fn plain(
+    is_negative: bool,
+    whole: &str,
+    fraction: &str,
+    exponent: i32,
+) -> (bool, Vec<u8>, Vec<u8>) {
     let mut before: Vec<u8> = whole.bytes().map(|digit| digit - b'0').collect();
     let mut after: Vec<u8> = fraction.bytes().map(|digit| digit - b'0').collect();
     for _ in 0..exponent.max(0) {
@@ -38,7 +43,11 @@ fn rounded(is_negative: bool, before: &[u8], after: &[u8]) -> Result<String, Qua
             digits[place] = 0;
         }
     }
-    let whole: Vec<u8> = digits[..digits.len() - 6].iter().copied().skip_while(|digit| *digit == 0).collect();
+    let whole: Vec<u8> = digits[..digits.len() - 6]
+        .iter()
+        .copied()
+        .skip_while(|digit| *digit == 0)
+        .collect();
     let mut fraction: Vec<u8> = digits[digits.len() - 6..].to_vec();
     while fraction.last() == Some(&0) {
         fraction.pop();
@@ -47,12 +56,29 @@ fn rounded(is_negative: bool, before: &[u8], after: &[u8]) -> Result<String, Qua
         return Err(QuantityError::TooLarge);
     }
     if whole.is_empty() && fraction.is_empty() {
-        return if is_zero { Ok("0".to_owned()) } else { Err(QuantityError::RoundsToZero) };
+        return if is_zero {
+            Ok("0".to_owned())
+        } else {
+            Err(QuantityError::RoundsToZero)
+        };
     }
-    let text = |digits: &[u8]| digits.iter().map(|digit| char::from(digit + b'0')).collect::<String>();
+    let text = |digits: &[u8]| {
+        digits
+            .iter()
+            .map(|digit| char::from(digit + b'0'))
+            .collect::<String>()
+    };
     let sign = if is_negative { "-" } else { "" };
-    let whole = if whole.is_empty() { "0".to_owned() } else { text(&whole) };
-    Ok(if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{}", text(&fraction)) })
+    let whole = if whole.is_empty() {
+        "0".to_owned()
+    } else {
+        text(&whole)
+    };
+    Ok(if fraction.is_empty() {
+        format!("{sign}{whole}")
+    } else {
+        format!("{sign}{whole}.{}", text(&fraction))
+    })
 }
 
 #[test]
@@ -120,7 +146,11 @@ fn numbers_are_read_as_the_table_says() {
         assert_eq!(read, row.cell("read as"), "{row}");
     }
     for text in ["", " ", " 1", "1 ", "1 000"] {
-        assert_eq!(text.parse::<Quantity>(), Err(QuantityError::NotANumber), "{text:?}");
+        assert_eq!(
+            text.parse::<Quantity>(),
+            Err(QuantityError::NotANumber),
+            "{text:?}"
+        );
     }
 }
 
@@ -130,7 +160,8 @@ fn quantities() -> impl Strategy<Value = Quantity> {
 }
 
 fn factors() -> impl Strategy<Value = Factor> {
-    prop_oneof![Just(1), Just(60), Just(3_600), 1..=1_000_000_000_i64].prop_map(|factor| Factor::new(factor).unwrap())
+    prop_oneof![Just(1), Just(60), Just(3_600), 1..=1_000_000_000_i64]
+        .prop_map(|factor| Factor::new(factor).unwrap())
 }
 
 proptest! {
@@ -209,7 +240,15 @@ proptest! {
 
 #[test]
 fn percentages_print_one_decimal_cut() {
-    let table = [(0, "0.0"), (9, "0.0"), (10, "0.1"), (8_500, "85.0"), (9_999, "99.9"), (10_000, "100.0"), (10_509, "105.0")];
+    let table = [
+        (0, "0.0"),
+        (9, "0.0"),
+        (10, "0.1"),
+        (8_500, "85.0"),
+        (9_999, "99.9"),
+        (10_000, "100.0"),
+        (10_509, "105.0"),
+    ];
     for (hundredths, text) in table {
         assert_eq!(Percent(hundredths).one_decimal(), text);
     }
@@ -220,9 +259,19 @@ fn percentages_print_one_decimal_cut() {
 #[test]
 fn the_ends_of_what_a_counter_holds_stay_where_they_are() {
     let (most, least) = (Amount(i128::MAX), Amount(i128::MIN));
-    assert_eq!((most.plus(most), least.plus(least), least.negated()), (most, least, most));
-    assert!(
-        most.plus(Amount(1)) > Amount::of(Quantity::from_millionths(QUANTITY_MAX).unwrap(), Factor::new(1_000_000_000).unwrap())
+    assert_eq!(
+        (most.plus(most), least.plus(least), least.negated()),
+        (most, least, most)
     );
-    assert_eq!(Total(i128::MIN).to_string(), "-170141183460469231731687303715884.105728");
+    assert!(
+        most.plus(Amount(1))
+            > Amount::of(
+                Quantity::from_millionths(QUANTITY_MAX).unwrap(),
+                Factor::new(1_000_000_000).unwrap()
+            )
+    );
+    assert_eq!(
+        Total(i128::MIN).to_string(),
+        "-170141183460469231731687303715884.105728"
+    );
 }

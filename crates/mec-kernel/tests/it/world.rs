@@ -1,7 +1,8 @@
-//! A world to try rules in: one tree, a clock that tests move, and a memory that answers what commands need to know.
+//! A world to try rules in: one tree, a clock that tests move, and a memory that answers what
+//! commands need to know.
 //!
-//! After every command all counters of the tree are compared with the naive memory, the ledger's numbers and links
-//! are walked, and a refusal is proved to have changed nothing.
+//! After every command all counters of the tree are compared with the naive memory, the ledger's
+//! numbers and links are walked, and a refusal is proved to have changed nothing.
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use crate::written::Written;
 pub(crate) const BEGINNING: &str = "2026-01-30T12:00:00Z";
 
 pub(crate) struct World {
-    pub(crate) catalogue: Catalogue,
+    pub(crate) catalog: Catalog,
     pub(crate) now: Time,
     pub(crate) tree: Tree,
     pub(crate) written: Written,
@@ -30,7 +31,7 @@ impl World {
     pub(crate) fn new() -> Self {
         let (tree, now) = (TreeId(7), time(BEGINNING));
         Self {
-            catalogue: crate::catalogue::catalogue(),
+            catalog: crate::catalog::catalog(),
             now,
             tree: Tree::new(Head::new(tree)),
             written: Written::default(),
@@ -76,10 +77,25 @@ impl World {
         }
         let mut asked = Vec::new();
         let ruled = loop {
-            let view = View { tree: &self.tree, facts: &self.facts, catalogue: &self.catalogue, now: self.now };
-            let actor = Actor { name: "tester".into(), source: "api".into(), reason: None };
+            let view = View {
+                tree: &self.tree,
+                facts: &self.facts,
+                catalog: &self.catalog,
+                now: self.now,
+            };
+            let actor = Actor {
+                name: "tester".into(),
+                source: "api".into(),
+                reason: None,
+            };
             let mut ids = self.ids.clone();
-            match decide(&view, &mut Making { ids: &mut ids, actor: &actor }) {
+            match decide(
+                &view,
+                &mut Making {
+                    ids: &mut ids,
+                    actor: &actor,
+                },
+            ) {
                 Ok(ruling) => {
                     self.ids = ids;
                     break Ok(ruling);
@@ -88,7 +104,11 @@ impl World {
                 Err(Halt::Need(need)) => {
                     assert!(!asked.contains(&need), "asked twice for {need:?}");
                     asked.push(need.clone());
-                    self.written.look_up(need, self.now).learn(&mut self.tree, &mut self.facts, self.now);
+                    self.written.look_up(need, self.now).learn(
+                        &mut self.tree,
+                        &mut self.facts,
+                        self.now,
+                    );
                 }
             }
         };
@@ -109,7 +129,8 @@ impl World {
         Ok(ruling.answer)
     }
 
-    /// Every counter is the sum of the ledger, every seat a live lease, and the ledger one chain without gaps.
+    /// Every counter is the sum of the ledger, every seat a live lease, and the ledger one chain
+    /// without gaps.
     pub(crate) fn prove(&self) {
         for node in self.tree.nodes() {
             let account = node.account.id;
@@ -119,21 +140,44 @@ impl World {
                 if let Window::Rolling { seconds } = key.window {
                     total.steps = total.steps.split_off(&oldest_step(self.now, seconds));
                 }
-                let figures =
-                    |total: &WindowTotal| (total.used, total.own, total.held.live(self.now), total.overage, total.over_since);
+                let figures = |total: &WindowTotal| {
+                    (
+                        total.used,
+                        total.own,
+                        total.held.live(self.now),
+                        total.overage,
+                        total.over_since,
+                    )
+                };
                 assert_eq!(figures(&total), figures(&counted), "{account} {key:?}");
                 assert_eq!(total.steps, counted.steps, "{account} {key:?}");
-                assert!(total.held.expiries(self.now).eq(counted.held.expiries(self.now)), "{account} {key:?}");
+                assert!(
+                    total
+                        .held
+                        .expiries(self.now)
+                        .eq(counted.held.expiries(self.now)),
+                    "{account} {key:?}"
+                );
             }
             for ((resource, scope), seats) in &node.seats {
-                let counted = self.written.seats(account, resource, scope.as_ref(), self.now);
-                assert_eq!(seats.live(self.now), Amount(counted), "{account} {resource} {scope:?}");
+                let counted = self
+                    .written
+                    .seats(account, resource, scope.as_ref(), self.now);
+                assert_eq!(
+                    seats.live(self.now),
+                    Amount(counted),
+                    "{account} {resource} {scope:?}"
+                );
             }
         }
         let mut chain = Chain::default();
         for (seq, event) in (1..).zip(&self.written.events) {
             assert_eq!(event.tree_seq, seq, "numbers have no gaps");
-            assert_eq!(event.chain, event.link(&chain), "every row links to the one before");
+            assert_eq!(
+                event.chain,
+                event.link(&chain),
+                "every row links to the one before"
+            );
             chain = event.chain;
         }
         assert_eq!(self.tree.head.chain, chain);
@@ -149,19 +193,34 @@ impl World {
 
     fn create(&mut self, parent: Option<AccountId>) -> AccountId {
         let account = new_account(parent);
-        self.run(|view, making| create_account(view, making.ids, &account)).unwrap().id
+        self.run(|view, making| create_account(view, making.ids, &account))
+            .unwrap()
+            .id
     }
 
     pub(crate) fn patch_account(&mut self, account: AccountId, patch: &AccountPatch) {
-        self.run(|view, _| patch_account(view, account, patch)).unwrap();
+        self.run(|view, _| patch_account(view, account, patch))
+            .unwrap();
     }
 
     pub(crate) fn set_status(&mut self, account: AccountId, status: AccountStatus) {
-        self.patch_account(account, &AccountPatch { status: Some(status), ..AccountPatch::default() });
+        self.patch_account(
+            account,
+            &AccountPatch {
+                status: Some(status),
+                ..AccountPatch::default()
+            },
+        );
     }
 
     pub(crate) fn set_zone(&mut self, account: AccountId, zone: &str) {
-        self.patch_account(account, &AccountPatch { time_zone: Some(Some(zone.into())), ..AccountPatch::default() });
+        self.patch_account(
+            account,
+            &AccountPatch {
+                time_zone: Some(Some(zone.into())),
+                ..AccountPatch::default()
+            },
+        );
     }
 
     /// Gives a plan as the guide does: now, once, without end.
@@ -174,38 +233,77 @@ impl World {
     }
 
     pub(crate) fn grant(&mut self, grant_: &Grant) -> EntitlementId {
-        self.run(|view, making| grant(view, making, grant_)).unwrap().id
+        self.run(|view, making| grant(view, making, grant_))
+            .unwrap()
+            .id
     }
 
-    pub(crate) fn patch(&mut self, row: EntitlementId, patch: &EntitlementPatch) -> Result<Arc<Entitlement>, Refusal> {
+    pub(crate) fn patch(
+        &mut self,
+        row: EntitlementId,
+        patch: &EntitlementPatch,
+    ) -> Result<Arc<Entitlement>, Refusal> {
         let account = self.written.entitlements[&row].account;
         self.run(|view, making| patch_entitlement(view, making, account, row, patch))
     }
 
     pub(crate) fn set_limit(&mut self, row: EntitlementId, limit: Option<&str>) {
         let quantity = Some(limit.map(quantity));
-        self.patch(row, &EntitlementPatch { quantity, ..EntitlementPatch::default() }).unwrap();
+        self.patch(
+            row,
+            &EntitlementPatch {
+                quantity,
+                ..EntitlementPatch::default()
+            },
+        )
+        .unwrap();
     }
 
     /// Writes conditions of a row, as a table write does.
     pub(crate) fn set_conditions(&mut self, row: EntitlementId, tests: &[ConditionTest]) {
-        let condition = |test: &ConditionTest| Condition { id: ConditionId(0), test: test.clone() };
+        let condition = |test: &ConditionTest| Condition {
+            id: ConditionId(0),
+            test: test.clone(),
+        };
         let conditions = tests.iter().map(condition).collect();
-        let row = Arc::new(Entitlement { conditions, ..Entitlement::clone(&self.written.entitlements[&row]) });
-        let audit = || Audit { id: AuditId(0), action: "update", by: "tester".into(), reason: String::new() };
-        let write = || Write::Entitlement { row: row.clone(), metadata: None, audit: audit() };
-        self.run(|_, _| Ok(Ruling { answer: (), writes: vec![write()] })).unwrap();
+        let row = Arc::new(Entitlement {
+            conditions,
+            ..Entitlement::clone(&self.written.entitlements[&row])
+        });
+        let audit = || Audit {
+            id: AuditId(0),
+            action: "update",
+            by: "tester".into(),
+            reason: String::new(),
+        };
+        let write = || Write::Entitlement {
+            row: row.clone(),
+            metadata: None,
+            audit: audit(),
+        };
+        self.run(|_, _| {
+            Ok(Ruling {
+                answer: (),
+                writes: vec![write()],
+            })
+        })
+        .unwrap();
     }
 
-    /// Enforces a resource by `change`d rule: of the catalogue, or of the account the rule names.
+    /// Enforces a resource by `change`d rule: of the catalog, or of the account the rule names.
     pub(crate) fn rule(&mut self, resource: &str, change: impl FnOnce(&mut Rule)) -> RuleId {
         let rule = self.new_rule(resource, change);
         if rule.account.is_some() {
             self.run(|view, _| put_rule(view, &rule)).unwrap();
         } else {
-            let view = View { tree: &self.tree, facts: &self.facts, catalogue: &self.catalogue, now: self.now };
+            let view = View {
+                tree: &self.tree,
+                facts: &self.facts,
+                catalog: &self.catalog,
+                now: self.now,
+            };
             check_rule(&view, &rule).unwrap();
-            self.catalogue.rules.push(rule.clone());
+            self.catalog.rules.push(rule.clone());
         }
         rule.id
     }
@@ -216,7 +314,7 @@ impl World {
         let mut rule = Rule {
             id: RuleId(self.made.into()),
             resource: resource.into(),
-            limit_kind: self.catalogue.resources[resource].limit_kind,
+            limit_kind: self.catalog.resources[resource].limit_kind,
             account: None,
             plan: None,
             window: None,
@@ -245,7 +343,12 @@ impl World {
     }
 
     /// Asks for a quantity in the canonical unit; `None` asks where the account stands.
-    pub(crate) fn ask(&mut self, account: AccountId, resource: &str, asked: Option<&str>) -> Standing {
+    pub(crate) fn ask(
+        &mut self,
+        account: AccountId,
+        resource: &str,
+        asked: Option<&str>,
+    ) -> Standing {
         self.check(&check_of(account, resource, asked)).unwrap()
     }
 
@@ -253,8 +356,15 @@ impl World {
         self.run(|view, making| consume(view, making, asked))
     }
 
-    pub(crate) fn consume(&mut self, account: AccountId, resource: &str, amount: &str, key: &str) -> Consumed {
-        self.try_consume(&consume_of(account, resource, amount, key)).unwrap()
+    pub(crate) fn consume(
+        &mut self,
+        account: AccountId,
+        resource: &str,
+        amount: &str,
+        key: &str,
+    ) -> Consumed {
+        self.try_consume(&consume_of(account, resource, amount, key))
+            .unwrap()
     }
 
     pub(crate) fn try_meter(&mut self, used: &Meter) -> Result<Recorded, Refusal> {
@@ -264,7 +374,14 @@ impl World {
     /// Records use under a key of its own.
     pub(crate) fn meter(&mut self, account: AccountId, resource: &str, amount: &str) -> EventId {
         self.made += 1;
-        self.try_meter(&meter_of(account, resource, amount, &format!("made-{}", self.made))).unwrap().event
+        self.try_meter(&meter_of(
+            account,
+            resource,
+            amount,
+            &format!("made-{}", self.made),
+        ))
+        .unwrap()
+        .event
     }
 
     pub(crate) fn try_correct(&mut self, asked: &Correct) -> Result<Recorded, Refusal> {
@@ -272,11 +389,16 @@ impl World {
     }
 
     pub(crate) fn acquire(&mut self, asked: &Acquire) -> Leased {
-        self.run(|view, making| acquire(view, making, asked)).unwrap()
+        self.run(|view, making| acquire(view, making, asked))
+            .unwrap()
     }
 
     pub(crate) fn renew(&mut self, lease: LeaseId, ttl_seconds: i64) -> Leased {
-        let asked = Renew { lease, ttl_seconds, attributes: Attributes::new() };
+        let asked = Renew {
+            lease,
+            ttl_seconds,
+            attributes: Attributes::new(),
+        };
         self.run(|view, _| renew(view, &asked)).unwrap()
     }
 
@@ -286,7 +408,11 @@ impl World {
 
     /// The rows of an account that are not over.
     pub(crate) fn rows(&self, account: AccountId) -> Vec<Arc<Entitlement>> {
-        let rows = self.written.entitlements.values().filter(|row| row.account == account && row.is_standing(self.now));
+        let rows = self
+            .written
+            .entitlements
+            .values()
+            .filter(|row| row.account == account && row.is_standing(self.now));
         rows.cloned().collect()
     }
 
@@ -300,11 +426,13 @@ impl World {
 }
 
 pub(crate) fn time(text: &str) -> Time {
-    text.parse().unwrap_or_else(|_| panic!("{text} is no instant"))
+    text.parse()
+        .unwrap_or_else(|_| panic!("{text} is no instant"))
 }
 
 pub(crate) fn quantity(text: &str) -> Quantity {
-    text.parse().unwrap_or_else(|_| panic!("{text} is no quantity"))
+    text.parse()
+        .unwrap_or_else(|_| panic!("{text} is no quantity"))
 }
 
 pub(crate) fn new_account(parent: Option<AccountId>) -> CreateAccount {
@@ -321,7 +449,15 @@ pub(crate) fn new_account(parent: Option<AccountId>) -> CreateAccount {
 }
 
 pub(crate) fn provision_of(account: AccountId, plan: &str) -> Provision {
-    Provision { account, plan: plan.into(), start: None, quantity: None, reference: "".into(), until: None, migrate: false }
+    Provision {
+        account,
+        plan: plan.into(),
+        start: None,
+        quantity: None,
+        reference: "".into(),
+        until: None,
+        migrate: false,
+    }
 }
 
 /// A grant by hand; `None` is unlimited.
@@ -354,7 +490,11 @@ pub(crate) fn check_of(account: AccountId, resource: &str, asked: Option<&str>) 
 }
 
 pub(crate) fn consume_of(account: AccountId, resource: &str, amount: &str, key: &str) -> Consume {
-    Consume { check: check_of(account, resource, Some(amount)), key: key.into(), details: None }
+    Consume {
+        check: check_of(account, resource, Some(amount)),
+        key: key.into(),
+        details: None,
+    }
 }
 
 pub(crate) fn meter_of(account: AccountId, resource: &str, amount: &str, key: &str) -> Meter {

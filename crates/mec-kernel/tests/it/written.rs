@@ -1,4 +1,5 @@
-//! A naive memory of everything that was ever written, and the answers it gives to what a command needs to know.
+//! A naive memory of everything that was ever written, and the answers it gives to what a command
+//! needs to know.
 //!
 //! It counts by walking lists and shares no arithmetic with the kernel beyond adding numbers up.
 
@@ -32,7 +33,14 @@ impl Written {
                 self.audits.push((row.id, audit.clone()));
             }
             Write::AccountPlan(plan) => {
-                let name = |plan: &AccountPlan| (plan.account, plan.plan.clone(), plan.reference.clone(), plan.starts_at);
+                let name = |plan: &AccountPlan| {
+                    (
+                        plan.account,
+                        plan.plan.clone(),
+                        plan.reference.clone(),
+                        plan.starts_at,
+                    )
+                };
                 self.plans.retain(|other| name(other) != name(plan));
                 self.plans.push(plan.clone());
             }
@@ -49,7 +57,11 @@ impl Written {
             Write::Reservation { new, .. } => {
                 self.reservations.insert(new.id, new.clone());
             }
-            Write::Mark { account, key, over_since } => {
+            Write::Mark {
+                account,
+                key,
+                over_since,
+            } => {
                 self.over_since.insert((*account, key.clone()), *over_since);
             }
             Write::Window { .. } => panic!("no command rules that a window is to be counted"),
@@ -61,30 +73,57 @@ impl Written {
         match need {
             Need::Account(id) => Fact::Account(id, self.node(id, now).map(Box::new)),
             Need::Key(key) => {
-                let event = self.events.iter().find(|event| event.key == key && event.reservation.is_none()).cloned();
+                let event = self
+                    .events
+                    .iter()
+                    .find(|event| event.key == key && event.reservation.is_none())
+                    .cloned();
                 Fact::Key(key, event)
             }
             Need::Event(id) => Fact::Event(id, self.event(id).cloned()),
             Need::Corrections(id) => {
-                let corrections = self.events.iter().filter(|event| event.corrects == Some(id));
+                let corrections = self
+                    .events
+                    .iter()
+                    .filter(|event| event.corrects == Some(id));
                 let sum = corrections.map(|event| event.quantity.millionths()).sum();
-                Fact::Corrections(id, Quantity::from_millionths(sum).expect("corrections stay within a quantity"))
+                Fact::Corrections(
+                    id,
+                    Quantity::from_millionths(sum).expect("corrections stay within a quantity"),
+                )
             }
             Need::Lease(id) => Fact::Lease(id, self.leases.get(&id).cloned()),
             Need::Session(session) => {
-                let newest = self.leases.values().rfind(|lease| lease.session().as_ref() == Some(&session)).cloned();
+                let newest = self
+                    .leases
+                    .values()
+                    .rfind(|lease| lease.session().as_ref() == Some(&session))
+                    .cloned();
                 Fact::Session(session, newest)
             }
             Need::Reservation(id) => Fact::Reservation(id, self.reservations.get(&id).cloned()),
             Need::Hold(key) => {
-                let held = self.reservations.values().find(|held| held.key == key).cloned();
+                let held = self
+                    .reservations
+                    .values()
+                    .find(|held| held.key == key)
+                    .cloned();
                 Fact::Hold(key, held)
             }
             Need::Link(external_id) => {
-                let account = self.accounts.values().find(|account| account.external_id.as_ref() == Some(&external_id));
+                let account = self
+                    .accounts
+                    .values()
+                    .find(|account| account.external_id.as_ref() == Some(&external_id));
                 Fact::Link(external_id, account.map(|account| account.id))
             }
-            Need::Trials => Fact::Trials(self.plans.iter().filter(|plan| plan.is_trial).cloned().collect()),
+            Need::Trials => Fact::Trials(
+                self.plans
+                    .iter()
+                    .filter(|plan| plan.is_trial)
+                    .cloned()
+                    .collect(),
+            ),
             Need::Window(account, key) => {
                 let total = self.count(account, &key, now);
                 Fact::Window(account, key, total)
@@ -95,12 +134,37 @@ impl Written {
     /// An account as a store loads it: no counter yet, every seat that is live.
     fn node(&self, id: AccountId, now: Time) -> Option<Node> {
         let mut node = Node::new(self.accounts.get(&id)?.clone());
-        node.entitlements = self.entitlements.values().filter(|row| row.account == id).cloned().collect();
-        node.plans = self.plans.iter().filter(|plan| plan.account == id).cloned().collect();
-        node.rules = self.rules.values().filter(|rule| rule.account == Some(id)).cloned().collect();
-        for lease in self.leases.values().filter(|lease| lease.is_live(now) && self.is_within(lease.account, id)) {
-            for scope in [None, lease.scope.clone()].into_iter().take(if lease.scope.is_some() { 2 } else { 1 }) {
-                let seats = node.seats.entry((lease.resource.clone(), scope)).or_default();
+        node.entitlements = self
+            .entitlements
+            .values()
+            .filter(|row| row.account == id)
+            .cloned()
+            .collect();
+        node.plans = self
+            .plans
+            .iter()
+            .filter(|plan| plan.account == id)
+            .cloned()
+            .collect();
+        node.rules = self
+            .rules
+            .values()
+            .filter(|rule| rule.account == Some(id))
+            .cloned()
+            .collect();
+        for lease in self
+            .leases
+            .values()
+            .filter(|lease| lease.is_live(now) && self.is_within(lease.account, id))
+        {
+            for scope in [None, lease.scope.clone()]
+                .into_iter()
+                .take(if lease.scope.is_some() { 2 } else { 1 })
+            {
+                let seats = node
+                    .seats
+                    .entry((lease.resource.clone(), scope))
+                    .or_default();
                 seats.add(lease.expires_at, lease.amount, now);
             }
         }
@@ -121,13 +185,22 @@ impl Written {
                 && in_window
         };
         for event in &self.events {
-            if !is_counted(event.account, &event.resource, event.scope.as_ref(), event.occurred_at) {
+            if !is_counted(
+                event.account,
+                &event.resource,
+                event.scope.as_ref(),
+                event.occurred_at,
+            ) {
                 continue;
             }
             match key.window {
                 Window::Fixed { .. } => {
                     total.used.0 += event.amount.0;
-                    total.own.0 += if event.account == account { event.amount.0 } else { 0 };
+                    total.own.0 += if event.account == account {
+                        event.amount.0
+                    } else {
+                        0
+                    };
                 }
                 Window::Rolling { seconds } => {
                     // A step counts until all of it is older than the window.
@@ -140,21 +213,46 @@ impl Written {
             }
         }
         for event in &self.events {
-            let effects = event.effects.iter().filter(|effect| effect.account == account && effect.key == *key);
+            let effects = event
+                .effects
+                .iter()
+                .filter(|effect| effect.account == account && effect.key == *key);
             total.overage.0 += effects.map(|effect| effect.overage.0).sum::<i128>();
         }
-        for held in self.reservations.values().filter(|held| held.is_open() && now < held.expires_at) {
-            if is_counted(held.account, &held.resource, held.scope.as_ref(), held.reserved_at) {
+        for held in self
+            .reservations
+            .values()
+            .filter(|held| held.is_open() && now < held.expires_at)
+        {
+            if is_counted(
+                held.account,
+                &held.resource,
+                held.scope.as_ref(),
+                held.reserved_at,
+            ) {
                 total.held.add(held.expires_at, held.amount, now);
             }
         }
-        total.over_since = self.over_since.get(&(account, key.clone())).copied().flatten();
+        total.over_since = self
+            .over_since
+            .get(&(account, key.clone()))
+            .copied()
+            .flatten();
         total
     }
 
     /// The seats of a resource that are taken, of an account and everything below it.
-    pub(crate) fn seats(&self, account: AccountId, resource: &Code, scope: Option<&Code>, now: Time) -> i128 {
-        let live = self.leases.values().filter(|lease| lease.released_at.is_none() && now < lease.expires_at);
+    pub(crate) fn seats(
+        &self,
+        account: AccountId,
+        resource: &Code,
+        scope: Option<&Code>,
+        now: Time,
+    ) -> i128 {
+        let live = self
+            .leases
+            .values()
+            .filter(|lease| lease.released_at.is_none() && now < lease.expires_at);
         let counted = live.filter(|lease| {
             lease.resource == *resource
                 && (scope.is_none() || lease.scope.as_ref() == scope)
@@ -169,7 +267,10 @@ impl Written {
 
     /// Whether `account` is `above` or below it.
     fn is_within(&self, account: AccountId, above: AccountId) -> bool {
-        let parent = self.accounts.get(&account).and_then(|account| account.parent);
+        let parent = self
+            .accounts
+            .get(&account)
+            .and_then(|account| account.parent);
         account == above || parent.is_some_and(|parent| self.is_within(parent, above))
     }
 }

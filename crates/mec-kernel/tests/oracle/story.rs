@@ -1,8 +1,8 @@
 //! Short sequences told in words: commands at seconds of a story, about one account.
 
 use mec_oracle::{
-    Action, Answer, Attribute, Attributes, Command, Condition, Grant, Id, Meter, Operator, Oracle, Patch, Provision, Question,
-    Rule, SECOND, Step, Window,
+    Action, Answer, Attribute, Attributes, Command, Condition, Grant, Id, Meter, Operator, Oracle,
+    Patch, Provision, Question, Rule, SECOND, Step, Window,
 };
 
 use crate::compare;
@@ -16,15 +16,21 @@ pub(crate) const NOON: i64 = 1_770_724_800;
 /// 2026-02-01T00:00:00Z, in seconds of a story.
 pub(crate) const FIRST_OF_MONTH: i64 = -(9 * DAY + 12 * HOUR);
 
-/// What both answer to commands at seconds of a story, with everything loaded and with nothing, and the oracle after it.
-/// The command at place n makes the things `Id::new(n, 0)`, `Id::new(n, 1)` and so on.
+/// What both answer to commands at seconds of a story, with everything loaded and with nothing, and
+/// the oracle after it. The command at place n makes the things `Id::new(n, 0)`, `Id::new(n, 1)`
+/// and so on.
 pub(crate) fn agree(story: impl IntoIterator<Item = (i64, Command)>) -> (Vec<Answer>, Oracle) {
-    let catalogue = driver::catalogue();
+    let catalog = driver::catalog();
     let (mut oracle, mut cold_oracle) = (Oracle::new(), Oracle::new());
-    let (mut warm, mut cold) = (Driver::new(&catalogue, false), Driver::new(&catalogue, true));
+    let (mut warm, mut cold) = (Driver::new(&catalog, false), Driver::new(&catalog, true));
     let answer = |(serial, (seconds, command))| {
-        let step = Step { serial, at: instant(seconds), command };
-        compare(&step, &mut cold_oracle, &mut cold).unwrap_or_else(|difference| panic!("with nothing loaded: {difference}"));
+        let step = Step {
+            serial,
+            at: instant(seconds),
+            command,
+        };
+        compare(&step, &mut cold_oracle, &mut cold)
+            .unwrap_or_else(|difference| panic!("with nothing loaded: {difference}"));
         compare(&step, &mut oracle, &mut warm).unwrap_or_else(|difference| panic!("{difference}"))
     };
     let answers = (0..).zip(story).map(answer).collect();
@@ -42,11 +48,17 @@ pub(crate) const fn made(place: u32) -> Id {
 pub(crate) const ACCOUNT: Id = made(0);
 
 pub(crate) fn account() -> Command {
-    Command::CreateAccount { parent: None, zone: None }
+    Command::CreateAccount {
+        parent: None,
+        zone: None,
+    }
 }
 
 pub(crate) fn child() -> Command {
-    Command::CreateAccount { parent: Some(ACCOUNT), zone: None }
+    Command::CreateAccount {
+        parent: Some(ACCOUNT),
+        zone: None,
+    }
 }
 
 pub(crate) fn grant(resource: &'static str, quantity: i64, window: Window) -> Grant {
@@ -64,15 +76,31 @@ pub(crate) fn grant(resource: &'static str, quantity: i64, window: Window) -> Gr
 }
 
 pub(crate) fn provision(plan: &'static str) -> Provision {
-    Provision { account: ACCOUNT, plan, start: None, quantity: None, reference: "", until: None, migrate: false }
+    Provision {
+        account: ACCOUNT,
+        plan,
+        start: None,
+        quantity: None,
+        reference: "",
+        until: None,
+        migrate: false,
+    }
 }
 
 pub(crate) fn cancel(plan: &'static str) -> Command {
-    Command::Cancel { account: ACCOUNT, plan, reference: None, at: None }
+    Command::Cancel {
+        account: ACCOUNT,
+        plan,
+        reference: None,
+        at: None,
+    }
 }
 
 pub(crate) fn question(resource: &'static str, quantity: i64) -> Question {
-    Question { quantity: Some(quantity * WHOLE), ..Question::of(ACCOUNT, resource) }
+    Question {
+        quantity: Some(quantity * WHOLE),
+        ..Question::of(ACCOUNT, resource)
+    }
 }
 
 pub(crate) fn check(resource: &'static str) -> Command {
@@ -80,11 +108,19 @@ pub(crate) fn check(resource: &'static str) -> Command {
 }
 
 pub(crate) fn consume(key: &str, question: Question) -> Command {
-    Command::Consume { question, key: key.to_owned(), details: None }
+    Command::Consume {
+        question,
+        key: key.to_owned(),
+        details: None,
+    }
 }
 
 pub(crate) fn reserve(key: &str, quantity: i64) -> Command {
-    Command::Reserve { question: question("runs", quantity), key: key.to_owned(), ttl_seconds: 3_600 }
+    Command::Reserve {
+        question: question("runs", quantity),
+        key: key.to_owned(),
+        ttl_seconds: 3_600,
+    }
 }
 
 pub(crate) fn meter(key: &str, quantity: i64) -> Meter {
@@ -103,7 +139,11 @@ pub(crate) fn meter(key: &str, quantity: i64) -> Meter {
     }
 }
 
-pub(crate) fn rule(resource: &'static str, action: Action, grace_period_seconds: Option<i64>) -> Command {
+pub(crate) fn rule(
+    resource: &'static str,
+    action: Action,
+    grace_period_seconds: Option<i64>,
+) -> Command {
     Command::PutRule(Rule {
         resource,
         account: Some(ACCOUNT),
@@ -125,8 +165,18 @@ pub(crate) fn patch(entitlement: Id, patch: Patch) -> Command {
 }
 
 pub(crate) fn of_beta(entitlement: Id) -> Command {
-    let condition = Condition::Attribute { name: "beta", operator: Operator::In, values: vec![Attribute::Flag(true)] };
-    patch(entitlement, Patch { conditions: Some(vec![condition]), ..Patch::default() })
+    let condition = Condition::Attribute {
+        name: "beta",
+        operator: Operator::In,
+        values: vec![Attribute::Flag(true)],
+    };
+    patch(
+        entitlement,
+        Patch {
+            conditions: Some(vec![condition]),
+            ..Patch::default()
+        },
+    )
 }
 
 pub(crate) fn beta() -> Attributes {
@@ -136,10 +186,16 @@ pub(crate) fn beta() -> Attributes {
 /// Decision and reason code of an answer, or what it was refused for.
 pub(crate) fn told(answer: &Answer) -> String {
     match answer {
-        Answer::Standing(standing) | Answer::Consumed { standing, .. } | Answer::Reserved { standing, .. } => {
+        Answer::Standing(standing)
+        | Answer::Consumed { standing, .. }
+        | Answer::Reserved { standing, .. } => {
             format!("{} {}", standing.decision, standing.reason_code)
         }
-        Answer::Leased { decision, reason_code, .. } => format!("{decision} {reason_code}"),
+        Answer::Leased {
+            decision,
+            reason_code,
+            ..
+        } => format!("{decision} {reason_code}"),
         Answer::Refused(codes) => codes.join(" "),
         other => format!("{other:?}"),
     }
@@ -147,6 +203,11 @@ pub(crate) fn told(answer: &Answer) -> String {
 
 /// What is billed in all counters, in millionths.
 pub(crate) fn billed(oracle: &Oracle) -> Vec<i64> {
-    let amounts = oracle.overages().into_values().filter(|amount| *amount != 0.into());
-    amounts.map(|amount| i64::try_from(amount).expect("small")).collect()
+    let amounts = oracle
+        .overages()
+        .into_values()
+        .filter(|amount| *amount != 0.into());
+    amounts
+        .map(|amount| i64::try_from(amount).expect("small"))
+        .collect()
 }

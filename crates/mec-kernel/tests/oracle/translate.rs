@@ -1,4 +1,5 @@
-//! From the oracle's words to the kernel's and back: codes, decimals, and which id stands for which thing.
+//! From the oracle's words to the kernel's and back: codes, decimals, and which id stands for which
+//! thing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,7 +21,10 @@ pub(crate) struct Both<T> {
 
 impl<T: Copy + Ord> Both<T> {
     const fn new() -> Self {
-        Self { there: BTreeMap::new(), back: BTreeMap::new() }
+        Self {
+            there: BTreeMap::new(),
+            back: BTreeMap::new(),
+        }
     }
 
     pub(crate) fn put(&mut self, id: Id, of: T) {
@@ -43,7 +47,9 @@ impl<T: Copy + Ord> Both<T> {
     /// The id of something that `serial` has made if nobody knows it yet, after what else it made.
     fn made(&mut self, of: T, serial: u32) -> Id {
         if !self.knows(of) {
-            let free = (0..).map(|place| Id::new(serial, place)).find(|id| !self.there.contains_key(id));
+            let free = (0..)
+                .map(|place| Id::new(serial, place))
+                .find(|id| !self.there.contains_key(id));
             self.put(free.expect("a step makes few things"), of);
         }
         self.id(of)
@@ -89,7 +95,9 @@ impl Names {
     }
 
     pub(crate) fn entitlement(&self, id: Id) -> k::EntitlementId {
-        self.entitlements.get(id).unwrap_or(k::EntitlementId(self.nothing))
+        self.entitlements
+            .get(id)
+            .unwrap_or(k::EntitlementId(self.nothing))
     }
 
     pub(crate) fn event(&self, id: Id) -> k::EventId {
@@ -102,7 +110,9 @@ impl Names {
 
     /// A key as it is sent: one that is a reservation's name is its real name.
     pub(crate) fn key(&self, key: &str) -> String {
-        let hold = key.strip_prefix("reservation:").map(|id| self.hold(Id(id.parse().expect("a number"))));
+        let hold = key
+            .strip_prefix("reservation:")
+            .map(|id| self.hold(Id(id.parse().expect("a number"))));
         hold.map_or_else(|| key.to_owned(), |hold| format!("reservation:{hold}"))
     }
 
@@ -111,8 +121,15 @@ impl Names {
     }
 
     /// Rows that a command made, in the order of their ids.
-    pub(crate) fn entitlements_made(&mut self, serial: u32, rows: impl IntoIterator<Item = k::EntitlementId>) {
-        let mut new: Vec<_> = rows.into_iter().filter(|row| !self.entitlements.knows(*row)).collect();
+    pub(crate) fn entitlements_made(
+        &mut self,
+        serial: u32,
+        rows: impl IntoIterator<Item = k::EntitlementId>,
+    ) {
+        let mut new: Vec<_> = rows
+            .into_iter()
+            .filter(|row| !self.entitlements.knows(*row))
+            .collect();
         new.sort();
         new.dedup();
         for (place, row) in (0..).zip(new) {
@@ -156,7 +173,11 @@ impl Names {
             limit_kind: None,
             quantity: of.quantity.map(quantity),
             window: of.window.map(window),
-            source: if of.is_override { k::Source::Override } else { k::Source::Manual },
+            source: if of.is_override {
+                k::Source::Override
+            } else {
+                k::Source::Manual
+            },
             priority: of.priority,
             valid_from: of.valid_from.map(k::Time::from_micros),
             valid_until: of.valid_until.map(k::Time::from_micros),
@@ -177,11 +198,21 @@ impl Names {
     }
 
     /// A rule whose id and times are those given.
-    pub(crate) fn rule(&self, of: &o::Rule, id: k::RuleId, now: k::Time, shop: &o::Shop) -> k::Rule {
+    pub(crate) fn rule(
+        &self,
+        of: &o::Rule,
+        id: k::RuleId,
+        now: k::Time,
+        shop: &o::Shop,
+    ) -> k::Rule {
         k::Rule {
             id,
             resource: of.resource.into(),
-            limit_kind: kind(shop.resource(of.resource).expect("a resource of the shop").kind),
+            limit_kind: kind(
+                shop.resource(of.resource)
+                    .expect("a resource of the shop")
+                    .kind,
+            ),
             account: of.account.map(|account| self.account(account)),
             plan: of.plan.map(Code::from),
             window: of.window.map(window_kind),
@@ -209,7 +240,11 @@ impl Names {
         let limit = |of: &k::Limit| o::Limit {
             level: of.level,
             account: self.accounts.id(of.account),
-            entitlements: of.entitlements.iter().map(|id| self.entitlements.id(*id)).collect(),
+            entitlements: of
+                .entitlements
+                .iter()
+                .map(|id| self.entitlements.id(*id))
+                .collect(),
             scope: of.scope.as_ref().map(ToString::to_string),
             action: of.action.to_string(),
             rule: of.rule.map(|id| self.rules.id(id)),
@@ -231,7 +266,10 @@ impl Names {
             entitlement: of.entitlement.map(|id| self.entitlements.id(id)),
             rule: of.rule.map(|id| self.rules.id(id)),
             // Whose level denied is told by the decision tables alone.
-            account: of.account.filter(|_| of.decision != k::Decision::Deny).map(|id| self.accounts.id(id)),
+            account: of
+                .account
+                .filter(|_| of.decision != k::Decision::Deny)
+                .map(|id| self.accounts.id(id)),
             figures: of.figures.as_ref().map(|figures| o::Figures {
                 allowed: shown(figures.allowed),
                 used: shown(figures.used),
@@ -240,7 +278,10 @@ impl Names {
                 percent: figures.percent.map(|percent| percent.total().to_string()),
                 window: instants(figures.window),
             }),
-            overage: of.overage.as_ref().map(|(quantity, cost)| (quantity.to_string(), shown(*cost))),
+            overage: of
+                .overage
+                .as_ref()
+                .map(|(quantity, cost)| (quantity.to_string(), shown(*cost))),
             retry_after_seconds: of.retry_after_seconds,
             limits,
         }
@@ -251,7 +292,11 @@ impl Names {
             standing: self.standing(&of.standing),
             event: of.event.map(|id| self.events.made(id, serial)),
             replayed: of.replayed.is_some(),
-            told: of.replayed.as_ref().and_then(Option::as_ref).map(|told| self.told(told)),
+            told: of
+                .replayed
+                .as_ref()
+                .and_then(Option::as_ref)
+                .map(|told| self.told(told)),
         }
     }
 
@@ -265,22 +310,35 @@ impl Names {
     }
 
     pub(crate) fn recorded(&mut self, of: k::Recorded, serial: u32) -> o::Answer {
-        o::Answer::Recorded { event: self.events.made(of.event, serial), replayed: of.replayed }
+        o::Answer::Recorded {
+            event: self.events.made(of.event, serial),
+            replayed: of.replayed,
+        }
     }
 
     pub(crate) fn reserved(&mut self, of: &k::Reserved, serial: u32) -> o::Answer {
-        let hold = of.reservation.as_ref().map(|hold| (self.holds.made(hold.id, serial), hold.expires_at.micros()));
+        let hold = of
+            .reservation
+            .as_ref()
+            .map(|hold| (self.holds.made(hold.id, serial), hold.expires_at.micros()));
         o::Answer::Reserved {
             success: of.is_held,
             standing: self.standing(&of.standing),
             reservation: hold,
             replayed: of.replayed,
-            told: of.reservation.as_ref().filter(|_| of.replayed).map(|hold| self.told(&hold.ruling)),
+            told: of
+                .reservation
+                .as_ref()
+                .filter(|_| of.replayed)
+                .map(|hold| self.told(&hold.ruling)),
         }
     }
 
     pub(crate) fn settled(&mut self, of: k::Settled, serial: u32) -> o::Answer {
-        o::Answer::Settled { event: of.event.map(|id| self.events.made(id, serial)), replayed: of.replayed }
+        o::Answer::Settled {
+            event: of.event.map(|id| self.events.made(id, serial)),
+            replayed: of.replayed,
+        }
     }
 
     pub(crate) fn leased(&mut self, of: &k::Leased, serial: u32) -> o::Answer {
@@ -304,12 +362,22 @@ impl Names {
 pub(crate) fn row_in_words(of: &k::Entitlement, shop: &o::Shop) -> o::RowInWords {
     let plan = of.plan.as_ref().map(|plan| {
         let reference = of.source_ref.as_ref().map_or("", |reference| {
-            REFERENCES.into_iter().find(|of| *of == reference.as_str()).expect("a reference of the generator")
+            REFERENCES
+                .into_iter()
+                .find(|of| *of == reference.as_str())
+                .expect("a reference of the generator")
         });
-        (shop.plan(plan).expect("a plan of the shop").id, reference, of.plan_version.unwrap_or(0))
+        (
+            shop.plan(plan).expect("a plan of the shop").id,
+            reference,
+            of.plan_version.unwrap_or(0),
+        )
     });
     o::RowInWords {
-        resource: shop.resource(&of.resource).expect("a resource of the shop").code,
+        resource: shop
+            .resource(&of.resource)
+            .expect("a resource of the shop")
+            .code,
         scope: of.scope.as_ref().map(scope),
         quantity: of.quantity.map(Quantity::millionths),
         status: of.status.code(),
@@ -333,7 +401,10 @@ pub(crate) fn refused(code: &str) -> o::Answer {
 }
 
 pub(crate) fn patch(of: &o::Patch) -> k::EntitlementPatch {
-    let condition = |of: &o::Condition| k::Condition { id: k::ConditionId(0), test: test(of) };
+    let condition = |of: &o::Condition| k::Condition {
+        id: k::ConditionId(0),
+        test: test(of),
+    };
     k::EntitlementPatch {
         quantity: of.quantity.map(|limit| limit.map(quantity)),
         window: of.window.map(window),
@@ -345,12 +416,18 @@ pub(crate) fn patch(of: &o::Patch) -> k::EntitlementPatch {
         priority: of.priority,
         valid_from: of.valid_from.map(k::Time::from_micros),
         valid_until: of.valid_until.map(|until| until.map(k::Time::from_micros)),
-        conditions: of.conditions.as_ref().map(|conditions| conditions.iter().map(condition).collect()),
+        conditions: of
+            .conditions
+            .as_ref()
+            .map(|conditions| conditions.iter().map(condition).collect()),
         metadata: None,
     }
 }
 
-pub(crate) fn account_patch(status: Option<o::Status>, zone: Option<Option<&'static str>>) -> k::AccountPatch {
+pub(crate) fn account_patch(
+    status: Option<o::Status>,
+    zone: Option<Option<&'static str>>,
+) -> k::AccountPatch {
     k::AccountPatch {
         status: status.map(|status| match status {
             o::Status::Active => k::AccountStatus::Active,
@@ -362,7 +439,10 @@ pub(crate) fn account_patch(status: Option<o::Status>, zone: Option<Option<&'sta
     }
 }
 
-pub(crate) fn new_account(parent: Option<k::AccountId>, zone: Option<&'static str>) -> k::CreateAccount {
+pub(crate) fn new_account(
+    parent: Option<k::AccountId>,
+    zone: Option<&'static str>,
+) -> k::CreateAccount {
     k::CreateAccount {
         parent,
         account_type: "organization".into(),
@@ -375,31 +455,45 @@ pub(crate) fn new_account(parent: Option<k::AccountId>, zone: Option<&'static st
     }
 }
 
-/// The shop as changes of an empty catalogue.
-pub(crate) fn changes(shop: &o::Shop) -> Vec<k::CatalogueChange> {
+/// The shop as changes of an empty catalog.
+pub(crate) fn changes(shop: &o::Shop) -> Vec<k::CatalogChange> {
     let unit = |unit: &o::Unit| {
         let factor = k::Factor::new(unit.factor).expect("a factor");
-        k::CatalogueChange::PutUnit(k::Unit {
+        k::CatalogChange::PutUnit(k::Unit {
             code: unit.code.into(),
             name: unit.code.to_owned(),
             dimension: unit.dimension.into(),
             factor,
         })
     };
-    let account_type = k::CatalogueChange::PutAccountType { code: "organization".into(), description: None };
+    let account_type = k::CatalogChange::PutAccountType {
+        code: "organization".into(),
+        description: None,
+    };
     let units = shop.units.iter().map(unit);
     let resources = shop.resources.iter().map(|of| resource(of));
-    let plans = shop.plans.iter().map(|of| k::CatalogueChange::PutPlan(plan(of)));
-    units.chain(resources).chain(plans).chain([account_type]).collect()
+    let plans = shop
+        .plans
+        .iter()
+        .map(|of| k::CatalogChange::PutPlan(plan(of)));
+    units
+        .chain(resources)
+        .chain(plans)
+        .chain([account_type])
+        .collect()
 }
 
-pub(crate) fn resource(of: &o::Resource) -> k::CatalogueChange {
-    k::CatalogueChange::PutResource(k::Resource {
+pub(crate) fn resource(of: &o::Resource) -> k::CatalogChange {
+    k::CatalogChange::PutResource(k::Resource {
         code: of.code.into(),
         name: of.code.to_owned(),
         limit_kind: kind(of.kind),
         unit: of.unit.into(),
-        allowed_units: of.allowed_units.iter().map(|unit| Code::from(*unit)).collect(),
+        allowed_units: of
+            .allowed_units
+            .iter()
+            .map(|unit| Code::from(*unit))
+            .collect(),
         description: None,
     })
 }
@@ -442,12 +536,23 @@ pub(crate) fn counter(account: Id, key: &k::WindowKey, shop: &o::Shop) -> o::Cou
         k::Window::Fixed { start, end } => o::window::Cut::Span(start.micros(), end.micros()),
         k::Window::Rolling { seconds } => o::window::Cut::Rolling(seconds),
     };
-    let resource = shop.resource(&key.resource).expect("a resource of the shop").code;
-    o::Counter { account, resource, scope: key.scope.as_ref().map(scope), cut }
+    let resource = shop
+        .resource(&key.resource)
+        .expect("a resource of the shop")
+        .code;
+    o::Counter {
+        account,
+        resource,
+        scope: key.scope.as_ref().map(scope),
+        cut,
+    }
 }
 
 pub(crate) fn scope(code: &Code) -> &'static str {
-    ["eu", "us"].into_iter().find(|scope| *scope == code.as_str()).expect("a scope of the generator")
+    ["eu", "us"]
+        .into_iter()
+        .find(|scope| *scope == code.as_str())
+        .expect("a scope of the generator")
 }
 
 fn instants((start, end): (Option<k::Time>, Option<k::Time>)) -> (Option<i64>, Option<i64>) {
@@ -472,7 +577,10 @@ fn window_kind(name: &str) -> WindowKind {
 }
 
 fn window(of: o::Window) -> WindowRule {
-    let anchored = |kind, anchor: Option<i64>| WindowRule { anchor: anchor.map(k::Time::from_micros), ..WindowRule::of(kind) };
+    let anchored = |kind, anchor: Option<i64>| WindowRule {
+        anchor: anchor.map(k::Time::from_micros),
+        ..WindowRule::of(kind)
+    };
     match of {
         o::Window::Hour => WindowRule::of(WindowKind::Hour),
         o::Window::Day => WindowRule::of(WindowKind::Day),
@@ -483,17 +591,25 @@ fn window(of: o::Window) -> WindowRule {
         o::Window::BillingMonth(anchor) => anchored(WindowKind::BillingMonth, anchor),
         o::Window::BillingYear(anchor) => anchored(WindowKind::BillingYear, anchor),
         o::Window::Lifetime(anchor) => anchored(WindowKind::Lifetime, anchor),
-        o::Window::Rolling(seconds) => WindowRule { seconds: Some(seconds), ..WindowRule::of(WindowKind::Rolling) },
+        o::Window::Rolling(seconds) => WindowRule {
+            seconds: Some(seconds),
+            ..WindowRule::of(WindowKind::Rolling)
+        },
         o::Window::Period(start, end) => {
             let period = Some((k::Time::from_micros(start), k::Time::from_micros(end)));
-            WindowRule { period, ..WindowRule::of(WindowKind::Period) }
+            WindowRule {
+                period,
+                ..WindowRule::of(WindowKind::Period)
+            }
         }
     }
 }
 
 /// Facts stated with a request.
 pub(crate) fn attributes(of: &o::Attributes) -> k::Attributes {
-    of.iter().map(|(name, attribute)| ((*name).to_owned(), attribute_of(attribute))).collect()
+    of.iter()
+        .map(|(name, attribute)| ((*name).to_owned(), attribute_of(attribute)))
+        .collect()
 }
 
 fn attribute_of(of: &o::Attribute) -> k::Attribute {
@@ -506,27 +622,42 @@ fn attribute_of(of: &o::Attribute) -> k::Attribute {
 
 fn test(of: &o::Condition) -> k::ConditionTest {
     match of {
-        o::Condition::TimeOfDay { from, to } => k::ConditionTest::TimeOfDay { from: *from, to: *to },
+        o::Condition::TimeOfDay { from, to } => k::ConditionTest::TimeOfDay {
+            from: *from,
+            to: *to,
+        },
         o::Condition::Weekday(days) => k::ConditionTest::Weekday(days.clone()),
-        o::Condition::Attribute { name, operator, values } => {
+        o::Condition::Attribute {
+            name,
+            operator,
+            values,
+        } => {
             let number = || match values.first() {
                 Some(o::Attribute::Number(number)) => decimal(*number),
                 other => panic!("{other:?} is no number"),
             };
             let comparison = match operator {
                 o::Operator::In => k::Comparison::In(values.iter().map(attribute_of).collect()),
-                o::Operator::NotIn => k::Comparison::NotIn(values.iter().map(attribute_of).collect()),
+                o::Operator::NotIn => {
+                    k::Comparison::NotIn(values.iter().map(attribute_of).collect())
+                }
                 o::Operator::Gt => k::Comparison::Above(number()),
                 o::Operator::Gte => k::Comparison::AtLeast(number()),
                 o::Operator::Lt => k::Comparison::Below(number()),
                 o::Operator::Lte => k::Comparison::AtMost(number()),
             };
-            k::ConditionTest::Attribute { name: (*name).into(), comparison }
+            k::ConditionTest::Attribute {
+                name: (*name).into(),
+                comparison,
+            }
         }
     }
 }
 
 /// A stated number as attributes have it.
 fn decimal(millionths: i64) -> k::Decimal {
-    quantity(millionths).to_string().parse().expect("a quantity is a number")
+    quantity(millionths)
+        .to_string()
+        .parse()
+        .expect("a quantity is a number")
 }

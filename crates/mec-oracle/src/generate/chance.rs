@@ -22,7 +22,8 @@ impl Chance {
 
     /// A place in a list of `len`.
     pub(super) fn place(&mut self, len: usize) -> usize {
-        usize::try_from(self.draw() % u64::try_from(len).expect("a length")).expect("less than a length")
+        usize::try_from(self.draw() % u64::try_from(len).expect("a length"))
+            .expect("less than a length")
     }
 
     /// Once in `times`.

@@ -21,8 +21,15 @@ impl Generator {
             9 => Window::BillingYear(self.anchor(Window::Year)),
             10 => {
                 let past = self.at - self.chance.below(5 * 86_400).cast_signed() * SECOND;
-                let start = if self.chance.of(4) { self.ahead() } else { past };
-                Window::Period(start, start + (1 + self.chance.below(10 * 86_400).cast_signed()) * SECOND)
+                let start = if self.chance.of(4) {
+                    self.ahead()
+                } else {
+                    past
+                };
+                Window::Period(
+                    start,
+                    start + (1 + self.chance.below(10 * 86_400).cast_signed()) * SECOND,
+                )
             }
             11 if self.chance.of(12) => Window::Rolling(59),
             11 | 12 => Window::Rolling([60, 61, 3_600, 86_400, 90_000][self.chance.place(5)]),
@@ -60,8 +67,14 @@ impl Generator {
         }
     }
 
-    /// When what is metered happened: now, earlier, a little later; often where a window begins or ends.
-    pub(super) fn happened(&mut self, oracle: &Oracle, account: Id, resource: Code) -> Option<Time> {
+    /// When what is metered happened: now, earlier, a little later; often where a window begins or
+    /// ends.
+    pub(super) fn happened(
+        &mut self,
+        oracle: &Oracle,
+        account: Id,
+        resource: Code,
+    ) -> Option<Time> {
         if self.bills && self.chance.of(2) {
             return self.edge(oracle, account, resource);
         }
@@ -79,7 +92,9 @@ impl Generator {
     /// An instant at an edge of the present window of a row that counts for the account.
     fn edge(&mut self, oracle: &Oracle, account: Id, resource: Code) -> Option<Time> {
         let path = &oracle.accounts.get(&account)?.path;
-        let counts = |row: &&Row| row.resource == resource && path.contains(&row.account) && !row.is_over(self.at);
+        let counts = |row: &&Row| {
+            row.resource == resource && path.contains(&row.account) && !row.is_over(self.at)
+        };
         let rows: Vec<&Row> = oracle.rows.values().filter(counts).collect();
         if rows.is_empty() {
             return None;
@@ -98,7 +113,11 @@ impl Generator {
             }
             Cut::Rolling(seconds) => {
                 let oldest = (self.at - seconds * SECOND).div_euclid(step(seconds)) * step(seconds);
-                Some(if self.chance.of(2) { oldest + beside } else { self.at - seconds * SECOND + beside })
+                Some(if self.chance.of(2) {
+                    oldest + beside
+                } else {
+                    self.at - seconds * SECOND + beside
+                })
             }
         }
     }

@@ -1,4 +1,5 @@
-//! When the next step happens: soon, later, or exactly where something begins or ends, and a microsecond beside it.
+//! When the next step happens: soon, later, or exactly where something begins or ends, and a
+//! microsecond beside it.
 
 use super::{BATCH_APART, Generator};
 use crate::command::{SECOND, Time};
@@ -29,12 +30,22 @@ impl Generator {
             25..=35 => 1 + self.chance.below(300 * 1_000_000).cast_signed(),
             36 | 37 => 1 + self.chance.below(7_200 * 1_000_000).cast_signed(),
             38 if self.chance.of(3) => 1 + self.chance.below(4 * 86_400 * 1_000_000).cast_signed(),
-            39 if self.chance.of(20) => 1 + self.chance.below(60 * 86_400 * 1_000_000).cast_signed(),
+            39 if self.chance.of(20) => {
+                1 + self.chance.below(60 * 86_400 * 1_000_000).cast_signed()
+            }
             _ => {
                 let beside = [0, 0, -1, 1][self.chance.place(4)];
-                let early = if self.bills && !self.chance.of(4) { self.chance.below(300).cast_signed() * SECOND } else { 0 };
+                let early = if self.bills && !self.chance.of(4) {
+                    self.chance.below(300).cast_signed() * SECOND
+                } else {
+                    0
+                };
                 let at = self.border(oracle) + beside - early;
-                return if at > self.at && at < self.at + 400 * 86_400 * SECOND { at } else { self.at + 1 };
+                return if at > self.at && at < self.at + 400 * 86_400 * SECOND {
+                    at
+                } else {
+                    self.at + 1
+                };
             }
         };
         self.at + later
@@ -43,22 +54,54 @@ impl Generator {
     /// An instant at which something begins or ends, if possible ahead.
     pub(super) fn border(&mut self, oracle: &Oracle) -> Time {
         let mut borders: Vec<Time> = Vec::new();
-        borders.extend(oracle.leases.iter().filter(|lease| lease.released_at.is_none()).map(|lease| lease.expires_at));
-        borders.extend(oracle.holds.iter().filter(|hold| hold.end.is_none()).map(|hold| hold.expires_at));
+        borders.extend(
+            oracle
+                .leases
+                .iter()
+                .filter(|lease| lease.released_at.is_none())
+                .map(|lease| lease.expires_at),
+        );
+        borders.extend(
+            oracle
+                .holds
+                .iter()
+                .filter(|hold| hold.end.is_none())
+                .map(|hold| hold.expires_at),
+        );
         for row in oracle.rows.values() {
             borders.push(row.valid_from);
             borders.extend(row.valid_until);
         }
-        borders.extend(oracle.holdings.iter().flat_map(|holding| [Some(holding.start), holding.end]).flatten());
-        let ended = oracle.rows.values().filter_map(|row| row.valid_until).filter(|end| *end <= self.at);
+        borders.extend(
+            oracle
+                .holdings
+                .iter()
+                .flat_map(|holding| [Some(holding.start), holding.end])
+                .flatten(),
+        );
+        let ended = oracle
+            .rows
+            .values()
+            .filter_map(|row| row.valid_until)
+            .filter(|end| *end <= self.at);
         for since in oracle.over_since.values().copied().chain(ended) {
-            let periods = oracle.rules.iter().filter_map(|row| row.rule.grace_period_seconds);
+            let periods = oracle
+                .rules
+                .iter()
+                .filter_map(|row| row.rule.grace_period_seconds);
             // An installation notes what a batch brings about some microseconds later.
-            let later = if self.asks_installation { 5 * BATCH_APART } else { 0 };
+            let later = if self.asks_installation {
+                5 * BATCH_APART
+            } else {
+                0
+            };
             borders.extend(periods.map(|seconds| since + seconds * SECOND + later));
         }
         borders.retain(|border| *border > self.at);
-        let turns = TURNS.iter().map(|turn| turn * SECOND).filter(|turn| *turn > self.at);
+        let turns = TURNS
+            .iter()
+            .map(|turn| turn * SECOND)
+            .filter(|turn| *turn > self.at);
         match self.chance.below(10) {
             0..=3 => {
                 let places = oracle.rows.len();

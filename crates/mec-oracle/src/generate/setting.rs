@@ -7,7 +7,11 @@ use crate::shop::ZONES;
 
 impl Generator {
     pub(super) fn zone(&mut self) -> Option<Code> {
-        if self.bills || self.chance.of(2) { None } else { Some(ZONES[self.chance.place(ZONES.len())]) }
+        if self.bills || self.chance.of(2) {
+            None
+        } else {
+            Some(ZONES[self.chance.place(ZONES.len())])
+        }
     }
 
     /// One of the things there are, or now and then one there is not.
@@ -18,25 +22,45 @@ impl Generator {
         }
         // Rather one of the newest.
         let place = self.chance.place(ids.len());
-        let place = if self.chance.of(2) { place.max(ids.len().saturating_sub(4)) } else { place };
+        let place = if self.chance.of(2) {
+            place.max(ids.len().saturating_sub(4))
+        } else {
+            place
+        };
         ids[place]
     }
 
     /// A lease, rather one that is live.
     pub(super) fn lease(&mut self, oracle: &Oracle) -> Id {
         let (any, now) = (self.chance.of(5), self.at);
-        self.pick(oracle.leases.iter().filter(|lease| any || lease.is_live(now)).map(|lease| lease.id))
+        self.pick(
+            oracle
+                .leases
+                .iter()
+                .filter(|lease| any || lease.is_live(now))
+                .map(|lease| lease.id),
+        )
     }
 
     /// A reservation, rather one that is open.
     pub(super) fn hold(&mut self, oracle: &Oracle) -> Id {
         let any = self.chance.of(3);
-        self.pick(oracle.holds.iter().filter(|hold| any || hold.end.is_none()).map(|hold| hold.id))
+        self.pick(
+            oracle
+                .holds
+                .iter()
+                .filter(|hold| any || hold.end.is_none())
+                .map(|hold| hold.id),
+        )
     }
 
     pub(super) fn account(&mut self, oracle: &Oracle) -> Id {
         let ids: Vec<Id> = oracle.accounts.keys().copied().collect();
-        if self.chance.of(200) { Id::new(9_999, 0) } else { ids[self.chance.place(ids.len())] }
+        if self.chance.of(200) {
+            Id::new(9_999, 0)
+        } else {
+            ids[self.chance.place(ids.len())]
+        }
     }
 
     pub(super) fn pick_event(&mut self, oracle: &Oracle) -> Option<usize> {
@@ -45,7 +69,11 @@ impl Generator {
             return None;
         }
         let place = self.chance.place(len);
-        Some(if self.chance.of(2) { place.max(len.saturating_sub(5)) } else { place })
+        Some(if self.chance.of(2) {
+            place.max(len.saturating_sub(5))
+        } else {
+            place
+        })
     }
 
     pub(super) fn resource(&mut self) -> Code {
@@ -60,14 +88,29 @@ impl Generator {
     }
 
     pub(super) fn scope(&mut self) -> Option<Code> {
-        [None, None, None, None, None, Some(""), Some("eu"), Some("eu"), Some("us"), Some("us")][self.chance.place(10)]
+        [
+            None,
+            None,
+            None,
+            None,
+            None,
+            Some(""),
+            Some("eu"),
+            Some("eu"),
+            Some("us"),
+            Some("us"),
+        ][self.chance.place(10)]
     }
 
     pub(super) fn unit(&mut self, resource: Code) -> Option<Code> {
         if self.chance.of(60) {
             return [Some("parsec"), Some("minute")][self.chance.place(2)];
         }
-        if resource == "hours" { [None, Some("hour"), Some("minute"), Some("second")][self.chance.place(4)] } else { None }
+        if resource == "hours" {
+            [None, Some("hour"), Some("minute"), Some("second")][self.chance.place(4)]
+        } else {
+            None
+        }
     }
 
     /// Millionths, never zero.
@@ -134,16 +177,36 @@ impl Generator {
     pub(super) fn grant(&mut self, oracle: &Oracle) -> Grant {
         let resource = self.resource();
         let is_cumulative = matches!(resource, "runs" | "hours");
-        let quantity = if resource == "access" { None } else { self.limit() };
+        let quantity = if resource == "access" {
+            None
+        } else {
+            self.limit()
+        };
         let window = Some(self.window()).filter(|_| is_cumulative && !self.chance.of(6));
-        let scope = if self.chance.of(3) { self.scope() } else { None };
+        let scope = if self.chance.of(3) {
+            self.scope()
+        } else {
+            None
+        };
         // Often beside or after a row of the same kind.
-        let alike: Vec<_> = oracle.rows.values().filter(|row| row.resource == resource).collect();
+        let alike: Vec<_> = oracle
+            .rows
+            .values()
+            .filter(|row| row.resource == resource)
+            .collect();
         let (account, scope, window) = if !alike.is_empty() && self.chance.of(2) {
             let row = alike[self.chance.place(alike.len())];
             let twin = Some(self.twin(row.window, oracle.present(row, self.at)));
-            let window = if is_cumulative && (self.bills || self.chance.of(3)) { twin } else { window };
-            let window = if is_cumulative && self.chance.of(4) { Some(row.window) } else { window };
+            let window = if is_cumulative && (self.bills || self.chance.of(3)) {
+                twin
+            } else {
+                window
+            };
+            let window = if is_cumulative && self.chance.of(4) {
+                Some(row.window)
+            } else {
+                window
+            };
             let scope = match self.chance.below(8) {
                 0 => scope,
                 1 | 2 if self.bills => {
@@ -176,7 +239,8 @@ impl Generator {
         }
     }
 
-    /// From now on, most often; or from some time ahead, or from some time that late use comes from.
+    /// From now on, most often; or from some time ahead, or from some time that late use comes
+    /// from.
     fn valid_from(&mut self) -> Option<Time> {
         match self.chance.below(8) {
             0 => Some(self.ahead()),
@@ -205,15 +269,29 @@ impl Generator {
 
     /// A kind of window that rules name, rather one that is often there.
     fn window_named(&mut self) -> Code {
-        ["rolling", "rolling", "rolling", "month", "month", "day", "billing_month", "lifetime", "hour", "period"]
-            [self.chance.place(10)]
+        [
+            "rolling",
+            "rolling",
+            "rolling",
+            "month",
+            "month",
+            "day",
+            "billing_month",
+            "lifetime",
+            "hour",
+            "period",
+        ][self.chance.place(10)]
     }
 
     pub(super) fn rule(&mut self, oracle: &Oracle) -> Rule {
-        let resource = ["runs", "runs", "hours", "seats", "servers", "access"][self.chance.place(6)];
-        let some = |generator: &mut Self, of: u64| (!generator.chance.of(4)).then(|| generator.chance.below(of).cast_signed());
+        let resource =
+            ["runs", "runs", "hours", "seats", "servers", "access"][self.chance.place(6)];
+        let some = |generator: &mut Self, of: u64| {
+            (!generator.chance.of(4)).then(|| generator.chance.below(of).cast_signed())
+        };
         let bills = self.bills && !self.chance.of(4);
-        let action = [Action::Block, Action::Warn, Action::Grace, Action::Overage][if bills { 3 } else { self.chance.place(4) }];
+        let action = [Action::Block, Action::Warn, Action::Grace, Action::Overage]
+            [if bills { 3 } else { self.chance.place(4) }];
         let names_window = matches!(resource, "runs" | "hours") || self.chance.of(20);
         // What is billed reaches rolling windows only if they are named.
         let window = if names_window && bills && self.chance.of(4) {
@@ -225,14 +303,25 @@ impl Generator {
         };
         Rule {
             resource,
-            account: if self.chance.of(2) { Some(self.account(oracle)) } else { None },
-            plan: if self.chance.of(4) { Some(["starter", "pro", "team"][self.chance.place(3)]) } else { None },
+            account: if self.chance.of(2) {
+                Some(self.account(oracle))
+            } else {
+                None
+            },
+            plan: if self.chance.of(4) {
+                Some(["starter", "pro", "team"][self.chance.place(3)])
+            } else {
+                None
+            },
             window,
             action,
             warn_at_percent: some(self, 10_001),
             grace_quantity: some(self, 20).map(|whole| whole * 1_000_000),
-            grace_period_seconds: some(self, 3).map(|place| [60, 3_600, 86_400][usize::try_from(place).expect("small")]),
-            overage_limit: some(self, 30).filter(|_| !bills).map(|whole| whole * 1_000_000),
+            grace_period_seconds: some(self, 3)
+                .map(|place| [60, 3_600, 86_400][usize::try_from(place).expect("small")]),
+            overage_limit: some(self, 30)
+                .filter(|_| !bills)
+                .map(|whole| whole * 1_000_000),
             overage_unit_price: some(self, 5_000_000),
             priority: i32::try_from(self.chance.below(2)).expect("small"),
             is_active: !self.chance.of(6),

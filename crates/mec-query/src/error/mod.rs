@@ -1,7 +1,8 @@
 //! What a caller is told when a request cannot be answered: PostgREST's four keys and one status.
 //!
-//! Every code of the wire contract has exactly one constructor, in [`pgrst`] for the gateway's own codes and in
-//! [`sqlstate`] for PostgreSQL's. This room never decides *when* an error is raised and never writes HTTP.
+//! Every code of the wire contract has exactly one constructor, in [`pgrst`] for the gateway's own
+//! codes and in [`sqlstate`] for PostgreSQL's. This room never decides *when* an error is raised
+//! and never writes HTTP.
 
 use std::borrow::Cow;
 
@@ -13,7 +14,8 @@ mod sqlstate;
 pub use pgrst::EmbedCandidate;
 pub use sqlstate::status_of_sqlstate;
 
-/// A refused request: the status and the four keys `code`, `message`, `details`, `hint` of its body.
+/// A refused request: the status and the four keys `code`, `message`, `details`, `hint` of its
+/// body.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct QueryError {
@@ -30,9 +32,20 @@ pub struct QueryError {
 }
 
 impl QueryError {
-    /// An error with a status, a code and a message; details and hint are added by the `with_` methods.
-    pub fn new(status: u16, code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Self { status, code: code.into(), message: message.into(), details: None, hint: None }
+    /// An error with a status, a code and a message; details and hint are added by the `with_`
+    /// methods.
+    pub fn new(
+        status: u16,
+        code: impl Into<Cow<'static, str>>,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            status,
+            code: code.into(),
+            message: message.into(),
+            details: None,
+            hint: None,
+        }
     }
 
     /// The same error with a details text.
@@ -61,8 +74,14 @@ impl QueryError {
         let mut body = Map::new();
         body.insert("code".to_owned(), Json::String(self.code.to_string()));
         body.insert("message".to_owned(), Json::String(self.message.clone()));
-        body.insert("details".to_owned(), self.details.as_deref().cloned().unwrap_or(Json::Null));
-        body.insert("hint".to_owned(), self.hint.clone().map_or(Json::Null, Json::String));
+        body.insert(
+            "details".to_owned(),
+            self.details.as_deref().cloned().unwrap_or(Json::Null),
+        );
+        body.insert(
+            "hint".to_owned(),
+            self.hint.clone().map_or(Json::Null, Json::String),
+        );
         Json::Object(body)
     }
 
@@ -79,7 +98,10 @@ mod tests {
     #[test]
     fn a_body_always_has_all_four_keys() {
         let error = QueryError::new(400, "PGRST100", "no");
-        assert_eq!(error.body().to_string(), r#"{"code":"PGRST100","message":"no","details":null,"hint":null}"#);
+        assert_eq!(
+            error.body().to_string(),
+            r#"{"code":"PGRST100","message":"no","details":null,"hint":null}"#
+        );
         assert_eq!(error.proxy_status(), "PostgREST; error=PGRST100");
     }
 }

@@ -2,9 +2,12 @@
 
 use super::QueryError;
 
-/// The HTTP status PostgREST gives a SQLSTATE. `anonymous` is true for a caller without credentials.
+/// The HTTP status PostgREST gives a SQLSTATE. `anonymous` is true for a caller without
+/// credentials.
 pub fn status_of_sqlstate(code: &str, message: &str, anonymous: bool) -> u16 {
-    if let Some(status) = code.strip_prefix("PT").and_then(|digits| digits.parse::<u16>().ok())
+    if let Some(status) = code
+        .strip_prefix("PT")
+        .and_then(|digits| digits.parse::<u16>().ok())
         && (100..=599).contains(&status)
     {
         return status;
@@ -24,7 +27,8 @@ pub fn status_of_sqlstate(code: &str, message: &str, anonymous: bool) -> u16 {
             "28" | "0L" | "0P" => 403,
             "08" | "53" => 503,
             "57" if code.starts_with("57P01") => 503,
-            "P0" | "09" | "25" | "2D" | "38" | "39" | "3B" | "40" | "54" | "55" | "57" | "58" | "F0" | "HV" | "XX" => 500,
+            "P0" | "09" | "25" | "2D" | "38" | "39" | "3B" | "40" | "54" | "55" | "57" | "58"
+            | "F0" | "HV" | "XX" => 500,
             _ => 400,
         },
     }
@@ -37,14 +41,18 @@ impl QueryError {
         Self::new(status_of_sqlstate(code, &message, false), code, message)
     }
 
-    /// 54000: a request that asks for more at once than it may. It is the caller's to change, so it is no 500.
+    /// 54000: a request that asks for more at once than it may. It is the caller's to change, so it
+    /// is no 500.
     pub fn too_complex(message: impl Into<String>) -> Self {
         Self::new(400, "54000", message)
     }
 
     /// 22P02: a text that is no literal of its type.
     pub fn invalid_literal(type_name: &str, text: &str) -> Self {
-        Self::sqlstate("22P02", format!("invalid input syntax for type {type_name}: \"{text}\""))
+        Self::sqlstate(
+            "22P02",
+            format!("invalid input syntax for type {type_name}: \"{text}\""),
+        )
     }
 
     /// 22P02: a text that is no JSON.
@@ -59,17 +67,26 @@ impl QueryError {
 
     /// 22007: a text that is no point in time.
     pub fn invalid_timestamp(text: &str) -> Self {
-        Self::sqlstate("22007", format!("invalid input syntax for type timestamp with time zone: \"{text}\""))
+        Self::sqlstate(
+            "22007",
+            format!("invalid input syntax for type timestamp with time zone: \"{text}\""),
+        )
     }
 
     /// 22008: a date that does not exist, such as month 13.
     pub fn timestamp_out_of_range(text: &str) -> Self {
-        Self::sqlstate("22008", format!("date/time field value out of range: \"{text}\""))
+        Self::sqlstate(
+            "22008",
+            format!("date/time field value out of range: \"{text}\""),
+        )
     }
 
     /// 22003: an integer too large for its type.
     pub fn integer_out_of_range(type_name: &str, text: &str) -> Self {
-        Self::sqlstate("22003", format!("value \"{text}\" is out of range for type {type_name}"))
+        Self::sqlstate(
+            "22003",
+            format!("value \"{text}\" is out of range for type {type_name}"),
+        )
     }
 
     /// 22003: more digits before the point than `numeric(precision, scale)` has.
@@ -82,7 +99,10 @@ impl QueryError {
 
     /// 22001: more characters than `varchar(max)` holds.
     pub fn too_long(max: u32) -> Self {
-        Self::sqlstate("22001", format!("value too long for type character varying({max})"))
+        Self::sqlstate(
+            "22001",
+            format!("value too long for type character varying({max})"),
+        )
     }
 
     /// 22021: a NUL character, which no text may hold.
@@ -90,24 +110,42 @@ impl QueryError {
         Self::sqlstate("22021", "invalid byte sequence for encoding \"UTF8\": 0x00")
     }
 
-    /// 21000: a write without any filter, refused as with pg-safeupdate. `statement` is UPDATE or DELETE.
+    /// 21000: a write without any filter, refused as with pg-safeupdate. `statement` is UPDATE or
+    /// DELETE.
     pub fn unfiltered(statement: &str) -> Self {
         Self::sqlstate("21000", format!("{statement} requires a WHERE clause"))
     }
 
     /// 23502: a null in a column that must have a value.
     pub fn not_null(table: &str, column: &str) -> Self {
-        Self::sqlstate("23502", format!("null value in column \"{column}\" of relation \"{table}\" violates not-null constraint"))
+        Self::sqlstate(
+            "23502",
+            format!(
+                "null value in column \"{column}\" of relation \"{table}\" violates not-null constraint"
+            ),
+        )
     }
 
     /// 23503: a reference to a row that does not exist.
-    pub fn reference_missing(table: &str, constraint: &str, key: &str, value: &str, target: &str) -> Self {
+    pub fn reference_missing(
+        table: &str,
+        constraint: &str,
+        key: &str,
+        value: &str,
+        target: &str,
+    ) -> Self {
         Self::sqlstate("23503", format!("insert or update on table \"{table}\" violates foreign key constraint \"{constraint}\""))
             .with_details(format!("Key ({key})=({value}) is not present in table \"{target}\"."))
     }
 
     /// 23503: a row that others still refer to.
-    pub fn still_referenced(table: &str, constraint: &str, key: &str, value: &str, by: &str) -> Self {
+    pub fn still_referenced(
+        table: &str,
+        constraint: &str,
+        key: &str,
+        value: &str,
+        by: &str,
+    ) -> Self {
         Self::sqlstate(
             "23503",
             format!("update or delete on table \"{table}\" violates foreign key constraint \"{constraint}\" on table \"{by}\""),
@@ -117,18 +155,25 @@ impl QueryError {
 
     /// 23505: a second row with the same key.
     pub fn duplicate_key(constraint: &str, key: &str, value: &str) -> Self {
-        Self::sqlstate("23505", format!("duplicate key value violates unique constraint \"{constraint}\""))
-            .with_details(format!("Key ({key})=({value}) already exists."))
+        Self::sqlstate(
+            "23505",
+            format!("duplicate key value violates unique constraint \"{constraint}\""),
+        )
+        .with_details(format!("Key ({key})=({value}) already exists."))
     }
 
     /// 23514: a value outside what a check allows.
     pub fn check_violation(table: &str, constraint: &str) -> Self {
-        Self::sqlstate("23514", format!("new row for relation \"{table}\" violates check constraint \"{constraint}\""))
+        Self::sqlstate(
+            "23514",
+            format!("new row for relation \"{table}\" violates check constraint \"{constraint}\""),
+        )
     }
 
     /// 25006: a GET of a function that writes.
     pub fn read_only_call() -> Self {
-        Self::sqlstate("25006", "cannot execute INSERT in a read-only transaction").with_hint("Call this function with POST.")
+        Self::sqlstate("25006", "cannot execute INSERT in a read-only transaction")
+            .with_hint("Call this function with POST.")
     }
 
     /// 42501: the table does not allow this write at all.
@@ -138,13 +183,18 @@ impl QueryError {
 
     /// 42501: the table allows the write, but not of this column.
     pub fn column_not_writable(table: &str, column: &str) -> Self {
-        Self::table_not_writable(table).with_details(format!("Column \"{column}\" of table \"{table}\" cannot be set here."))
+        Self::table_not_writable(table).with_details(format!(
+            "Column \"{column}\" of table \"{table}\" cannot be set here."
+        ))
     }
 
     /// 42703: an unknown column in `select`, a filter or `order`.
     pub fn unknown_column(table: &str, column: &str, meant: Option<&str>) -> Self {
-        Self::sqlstate("42703", format!("column {table}.{column} does not exist"))
-            .with_hint_if(meant.map(|other| format!("Perhaps you meant to reference the column \"{table}.{other}\".")))
+        Self::sqlstate("42703", format!("column {table}.{column} does not exist")).with_hint_if(
+            meant.map(|other| {
+                format!("Perhaps you meant to reference the column \"{table}.{other}\".")
+            }),
+        )
     }
 
     /// 42703: an unknown column in `on_conflict`.
@@ -159,7 +209,10 @@ impl QueryError {
 
     /// 42804: `is.true` on something that is no boolean.
     pub fn not_boolean(test: &str, type_name: &str) -> Self {
-        Self::sqlstate("42804", format!("argument of IS {test} must be type boolean, not type {type_name}"))
+        Self::sqlstate(
+            "42804",
+            format!("argument of IS {test} must be type boolean, not type {type_name}"),
+        )
     }
 
     /// 42846: a cast that has no meaning.
@@ -175,7 +228,10 @@ impl QueryError {
 
     /// 42P10: `on_conflict` names columns that are not unique together.
     pub fn no_conflict_constraint() -> Self {
-        Self::sqlstate("42P10", "there is no unique or exclusion constraint matching the ON CONFLICT specification")
+        Self::sqlstate(
+            "42P10",
+            "there is no unique or exclusion constraint matching the ON CONFLICT specification",
+        )
     }
 
     /// 2201B: a pattern that is no regular expression.
@@ -219,7 +275,11 @@ mod tests {
             ("22P02", "", false, 400),
             ("é", "", false, 400),
         ] {
-            assert_eq!(status_of_sqlstate(code, message, anonymous), status, "{code} {message}");
+            assert_eq!(
+                status_of_sqlstate(code, message, anonymous),
+                status,
+                "{code} {message}"
+            );
         }
     }
 }

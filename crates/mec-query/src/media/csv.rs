@@ -64,7 +64,9 @@ pub(super) fn push_value(value: &Value, out: &mut String) {
 }
 
 fn is_special(text: &str) -> bool {
-    text.contains(|character: char| matches!(character, '"' | '\\' | '(' | ')' | ',') || character.is_whitespace())
+    text.contains(|character: char| {
+        matches!(character, '"' | '\\' | '(' | ')' | ',') || character.is_whitespace()
+    })
 }
 
 fn push_escaped(text: &str, out: &mut String) {

@@ -28,7 +28,12 @@ pub(super) fn array<'a>(
 }
 
 /// One object.
-pub(super) fn object<'a>(rows: &'a Rows<'a>, row: &'a [Value], stripped: bool, out: &mut Sheet<'_>) -> Result<(), QueryError> {
+pub(super) fn object<'a>(
+    rows: &'a Rows<'a>,
+    row: &'a [Value],
+    stripped: bool,
+    out: &mut Sheet<'_>,
+) -> Result<(), QueryError> {
     out.text.push('{');
     let mut is_first = true;
     rows.each_shown(Some(row), &mut |key, shown| {
@@ -53,7 +58,11 @@ pub(super) fn object<'a>(rows: &'a Rows<'a>, row: &'a [Value], stripped: bool, o
 }
 
 /// What stands under one key.
-pub(super) fn push_shown(shown: Shown<'_>, stripped: bool, out: &mut Sheet<'_>) -> Result<(), QueryError> {
+pub(super) fn push_shown(
+    shown: Shown<'_>,
+    stripped: bool,
+    out: &mut Sheet<'_>,
+) -> Result<(), QueryError> {
     match shown {
         Shown::Value(value) => {
             match &*value {
@@ -67,19 +76,30 @@ pub(super) fn push_shown(shown: Shown<'_>, stripped: bool, out: &mut Sheet<'_>) 
             out.text.push_str("null");
             Ok(())
         }
-        Shown::Many(rows, places) => array(rows, places.iter().map(|at| rows.fetched.rows[*at].as_slice()), stripped, out),
+        Shown::Many(rows, places) => array(
+            rows,
+            places.iter().map(|at| rows.fetched.rows[*at].as_slice()),
+            stripped,
+            out,
+        ),
     }
 }
 
 fn without_null_keys(text: &str) -> Cow<'_, str> {
-    serde_json::from_str(text).map_or(Cow::Borrowed(text), |json| Cow::Owned(json_text(&without_nulls(json))))
+    serde_json::from_str(text).map_or(Cow::Borrowed(text), |json| {
+        Cow::Owned(json_text(&without_nulls(json)))
+    })
 }
 
 /// A JSON value without the keys that are null; nulls in arrays stay.
 fn without_nulls(json: Json) -> Json {
     match json {
         Json::Object(entries) => Json::Object(
-            entries.into_iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key, without_nulls(value))).collect(),
+            entries
+                .into_iter()
+                .filter(|(_, value)| !value.is_null())
+                .map(|(key, value)| (key, without_nulls(value)))
+                .collect(),
         ),
         Json::Array(items) => Json::Array(items.into_iter().map(without_nulls).collect()),
         scalar => scalar,

@@ -35,17 +35,28 @@ pub enum Produces {
 }
 
 impl Media {
-    /// The first acceptable form in the order of preference (`q`, then as listed); JSON without a header.
+    /// The first acceptable form in the order of preference (`q`, then as listed); JSON without a
+    /// header.
     ///
     /// # Errors
     /// PGRST107 when nothing listed can be produced.
     pub fn negotiate(accept: Option<&str>, produces: Produces) -> Result<Self, QueryError> {
-        let header = accept.map(str::trim).filter(|header| !header.is_empty()).unwrap_or("*/*");
-        let mut wanted: Vec<(u32, &str)> =
-            header.split(',').map(str::trim).filter(|range| !range.is_empty()).map(|range| (weight(range), range)).collect();
+        let header = accept
+            .map(str::trim)
+            .filter(|header| !header.is_empty())
+            .unwrap_or("*/*");
+        let mut wanted: Vec<(u32, &str)> = header
+            .split(',')
+            .map(str::trim)
+            .filter(|range| !range.is_empty())
+            .map(|range| (weight(range), range))
+            .collect();
         // Stable, so that equal weights keep the order of the header.
         wanted.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
-        let found = wanted.iter().filter(|(weight, _)| *weight > 0).find_map(|(_, range)| Self::of(range, produces));
+        let found = wanted
+            .iter()
+            .filter(|(weight, _)| *weight > 0)
+            .find_map(|(_, range)| Self::of(range, produces));
         found.ok_or_else(|| {
             let names: Vec<&str> = wanted.iter().map(|(_, range)| *range).collect();
             QueryError::not_acceptable(&names.join(", "))
@@ -60,17 +71,24 @@ impl Media {
             part == "nulls=stripped" || part == "nulls=\"stripped\""
         });
         match (produces, name.as_str()) {
-            (Produces::RootDocument, "*/*" | "application/*" | "application/json" | "application/openapi+json") => {
-                Some(Self::OpenApi)
-            }
+            (
+                Produces::RootDocument,
+                "*/*" | "application/*" | "application/json" | "application/openapi+json",
+            ) => Some(Self::OpenApi),
             (Produces::RootDocument, _) => None,
             (Produces::Rows, "*/*" | "application/*" | "application/json") => Some(Self::Json),
-            (Produces::Rows, "application/vnd.pgrst.array+json" | "application/vnd.pgrst.array") => {
-                Some(if stripped { Self::ArrayStripped } else { Self::Json })
-            }
-            (Produces::Rows, "application/vnd.pgrst.object+json" | "application/vnd.pgrst.object") => {
-                Some(Self::Object { stripped })
-            }
+            (
+                Produces::Rows,
+                "application/vnd.pgrst.array+json" | "application/vnd.pgrst.array",
+            ) => Some(if stripped {
+                Self::ArrayStripped
+            } else {
+                Self::Json
+            }),
+            (
+                Produces::Rows,
+                "application/vnd.pgrst.object+json" | "application/vnd.pgrst.object",
+            ) => Some(Self::Object { stripped }),
             (Produces::Rows, "text/csv" | "text/*") => Some(Self::Csv),
             (Produces::Rows, _) => None,
         }
@@ -82,13 +100,16 @@ impl Media {
             Self::Json => "application/json; charset=utf-8",
             Self::ArrayStripped => "application/vnd.pgrst.array+json;nulls=stripped; charset=utf-8",
             Self::Object { stripped: false } => "application/vnd.pgrst.object+json; charset=utf-8",
-            Self::Object { stripped: true } => "application/vnd.pgrst.object+json;nulls=stripped; charset=utf-8",
+            Self::Object { stripped: true } => {
+                "application/vnd.pgrst.object+json;nulls=stripped; charset=utf-8"
+            }
             Self::Csv => "text/csv; charset=utf-8",
             Self::OpenApi => "application/openapi+json; charset=utf-8",
         }
     }
 
-    /// Whether exactly one row must come out, so that a write of another number must be rolled back.
+    /// Whether exactly one row must come out, so that a write of another number must be rolled
+    /// back.
     pub fn is_object(self) -> bool {
         matches!(self, Self::Object { .. })
     }
@@ -96,8 +117,8 @@ impl Media {
     /// Writes rows in this form, in parts that follow each other.
     ///
     /// # Errors
-    /// PGRST116 for an object of more or less than one row; those of a cast that a value does not bear;
-    /// `MEC_ANSWER_TOO_LARGE` and `MEC_TIMED_OUT` for an answer that does not fit its budget.
+    /// PGRST116 for an object of more or less than one row; those of a cast that a value does not
+    /// bear; `MEC_ANSWER_TOO_LARGE` and `MEC_TIMED_OUT` for an answer that does not fit its budget.
     pub fn write(self, rows: &Rows<'_>, budget: &Budget) -> Result<Vec<String>, QueryError> {
         let mut out = Sheet::of(budget);
         let all = || rows.fetched.rows.iter().map(Vec::as_slice);
@@ -128,15 +149,20 @@ impl Media {
 
 /// The weight of a media range in thousandths; 1000 without one or with one that is no number.
 fn weight(range: &str) -> u32 {
-    let parameter =
-        range.split(';').skip(1).map(str::trim).find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+    let parameter = range
+        .split(';')
+        .skip(1)
+        .map(str::trim)
+        .find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
     let Some(text) = parameter else { return 1000 };
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     if fraction.len() > 3 || !digits(whole) || !digits(fraction) {
         return 1000;
     }
-    format!("{whole}{fraction:0<3}").parse().map_or(1000, |weight: u32| weight.min(1000))
+    format!("{whole}{fraction:0<3}")
+        .parse()
+        .map_or(1000, |weight: u32| weight.min(1000))
 }
 
 #[cfg(test)]
@@ -151,15 +177,36 @@ mod tests {
             (Some("*/*"), Ok(Media::Json)),
             (Some("application/json"), Ok(Media::Json)),
             (Some("text/csv"), Ok(Media::Csv)),
-            (Some("text/x, text/csv;q=0.5, application/json;q=0.4"), Ok(Media::Csv)),
+            (
+                Some("text/x, text/csv;q=0.5, application/json;q=0.4"),
+                Ok(Media::Csv),
+            ),
             (Some("text/csv;q=0.5, application/json"), Ok(Media::Json)),
-            (Some("application/vnd.pgrst.object+json"), Ok(Media::Object { stripped: false })),
-            (Some("application/vnd.pgrst.object+json; nulls=stripped"), Ok(Media::Object { stripped: true })),
-            (Some("Application/Vnd.Pgrst.Object"), Ok(Media::Object { stripped: false })),
-            (Some("application/vnd.pgrst.array+json;nulls=stripped"), Ok(Media::ArrayStripped)),
+            (
+                Some("application/vnd.pgrst.object+json"),
+                Ok(Media::Object { stripped: false }),
+            ),
+            (
+                Some("application/vnd.pgrst.object+json; nulls=stripped"),
+                Ok(Media::Object { stripped: true }),
+            ),
+            (
+                Some("Application/Vnd.Pgrst.Object"),
+                Ok(Media::Object { stripped: false }),
+            ),
+            (
+                Some("application/vnd.pgrst.array+json;nulls=stripped"),
+                Ok(Media::ArrayStripped),
+            ),
             (Some("application/vnd.pgrst.array+json"), Ok(Media::Json)),
-            (Some("text/x"), Err("None of these media types are available: text/x")),
-            (Some("text/x, */*;q=0"), Err("None of these media types are available: text/x, */*;q=0")),
+            (
+                Some("text/x"),
+                Err("None of these media types are available: text/x"),
+            ),
+            (
+                Some("text/x, */*;q=0"),
+                Err("None of these media types are available: text/x, */*;q=0"),
+            ),
             (
                 Some("application/vnd.pgrst.plan+json"),
                 Err("None of these media types are available: application/vnd.pgrst.plan+json"),
@@ -171,7 +218,10 @@ mod tests {
             });
             assert_eq!(media, wanted.map_err(str::to_owned), "{accept:?}");
         }
-        assert_eq!(Media::negotiate(Some("application/json"), Produces::RootDocument), Ok(Media::OpenApi));
+        assert_eq!(
+            Media::negotiate(Some("application/json"), Produces::RootDocument),
+            Ok(Media::OpenApi)
+        );
         assert!(Media::negotiate(Some("text/csv"), Produces::RootDocument).is_err());
     }
 }

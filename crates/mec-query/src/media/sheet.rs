@@ -17,18 +17,27 @@ pub(super) struct Sheet<'a> {
 
 impl<'a> Sheet<'a> {
     pub(super) fn of(budget: &'a Budget) -> Self {
-        Self { budget, parts: vec![], text: String::new(), bytes: 0 }
+        Self {
+            budget,
+            parts: vec![],
+            text: String::new(),
+            bytes: 0,
+        }
     }
 
     /// One whose text becomes a part of this one's.
     pub(super) fn inner(&self) -> Self {
-        Self { bytes: self.bytes.saturating_add(self.text.len()), ..Self::of(self.budget) }
+        Self {
+            bytes: self.bytes.saturating_add(self.text.len()),
+            ..Self::of(self.budget)
+        }
     }
 
     /// Looks at the budget after a value.
     pub(super) fn check(&mut self) -> Result<(), QueryError> {
         let bytes = self.bytes.saturating_add(self.text.len());
-        self.budget.check_bytes(u64::try_from(bytes).unwrap_or(u64::MAX))?;
+        self.budget
+            .check_bytes(u64::try_from(bytes).unwrap_or(u64::MAX))?;
         // After every value: to find one in a large document takes long.
         self.budget.check()?;
         if self.text.len() >= PART_BYTES {

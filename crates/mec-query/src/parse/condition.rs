@@ -34,30 +34,49 @@ fn logic(input: &mut &str, depth: usize) -> Parsed<Logic> {
     if depth > MAX_LOGIC_DEPTH {
         return Err(Fault::beyond(input, "16 levels of and/or"));
     }
-    alt((condition.map(Logic::Condition), |input: &mut &str| group(input, depth))).parse_next(input)
+    alt((condition.map(Logic::Condition), |input: &mut &str| {
+        group(input, depth)
+    }))
+    .parse_next(input)
 }
 
 fn condition(input: &mut &str) -> Parsed<Condition> {
     let field = terminated(field, '.').parse_next(input)?;
     let (negated, test) = negatable(input, listed_value)?;
-    Ok(Condition { field, negated, test })
+    Ok(Condition {
+        field,
+        negated,
+        test,
+    })
 }
 
 fn group(input: &mut &str, depth: usize) -> Parsed<Logic> {
     blank(input)?;
     let negated = opt("not.").parse_next(input)?.is_some();
     let any = alt(("and".value(false), "or".value(true)))
-        .context("field name (* or [a..z0..9_$]), negation operator (not) or logic operator (and, or)")
+        .context(
+            "field name (* or [a..z0..9_$]), negation operator (not) or logic operator (and, or)",
+        )
         .parse_next(input)?;
     let part = |input: &mut &str| logic(input, depth + 1);
-    let parts = delimited(lexeme('(').context("\"(\""), separated(1.., part, lexeme(',')), lexeme(')').context("\",\" or \")\""))
-        .parse_next(input)?;
-    Ok(Logic::Group { negated, any, parts })
+    let parts = delimited(
+        lexeme('(').context("\"(\""),
+        separated(1.., part, lexeme(',')),
+        lexeme(')').context("\",\" or \")\""),
+    )
+    .parse_next(input)?;
+    Ok(Logic::Group {
+        negated,
+        any,
+        parts,
+    })
 }
 
 /// A value inside `and`/`or`: quoted, an array, or raw up to `,` or `)`.
 fn listed_value(input: &mut &str) -> Parsed<String> {
-    let array = ('{', take_till(0.., ['{', '}']), '}').take().map(|text: &str| text.to_owned());
+    let array = ('{', take_till(0.., ['{', '}']), '}')
+        .take()
+        .map(|text: &str| text.to_owned());
     alt((item_quoted, array, item_raw)).parse_next(input)
 }
 
@@ -66,7 +85,9 @@ fn item_quoted(input: &mut &str) -> Parsed<String> {
 }
 
 fn item_raw(input: &mut &str) -> Parsed<String> {
-    take_till(0.., [',', ')']).map(|text: &str| text.to_owned()).parse_next(input)
+    take_till(0.., [',', ')'])
+        .map(|text: &str| text.to_owned())
+        .parse_next(input)
 }
 
 fn negatable(input: &mut &str, value: ValueRule) -> Parsed<(bool, Test)> {
@@ -78,7 +99,9 @@ fn negatable(input: &mut &str, value: ValueRule) -> Parsed<(bool, Test)> {
 fn test(input: &mut &str, value: ValueRule, expected: &'static str) -> Parsed<Test> {
     let start = *input;
     let unknown = || Fault::expected(start, expected);
-    let word = take_while(1.., 'a'..='z').parse_next(input).map_err(|_: Fault| unknown())?;
+    let word = take_while(1.., 'a'..='z')
+        .parse_next(input)
+        .map_err(|_: Fault| unknown())?;
     match word {
         "in" => {
             '.'.context("delimiter (.)").parse_next(input)?;
@@ -88,11 +111,19 @@ fn test(input: &mut &str, value: ValueRule, expected: &'static str) -> Parsed<Te
             '.'.context("delimiter (.)").parse_next(input)?;
             return truth.map(Test::Is).parse_next(input);
         }
-        "isdistinct" => return preceded('.'.context("delimiter (.)"), value).map(Test::Distinct).parse_next(input),
+        "isdistinct" => {
+            return preceded('.'.context("delimiter (.)"), value)
+                .map(Test::Distinct)
+                .parse_next(input);
+        }
         _ => {}
     }
     if let Some(name) = unsupported(word) {
-        let language = (one_of('('), take_while(1.., |c: char| c.is_alphanumeric() || c == '_'), one_of(')'));
+        let language = (
+            one_of('('),
+            take_while(1.., |c: char| c.is_alphanumeric() || c == '_'),
+            one_of(')'),
+        );
         opt(language).parse_next(input)?;
         preceded('.'.context("delimiter (.)"), value).parse_next(input)?;
         return Ok(Test::Unsupported(name));
@@ -101,10 +132,18 @@ fn test(input: &mut &str, value: ValueRule, expected: &'static str) -> Parsed<Te
     let quantifier = if operator == Operator::NotEq {
         None
     } else {
-        opt(alt(("(any)".value(Quantifier::Any), "(all)".value(Quantifier::All)))).parse_next(input)?
+        opt(alt((
+            "(any)".value(Quantifier::Any),
+            "(all)".value(Quantifier::All),
+        )))
+        .parse_next(input)?
     };
     let value = preceded('.'.context("delimiter (.)"), value).parse_next(input)?;
-    Ok(Test::Compare { operator, quantifier, value })
+    Ok(Test::Compare {
+        operator,
+        quantifier,
+        value,
+    })
 }
 
 fn operator(word: &str) -> Option<Operator> {
@@ -124,16 +163,23 @@ fn operator(word: &str) -> Option<Operator> {
 }
 
 fn unsupported(word: &str) -> Option<&'static str> {
-    ["cs", "cd", "ov", "sl", "sr", "nxl", "nxr", "adj", "fts", "plfts", "phfts", "wfts"].into_iter().find(|name| *name == word)
+    [
+        "cs", "cd", "ov", "sl", "sr", "nxl", "nxr", "adj", "fts", "plfts", "phfts", "wfts",
+    ]
+    .into_iter()
+    .find(|name| *name == word)
 }
 
 /// `(a,"b",…)`.
 fn list(input: &mut &str) -> Parsed<Vec<String>> {
     let start = *input;
     let item = alt((item_quoted, item_raw));
-    let items: Vec<String> =
-        delimited(lexeme('(').context("\"(\""), separated(1.., item, ','), lexeme(')').context("\",\" or \")\""))
-            .parse_next(input)?;
+    let items: Vec<String> = delimited(
+        lexeme('(').context("\"(\""),
+        separated(1.., item, ','),
+        lexeme(')').context("\",\" or \")\""),
+    )
+    .parse_next(input)?;
     if items.len() > MAX_LIST {
         return Err(Fault::beyond(start, "5000 values in one list"));
     }
@@ -149,6 +195,11 @@ fn truth(input: &mut &str) -> Parsed<Truth> {
         "true" => Truth::True,
         "false" => Truth::False,
         "unknown" => Truth::Unknown,
-        _ => return Err(Fault::expected(start, "isVal: (null, not_null, true, false, unknown)")),
+        _ => {
+            return Err(Fault::expected(
+                start,
+                "isVal: (null, not_null, true, false, unknown)",
+            ));
+        }
     })
 }

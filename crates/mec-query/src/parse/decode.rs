@@ -3,10 +3,14 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// What stays as it is when a parameter is written again.
-const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
 
-/// The parameters in the order written. Plus is a space; a broken escape stays as it is; bytes that are no UTF-8
-/// become replacement characters. The value is `None` where there is no `=`.
+/// The parameters in the order written. Plus is a space; a broken escape stays as it is; bytes that
+/// are no UTF-8 become replacement characters. The value is `None` where there is no `=`.
 pub(crate) fn pairs(query: &str) -> Vec<(String, Option<String>)> {
     let query = query.strip_prefix('?').unwrap_or(query);
     query
@@ -20,7 +24,9 @@ pub(crate) fn pairs(query: &str) -> Vec<(String, Option<String>)> {
 }
 
 fn decoded(text: &str) -> String {
-    percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
+    percent_decode_str(&text.replace('+', " "))
+        .decode_utf8_lossy()
+        .into_owned()
 }
 
 /// The parameters sorted by key (equal keys keep their order) and encoded.
@@ -29,7 +35,11 @@ pub(super) fn canonical(pairs: &[(String, Option<String>)]) -> String {
     sorted.sort_by(|left, right| left.0.cmp(&right.0));
     let encoded = sorted.into_iter().map(|(key, value)| {
         let value = value.as_deref().unwrap_or_default();
-        format!("{}={}", utf8_percent_encode(key, UNRESERVED), utf8_percent_encode(value, UNRESERVED))
+        format!(
+            "{}={}",
+            utf8_percent_encode(key, UNRESERVED),
+            utf8_percent_encode(value, UNRESERVED)
+        )
     });
     encoded.collect::<Vec<_>>().join("&")
 }

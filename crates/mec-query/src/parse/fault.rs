@@ -22,12 +22,20 @@ pub(super) type Parsed<T> = Result<T, Fault>;
 impl Fault {
     /// Stopped at `rest` because something else was expected.
     pub(super) fn expected(rest: &str, expected: &'static str) -> Self {
-        Self { rest: rest.len(), expected: Some(expected), fatal: false }
+        Self {
+            rest: rest.len(),
+            expected: Some(expected),
+            fatal: false,
+        }
     }
 
     /// Stopped at `rest` for good because `bound` is passed.
     pub(super) fn beyond(rest: &str, bound: &'static str) -> Self {
-        Self { rest: rest.len(), expected: Some(bound), fatal: true }
+        Self {
+            rest: rest.len(),
+            expected: Some(bound),
+            fatal: true,
+        }
     }
 
     /// The error for the caller. `what` names the part of the query string, `text` is all of it.
@@ -59,14 +67,20 @@ impl<'a> ParserError<&'a str> for Fault {
     type Inner = Self;
 
     fn from_input(input: &&'a str) -> Self {
-        Self { rest: input.len(), expected: None, fatal: false }
+        Self {
+            rest: input.len(),
+            expected: None,
+            fatal: false,
+        }
     }
 
-    /// Of two readings that failed, the one that got further explains more; of equals the later, which a grammar
-    /// puts last because it is the more general one.
+    /// Of two readings that failed, the one that got further explains more; of equals the later,
+    /// which a grammar puts last because it is the more general one.
     fn or(self, other: Self) -> Self {
-        let keep_self =
-            self.fatal || (!other.fatal && (self.rest < other.rest || (self.rest == other.rest && other.expected.is_none())));
+        let keep_self = self.fatal
+            || (!other.fatal
+                && (self.rest < other.rest
+                    || (self.rest == other.rest && other.expected.is_none())));
         if keep_self { self } else { other }
     }
 
@@ -80,7 +94,12 @@ impl<'a> ParserError<&'a str> for Fault {
 }
 
 impl<'a> AddContext<&'a str, &'static str> for Fault {
-    fn add_context(mut self, _input: &&'a str, _token_start: &<&'a str as Stream>::Checkpoint, expected: &'static str) -> Self {
+    fn add_context(
+        mut self,
+        _input: &&'a str,
+        _token_start: &<&'a str as Stream>::Checkpoint,
+        expected: &'static str,
+    ) -> Self {
         self.expected.get_or_insert(expected);
         self
     }

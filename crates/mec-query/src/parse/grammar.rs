@@ -1,6 +1,8 @@
 //! The smallest rules: names, quoted texts, JSON paths.
 
-use winnow::combinator::{alt, delimited, eof, not, opt, peek, preceded, repeat, separated, terminated};
+use winnow::combinator::{
+    alt, delimited, eof, not, opt, peek, preceded, repeat, separated, terminated,
+};
 use winnow::prelude::*;
 use winnow::token::{any, none_of, one_of, take_while};
 
@@ -14,7 +16,9 @@ pub(super) fn blank(input: &mut &str) -> Parsed<()> {
 }
 
 /// `rule` with blanks around it.
-pub(super) fn lexeme<'a, T>(rule: impl Parser<&'a str, T, Fault>) -> impl Parser<&'a str, T, Fault> {
+pub(super) fn lexeme<'a, T>(
+    rule: impl Parser<&'a str, T, Fault>,
+) -> impl Parser<&'a str, T, Fault> {
     delimited(blank, rule, blank)
 }
 
@@ -30,11 +34,18 @@ pub(super) fn quoted(input: &mut &str) -> Parsed<String> {
 
 /// A name: letters, digits, `_`, `$`, spaces and inner `-`, trimmed; or anything in quotes.
 pub(super) fn name(input: &mut &str) -> Parsed<String> {
-    let identifier = || take_while(1.., |c: char| c.is_alphanumeric() || matches!(c, '_' | '$' | ' '));
+    let identifier = || {
+        take_while(1.., |c: char| {
+            c.is_alphanumeric() || matches!(c, '_' | '$' | ' ')
+        })
+    };
     let dashed = separated::<_, _, (), _, _, _, _>(1.., identifier(), ('-', not('>')));
-    alt((quoted, dashed.take().map(|text: &str| text.trim().to_owned())))
-        .context("field name (* or [a..z0..9_$])")
-        .parse_next(input)
+    alt((
+        quoted,
+        dashed.take().map(|text: &str| text.trim().to_owned()),
+    ))
+    .context("field name (* or [a..z0..9_$])")
+    .parse_next(input)
 }
 
 /// `->key`, `->>key`, `->0`, `->-1`, any number of them.
@@ -56,25 +67,39 @@ fn json_step(input: &mut &str) -> Parsed<JsonStep> {
 }
 
 fn json_index(input: &mut &str) -> Parsed<i64> {
-    let digits = (opt('-'), take_while(1.., '0'..='9')).take().verify_map(|text: &str| text.parse().ok());
+    let digits = (opt('-'), take_while(1.., '0'..='9'))
+        .take()
+        .verify_map(|text: &str| text.parse().ok());
     let end = alt(("->".void(), one_of([':', '.', ',', ')']).void(), eof.void()));
     terminated(digits, peek(end)).parse_next(input)
 }
 
 fn json_key(input: &mut &str) -> Parsed<String> {
-    let part = || take_while(1.., |c: char| !matches!(c, '(' | '-' | ':' | '.' | ',' | '>' | ')'));
+    let part = || {
+        take_while(1.., |c: char| {
+            !matches!(c, '(' | '-' | ':' | '.' | ',' | '>' | ')')
+        })
+    };
     let dashed = separated::<_, _, (), _, _, _, _>(1.., part(), ('-', not('>')));
-    alt((quoted, dashed.take().map(|text: &str| text.trim().to_owned()))).parse_next(input)
+    alt((
+        quoted,
+        dashed.take().map(|text: &str| text.trim().to_owned()),
+    ))
+    .parse_next(input)
 }
 
 /// A column with its JSON path, blanks around allowed.
 pub(super) fn field(input: &mut &str) -> Parsed<Field> {
-    lexeme((name, json_path)).map(|(name, path)| Field { name, path }).parse_next(input)
+    lexeme((name, json_path))
+        .map(|(name, path)| Field { name, path })
+        .parse_next(input)
 }
 
 /// The end of an item: a comma, a closing parenthesis or the end, which is not consumed.
 pub(super) fn item_end(input: &mut &str) -> Parsed<()> {
-    peek(alt((one_of([',', ')']).void(), eof.void()))).context("\")\", \",\" or end of input").parse_next(input)
+    peek(alt((one_of([',', ')']).void(), eof.void())))
+        .context("\")\", \",\" or end of input")
+        .parse_next(input)
 }
 
 /// The end of the text.
@@ -102,7 +127,11 @@ mod tests {
             ("col[0]", "col", "[0]"),
         ] {
             let mut input = text;
-            assert_eq!((name(&mut input).as_deref(), input), (Ok(parsed), rest), "{text}");
+            assert_eq!(
+                (name(&mut input).as_deref(), input),
+                (Ok(parsed), rest),
+                "{text}"
+            );
         }
         assert!(name.parse_next(&mut "").is_err());
         assert!(name.parse_next(&mut "\"open").is_err());

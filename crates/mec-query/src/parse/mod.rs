@@ -1,7 +1,7 @@
 //! A query string to its syntax tree: total, so that any input is a [`Query`] or a [`QueryError`].
 //!
-//! The grammar is PostgREST's. No name is looked up here and no value is read; [`crate::limits`] bounds what is
-//! accepted.
+//! The grammar is PostgREST's. No name is looked up here and no value is read; [`crate::limits`]
+//! bounds what is accepted.
 
 mod condition;
 pub(crate) mod decode;
@@ -12,8 +12,8 @@ mod select;
 mod syntax;
 
 pub use syntax::{
-    Condition, EmbedItem, Field, JsonKey, JsonStep, Logic, Operator, OrderItem, Placed, Quantifier, Query, SelectItem, Test,
-    Truth,
+    Condition, EmbedItem, Field, JsonKey, JsonStep, Logic, Operator, OrderItem, Placed, Quantifier,
+    Query, SelectItem, Test, Truth,
 };
 
 use winnow::combinator::separated;
@@ -40,27 +40,54 @@ impl Query {
     pub fn parse(text: &str, target: Target) -> Result<Self, QueryError> {
         if text.is_empty() {
             // As most calls of functions have it.
-            return Ok(Self { select: vec![SelectItem::All], ..Self::default() });
+            return Ok(Self {
+                select: vec![SelectItem::All],
+                ..Self::default()
+            });
         }
         let all = decode::pairs(text);
         if all.len() > MAX_PARAMETERS {
             return Err(too_many("query string", "256 parameters"));
         }
-        let mut query = Self { canonical: decode::canonical(&all), ..Self::default() };
-        let pairs: Vec<(String, String)> = all.into_iter().filter_map(|(key, value)| value.map(|value| (key, value))).collect();
-        let of_kind = |kinds: &'static [&'static str]| pairs.iter().filter(|(key, _)| kinds.contains(&last_word(key)));
-        let first = |name: &str| pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        let mut query = Self {
+            canonical: decode::canonical(&all),
+            ..Self::default()
+        };
+        let pairs: Vec<(String, String)> = all
+            .into_iter()
+            .filter_map(|(key, value)| value.map(|value| (key, value)))
+            .collect();
+        let of_kind = |kinds: &'static [&'static str]| {
+            pairs
+                .iter()
+                .filter(|(key, _)| kinds.contains(&last_word(key)))
+        };
+        let first = |name: &str| {
+            pairs
+                .iter()
+                .find(|(key, _)| key == name)
+                .map(|(_, value)| value.as_str())
+        };
 
         // PostgREST's order, so that of several mistakes the same one is told.
         for (key, value) in of_kind(&["order"]) {
             let path = embed_path(key)?;
-            query.order.push(Placed { path, item: whole(order::order, "order", value)? });
+            query.order.push(Placed {
+                path,
+                item: whole(order::order, "order", value)?,
+            });
         }
         for (key, value) in of_kind(&["and", "or"]) {
             query.logic.push(logic_parameter(key, value)?);
         }
-        query.columns = first("columns").map(|value| whole(order::names, "columns parameter", value)).transpose()?;
-        query.select = whole(select::select, "select parameter", first("select").unwrap_or("*"))?;
+        query.columns = first("columns")
+            .map(|value| whole(order::names, "columns parameter", value))
+            .transpose()?;
+        query.select = whole(
+            select::select,
+            "select parameter",
+            first("select").unwrap_or("*"),
+        )?;
         if query.select.is_empty() {
             query.select = vec![SelectItem::All];
         }
@@ -69,15 +96,23 @@ impl Query {
                 query.filter_parameter(key, value, target)?;
             }
         }
-        query.on_conflict = first("on_conflict").map(|value| whole(order::names, "on_conflict parameter", value)).transpose()?;
+        query.on_conflict = first("on_conflict")
+            .map(|value| whole(order::names, "on_conflict parameter", value))
+            .transpose()?;
         for (key, value) in of_kind(&["limit"]) {
             if let Some(limit) = integer(value) {
-                query.limits.push(Placed { path: embed_path(key)?, item: limit });
+                query.limits.push(Placed {
+                    path: embed_path(key)?,
+                    item: limit,
+                });
             }
         }
         for (key, value) in of_kind(&["offset"]) {
             if let Some(offset) = integer(value).and_then(|offset| u64::try_from(offset).ok()) {
-                query.offsets.push(Placed { path: embed_path(key)?, item: offset });
+                query.offsets.push(Placed {
+                    path: embed_path(key)?,
+                    item: offset,
+                });
             }
         }
         query.bounded()
@@ -90,14 +125,28 @@ impl Query {
 
     /// Whether there is a regular expression in it, which takes time to compile.
     pub fn has_regular_expression(&self) -> bool {
-        self.logic.iter().any(|placed| placed.item.has_regular_expression())
+        self.logic
+            .iter()
+            .any(|placed| placed.item.has_regular_expression())
     }
 
-    fn filter_parameter(&mut self, key: &str, value: &str, target: Target) -> Result<(), QueryError> {
+    fn filter_parameter(
+        &mut self,
+        key: &str,
+        value: &str,
+        target: Target,
+    ) -> Result<(), QueryError> {
         let (path, field) = whole(place, "tree path", key)?;
         match whole(condition::filter, "filter", value) {
             Ok((negated, test)) => {
-                self.logic.push(Placed { path, item: Logic::Condition(Condition { field, negated, test }) });
+                self.logic.push(Placed {
+                    path,
+                    item: Logic::Condition(Condition {
+                        field,
+                        negated,
+                        test,
+                    }),
+                });
                 Ok(())
             }
             Err(_) if target == Target::Call => {
@@ -109,7 +158,11 @@ impl Query {
     }
 
     fn bounded(self) -> Result<Self, QueryError> {
-        let conditions: usize = self.logic.iter().map(|placed| conditions_in(&placed.item)).sum();
+        let conditions: usize = self
+            .logic
+            .iter()
+            .map(|placed| conditions_in(&placed.item))
+            .sum();
         if conditions > MAX_CONDITIONS {
             return Err(too_many("filter", "512 conditions"));
         }
@@ -125,7 +178,12 @@ impl Query {
 }
 
 fn too_many(what: &str, bound: &str) -> QueryError {
-    QueryError::unparsable(what, "...", 1, format!("More than {bound} are not accepted."))
+    QueryError::unparsable(
+        what,
+        "...",
+        1,
+        format!("More than {bound} are not accepted."),
+    )
 }
 
 fn conditions_in(logic: &Logic) -> usize {
@@ -137,13 +195,17 @@ fn conditions_in(logic: &Logic) -> usize {
 
 /// Columns and embeds in a `select`, all levels.
 fn counted(items: &[SelectItem]) -> (usize, usize) {
-    items.iter().fold((0, 0), |(columns, embeds), item| match item {
-        SelectItem::Embed(embed) => {
-            let (inner_columns, inner_embeds) = counted(&embed.select);
-            (columns + inner_columns, embeds + inner_embeds + 1)
-        }
-        SelectItem::All | SelectItem::Column { .. } | SelectItem::Aggregate => (columns + 1, embeds),
-    })
+    items
+        .iter()
+        .fold((0, 0), |(columns, embeds), item| match item {
+            SelectItem::Embed(embed) => {
+                let (inner_columns, inner_embeds) = counted(&embed.select);
+                (columns + inner_columns, embeds + inner_embeds + 1)
+            }
+            SelectItem::All | SelectItem::Column { .. } | SelectItem::Aggregate => {
+                (columns + 1, embeds)
+            }
+        })
 }
 
 fn last_word(key: &str) -> &str {
@@ -151,11 +213,16 @@ fn last_word(key: &str) -> &str {
 }
 
 fn is_reserved(key: &str) -> bool {
-    matches!(key, "select" | "columns" | "on_conflict") || matches!(last_word(key), "order" | "limit" | "offset" | "and" | "or")
+    matches!(key, "select" | "columns" | "on_conflict")
+        || matches!(last_word(key), "order" | "limit" | "offset" | "and" | "or")
 }
 
 /// Runs one grammar over a whole text; `what` names the text in the error.
-fn whole<T>(rule: impl Fn(&mut &str) -> Parsed<T>, what: &str, text: &str) -> Result<T, QueryError> {
+fn whole<T>(
+    rule: impl Fn(&mut &str) -> Parsed<T>,
+    what: &str,
+    text: &str,
+) -> Result<T, QueryError> {
     let mut input = text;
     rule(&mut input).map_err(|fault| fault.error(what, text))
 }
@@ -164,7 +231,9 @@ fn whole<T>(rule: impl Fn(&mut &str) -> Parsed<T>, what: &str, text: &str) -> Re
 fn place(input: &mut &str) -> Parsed<(Vec<String>, Field)> {
     let mut path: Vec<String> = separated(1.., grammar::name, '.').parse_next(input)?;
     let steps = grammar::json_path(input)?;
-    let name = path.pop().ok_or_else(|| Fault::expected(input, "field name (* or [a..z0..9_$])"))?;
+    let name = path
+        .pop()
+        .ok_or_else(|| Fault::expected(input, "field name (* or [a..z0..9_$])"))?;
     Ok((path, Field { name, path: steps }))
 }
 
@@ -180,7 +249,8 @@ fn logic_parameter(key: &str, value: &str) -> Result<Placed<Logic>, QueryError> 
     let not = if path.len() < named { "not." } else { "" };
     let text = format!("{not}{}{value}", field.name);
     let mut input = text.as_str();
-    let item = condition::tree(&mut input).map_err(|fault| fault.error_within("logic tree", value, &text))?;
+    let item = condition::tree(&mut input)
+        .map_err(|fault| fault.error_within("logic tree", value, &text))?;
     Ok(Placed { path, item })
 }
 
@@ -191,5 +261,9 @@ fn integer(text: &str) -> Option<i64> {
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    Some(text.parse().unwrap_or(if text.starts_with('-') { i64::MIN } else { i64::MAX }))
+    Some(text.parse().unwrap_or(if text.starts_with('-') {
+        i64::MIN
+    } else {
+        i64::MAX
+    }))
 }

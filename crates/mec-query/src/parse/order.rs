@@ -24,11 +24,19 @@ fn item(input: &mut &str) -> Parsed<OrderItem> {
     let own = field.map(|field| (None, field));
     let (relation, field) = alt((related, own)).parse_next(input)?;
     let direction = preceded('.', alt(("asc".value(false), "desc".value(true))));
-    let nulls = preceded('.', alt(("nullsfirst".value(true), "nullslast".value(false))));
+    let nulls = preceded(
+        '.',
+        alt(("nullsfirst".value(true), "nullslast".value(false))),
+    );
     let (descending, nulls_first) = terminated((opt(direction), opt(nulls)), item_end)
         .context("\"asc\", \"desc\", \"nullsfirst\" or \"nullslast\"")
         .parse_next(input)?;
-    Ok(OrderItem { relation, field, descending: descending.unwrap_or(false), nulls_first })
+    Ok(OrderItem {
+        relation,
+        field,
+        descending: descending.unwrap_or(false),
+        nulls_first,
+    })
 }
 
 /// A comma list of names, quoted or not.

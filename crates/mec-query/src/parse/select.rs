@@ -42,21 +42,34 @@ fn alias(input: &mut &str) -> Parsed<String> {
 }
 
 fn cast(input: &mut &str) -> Parsed<String> {
-    preceded("::", take_while(1.., |c: char| c.is_alphanumeric() || matches!(c, '_' | ' ' | '$')))
-        .context("letter or digit")
-        .map(|text: &str| text.trim().to_owned())
-        .parse_next(input)
+    preceded(
+        "::",
+        take_while(1.., |c: char| {
+            c.is_alphanumeric() || matches!(c, '_' | ' ' | '$')
+        }),
+    )
+    .context("letter or digit")
+    .map(|text: &str| text.trim().to_owned())
+    .parse_next(input)
 }
 
 /// `[alias:]count()` and `[alias:]column[::cast].sum()[::cast]`.
 fn aggregate(input: &mut &str) -> Parsed<SelectItem> {
     let function = alt(("sum", "avg", "count", "max", "min"));
     let of_column = (field, opt(cast), '.', function, "()").void();
-    (opt(alias), alt(("count()".void(), of_column)), opt(cast), item_end).value(SelectItem::Aggregate).parse_next(input)
+    (
+        opt(alias),
+        alt(("count()".void(), of_column)),
+        opt(cast),
+        item_end,
+    )
+        .value(SelectItem::Aggregate)
+        .parse_next(input)
 }
 
 fn column(input: &mut &str) -> Parsed<SelectItem> {
-    let (alias, field, cast) = terminated((opt(alias), field, opt(cast)), item_end).parse_next(input)?;
+    let (alias, field, cast) =
+        terminated((opt(alias), field, opt(cast)), item_end).parse_next(input)?;
     Ok(SelectItem::Column { field, alias, cast })
 }
 
@@ -68,12 +81,24 @@ enum EmbedParam {
 
 fn embed_param(input: &mut &str) -> Parsed<EmbedParam> {
     let join = |word, inner| terminated(word, not(name)).value(EmbedParam::Inner(inner));
-    preceded('!', alt((join("left", false), join("inner", true), name.map(EmbedParam::Hint)))).parse_next(input)
+    preceded(
+        '!',
+        alt((
+            join("left", false),
+            join("inner", true),
+            name.map(EmbedParam::Hint),
+        )),
+    )
+    .parse_next(input)
 }
 
 fn embed(input: &mut &str, depth: usize) -> Parsed<SelectItem> {
     let spread = opt("...").parse_next(input)?.is_some();
-    let alias = if spread { None } else { opt(alias).parse_next(input)? };
+    let alias = if spread {
+        None
+    } else {
+        opt(alias).parse_next(input)?
+    };
     let relation = name(input)?;
     let (mut hint, mut inner) = (None, false);
     for _ in 0..2 {
@@ -86,5 +111,12 @@ fn embed(input: &mut &str, depth: usize) -> Parsed<SelectItem> {
     peek('(').context("\"(\"").parse_next(input)?;
     let items = |input: &mut &str| items(input, depth + 1);
     let select = delimited('(', items, ')'.context("\",\" or \")\"")).parse_next(input)?;
-    Ok(SelectItem::Embed(EmbedItem { relation, alias, hint, inner, spread, select }))
+    Ok(SelectItem::Embed(EmbedItem {
+        relation,
+        alias,
+        hint,
+        inner,
+        spread,
+        select,
+    }))
 }

@@ -23,7 +23,8 @@ pub struct Query {
     pub canonical: String,
 }
 
-/// Something addressed to the rows (`path` empty) or to an embed (`path` its names from the outside in).
+/// Something addressed to the rows (`path` empty) or to an embed (`path` its names from the outside
+/// in).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placed<T> {
     /// Names of embeds, outermost first.
@@ -116,7 +117,10 @@ impl Logic {
     /// Whether there is a regular expression in it.
     pub fn has_regular_expression(&self) -> bool {
         match self {
-            Self::Condition(Condition { test: Test::Compare { operator, .. }, .. }) => {
+            Self::Condition(Condition {
+                test: Test::Compare { operator, .. },
+                ..
+            }) => {
                 matches!(operator, Operator::Match | Operator::IMatch)
             }
             Self::Condition(_) => false,

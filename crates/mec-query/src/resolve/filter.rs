@@ -1,4 +1,5 @@
-//! Conditions with typed values: what a database (or memory) can evaluate without knowing any syntax.
+//! Conditions with typed values: what a database (or memory) can evaluate without knowing any
+//! syntax.
 
 use super::relation::Relation;
 use super::scope::Node;
@@ -126,14 +127,22 @@ impl Filter {
     }
 
     fn negated_if(self, negated: bool) -> Self {
-        if negated { Self::Not(Box::new(self)) } else { self }
+        if negated {
+            Self::Not(Box::new(self))
+        } else {
+            self
+        }
     }
 }
 
 impl Expr {
     /// A plain column.
     pub fn column(table: &Table, column: usize) -> Self {
-        Self { column, path: Vec::new(), ty: table.columns[column].ty }
+        Self {
+            column,
+            path: Vec::new(),
+            ty: table.columns[column].ty,
+        }
     }
 
     /// The column a request names, with its JSON path.
@@ -152,7 +161,11 @@ impl Expr {
                 ty = Type::TEXT;
             }
         }
-        Ok(Self { column, path: field.path.clone(), ty })
+        Ok(Self {
+            column,
+            path: field.path.clone(),
+            ty,
+        })
     }
 }
 
@@ -160,15 +173,31 @@ impl Expr {
 pub(super) fn logic(node: &Node, logic_tree: &Logic, now: i64) -> Result<Filter, QueryError> {
     match logic_tree {
         Logic::Condition(one) => condition(node, one, now),
-        Logic::Group { negated, any, parts } => {
-            let parts = parts.iter().map(|part| logic(node, part, now)).collect::<Result<Vec<_>, _>>()?;
-            Ok(if *any { Filter::Any(parts) } else { Filter::All(parts) }.negated_if(*negated))
+        Logic::Group {
+            negated,
+            any,
+            parts,
+        } => {
+            let parts = parts
+                .iter()
+                .map(|part| logic(node, part, now))
+                .collect::<Result<Vec<_>, _>>()?;
+            Ok(if *any {
+                Filter::Any(parts)
+            } else {
+                Filter::All(parts)
+            }
+            .negated_if(*negated))
         }
     }
 }
 
 fn condition(node: &Node, condition: &Condition, now: i64) -> Result<Filter, QueryError> {
-    let Condition { field, negated, test } = condition;
+    let Condition {
+        field,
+        negated,
+        test,
+    } = condition;
     if field.path.is_empty()
         && let Some(child) = node.child_named(&field.name)
     {
@@ -190,11 +219,21 @@ fn typed(node: &Node, condition: &Condition, now: i64) -> Result<Filter, QueryEr
 
 fn test(left: Expr, test: &Test, now: i64, patterns: &Patterns) -> Result<Filter, QueryError> {
     match test {
-        Test::Compare { operator, quantifier: None, value } => compare(left, *operator, value, now, patterns),
-        Test::Compare { operator, quantifier: Some(quantifier), value } => {
+        Test::Compare {
+            operator,
+            quantifier: None,
+            value,
+        } => compare(left, *operator, value, now, patterns),
+        Test::Compare {
+            operator,
+            quantifier: Some(quantifier),
+            value,
+        } => {
             let items = read_array(value).ok_or_else(|| QueryError::invalid_array(value))?;
             if items.len() > crate::limits::MAX_CONDITIONS {
-                return Err(QueryError::too_complex("more than 512 values in one any/all list"));
+                return Err(QueryError::too_complex(
+                    "more than 512 values in one any/all list",
+                ));
             }
             let parts = items.iter().map(|item| match item {
                 Some(text) => compare(left.clone(), *operator, text, now, patterns),
@@ -207,9 +246,16 @@ fn test(left: Expr, test: &Test, now: i64, patterns: &Patterns) -> Result<Filter
             })
         }
         // `in.()` and `in.("")` are one empty item, which PostgREST reads as an empty list.
-        Test::In(items) if items.iter().all(String::is_empty) && items.len() == 1 => Ok(Filter::In { left, values: Vec::new() }),
+        Test::In(items) if items.iter().all(String::is_empty) && items.len() == 1 => {
+            Ok(Filter::In {
+                left,
+                values: Vec::new(),
+            })
+        }
         Test::In(items) => {
-            let values = items.iter().map(|item| equality_comparand(&left, item, now));
+            let values = items
+                .iter()
+                .map(|item| equality_comparand(&left, item, now));
             let values = values.collect::<Result<Vec<_>, _>>()?;
             Ok(Filter::In { left, values })
         }
@@ -226,7 +272,11 @@ fn test(left: Expr, test: &Test, now: i64, patterns: &Patterns) -> Result<Filter
 
 /// A condition that is neither true nor false for any row.
 fn unknown(left: &Expr) -> Filter {
-    Filter::Compare { left: left.clone(), comparison: Comparison::Eq, right: Value::Null }
+    Filter::Compare {
+        left: left.clone(),
+        comparison: Comparison::Eq,
+        right: Value::Null,
+    }
 }
 
 fn is(left: Expr, truth: Truth) -> Result<Filter, QueryError> {
@@ -236,10 +286,20 @@ fn is(left: Expr, truth: Truth) -> Result<Filter, QueryError> {
         Truth::False => "FALSE",
         Truth::Unknown => "UNKNOWN",
     };
-    if left.ty == Type::Bool { Ok(Filter::Is { left, truth }) } else { Err(QueryError::not_boolean(word, left.ty.sql_name())) }
+    if left.ty == Type::Bool {
+        Ok(Filter::Is { left, truth })
+    } else {
+        Err(QueryError::not_boolean(word, left.ty.sql_name()))
+    }
 }
 
-fn compare(left: Expr, operator: Operator, text: &str, now: i64, patterns: &Patterns) -> Result<Filter, QueryError> {
+fn compare(
+    left: Expr,
+    operator: Operator,
+    text: &str,
+    now: i64,
+    patterns: &Patterns,
+) -> Result<Filter, QueryError> {
     let comparison = match operator {
         Operator::Eq => Comparison::Eq,
         Operator::NotEq => Comparison::NotEq,
@@ -256,22 +316,43 @@ fn compare(left: Expr, operator: Operator, text: &str, now: i64, patterns: &Patt
         return compare_numeric(left, comparison, text, precision, scale);
     }
     let right = equality_comparand(&left, text, now)?;
-    Ok(Filter::Compare { left, comparison, right })
+    Ok(Filter::Compare {
+        left,
+        comparison,
+        right,
+    })
 }
 
-fn pattern(left: Expr, text: &str, operator: &str, ignore_case: bool) -> Result<Filter, QueryError> {
-    let pattern = Pattern::like(&text_pattern(&left, text, operator)?.replace('*', "%"), ignore_case)?;
+fn pattern(
+    left: Expr,
+    text: &str,
+    operator: &str,
+    ignore_case: bool,
+) -> Result<Filter, QueryError> {
+    let pattern = Pattern::like(
+        &text_pattern(&left, text, operator)?.replace('*', "%"),
+        ignore_case,
+    )?;
     Ok(Filter::Like { left, pattern })
 }
 
-fn regex(left: Expr, text: &str, operator: &str, patterns: &Patterns) -> Result<Filter, QueryError> {
+fn regex(
+    left: Expr,
+    text: &str,
+    operator: &str,
+    patterns: &Patterns,
+) -> Result<Filter, QueryError> {
     let pattern = patterns.regex(text_pattern(&left, text, operator)?, operator == "~*")?;
     Ok(Filter::Matches { left, pattern })
 }
 
 fn text_pattern<'a>(left: &Expr, text: &'a str, operator: &str) -> Result<&'a str, QueryError> {
     if !left.ty.is_text() {
-        return Err(QueryError::no_operator(left.ty.sql_name(), operator, "unknown"));
+        return Err(QueryError::no_operator(
+            left.ty.sql_name(),
+            operator,
+            "unknown",
+        ));
     }
     if text.contains('\0') {
         return Err(QueryError::nul_character());
@@ -279,8 +360,8 @@ fn text_pattern<'a>(left: &Expr, text: &'a str, operator: &str) -> Result<&'a st
     Ok(text)
 }
 
-/// A value to be equal to: read as the column's type. A number that the column cannot hold becomes one that no row
-/// holds, so that equality fails and nothing overflows.
+/// A value to be equal to: read as the column's type. A number that the column cannot hold becomes
+/// one that no row holds, so that equality fails and nothing overflows.
 fn equality_comparand(left: &Expr, text: &str, now: i64) -> Result<Value, QueryError> {
     match left.ty {
         Type::Numeric { precision, scale } => {
@@ -293,8 +374,15 @@ fn equality_comparand(left: &Expr, text: &str, now: i64) -> Result<Value, QueryE
     }
 }
 
-/// Compares among the storable numbers so that the answer is that of the number written: `> 0.5` is `> 0` in units.
-fn compare_numeric(left: Expr, comparison: Comparison, text: &str, precision: u8, scale: u8) -> Result<Filter, QueryError> {
+/// Compares among the storable numbers so that the answer is that of the number written: `> 0.5` is
+/// `> 0` in units.
+fn compare_numeric(
+    left: Expr,
+    comparison: Comparison,
+    text: &str,
+    precision: u8,
+    scale: u8,
+) -> Result<Filter, QueryError> {
     let (floor, exact) = placed(text, precision, scale)?;
     let (comparison, units) = match comparison {
         _ if exact => (comparison, floor),
@@ -302,11 +390,15 @@ fn compare_numeric(left: Expr, comparison: Comparison, text: &str, precision: u8
         Comparison::Gt | Comparison::Gte => (Comparison::Gt, floor),
         Comparison::Lt | Comparison::Lte => (Comparison::Lte, floor),
     };
-    Ok(Filter::Compare { left, comparison, right: Value::Numeric(Decimal::new(units, scale)) })
+    Ok(Filter::Compare {
+        left,
+        comparison,
+        right: Value::Numeric(Decimal::new(units, scale)),
+    })
 }
 
-/// The largest storable number not above the one written, and whether it is that number. Numbers out of range come
-/// out just beyond the range, where they compare as they should.
+/// The largest storable number not above the one written, and whether it is that number. Numbers
+/// out of range come out just beyond the range, where they compare as they should.
 fn placed(text: &str, precision: u8, scale: u8) -> Result<(i128, bool), QueryError> {
     let digits = Digits::read(text).ok_or_else(|| QueryError::invalid_literal("numeric", text))?;
     let bound = beyond(precision);

@@ -1,6 +1,8 @@
-//! A syntax tree and a catalogue to a resolved request: names become places in the catalogue, texts become values.
+//! A syntax tree and a schema to a resolved request: names become places in the schema, texts
+//! become values.
 //!
-//! After this room no identifier and no literal of the request is left. It renders nothing and evaluates nothing.
+//! After this room no identifier and no literal of the request is left. It renders nothing and
+//! evaluates nothing.
 
 mod filter;
 mod read;

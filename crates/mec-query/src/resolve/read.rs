@@ -13,8 +13,8 @@ use crate::{Cast, Page, QueryError, Table, Type, Value};
 pub struct Read {
     /// The table.
     pub table: Arc<Table>,
-    /// The columns a store must fetch, as positions in the table's columns, in this order and without repeats.
-    /// `outputs` and the embeds' keys point into it.
+    /// The columns a store must fetch, as positions in the table's columns, in this order and
+    /// without repeats. `outputs` and the embeds' keys point into it.
     pub fetch: Vec<usize>,
     /// What each row shows, in order.
     pub outputs: Vec<Output>,
@@ -94,8 +94,9 @@ pub enum OrderBy {
 }
 
 impl Read {
-    /// The same read of exactly the rows with these primary keys (values in the key's order), all of them: how a
-    /// write shows the rows it wrote. Their order stays; conditions, page and `!inner` fall away.
+    /// The same read of exactly the rows with these primary keys (values in the key's order), all
+    /// of them: how a write shows the rows it wrote. Their order stays; conditions, page and
+    /// `!inner` fall away.
     ///
     /// A table without a primary key gives no rows.
     #[must_use]
@@ -106,21 +107,31 @@ impl Read {
             [] => Filter::Any(Vec::new()),
             [column] => {
                 let values = keys.iter().filter_map(|key| key.first().cloned()).collect();
-                Filter::In { left: expr(*column), values }
+                Filter::In {
+                    left: expr(*column),
+                    values,
+                }
             }
             several => {
                 let equal = |key: &Vec<Value>| {
-                    let parts = several.iter().zip(key).map(|(column, value)| Filter::Compare {
-                        left: expr(*column),
-                        comparison: Comparison::Eq,
-                        right: value.clone(),
-                    });
+                    let parts = several
+                        .iter()
+                        .zip(key)
+                        .map(|(column, value)| Filter::Compare {
+                            left: expr(*column),
+                            comparison: Comparison::Eq,
+                            right: value.clone(),
+                        });
                     Filter::All(parts.collect())
                 };
                 Filter::Any(keys.iter().map(equal).collect())
             }
         };
-        Self { filter, page: Page::ALL, ..self }
+        Self {
+            filter,
+            page: Page::ALL,
+            ..self
+        }
     }
 }
 
@@ -140,8 +151,15 @@ pub(super) fn resolve(node: &Node, page: Page, now: i64) -> Result<Read, QueryEr
             NodeItem::Own(SelectItem::All) => {
                 for (column, one) in node.table.columns.iter().enumerate() {
                     let position = read.fetched(column);
-                    let source = Source::Column { position, path: Vec::new(), cast: None };
-                    read.outputs.push(Output { name: one.name.to_owned(), source });
+                    let source = Source::Column {
+                        position,
+                        path: Vec::new(),
+                        cast: None,
+                    };
+                    read.outputs.push(Output {
+                        name: one.name.to_owned(),
+                        source,
+                    });
                 }
             }
             NodeItem::Own(item) => read.column(item)?,
@@ -154,37 +172,68 @@ pub(super) fn resolve(node: &Node, page: Page, now: i64) -> Result<Read, QueryEr
 impl Read {
     /// The position of a column in `fetch`, added where it is new.
     fn fetched(&mut self, column: usize) -> usize {
-        self.fetch.iter().position(|known| *known == column).unwrap_or_else(|| {
-            self.fetch.push(column);
-            self.fetch.len() - 1
-        })
+        self.fetch
+            .iter()
+            .position(|known| *known == column)
+            .unwrap_or_else(|| {
+                self.fetch.push(column);
+                self.fetch.len() - 1
+            })
     }
 
     fn column(&mut self, item: &SelectItem) -> Result<(), QueryError> {
-        let SelectItem::Column { field, alias, cast } = item else { return Ok(()) };
+        let SelectItem::Column { field, alias, cast } = item else {
+            return Ok(());
+        };
         let expr = Expr::resolve(&self.table, field)?;
         let cast = cast.as_deref().map(Cast::named).transpose()?;
         if let Some(cast) = cast {
             cast.check(expr.ty)?;
         }
-        let name = alias.clone().unwrap_or_else(|| last_key(&expr.path).unwrap_or(&field.name).to_owned());
+        let name = alias
+            .clone()
+            .unwrap_or_else(|| last_key(&expr.path).unwrap_or(&field.name).to_owned());
         let position = self.fetched(expr.column);
-        self.outputs.push(Output { name, source: Source::Column { position, path: expr.path, cast } });
+        self.outputs.push(Output {
+            name,
+            source: Source::Column {
+                position,
+                path: expr.path,
+                cast,
+            },
+        });
         Ok(())
     }
 
     fn embed(&mut self, child: &Node, now: i64) -> Result<(), QueryError> {
-        let Some(relation) = child.relation.clone() else { return Ok(()) };
+        let Some(relation) = child.relation.clone() else {
+            return Ok(());
+        };
         let read = resolve(child, child.page, now)?;
         if read.outputs.is_empty() {
             // `entitlements()` only filters its parent and is not shown.
             return Ok(());
         }
         let at = self.embeds.len();
-        let source = if child.spread { Source::Spread(at) } else { Source::Embed(at) };
-        let key = relation.origin_columns().into_iter().map(|column| self.fetched(column)).collect();
-        self.embeds.push(Embed { relation, key, read });
-        self.outputs.push(Output { name: child.name.clone(), source });
+        let source = if child.spread {
+            Source::Spread(at)
+        } else {
+            Source::Embed(at)
+        };
+        let key = relation
+            .origin_columns()
+            .into_iter()
+            .map(|column| self.fetched(column))
+            .collect();
+        self.embeds.push(Embed {
+            relation,
+            key,
+            read,
+        });
+        self.outputs.push(Output {
+            name: child.name.clone(),
+            source,
+        });
         Ok(())
     }
 }
@@ -200,11 +249,22 @@ fn last_key(path: &[JsonStep]) -> Option<&str> {
 /// The order asked for, else the table's own, ended by the primary key so that pages are stable.
 fn order(node: &Node, now: i64) -> Result<Vec<OrderTerm>, QueryError> {
     let table = &node.table;
-    let mut terms = node.order.iter().map(|item| term(node, item, now)).collect::<Result<Vec<_>, _>>()?;
+    let mut terms = node
+        .order
+        .iter()
+        .map(|item| term(node, item, now))
+        .collect::<Result<Vec<_>, _>>()?;
     let mut add = |column: usize, descending: bool| {
         let expr = Expr::column(table, column);
-        if !terms.iter().any(|term| matches!(&term.by, OrderBy::Own(known) if *known == expr)) {
-            terms.push(OrderTerm { by: OrderBy::Own(expr), descending, nulls_first: descending });
+        if !terms
+            .iter()
+            .any(|term| matches!(&term.by, OrderBy::Own(known) if *known == expr))
+        {
+            terms.push(OrderTerm {
+                by: OrderBy::Own(expr),
+                descending,
+                nulls_first: descending,
+            });
         }
     };
     if node.order.is_empty() {
@@ -221,15 +281,24 @@ fn order(node: &Node, now: i64) -> Result<Vec<OrderTerm>, QueryError> {
 }
 
 fn term(node: &Node, item: &OrderItem, now: i64) -> Result<OrderTerm, QueryError> {
-    let embedded = item.relation.as_ref().and_then(|name| node.child_named(name));
+    let embedded = item
+        .relation
+        .as_ref()
+        .and_then(|name| node.child_named(name));
     let by = match embedded.and_then(|child| Some((child, child.relation.clone()?))) {
         None => OrderBy::Own(orderable(&node.table, item)?),
-        Some((child, relation)) => {
-            OrderBy::Related { expr: orderable(&child.table, item)?, filter: child.filter(now)?, relation }
-        }
+        Some((child, relation)) => OrderBy::Related {
+            expr: orderable(&child.table, item)?,
+            filter: child.filter(now)?,
+            relation,
+        },
     };
     let nulls_first = item.nulls_first.unwrap_or(item.descending);
-    Ok(OrderTerm { by, descending: item.descending, nulls_first })
+    Ok(OrderTerm {
+        by,
+        descending: item.descending,
+        nulls_first,
+    })
 }
 
 fn orderable(table: &Table, item: &OrderItem) -> Result<Expr, QueryError> {

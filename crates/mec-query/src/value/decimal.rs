@@ -4,7 +4,8 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-/// An exact decimal: `units · 10^-scale`. Equality, order and hash are those of the number, so `1.0 == 1.00`.
+/// An exact decimal: `units · 10^-scale`. Equality, order and hash are those of the number, so `1.0
+/// == 1.00`.
 #[derive(Debug, Clone, Copy)]
 pub struct Decimal {
     /// The count of the smallest unit.
@@ -24,17 +25,26 @@ impl Decimal {
         if scale >= self.scale {
             self.units.checked_mul(power_of_ten(scale - self.scale)?)
         } else {
-            let Some(divisor) = power_of_ten(self.scale - scale) else { return Some(0) };
+            let Some(divisor) = power_of_ten(self.scale - scale) else {
+                return Some(0);
+            };
             let (whole, rest) = (self.units / divisor, self.units % divisor);
             let up = rest.unsigned_abs() >= divisor.unsigned_abs() - rest.unsigned_abs();
-            Some(if up { whole + self.units.signum() } else { whole })
+            Some(if up {
+                whole + self.units.signum()
+            } else {
+                whole
+            })
         }
     }
 
     /// The number without trailing zeros behind the point.
     #[must_use]
     pub fn shortest(self) -> Self {
-        let Self { mut units, mut scale } = self;
+        let Self {
+            mut units,
+            mut scale,
+        } = self;
         while scale > 0 && units % 10 == 0 {
             units /= 10;
             scale -= 1;
@@ -67,7 +77,8 @@ impl Ord for Decimal {
         let scale = left.scale.max(right.scale);
         match (left.units_at(scale), right.units_at(scale)) {
             (Some(left), Some(right)) => left.cmp(&right),
-            // Only a number too large to be counted in the other's unit gets here: its sign decides.
+            // Only a number too large to be counted in the other's unit gets here: its sign
+            // decides.
             (None, _) => left.units.cmp(&0),
             (_, None) => 0.cmp(&right.units),
         }
@@ -122,7 +133,8 @@ pub(crate) struct Rounded {
 }
 
 impl Digits {
-    /// Reads what PostgreSQL reads as `numeric`: optional sign, digits with an optional point, optional exponent.
+    /// Reads what PostgreSQL reads as `numeric`: optional sign, digits with an optional point,
+    /// optional exponent.
     pub(crate) fn read(text: &str) -> Option<Self> {
         let text = text.trim_ascii();
         let (negative, text) = match text.strip_prefix('-') {
@@ -135,7 +147,8 @@ impl Digits {
         };
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
         let all_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-        if (whole.is_empty() && fraction.is_empty()) || !all_digits(whole) || !all_digits(fraction) {
+        if (whole.is_empty() && fraction.is_empty()) || !all_digits(whole) || !all_digits(fraction)
+        {
             return None;
         }
         let mut digits = String::with_capacity(mantissa.len());
@@ -144,33 +157,58 @@ impl Digits {
         let leading = digits.len() - digits.trim_start_matches('0').len();
         let point = i64::try_from(whole.len()).ok()? - i64::try_from(leading).ok()? + exponent;
         let digits = digits.trim_matches('0').to_owned();
-        Some(Self { negative, digits, point })
+        Some(Self {
+            negative,
+            digits,
+            point,
+        })
     }
 
     /// The literal in units of `10^-scale`, `None` when that needs more than 38 digits.
     pub(crate) fn at_scale(&self, scale: u8) -> Option<Rounded> {
         let kept = self.point + i64::from(scale);
         if self.digits.is_empty() {
-            return Some(Rounded { floor: 0, exact: true, nearest: 0 });
+            return Some(Rounded {
+                floor: 0,
+                exact: true,
+                nearest: 0,
+            });
         }
         if kept > 38 {
             return None;
         }
         let length = i64::try_from(self.digits.len()).ok()?;
-        let (whole, rest) =
-            if kept <= 0 { ("", self.digits.as_str()) } else { self.digits.split_at(usize::try_from(kept.min(length)).ok()?) };
-        let mut magnitude: i128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+        let (whole, rest) = if kept <= 0 {
+            ("", self.digits.as_str())
+        } else {
+            self.digits
+                .split_at(usize::try_from(kept.min(length)).ok()?)
+        };
+        let mut magnitude: i128 = if whole.is_empty() {
+            0
+        } else {
+            whole.parse().ok()?
+        };
         for _ in length..kept {
             magnitude = magnitude.checked_mul(10)?;
         }
-        // `rest` has no trailing zeros, so it is a true remainder; below the first dropped place it is under a half.
+        // `rest` has no trailing zeros, so it is a true remainder; below the first dropped place it
+        // is under a half.
         let exact = rest.is_empty();
         let half_or_more = kept >= 0 && rest.bytes().next().is_some_and(|digit| digit >= b'5');
         let nearest = magnitude.checked_add(i128::from(half_or_more))?;
         Some(if self.negative {
-            Rounded { floor: -magnitude - i128::from(!exact), exact, nearest: -nearest }
+            Rounded {
+                floor: -magnitude - i128::from(!exact),
+                exact,
+                nearest: -nearest,
+            }
         } else {
-            Rounded { floor: magnitude, exact, nearest }
+            Rounded {
+                floor: magnitude,
+                exact,
+                nearest,
+            }
         })
     }
 
@@ -178,8 +216,8 @@ impl Digits {
         self.negative
     }
 
-    /// Where it stands to zero, where its point stands counted from the first digit, and its digits without zeros before
-    /// the first and after the last.
+    /// Where it stands to zero, where its point stands counted from the first digit, and its digits
+    /// without zeros before the first and after the last.
     pub(crate) fn parts(&self) -> (Ordering, i64, &str) {
         let sign = match (self.digits.is_empty(), self.negative) {
             (true, _) => Ordering::Equal,
@@ -241,17 +279,48 @@ mod tests {
             ("0.09", 0, 0, false, 0),
         ] {
             let rounded = Digits::read(text).and_then(|digits| digits.at_scale(scale));
-            assert_eq!(rounded, Some(Rounded { floor, exact, nearest }), "{text}");
+            assert_eq!(
+                rounded,
+                Some(Rounded {
+                    floor,
+                    exact,
+                    nearest
+                }),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn what_is_no_number_is_not_read() {
-        for text in ["", " ", ".", "-", "1e", "1e+", "e5", "1.2.3", "NaN", "Infinity", "0x10", "1_000", "1 2", "1e9999999"] {
+        for text in [
+            "",
+            " ",
+            ".",
+            "-",
+            "1e",
+            "1e+",
+            "e5",
+            "1.2.3",
+            "NaN",
+            "Infinity",
+            "0x10",
+            "1_000",
+            "1 2",
+            "1e9999999",
+        ] {
             assert_eq!(Digits::read(text), None, "{text}");
         }
-        assert_eq!(Digits::read("1e40").and_then(|digits| digits.at_scale(0)), None);
-        assert_eq!(Digits::read("1e-999999").and_then(|digits| digits.at_scale(6)).map(|r| r.nearest), Some(0));
+        assert_eq!(
+            Digits::read("1e40").and_then(|digits| digits.at_scale(0)),
+            None
+        );
+        assert_eq!(
+            Digits::read("1e-999999")
+                .and_then(|digits| digits.at_scale(6))
+                .map(|r| r.nearest),
+            Some(0)
+        );
     }
 
     #[test]

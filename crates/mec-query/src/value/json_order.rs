@@ -19,9 +19,10 @@ const EXPONENTS_FROM: i64 = 5_000_000;
 /// Digits of a number of items, or of an exponent.
 const WIDTH: usize = 10;
 
-/// A text whose order by bytes is the order of JSON values: by kind (null, string, number, boolean, array, object, from
-/// small to large), then by value. Of two arrays or objects the longer is larger; else the first item (or key, or value)
-/// that differs decides, the shorter keys of an object coming first. Equal values have equal keys.
+/// A text whose order by bytes is the order of JSON values: by kind (null, string, number, boolean,
+/// array, object, from small to large), then by value. Of two arrays or objects the longer is
+/// larger; else the first item (or key, or value) that differs decides, the shorter keys of an
+/// object coming first. Equal values have equal keys.
 pub fn json_key(text: &str) -> String {
     let mut key = String::new();
     match serde_json::from_str::<Json>(text) {
@@ -80,12 +81,18 @@ fn push_text(text: &str, key: &mut String) {
     key.push(END);
 }
 
-/// A sign, where the first digit stands, the digits; of a number below zero both with every digit's complement to nine.
+/// A sign, where the first digit stands, the digits; of a number below zero both with every digit's
+/// complement to nine.
 fn push_number(number: &str, key: &mut String) {
     // What is no number here has an exponent beyond every number that is kept.
-    let Some(digits) = Digits::read(number) else { return key.push('1') };
+    let Some(digits) = Digits::read(number) else {
+        return key.push('1');
+    };
     let (sign, point, digits) = digits.parts();
-    let magnitude = format!("{:0WIDTH$}{digits}", EXPONENTS_FROM.saturating_add(point).max(0));
+    let magnitude = format!(
+        "{:0WIDTH$}{digits}",
+        EXPONENTS_FROM.saturating_add(point).max(0)
+    );
     match sign {
         Ordering::Equal => key.push('1'),
         Ordering::Greater => {
@@ -95,7 +102,11 @@ fn push_number(number: &str, key: &mut String) {
         }
         Ordering::Less => {
             key.push('0');
-            key.extend(magnitude.bytes().map(|digit| char::from(b'0' + (b'9' - digit))));
+            key.extend(
+                magnitude
+                    .bytes()
+                    .map(|digit| char::from(b'0' + (b'9' - digit))),
+            );
             // After every digit, so that more of them make less.
             key.push('~');
         }

@@ -6,19 +6,20 @@ use super::{Decimal, Digits, Value, json_text, timestamp};
 use crate::{QueryError, Type};
 
 impl Type {
-    /// Reads a literal that is going to be **stored** in a column of this type: `numeric` is rounded half away from
-    /// zero to its scale and must fit its precision, text must fit its length. `now` (microseconds of UTC) is what
-    /// the literal `now` means.
+    /// Reads a literal that is going to be **stored** in a column of this type: `numeric` is
+    /// rounded half away from zero to its scale and must fit its precision, text must fit its
+    /// length. `now` (microseconds of UTC) is what the literal `now` means.
     ///
     /// # Errors
-    /// 22P02 or 22007/22008 for a text that is no such literal, 22003 for a number too large, 22001 for a text too
-    /// long, 22021 for a NUL character.
+    /// 22P02 or 22007/22008 for a text that is no such literal, 22003 for a number too large, 22001
+    /// for a text too long, 22021 for a NUL character.
     pub fn read(self, text: &str, now: i64) -> Result<Value, QueryError> {
         match self {
             Self::Text { max: Some(max) } => Ok(Value::Text(fitted(plain(text)?, max)?)),
             Self::Numeric { precision, scale } => {
                 let overflow = || QueryError::numeric_overflow(precision, scale);
-                let digits = Digits::read(text).ok_or_else(|| QueryError::invalid_literal("numeric", text))?;
+                let digits = Digits::read(text)
+                    .ok_or_else(|| QueryError::invalid_literal("numeric", text))?;
                 let units = digits.at_scale(scale).ok_or_else(overflow)?.nearest;
                 if units.unsigned_abs() >= largest(precision) {
                     return Err(overflow());
@@ -29,8 +30,9 @@ impl Type {
         }
     }
 
-    /// Reads a literal that is only **compared** with a column of this type, so that length and scale do not bind
-    /// it. Numeric comparands keep their place among the storable numbers and are read where they are compared.
+    /// Reads a literal that is only **compared** with a column of this type, so that length and
+    /// scale do not bind it. Numeric comparands keep their place among the storable numbers and are
+    /// read where they are compared.
     pub(crate) fn read_comparand(self, text: &str, now: i64) -> Result<Value, QueryError> {
         let invalid = || QueryError::invalid_literal(self.sql_name(), text);
         match self {
@@ -43,8 +45,9 @@ impl Type {
             Self::Bool => read_bool(text).map(Value::Bool).ok_or_else(invalid),
             Self::Timestamp => timestamp::read(text, now).map(Value::Timestamp),
             Self::Json => {
-                let json: Json = serde_json::from_str(text)
-                    .map_err(|_| QueryError::invalid_json(format!("The text \"{text}\" is no JSON.")))?;
+                let json: Json = serde_json::from_str(text).map_err(|_| {
+                    QueryError::invalid_json(format!("The text \"{text}\" is no JSON."))
+                })?;
                 checked_json_text(&json).map(Value::Json)
             }
             Self::TextArray => {
@@ -58,8 +61,8 @@ impl Type {
         }
     }
 
-    /// Reads a JSON value of a request body as a column of this type, numbers from their own text. JSON `null` is
-    /// SQL null.
+    /// Reads a JSON value of a request body as a column of this type, numbers from their own text.
+    /// JSON `null` is SQL null.
     ///
     /// # Errors
     /// As [`Type::read`].
@@ -97,13 +100,24 @@ pub(crate) fn largest(precision: u8) -> u128 {
 }
 
 fn plain(text: &str) -> Result<&str, QueryError> {
-    if text.contains('\0') { Err(QueryError::nul_character()) } else { Ok(text) }
+    if text.contains('\0') {
+        Err(QueryError::nul_character())
+    } else {
+        Ok(text)
+    }
 }
 
 /// The text if it fits; blanks beyond the length are cut off as PostgreSQL does.
 fn fitted(text: &str, max: u32) -> Result<String, QueryError> {
-    let keep = text.char_indices().nth(max as usize).map_or(text.len(), |(at, _)| at);
-    if text[keep..].bytes().all(|byte| byte == b' ') { Ok(text[..keep].to_owned()) } else { Err(QueryError::too_long(max)) }
+    let keep = text
+        .char_indices()
+        .nth(max as usize)
+        .map_or(text.len(), |(at, _)| at);
+    if text[keep..].bytes().all(|byte| byte == b' ') {
+        Ok(text[..keep].to_owned())
+    } else {
+        Err(QueryError::too_long(max))
+    }
 }
 
 fn scalar_text(json: &Json) -> String {
@@ -113,24 +127,32 @@ fn scalar_text(json: &Json) -> String {
     }
 }
 
-/// Digits of a number inside JSON, and how far its point may be from them; PostgreSQL's `jsonb` refuses more.
+/// Digits of a number inside JSON, and how far its point may be from them; PostgreSQL's `jsonb`
+/// refuses more.
 const JSON_DIGITS_MAX: usize = 6_000;
 const JSON_POINT_MAX: u64 = 10_000;
-/// Digits that the exponents of all numbers of a value may stand for: `1e9000` is short, and what is kept of it is not.
+/// Digits that the exponents of all numbers of a value may stand for: `1e9000` is short, and what
+/// is kept of it is not.
 const JSON_ADDED_MAX: u64 = 100_000;
 
 /// The text that is kept of a JSON value.
 ///
 /// # Errors
-/// 22P05 when a string in it holds a NUL character, 22003 when a number has too many digits: PostgreSQL's `jsonb` takes
-/// neither. Also when its numbers have more digits together than a value may, written without exponents.
+/// 22P05 when a string in it holds a NUL character, 22003 when a number has too many digits:
+/// PostgreSQL's `jsonb` takes neither. Also when its numbers have more digits together than a value
+/// may, written without exponents.
 pub fn checked_json_text(json: &Json) -> Result<String, QueryError> {
     if has_nul(json) {
-        return Err(QueryError::sqlstate("22P05", "unsupported Unicode escape sequence")
-            .with_details("\\u0000 cannot be converted to text."));
+        return Err(
+            QueryError::sqlstate("22P05", "unsupported Unicode escape sequence")
+                .with_details("\\u0000 cannot be converted to text."),
+        );
     }
     if digits_added(json).is_none_or(|added| added > JSON_ADDED_MAX) {
-        return Err(QueryError::sqlstate("22003", "value overflows numeric format"));
+        return Err(QueryError::sqlstate(
+            "22003",
+            "value overflows numeric format",
+        ));
     }
     Ok(json_text(json))
 }
@@ -145,11 +167,19 @@ fn digits_added(json: &Json) -> Option<u64> {
                 return None;
             }
             // Also of 0, where the point is of no digit.
-            let exponent = text.split_once(['e', 'E']).map_or(Some(0), |(_, exponent)| exponent.parse::<i64>().ok());
-            exponent.map(i64::unsigned_abs).filter(|exponent| *exponent <= 2 * JSON_POINT_MAX)
+            let exponent = text
+                .split_once(['e', 'E'])
+                .map_or(Some(0), |(_, exponent)| exponent.parse::<i64>().ok());
+            exponent
+                .map(i64::unsigned_abs)
+                .filter(|exponent| *exponent <= 2 * JSON_POINT_MAX)
         }
-        Json::Array(items) => items.iter().try_fold(0, |sum: u64, item| sum.checked_add(digits_added(item)?)),
-        Json::Object(entries) => entries.values().try_fold(0, |sum: u64, value| sum.checked_add(digits_added(value)?)),
+        Json::Array(items) => items
+            .iter()
+            .try_fold(0, |sum: u64, item| sum.checked_add(digits_added(item)?)),
+        Json::Object(entries) => entries
+            .values()
+            .try_fold(0, |sum: u64, value| sum.checked_add(digits_added(value)?)),
         Json::Null | Json::Bool(_) | Json::String(_) => Some(0),
     }
 }
@@ -158,7 +188,9 @@ fn has_nul(json: &Json) -> bool {
     match json {
         Json::String(text) => text.contains('\0'),
         Json::Array(items) => items.iter().any(has_nul),
-        Json::Object(entries) => entries.iter().any(|(key, value)| key.contains('\0') || has_nul(value)),
+        Json::Object(entries) => entries
+            .iter()
+            .any(|(key, value)| key.contains('\0') || has_nul(value)),
         Json::Null | Json::Bool(_) | Json::Number(_) => false,
     }
 }
@@ -223,7 +255,11 @@ pub(crate) fn read_array(text: &str) -> Option<Vec<Option<String>>> {
                 return None;
             }
             rest = &rest[end..];
-            if raw.eq_ignore_ascii_case("null") { None } else { Some(raw.replace('\\', "")) }
+            if raw.eq_ignore_ascii_case("null") {
+                None
+            } else {
+                Some(raw.replace('\\', ""))
+            }
         };
         items.push(item);
         if rest.is_empty() {
@@ -249,7 +285,9 @@ fn quoted(text: &str) -> Option<(String, &str)> {
 /// PostgreSQL's text of an array: quotes only where an item needs them.
 pub(crate) fn array_text(items: &[String]) -> String {
     let texts = items.iter().map(|item| {
-        let special = |character: char| matches!(character, '{' | '}' | ',' | '"' | '\\') || character.is_whitespace();
+        let special = |character: char| {
+            matches!(character, '{' | '}' | ',' | '"' | '\\') || character.is_whitespace()
+        };
         if item.is_empty() || item.eq_ignore_ascii_case("null") || item.contains(special) {
             format!("\"{}\"", item.replace('\\', "\\\\").replace('"', "\\\""))
         } else {
@@ -263,7 +301,10 @@ pub(crate) fn array_text(items: &[String]) -> String {
 mod tests {
     use super::*;
 
-    const QUANTITY: Type = Type::Numeric { precision: 18, scale: 6 };
+    const QUANTITY: Type = Type::Numeric {
+        precision: 18,
+        scale: 6,
+    };
 
     #[test]
     fn literals_are_read_as_postgresql_reads_them() {
@@ -277,7 +318,11 @@ mod tests {
             (Type::Int2, "32767", Value::Int(32767)),
             (QUANTITY, "1e2", Value::Numeric(Decimal::new(100, 0))),
             (QUANTITY, "0.0000005", Value::Numeric(Decimal::new(1, 6))),
-            (QUANTITY, "999999999999.9999994", Value::Numeric(Decimal::new(999_999_999_999_999_999, 6))),
+            (
+                QUANTITY,
+                "999999999999.9999994",
+                Value::Numeric(Decimal::new(999_999_999_999_999_999, 6)),
+            ),
             (Type::Bool, "T", Value::Bool(true)),
             (Type::Bool, "yes", Value::Bool(true)),
             (Type::Bool, "on", Value::Bool(true)),
@@ -285,12 +330,32 @@ mod tests {
             (Type::Bool, "of", Value::Bool(false)),
             (Type::Bool, " fal ", Value::Bool(false)),
             (Type::Bool, "0", Value::Bool(false)),
-            (Type::Uuid, "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11", Value::Uuid(id)),
-            (Type::Uuid, "{a0eebc999c0b4ef8bb6d6bb9bd380a11}", Value::Uuid(id)),
-            (Type::Uuid, "a0ee-bc99-9c0b-4ef8-bb6d-6bb9-bd38-0a11", Value::Uuid(id)),
+            (
+                Type::Uuid,
+                "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11",
+                Value::Uuid(id),
+            ),
+            (
+                Type::Uuid,
+                "{a0eebc999c0b4ef8bb6d6bb9bd380a11}",
+                Value::Uuid(id),
+            ),
+            (
+                Type::Uuid,
+                "a0ee-bc99-9c0b-4ef8-bb6d-6bb9-bd38-0a11",
+                Value::Uuid(id),
+            ),
             (Type::Timestamp, "epoch", Value::Timestamp(0)),
-            (Type::Json, " {\"b\" : 1.50, \"a\":[ ]} ", Value::Json("{\"a\": [], \"b\": 1.50}".into())),
-            (Type::TextArray, "{a, \"b,\\\"\" ,c d}", Value::TextArray(vec!["a".into(), "b,\"".into(), "c d".into()])),
+            (
+                Type::Json,
+                " {\"b\" : 1.50, \"a\":[ ]} ",
+                Value::Json("{\"a\": [], \"b\": 1.50}".into()),
+            ),
+            (
+                Type::TextArray,
+                "{a, \"b,\\\"\" ,c d}",
+                Value::TextArray(vec!["a".into(), "b,\"".into(), "c d".into()]),
+            ),
             (Type::TextArray, "{}", Value::TextArray(vec![])),
         ] {
             assert_eq!(ty.read(text, 0), Ok(value), "{text}");
@@ -300,20 +365,85 @@ mod tests {
     #[test]
     fn refusals_carry_postgresqls_code_and_words() {
         for (ty, text, code, message) in [
-            (Type::Text { max: Some(3) }, "abcd", "22001", "value too long for type character varying(3)"),
-            (Type::Text { max: None }, "a\0", "22021", "invalid byte sequence for encoding \"UTF8\": 0x00"),
-            (Type::Int4, "", "22P02", "invalid input syntax for type integer: \"\""),
-            (Type::Int4, "1.5", "22P02", "invalid input syntax for type integer: \"1.5\""),
-            (Type::Int8, "x", "22P02", "invalid input syntax for type bigint: \"x\""),
-            (Type::Int2, "32768", "22003", "value \"32768\" is out of range for type smallint"),
-            (Type::Int8, "99999999999999999999", "22003", "value \"99999999999999999999\" is out of range for type bigint"),
-            (QUANTITY, "ten", "22P02", "invalid input syntax for type numeric: \"ten\""),
-            (QUANTITY, "NaN", "22P02", "invalid input syntax for type numeric: \"NaN\""),
-            (QUANTITY, "999999999999.9999995", "22003", "numeric field overflow"),
+            (
+                Type::Text { max: Some(3) },
+                "abcd",
+                "22001",
+                "value too long for type character varying(3)",
+            ),
+            (
+                Type::Text { max: None },
+                "a\0",
+                "22021",
+                "invalid byte sequence for encoding \"UTF8\": 0x00",
+            ),
+            (
+                Type::Int4,
+                "",
+                "22P02",
+                "invalid input syntax for type integer: \"\"",
+            ),
+            (
+                Type::Int4,
+                "1.5",
+                "22P02",
+                "invalid input syntax for type integer: \"1.5\"",
+            ),
+            (
+                Type::Int8,
+                "x",
+                "22P02",
+                "invalid input syntax for type bigint: \"x\"",
+            ),
+            (
+                Type::Int2,
+                "32768",
+                "22003",
+                "value \"32768\" is out of range for type smallint",
+            ),
+            (
+                Type::Int8,
+                "99999999999999999999",
+                "22003",
+                "value \"99999999999999999999\" is out of range for type bigint",
+            ),
+            (
+                QUANTITY,
+                "ten",
+                "22P02",
+                "invalid input syntax for type numeric: \"ten\"",
+            ),
+            (
+                QUANTITY,
+                "NaN",
+                "22P02",
+                "invalid input syntax for type numeric: \"NaN\"",
+            ),
+            (
+                QUANTITY,
+                "999999999999.9999995",
+                "22003",
+                "numeric field overflow",
+            ),
             (QUANTITY, "1e500", "22003", "numeric field overflow"),
-            (Type::Bool, "o", "22P02", "invalid input syntax for type boolean: \"o\""),
-            (Type::Bool, "2", "22P02", "invalid input syntax for type boolean: \"2\""),
-            (Type::Uuid, "zzz", "22P02", "invalid input syntax for type uuid: \"zzz\""),
+            (
+                Type::Bool,
+                "o",
+                "22P02",
+                "invalid input syntax for type boolean: \"o\"",
+            ),
+            (
+                Type::Bool,
+                "2",
+                "22P02",
+                "invalid input syntax for type boolean: \"2\"",
+            ),
+            (
+                Type::Uuid,
+                "zzz",
+                "22P02",
+                "invalid input syntax for type uuid: \"zzz\"",
+            ),
             (
                 Type::Uuid,
                 "urn:uuid:a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
@@ -326,42 +456,107 @@ mod tests {
                 "22P02",
                 "invalid input syntax for type uuid: \"a0eebc999c0b4ef8bb6d6bb9bd380a11-\"",
             ),
-            (Type::Timestamp, "x", "22007", "invalid input syntax for type timestamp with time zone: \"x\""),
-            (Type::Json, "{", "22P02", "invalid input syntax for type json"),
-            (Type::TextArray, "a", "22P02", "malformed array literal: \"a\""),
-            (Type::TextArray, "{a,,b}", "22P02", "malformed array literal: \"{a,,b}\""),
+            (
+                Type::Timestamp,
+                "x",
+                "22007",
+                "invalid input syntax for type timestamp with time zone: \"x\"",
+            ),
+            (
+                Type::Json,
+                "{",
+                "22P02",
+                "invalid input syntax for type json",
+            ),
+            (
+                Type::TextArray,
+                "a",
+                "22P02",
+                "malformed array literal: \"a\"",
+            ),
+            (
+                Type::TextArray,
+                "{a,,b}",
+                "22P02",
+                "malformed array literal: \"{a,,b}\"",
+            ),
         ] {
             let error = ty.read(text, 0).expect_err(text);
-            assert_eq!((error.code.as_ref(), error.message.as_str()), (code, message));
+            assert_eq!(
+                (error.code.as_ref(), error.message.as_str()),
+                (code, message)
+            );
         }
     }
 
     #[test]
     fn json_numbers_keep_every_digit() {
-        let read = |ty: Type, json: &str| ty.read_json(&serde_json::from_str::<Json>(json).expect("a JSON literal"), 0);
-        assert_eq!(read(QUANTITY, "123456789012.123456"), Ok(Value::Numeric(Decimal::new(123_456_789_012_123_456, 6))));
-        assert_eq!(read(QUANTITY, "\"2.5\""), Ok(Value::Numeric(Decimal::new(25, 1))));
+        let read = |ty: Type, json: &str| {
+            ty.read_json(
+                &serde_json::from_str::<Json>(json).expect("a JSON literal"),
+                0,
+            )
+        };
+        assert_eq!(
+            read(QUANTITY, "123456789012.123456"),
+            Ok(Value::Numeric(Decimal::new(123_456_789_012_123_456, 6)))
+        );
+        assert_eq!(
+            read(QUANTITY, "\"2.5\""),
+            Ok(Value::Numeric(Decimal::new(25, 1)))
+        );
         assert_eq!(read(Type::Int4, "null"), Ok(Value::Null));
-        assert_eq!(read(Type::Text { max: None }, "12.50"), Ok(Value::text("12.50")));
-        assert_eq!(read(Type::Text { max: None }, "{\"a\":1}"), Ok(Value::text("{\"a\":1}")));
+        assert_eq!(
+            read(Type::Text { max: None }, "12.50"),
+            Ok(Value::text("12.50"))
+        );
+        assert_eq!(
+            read(Type::Text { max: None }, "{\"a\":1}"),
+            Ok(Value::text("{\"a\":1}"))
+        );
         assert_eq!(read(Type::Bool, "true"), Ok(Value::Bool(true)));
         assert_eq!(read(Type::Json, "\"x\""), Ok(Value::Json("\"x\"".into())));
-        assert_eq!(read(Type::TextArray, "[\"a\",1]"), Ok(Value::TextArray(vec!["a".into(), "1".into()])));
-        assert_eq!(read(Type::Json, "{\"a\":\"\\u0000\"}").map_err(|error| error.code.into_owned()), Err("22P05".to_owned()));
-        for (json, is_kept) in
-            [("1e9000", true), ("[-1.5E-9000]", true), ("{\"a\":[1e20000]}", false), ("1e9999999", false), ("0e99999", false)]
-        {
-            let code = read(Type::Json, json).map(|_| ()).map_err(|error| error.code.into_owned());
-            assert_eq!(code, if is_kept { Ok(()) } else { Err("22003".to_owned()) }, "{json}");
+        assert_eq!(
+            read(Type::TextArray, "[\"a\",1]"),
+            Ok(Value::TextArray(vec!["a".into(), "1".into()]))
+        );
+        assert_eq!(
+            read(Type::Json, "{\"a\":\"\\u0000\"}").map_err(|error| error.code.into_owned()),
+            Err("22P05".to_owned())
+        );
+        for (json, is_kept) in [
+            ("1e9000", true),
+            ("[-1.5E-9000]", true),
+            ("{\"a\":[1e20000]}", false),
+            ("1e9999999", false),
+            ("0e99999", false),
+        ] {
+            let code = read(Type::Json, json)
+                .map(|_| ())
+                .map_err(|error| error.code.into_owned());
+            assert_eq!(
+                code,
+                if is_kept {
+                    Ok(())
+                } else {
+                    Err("22003".to_owned())
+                },
+                "{json}"
+            );
         }
     }
 
     #[test]
     fn an_array_text_reads_back() {
-        let items: Vec<String> = ["a", "", "null", "b c", "q\"\\", "{}", ","].map(String::from).to_vec();
+        let items: Vec<String> = ["a", "", "null", "b c", "q\"\\", "{}", ","]
+            .map(String::from)
+            .to_vec();
         let back = read_array(&array_text(&items)).expect("our own text");
         assert_eq!(back, items.into_iter().map(Some).collect::<Vec<_>>());
-        assert_eq!(read_array("{NULL,a}"), Some(vec![None, Some("a".to_owned())]));
+        assert_eq!(
+            read_array("{NULL,a}"),
+            Some(vec![None, Some("a".to_owned())])
+        );
         assert_eq!(read_array("{\"a\"b}"), None);
     }
 }

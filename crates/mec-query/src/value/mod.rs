@@ -1,7 +1,7 @@
 //! Typed values: what a column holds, a filter compares with and an answer prints.
 //!
-//! Reading follows PostgreSQL's literals and refuses with its texts; printing is this product's own (shortest exact
-//! numbers, `Z`). There is no float here, and nothing knows where a value is kept.
+//! Reading follows PostgreSQL's literals and refuses with its texts; printing is this product's own
+//! (shortest exact numbers, `Z`). There is no float here, and nothing knows where a value is kept.
 
 mod cast;
 mod decimal;
@@ -95,7 +95,8 @@ impl Value {
         out
     }
 
-    /// PostgreSQL's text of the value, as `::text` gives it and as error details quote it; `None` for null.
+    /// PostgreSQL's text of the value, as `::text` gives it and as error details quote it; `None`
+    /// for null.
     pub fn to_text(&self) -> Option<String> {
         Some(match self {
             Self::Null => return None,
@@ -154,16 +155,36 @@ mod tests {
             (Value::Null, "null", None),
             (Value::Bool(true), "true", Some("true")),
             (Value::Int(-5), "-5", Some("-5")),
-            (Value::Numeric(Decimal::new(100_500_000, 6)), "100.5", Some("100.5")),
-            (Value::text("a\"b\\c\n\u{1}é"), "\"a\\\"b\\\\c\\n\\u0001é\"", Some("a\"b\\c\n\u{1}é")),
+            (
+                Value::Numeric(Decimal::new(100_500_000, 6)),
+                "100.5",
+                Some("100.5"),
+            ),
+            (
+                Value::text("a\"b\\c\n\u{1}é"),
+                "\"a\\\"b\\\\c\\n\\u0001é\"",
+                Some("a\"b\\c\n\u{1}é"),
+            ),
             (
                 Value::Uuid(0xA1B2C3D4_0000_0000_0000_00000000000F),
                 "\"a1b2c3d4-0000-0000-0000-00000000000f\"",
                 Some("a1b2c3d4-0000-0000-0000-00000000000f"),
             ),
-            (Value::Timestamp(0), "\"1970-01-01T00:00:00Z\"", Some("1970-01-01 00:00:00+00")),
-            (Value::Json("{\"a\":1}".into()), "{\"a\":1}", Some("{\"a\":1}")),
-            (Value::TextArray(vec!["a".into(), "b c".into()]), "[\"a\",\"b c\"]", Some("{a,\"b c\"}")),
+            (
+                Value::Timestamp(0),
+                "\"1970-01-01T00:00:00Z\"",
+                Some("1970-01-01 00:00:00+00"),
+            ),
+            (
+                Value::Json("{\"a\":1}".into()),
+                "{\"a\":1}",
+                Some("{\"a\":1}"),
+            ),
+            (
+                Value::TextArray(vec!["a".into(), "b c".into()]),
+                "[\"a\",\"b c\"]",
+                Some("{a,\"b c\"}"),
+            ),
         ] {
             assert_eq!(value.to_json(), json);
             assert_eq!(value.to_text().as_deref(), text);

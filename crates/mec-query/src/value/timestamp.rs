@@ -9,9 +9,10 @@ use crate::QueryError;
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const SECONDS_PER_DAY: i64 = 86_400;
 
-/// Reads RFC 3339 and the usual PostgreSQL forms: `2026-11-24`, `2026-11-24 02:12:09.88+00`, `20261124T021209Z`,
-/// offsets `Z`, `UTC`, `+HH`, `+HHMM`, `+HH:MM[:SS]`; without an offset it is UTC. `now`, `today`, `tomorrow`,
-/// `yesterday` and `epoch` are read against `now`. More than six decimals are rounded.
+/// Reads RFC 3339 and the usual PostgreSQL forms: `2026-11-24`, `2026-11-24 02:12:09.88+00`,
+/// `20261124T021209Z`, offsets `Z`, `UTC`, `+HH`, `+HHMM`, `+HH:MM[:SS]`; without an offset it is
+/// UTC. `now`, `today`, `tomorrow`, `yesterday` and `epoch` are read against `now`. More than six
+/// decimals are rounded.
 ///
 /// # Errors
 /// 22007 for another form, 22008 for a date or time that does not exist.
@@ -21,8 +22,12 @@ pub(crate) fn read(text: &str, now: i64) -> Result<i64, QueryError> {
         return Ok(micros);
     }
     let mut cursor = Cursor { rest: trimmed };
-    let parts = cursor.parts().ok_or_else(|| QueryError::invalid_timestamp(text))?;
-    parts.micros().ok_or_else(|| QueryError::timestamp_out_of_range(text))
+    let parts = cursor
+        .parts()
+        .ok_or_else(|| QueryError::invalid_timestamp(text))?;
+    parts
+        .micros()
+        .ok_or_else(|| QueryError::timestamp_out_of_range(text))
 }
 
 fn special(text: &str, now: i64) -> Option<i64> {
@@ -52,8 +57,14 @@ struct Parts {
 
 impl Parts {
     fn micros(&self) -> Option<i64> {
-        let date = Date::new(self.year.try_into().ok()?, self.month.try_into().ok()?, self.day.try_into().ok()?).ok()?;
-        // 24:00 and a second of 60 are read as PostgreSQL reads them: the next day, the next minute.
+        let date = Date::new(
+            self.year.try_into().ok()?,
+            self.month.try_into().ok()?,
+            self.day.try_into().ok()?,
+        )
+        .ok()?;
+        // 24:00 and a second of 60 are read as PostgreSQL reads them: the next day, the next
+        // minute.
         let in_day = self.hour * 3600 + self.minute * 60 + self.second;
         if self.year < 1
             || self.hour > 24
@@ -65,7 +76,10 @@ impl Parts {
         {
             return None;
         }
-        let midnight = Offset::UTC.to_timestamp(DateTime::from_parts(date, Time::midnight())).ok()?.as_second();
+        let midnight = Offset::UTC
+            .to_timestamp(DateTime::from_parts(date, Time::midnight()))
+            .ok()?
+            .as_second();
         let seconds = midnight + in_day - self.offset_seconds;
         let micros = seconds * MICROS_PER_SECOND + self.micros;
         Timestamp::from_microsecond(micros).ok().map(|_| micros)
@@ -114,7 +128,11 @@ impl Cursor<'_> {
             return None;
         }
         let digits = self.digit_count();
-        if (1..=2).contains(&digits) { self.number(digits) } else { None }
+        if (1..=2).contains(&digits) {
+            self.number(digits)
+        } else {
+            None
+        }
     }
 
     fn time(&mut self, parts: &mut Parts) -> Option<()> {
@@ -226,13 +244,21 @@ impl Cursor<'_> {
 
 fn civil(micros: i64) -> DateTime {
     // A stored value outside jiff's years (-9999 … 9999) is shown as the nearest one it has.
-    let nearest = if micros < 0 { Timestamp::MIN } else { Timestamp::MAX };
+    let nearest = if micros < 0 {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    };
     Offset::UTC.to_datetime(Timestamp::from_microsecond(micros).unwrap_or(nearest))
 }
 
 fn fraction_text(at: DateTime) -> String {
     let micros = at.subsec_nanosecond() / 1000;
-    if micros == 0 { String::new() } else { format!(".{micros:06}").trim_end_matches('0').to_owned() }
+    if micros == 0 {
+        String::new()
+    } else {
+        format!(".{micros:06}").trim_end_matches('0').to_owned()
+    }
 }
 
 /// RFC 3339 in UTC with `Z`, a fraction only when it is not zero: `2026-11-24T02:12:09.88Z`.
@@ -331,7 +357,11 @@ mod tests {
             ("2026-01-01 24:00:01", "22008"),
             ("2026-01-01 00:61", "22008"),
         ] {
-            assert_eq!(read(text, 0).map_err(|error| error.code.into_owned()), Err(code.to_owned()), "{text}");
+            assert_eq!(
+                read(text, 0).map_err(|error| error.code.into_owned()),
+                Err(code.to_owned()),
+                "{text}"
+            );
         }
     }
 

@@ -1,24 +1,27 @@
-//! A catalogue of the guide's shape with a few rows, and one function that answers a request over it.
+//! A schema of the guide's shape with a few rows, and one function that answers a request over it.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use mec_query::{
-    Budget, Catalogue, Column, Decimal, Function, Media, Page, Param, Produces, Query, QueryError, Scope, Table, Tables, Target,
-    Type, Value, Verb,
+    Budget, Column, Decimal, Function, Media, Page, Param, Produces, Query, QueryError, Schema,
+    Scope, Table, Tables, Target, Type, Value, Verb,
 };
 
 /// 2026-11-24T02:12:09Z.
 pub(crate) const NOW: i64 = 1_795_486_329_000_000;
 const DAY: i64 = 86_400_000_000;
-pub(crate) const QUANTITY: Type = Type::Numeric { precision: 18, scale: 6 };
+pub(crate) const QUANTITY: Type = Type::Numeric {
+    precision: 18,
+    scale: 6,
+};
 const ALL: &[Verb] = &[Verb::Get, Verb::Post, Verb::Patch, Verb::Put, Verb::Delete];
 
 fn varchar(max: u32) -> Type {
     Type::Text { max: Some(max) }
 }
 
-pub(crate) static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| {
+pub(crate) static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
     let plans = Table::new(
         "plans",
         vec![
@@ -38,7 +41,9 @@ pub(crate) static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| {
             Column::new("plan_id", varchar(64)).insertable(),
             Column::new("former_plan_id", varchar(64)).insertable(),
             Column::new("external_id", varchar(128)).writable(),
-            Column::new("display_name", varchar(16)).required().writable(),
+            Column::new("display_name", varchar(16))
+                .required()
+                .writable(),
             Column::new("status", varchar(16)).defaulted().writable(),
             Column::new("metadata", Type::Json).writable(),
             Column::new("created_at", Type::Timestamp).defaulted(),
@@ -46,37 +51,79 @@ pub(crate) static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| {
     )
     .primary_key("accounts_pkey", &["account_id"])
     .unique("accounts_external_id_key", &["external_id"])
-    .references("accounts_parent_account_id_fkey", "parent_account_id", "accounts", "account_id")
+    .references(
+        "accounts_parent_account_id_fkey",
+        "parent_account_id",
+        "accounts",
+        "account_id",
+    )
     .references("accounts_plan_id_fkey", "plan_id", "plans", "plan_id")
-    .references("accounts_former_plan_id_fkey", "former_plan_id", "plans", "plan_id")
-    .one_of("accounts_status_check", "status", &["active", "suspended", "closed"])
+    .references(
+        "accounts_former_plan_id_fkey",
+        "former_plan_id",
+        "plans",
+        "plan_id",
+    )
+    .one_of(
+        "accounts_status_check",
+        "status",
+        &["active", "suspended", "closed"],
+    )
     .allowing(ALL);
     let entitlements = Table::new(
         "entitlements",
         vec![
             Column::new("entitlement_id", Type::Int8).defaulted(),
-            Column::new("account_id", Type::Uuid).required().insertable(),
-            Column::new("resource_type_code", varchar(64)).required().insertable(),
+            Column::new("account_id", Type::Uuid)
+                .required()
+                .insertable(),
+            Column::new("resource_type_code", varchar(64))
+                .required()
+                .insertable(),
             Column::new("quantity_allowed", QUANTITY).writable(),
             Column::new("status", varchar(16)).defaulted().writable(),
         ],
     )
     .primary_key("entitlements_pkey", &["entitlement_id"])
-    .references("entitlements_account_id_fkey", "account_id", "accounts", "account_id")
+    .references(
+        "entitlements_account_id_fkey",
+        "account_id",
+        "accounts",
+        "account_id",
+    )
     .allowing(ALL);
     let settings = Table::new(
         "settings",
-        vec![Column::new("account_id", Type::Uuid).required().insertable(), Column::new("tags", Type::TextArray).writable()],
+        vec![
+            Column::new("account_id", Type::Uuid)
+                .required()
+                .insertable(),
+            Column::new("tags", Type::TextArray).writable(),
+        ],
     )
     .primary_key("settings_pkey", &["account_id"])
-    .references("settings_account_id_fkey", "account_id", "accounts", "account_id");
-    let labels = Table::new("labels", vec![Column::new("label", Type::TEXT).required()]).primary_key("labels_pkey", &["label"]);
+    .references(
+        "settings_account_id_fkey",
+        "account_id",
+        "accounts",
+        "account_id",
+    );
+    let labels = Table::new("labels", vec![Column::new("label", Type::TEXT).required()])
+        .primary_key("labels_pkey", &["label"]);
     let account_labels = Table::new(
         "account_labels",
-        vec![Column::new("account_id", Type::Uuid).required(), Column::new("label", Type::TEXT).required()],
+        vec![
+            Column::new("account_id", Type::Uuid).required(),
+            Column::new("label", Type::TEXT).required(),
+        ],
     )
     .primary_key("account_labels_pkey", &["account_id", "label"])
-    .references("account_labels_account_id_fkey", "account_id", "accounts", "account_id")
+    .references(
+        "account_labels_account_id_fkey",
+        "account_id",
+        "accounts",
+        "account_id",
+    )
     .references("account_labels_label_fkey", "label", "labels", "label");
     let check = Function::returning_rows(
         "check_entitlement",
@@ -88,27 +135,63 @@ pub(crate) static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| {
         vec![
             Column::new("decision", Type::TEXT),
             Column::new("quantity_allowed", QUANTITY),
-            Column::new("percent_used", Type::Numeric { precision: 7, scale: 2 }),
+            Column::new(
+                "percent_used",
+                Type::Numeric {
+                    precision: 7,
+                    scale: 2,
+                },
+            ),
         ],
     )
     .read_only();
-    Catalogue::new(vec![plans, accounts, entitlements, settings, labels, account_labels], vec![check])
-        .expect("the catalogue is sound")
+    Schema::new(
+        vec![
+            plans,
+            accounts,
+            entitlements,
+            settings,
+            labels,
+            account_labels,
+        ],
+        vec![check],
+    )
+    .expect("the schema is sound")
 });
 
 static ROWS: LazyLock<HashMap<&'static str, Vec<Vec<Value>>>> = LazyLock::new(|| {
     let text = |text: &str| Value::text(text);
-    let plan = |id: &str, name: &str, days: Value| vec![text(id), text(name), Value::Bool(!days.is_null()), days];
+    let plan = |id: &str, name: &str, days: Value| {
+        vec![text(id), text(name), Value::Bool(!days.is_null()), days]
+    };
     let account = |id: u128, parent: Value, plan: Value, name: &str, metadata: &str, day: i64| {
         let created = Value::Timestamp(NOW - day * DAY + 880_000);
         let external = text(&format!("cus_{id}"));
         let metadata = Value::Json(metadata.to_owned());
-        vec![Value::Uuid(id), parent, plan, Value::Null, external, text(name), text("active"), metadata, created]
+        vec![
+            Value::Uuid(id),
+            parent,
+            plan,
+            Value::Null,
+            external,
+            text(name),
+            text("active"),
+            metadata,
+            created,
+        ]
     };
-    let entitlement = |id: i64, account: u128, resource: &str, units: Option<i128>, status: &str| {
-        let quantity = units.map_or(Value::Null, |units| Value::Numeric(Decimal::new(units, 6)));
-        vec![Value::Int(id), Value::Uuid(account), text(resource), quantity, text(status)]
-    };
+    let entitlement =
+        |id: i64, account: u128, resource: &str, units: Option<i128>, status: &str| {
+            let quantity =
+                units.map_or(Value::Null, |units| Value::Numeric(Decimal::new(units, 6)));
+            vec![
+                Value::Int(id),
+                Value::Uuid(account),
+                text(resource),
+                quantity,
+                text(status),
+            ]
+        };
     HashMap::from([
         (
             "plans",
@@ -122,8 +205,22 @@ static ROWS: LazyLock<HashMap<&'static str, Vec<Vec<Value>>>> = LazyLock::new(||
         (
             "accounts",
             vec![
-                account(1, Value::Null, text("pro"), "Acme", r#"{"tier":{"n":2},"tags":["x","y"],"on":null}"#, 3),
-                account(2, Value::Uuid(1), text("starter"), "Acme Team", r#"{"tier":{"n":10}}"#, 2),
+                account(
+                    1,
+                    Value::Null,
+                    text("pro"),
+                    "Acme",
+                    r#"{"tier":{"n":2},"tags":["x","y"],"on":null}"#,
+                    3,
+                ),
+                account(
+                    2,
+                    Value::Uuid(1),
+                    text("starter"),
+                    "Acme Team",
+                    r#"{"tier":{"n":10}}"#,
+                    2,
+                ),
                 account(3, Value::Null, Value::Null, "Zeta, Inc.", "{}", 1),
             ],
         ),
@@ -135,11 +232,21 @@ static ROWS: LazyLock<HashMap<&'static str, Vec<Vec<Value>>>> = LazyLock::new(||
                 entitlement(3, 2, "runs", None, "active"),
             ],
         ),
-        ("settings", vec![vec![Value::Uuid(1), Value::TextArray(vec!["a".into(), "b c".into()])]]),
+        (
+            "settings",
+            vec![vec![
+                Value::Uuid(1),
+                Value::TextArray(vec!["a".into(), "b c".into()]),
+            ]],
+        ),
         ("labels", vec![vec![text("big")], vec![text("eu")]]),
         (
             "account_labels",
-            vec![vec![Value::Uuid(1), text("eu")], vec![Value::Uuid(1), text("big")], vec![Value::Uuid(2), text("eu")]],
+            vec![
+                vec![Value::Uuid(1), text("eu")],
+                vec![Value::Uuid(1), text("big")],
+                vec![Value::Uuid(2), text("eu")],
+            ],
         ),
     ])
 });
@@ -148,13 +255,22 @@ static ROWS: LazyLock<HashMap<&'static str, Vec<Vec<Value>>>> = LazyLock::new(||
 pub(crate) fn get(table: &str, query: &str, media: &str) -> Result<(String, u64), QueryError> {
     let query = Query::parse(query, Target::Rows)?;
     let page = Page::of_request(&query, None)?;
-    let table = CATALOGUE.table(table)?;
-    let scope = Scope::relate(&CATALOGUE, table, &query)?;
+    let table = SCHEMA.table(table)?;
+    let scope = Scope::relate(&SCHEMA, table, &query)?;
     let media = Media::negotiate(Some(media), Produces::Rows)?;
     let read = scope.read(page, NOW)?;
-    let tables = Tables(ROWS.iter().map(|(name, rows)| (*name, rows.as_slice())).collect());
+    let tables = Tables(
+        ROWS.iter()
+            .map(|(name, rows)| (*name, rows.as_slice()))
+            .collect(),
+    );
     let (fetched, total) = read.of_tables(&tables, &Budget::unlimited())?;
-    Ok((media.write(&read.show(&fetched, NOW), &Budget::unlimited())?.concat(), total))
+    Ok((
+        media
+            .write(&read.show(&fetched, NOW), &Budget::unlimited())?
+            .concat(),
+        total,
+    ))
 }
 
 /// The body of `GET /{path}` as JSON; the path is a table with an optional query string.

@@ -1,4 +1,5 @@
-//! Requests as clients send them, against a small catalogue held in memory: what is answered, and what is refused.
+//! Requests as clients send them, against a small schema held in memory: what is answered, and what
+//! is refused.
 
 mod fixture;
 mod panics;

@@ -1,11 +1,12 @@
 //! No input panics: whatever is sent is answered or refused.
 
 use mec_query::{
-    Body, Call, Cast, Delete, GivenArguments, Insert, Media, Page, Preferences, Produces, Query, Scope, Target, Type, Update,
+    Body, Call, Cast, Delete, GivenArguments, Insert, Media, Page, Preferences, Produces, Query,
+    Scope, Target, Type, Update,
 };
 use proptest::prelude::*;
 
-use crate::fixture::{CATALOGUE, NOW, QUANTITY, get};
+use crate::fixture::{NOW, QUANTITY, SCHEMA, get};
 
 /// Pieces of the grammar and of values, so that random strings get deep into it.
 fn fragments() -> impl Strategy<Value = String> {
@@ -126,8 +127,10 @@ fn parameters() -> impl Strategy<Value = String> {
         "[-0-9.eE]{0,12}",
         ".{0,6}"
     ];
-    let filter = (column, operator, value).prop_map(|(column, operator, value)| format!("{column}={operator}.{value}"));
-    prop::collection::vec(filter, 0..3).prop_map(|filters| format!("select=*,entitlements(*)&{}", filters.join("&")))
+    let filter = (column, operator, value)
+        .prop_map(|(column, operator, value)| format!("{column}={operator}.{value}"));
+    prop::collection::vec(filter, 0..3)
+        .prop_map(|filters| format!("select=*,entitlements(*)&{}", filters.join("&")))
 }
 
 proptest! {
@@ -138,7 +141,7 @@ proptest! {
         for target in [Target::Rows, Target::Call] {
             if let Ok(query) = Query::parse(&text, target) {
                 let _ = Page::of_request(&query, Some(&text));
-                let _ = Call::find(&CATALOGUE, "check_entitlement", GivenArguments::of_query(&query));
+                let _ = Call::find(&SCHEMA, "check_entitlement", GivenArguments::of_query(&query));
             }
         }
         for table in ["plans", "accounts", "entitlements"] {
@@ -201,10 +204,10 @@ proptest! {
         text in parameters(),
     ) {
         let body = format!("{{\"{column}\":{value}}}");
-        let table = CATALOGUE.table("plans").expect("a table");
+        let table = SCHEMA.table("plans").expect("a table");
         let query = Query::parse(&text.replace(",entitlements(*)", ""), Target::Rows);
         if let (Ok(query), Ok(body)) = (query, Body::parse(None, body.as_bytes(), None))
-            && let (Ok(sent), Ok(scope)) = (body.against(table), Scope::relate(&CATALOGUE, table, &query))
+            && let (Ok(sent), Ok(scope)) = (body.against(table), Scope::relate(&SCHEMA, table, &query))
         {
             let preferences = Preferences::parse(["resolution=merge-duplicates"]);
             let _ = Insert::resolve(&sent, &query, &preferences, NOW);

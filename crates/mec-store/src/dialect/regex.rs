@@ -1,5 +1,6 @@
-//! A regular expression as PostgreSQL's server takes it, which means the same there as in the query crate: every set of
-//! characters is written out, so that no collation, no word boundary and no letter case of the server's own plays a part.
+//! A regular expression as PostgreSQL's server takes it, which means the same there as in the query
+//! crate: every set of characters is written out, so that no collation, no word boundary and no
+//! letter case of the server's own plays a part.
 
 use std::fmt::Write as _;
 
@@ -11,9 +12,13 @@ const NOTHING: &str = r"[^\u0001-\U0010FFFF]";
 /// The most repetitions the server counts.
 const COUNT_MAX: u32 = 255;
 
-/// The expression in the server's own language. One that is none matches nothing; requests with one were refused.
+/// The expression in the server's own language. One that is none matches nothing; requests with one
+/// were refused.
 pub(crate) fn translated(pattern: &str, ignore_case: bool) -> String {
-    let mut parser = ParserBuilder::new().case_insensitive(ignore_case).dot_matches_new_line(true).build();
+    let mut parser = ParserBuilder::new()
+        .case_insensitive(ignore_case)
+        .dot_matches_new_line(true)
+        .build();
     // It never begins with what the server takes for an option.
     let mut text = "(?:".to_owned();
     match parser.parse(pattern) {
@@ -28,7 +33,9 @@ fn push(hir: &Hir, text: &mut String) {
     match hir.kind() {
         HirKind::Empty => text.push_str("(?:)"),
         HirKind::Literal(literal) => {
-            String::from_utf8_lossy(&literal.0).chars().for_each(|letter| push_letter(letter, text));
+            String::from_utf8_lossy(&literal.0)
+                .chars()
+                .for_each(|letter| push_letter(letter, text));
         }
         HirKind::Class(class) => push_class(class, text),
         HirKind::Look(look) => text.push_str(&boundary(*look)),
@@ -61,7 +68,11 @@ fn group(hir: &Hir, text: &mut String) {
 
 /// A choice binds less than a sequence.
 fn group_if_several(hir: &Hir, text: &mut String) {
-    if matches!(hir.kind(), HirKind::Alternation(_)) { group(hir, text) } else { push(hir, text) }
+    if matches!(hir.kind(), HirKind::Alternation(_)) {
+        group(hir, text)
+    } else {
+        push(hir, text)
+    }
 }
 
 /// Exactly `max` times, or from none to `max`, in portions that the server counts.
@@ -78,8 +89,14 @@ fn repeated(hir: &Hir, min: u32, max: u32, text: &mut String) {
 
 fn push_class(class: &Class, text: &mut String) {
     let ranges: Vec<(char, char)> = match class {
-        Class::Unicode(class) => class.iter().map(|range| (range.start(), range.end())).collect(),
-        Class::Bytes(class) => class.iter().map(|range| (char::from(range.start()), char::from(range.end()))).collect(),
+        Class::Unicode(class) => class
+            .iter()
+            .map(|range| (range.start(), range.end()))
+            .collect(),
+        Class::Bytes(class) => class
+            .iter()
+            .map(|range| (char::from(range.start()), char::from(range.end())))
+            .collect(),
     };
     if ranges.is_empty() {
         return text.push_str(NOTHING);
@@ -169,7 +186,11 @@ mod tests {
             ("a{1,3}", false, r"(?:(?:a){1,1}(?:a){0,2})"),
             ("[^a-z]", false, r"(?:[\u0000-\u0060\u007b-\U0010ffff])"),
             ("***=", false, r"(?:[^\u0001-\U0010FFFF])"),
-            (r"\b", false, &format!("(?:{})", boundary(Look::WordUnicode))),
+            (
+                r"\b",
+                false,
+                &format!("(?:{})", boundary(Look::WordUnicode)),
+            ),
             (r"(?m)^", false, r"(?:(?:\A|(?<=\u000a)))"),
             ("", false, "(?:(?:))"),
             (r"[a&&b]", false, r"(?:[^\u0001-\U0010FFFF])"),

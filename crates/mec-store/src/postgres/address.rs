@@ -1,7 +1,8 @@
 //! A `postgres://` address: where the server is, and whether the way to it is encrypted.
 //!
-//! A server on this machine is talked to as it is; to any other the connection is encrypted and the server's
-//! certificate is verified, unless the address says `sslmode=disable` and holds no password.
+//! A server on this machine is talked to as it is; to any other the connection is encrypted and the
+//! server's certificate is verified, unless the address says `sslmode=disable` and holds no
+//! password.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -42,7 +43,8 @@ impl Address {
             ));
         }
         // `hostaddr` leads elsewhere than the name says, so both are looked at.
-        let is_near = config.get_hosts().iter().all(is_here) && config.get_hostaddrs().iter().all(IpAddr::is_loopback);
+        let is_near = config.get_hosts().iter().all(is_here)
+            && config.get_hostaddrs().iter().all(IpAddr::is_loopback);
         let mode = match mode.as_deref() {
             Some("disable") if !is_near && config.get_password().is_some() => {
                 return Err(StoreError::Unusable(
@@ -56,7 +58,9 @@ impl Address {
             None | Some("prefer" | "allow") if is_near => SslMode::Disable,
             None | Some("prefer" | "allow") => SslMode::Require,
             Some(other) => {
-                return Err(StoreError::Unusable(format!("sslmode={other} is not known; use disable, require or verify-full")));
+                return Err(StoreError::Unusable(format!(
+                    "sslmode={other} is not known; use disable, require or verify-full"
+                )));
             }
         };
         config.ssl_mode(mode);
@@ -66,15 +70,23 @@ impl Address {
         if config.get_application_name().is_none() {
             config.application_name("mec");
         }
-        config.tcp_user_timeout(SILENCE_MAX).keepalives_idle(KEEPALIVE);
+        config
+            .tcp_user_timeout(SILENCE_MAX)
+            .keepalives_idle(KEEPALIVE);
         let shown = shown(&config);
-        Ok(Self { config, authorities, shown })
+        Ok(Self {
+            config,
+            authorities,
+            shown,
+        })
     }
 }
 
 /// The address without the parameters that are read here: `sslrootcert` and `sslmode`.
 fn own_parameters(url: &str) -> (String, Option<PathBuf>, Option<String>) {
-    let Some((front, query)) = url.split_once('?') else { return (url.to_owned(), None, None) };
+    let Some((front, query)) = url.split_once('?') else {
+        return (url.to_owned(), None, None);
+    };
     let (mut authorities, mut mode) = (None, None);
     let rest: Vec<&str> = query
         .split('&')
@@ -90,13 +102,22 @@ fn own_parameters(url: &str) -> (String, Option<PathBuf>, Option<String>) {
             _ => true,
         })
         .collect();
-    let url = if rest.is_empty() { front.to_owned() } else { format!("{front}?{}", rest.join("&")) };
+    let url = if rest.is_empty() {
+        front.to_owned()
+    } else {
+        format!("{front}?{}", rest.join("&"))
+    };
     (url, authorities, mode)
 }
 
 fn is_here(host: &Host) -> bool {
     match host {
-        Host::Tcp(name) => name == "localhost" || name.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback()),
+        Host::Tcp(name) => {
+            name == "localhost"
+                || name
+                    .parse()
+                    .is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+        }
         #[cfg(unix)]
         Host::Unix(_) => true,
     }
@@ -112,7 +133,10 @@ fn shown(config: &Config) -> String {
             Host::Unix(path) => path.display().to_string(),
         })
         .collect();
-    let database = config.get_dbname().or(config.get_user()).unwrap_or("its default database");
+    let database = config
+        .get_dbname()
+        .or(config.get_user())
+        .unwrap_or("its default database");
     format!("postgres://{}/{database}", hosts.join(","))
 }
 
@@ -139,19 +163,53 @@ mod tests {
         for (url, mode) in [
             ("postgres://mec@localhost/mec", SslMode::Disable),
             ("postgres://mec@127.0.0.1:5433/mec", SslMode::Disable),
-            ("postgres://mec@%2Fvar%2Frun%2Fpostgresql/mec", SslMode::Disable),
+            (
+                "postgres://mec@%2Fvar%2Frun%2Fpostgresql/mec",
+                SslMode::Disable,
+            ),
             ("postgres://mec@db.example.com/mec", SslMode::Require),
-            ("postgresql://mec@db.example.com/mec?sslmode=prefer", SslMode::Require),
-            ("postgres://mec@db.example.com/mec?sslmode=verify-full&sslrootcert=/etc/ca.pem", SslMode::Require),
-            ("postgres://mec@db.example.com/mec?sslmode=disable&application_name=x", SslMode::Disable),
-            ("postgres://mec@localhost/mec?sslmode=require", SslMode::Require),
-            ("postgres://mec:secret@localhost/mec?hostaddr=192.0.2.1", SslMode::Require),
-            ("postgres://mec:secret@localhost,127.0.0.1/mec?hostaddr=127.0.0.1,192.0.2.1&sslmode=prefer", SslMode::Require),
-            ("postgres://mec:secret@localhost/mec?hostaddr=127.0.0.1", SslMode::Disable),
-            ("postgres://mec:secret@db.example.com/mec?hostaddr=127.0.0.1", SslMode::Require),
-            ("postgres://mec:secret@localhost/mec?sslmode=disable", SslMode::Disable),
+            (
+                "postgresql://mec@db.example.com/mec?sslmode=prefer",
+                SslMode::Require,
+            ),
+            (
+                "postgres://mec@db.example.com/mec?sslmode=verify-full&sslrootcert=/etc/ca.pem",
+                SslMode::Require,
+            ),
+            (
+                "postgres://mec@db.example.com/mec?sslmode=disable&application_name=x",
+                SslMode::Disable,
+            ),
+            (
+                "postgres://mec@localhost/mec?sslmode=require",
+                SslMode::Require,
+            ),
+            (
+                "postgres://mec:secret@localhost/mec?hostaddr=192.0.2.1",
+                SslMode::Require,
+            ),
+            (
+                "postgres://mec:secret@localhost,127.0.0.1/mec?hostaddr=127.0.0.1,192.0.2.1&sslmode=prefer",
+                SslMode::Require,
+            ),
+            (
+                "postgres://mec:secret@localhost/mec?hostaddr=127.0.0.1",
+                SslMode::Disable,
+            ),
+            (
+                "postgres://mec:secret@db.example.com/mec?hostaddr=127.0.0.1",
+                SslMode::Require,
+            ),
+            (
+                "postgres://mec:secret@localhost/mec?sslmode=disable",
+                SslMode::Disable,
+            ),
         ] {
-            assert_eq!(Address::read(url).unwrap().config.get_ssl_mode(), mode, "{url}");
+            assert_eq!(
+                Address::read(url).unwrap().config.get_ssl_mode(),
+                mode,
+                "{url}"
+            );
         }
     }
 
@@ -163,22 +221,35 @@ mod tests {
             "postgres://mec@db.example.com/mec?password=secret&sslmode=disable",
         ] {
             let error = Address::read(url).unwrap_err().to_string();
-            assert!(error.contains("unencrypted") && !error.contains("secret"), "{url}: {error}");
+            assert!(
+                error.contains("unencrypted") && !error.contains("secret"),
+                "{url}: {error}"
+            );
         }
     }
 
     #[test]
     fn a_password_is_never_shown() {
-        let address = Address::read("postgres://mec:secret@db.example.com/usage?sslrootcert=%2Fetc%2Fca.pem").unwrap();
+        let address =
+            Address::read("postgres://mec:secret@db.example.com/usage?sslrootcert=%2Fetc%2Fca.pem")
+                .unwrap();
         assert_eq!(address.shown, "postgres://db.example.com/usage");
         assert_eq!(address.authorities, Some(PathBuf::from("/etc/ca.pem")));
     }
 
     #[test]
     fn an_address_that_is_none_is_told_with_one_that_is() {
-        for url in ["postgres://", "postgres://mec@host:port/x", "postgres://h/x?sslmode=sometimes", "postgres://h/x?what=1"] {
+        for url in [
+            "postgres://",
+            "postgres://mec@host:port/x",
+            "postgres://h/x?sslmode=sometimes",
+            "postgres://h/x?what=1",
+        ] {
             let error = Address::read(url).unwrap_err().to_string();
-            assert!(error.contains("use ") || error.contains("write it as postgres://"), "{url}: {error}");
+            assert!(
+                error.contains("use ") || error.contains("write it as postgres://"),
+                "{url}: {error}"
+            );
         }
     }
 }

@@ -18,7 +18,10 @@ pub(super) struct Found<'a> {
 pub(super) struct Whole(pub(super) i64);
 
 impl<'a> FromSql<'a> for Whole {
-    fn from_sql(ty: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+    fn from_sql(
+        ty: &Type,
+        raw: &'a [u8],
+    ) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
         Ok(Self(match *ty {
             Type::INT2 => i16::from_sql(ty, raw)?.into(),
             Type::INT4 => i32::from_sql(ty, raw)?.into(),
@@ -35,8 +38,15 @@ impl<'a> FromSql<'a> for Whole {
 struct Text<'a>(&'a str);
 
 impl<'a> FromSql<'a> for Text<'a> {
-    fn from_sql(ty: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
-        Ok(Self(if *ty == Type::JSONB { Json::from_sql(ty, raw)?.0 } else { <&str>::from_sql(ty, raw)? }))
+    fn from_sql(
+        ty: &Type,
+        raw: &'a [u8],
+    ) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Self(if *ty == Type::JSONB {
+            Json::from_sql(ty, raw)?.0
+        } else {
+            <&str>::from_sql(ty, raw)?
+        }))
     }
 
     fn accepts(ty: &Type) -> bool {
@@ -46,7 +56,9 @@ impl<'a> FromSql<'a> for Text<'a> {
 
 impl<'a> Found<'a> {
     pub(super) fn get<T: FromSql<'a>>(&self, column: usize) -> Result<T, StoreError> {
-        self.row.try_get(column).map_err(|error| self.damaged(column, &super::address::cause(&error)))
+        self.row
+            .try_get(column)
+            .map_err(|error| self.damaged(column, &super::address::cause(&error)))
     }
 }
 
@@ -54,8 +66,15 @@ impl Cells for Found<'_> {
     type Error = StoreError;
 
     fn damaged(&self, column: usize, problem: &str) -> StoreError {
-        let name = self.row.columns().get(column).map_or("a column", tokio_postgres::Column::name);
-        StoreError::Damaged { table: self.table, problem: format!("{name}: {problem}") }
+        let name = self
+            .row
+            .columns()
+            .get(column)
+            .map_or("a column", tokio_postgres::Column::name);
+        StoreError::Damaged {
+            table: self.table,
+            problem: format!("{name}: {problem}"),
+        }
     }
 
     fn optional_id(&self, column: usize) -> Result<Option<u128>, StoreError> {
@@ -71,7 +90,9 @@ impl Cells for Found<'_> {
     }
 
     fn optional_time(&self, column: usize) -> Result<Option<Time>, StoreError> {
-        Ok(self.get::<Option<Instant>>(column)?.map(|instant| Time::from_micros(instant.0)))
+        Ok(self
+            .get::<Option<Instant>>(column)?
+            .map(|instant| Time::from_micros(instant.0)))
     }
 
     fn optional_millionths(&self, column: usize) -> Result<Option<i64>, StoreError> {
@@ -92,6 +113,12 @@ impl Cells for Found<'_> {
 
     fn optional_hash(&self, column: usize) -> Result<Option<[u8; 16]>, StoreError> {
         let bytes: Option<&[u8]> = self.get(column)?;
-        bytes.map(|bytes| bytes.try_into().map_err(|_| self.damaged(column, "not 16 bytes"))).transpose()
+        bytes
+            .map(|bytes| {
+                bytes
+                    .try_into()
+                    .map_err(|_| self.damaged(column, "not 16 bytes"))
+            })
+            .transpose()
     }
 }

@@ -1,4 +1,5 @@
-//! Values as PostgreSQL's binary protocol has them, both ways, and never a float: ids, instants, exact numbers, JSON.
+//! Values as PostgreSQL's binary protocol has them, both ways, and never a float: ids, instants,
+//! exact numbers, JSON.
 
 use std::error::Error;
 
@@ -97,7 +98,9 @@ impl<'a> FromSql<'a> for Instant {
     fn from_sql(_: &Type, raw: &'a [u8]) -> Outcome<Self> {
         Ok(Self(match i64::from_be_bytes(raw.try_into()?) {
             end @ (i64::MIN | i64::MAX) => end,
-            micros => micros.checked_add(EPOCH_MICROS).ok_or("an instant beyond all that this program writes")?,
+            micros => micros
+                .checked_add(EPOCH_MICROS)
+                .ok_or("an instant beyond all that this program writes")?,
         }))
     }
 
@@ -136,7 +139,10 @@ impl Numeric {
         let too_many = || "a number of too many digits".to_owned();
         let power = |digits: u8| 10_i128.checked_pow(u32::from(digits)).ok_or_else(too_many);
         if scale >= self.1 {
-            return self.0.checked_mul(power(scale - self.1)?).ok_or_else(too_many);
+            return self
+                .0
+                .checked_mul(power(scale - self.1)?)
+                .ok_or_else(too_many);
         }
         let divisor = power(self.1 - scale)?;
         if self.0 % divisor == 0 {
@@ -225,10 +231,14 @@ const GROUP_DIGITS: u8 = 4;
 const GROUP: u128 = 10_000;
 const NEGATIVE: u16 = 0x4000;
 
-/// Writes `units · 10^-scale`: how many groups, the first one's power of 10,000, sign, digits behind the point, groups.
+/// Writes `units · 10^-scale`: how many groups, the first one's power of 10,000, sign, digits
+/// behind the point, groups.
 fn put_numeric(units: i128, scale: u8, out: &mut BytesMut) -> Outcome<()> {
     let padding = (GROUP_DIGITS - scale % GROUP_DIGITS) % GROUP_DIGITS;
-    let mut rest = units.unsigned_abs().checked_mul(10_u128.pow(u32::from(padding))).ok_or("a number of too many digits")?;
+    let mut rest = units
+        .unsigned_abs()
+        .checked_mul(10_u128.pow(u32::from(padding)))
+        .ok_or("a number of too many digits")?;
     let mut groups: Vec<i16> = Vec::with_capacity(10);
     while rest > 0 {
         groups.push(i16::try_from(rest % GROUP)?);
@@ -239,16 +249,26 @@ fn put_numeric(units: i128, scale: u8, out: &mut BytesMut) -> Outcome<()> {
     let behind_point = i16::from((scale + padding) / GROUP_DIGITS);
     let count = i16::try_from(groups.len())?;
     out.put_i16(count - zeros);
-    out.put_i16(if count == 0 { 0 } else { count - behind_point - 1 });
+    out.put_i16(if count == 0 {
+        0
+    } else {
+        count - behind_point - 1
+    });
     out.put_u16(if units < 0 { NEGATIVE } else { 0 });
     out.put_i16(i16::from(scale));
-    groups[usize::try_from(zeros)?..].iter().rev().for_each(|group| out.put_i16(*group));
+    groups[usize::try_from(zeros)?..]
+        .iter()
+        .rev()
+        .for_each(|group| out.put_i16(*group));
     Ok(())
 }
 
-/// Reads a number as a count of `10^-scale`; one that has further digits is none this program writes.
+/// Reads a number as a count of `10^-scale`; one that has further digits is none this program
+/// writes.
 fn numeric(raw: &[u8], scale: u8) -> Outcome<i128> {
-    let mut words = raw.chunks_exact(2).map(|word| u16::from_be_bytes([word[0], word[1]]));
+    let mut words = raw
+        .chunks_exact(2)
+        .map(|word| u16::from_be_bytes([word[0], word[1]]));
     let mut word = || words.next().ok_or("a number that ends early");
     let (count, weight, sign, _digits) = (word()?, word()?.cast_signed(), word()?, word()?);
     if sign != 0 && sign != NEGATIVE {
@@ -258,19 +278,30 @@ fn numeric(raw: &[u8], scale: u8) -> Outcome<i128> {
     for _ in 0..count {
         let group = word()?;
         let shifted = units.checked_mul(GROUP.cast_signed());
-        units = shifted.and_then(|units| units.checked_add(i128::from(group))).ok_or("a number of too many digits")?;
+        units = shifted
+            .and_then(|units| units.checked_add(i128::from(group)))
+            .ok_or("a number of too many digits")?;
     }
     // The last group's power of ten, seen from the unit.
-    let power = (i32::from(weight) - i32::from(count) + 1) * i32::from(GROUP_DIGITS) + i32::from(scale);
-    let of_ten = |power: u32| 10_i128.checked_pow(power).ok_or("a number of too many digits");
+    let power =
+        (i32::from(weight) - i32::from(count) + 1) * i32::from(GROUP_DIGITS) + i32::from(scale);
+    let of_ten = |power: u32| {
+        10_i128
+            .checked_pow(power)
+            .ok_or("a number of too many digits")
+    };
     let units = if units == 0 {
         0
     } else if power >= 0 {
-        units.checked_mul(of_ten(power.unsigned_abs())?).ok_or("a number of too many digits")?
+        units
+            .checked_mul(of_ten(power.unsigned_abs())?)
+            .ok_or("a number of too many digits")?
     } else {
         let divisor = of_ten(power.unsigned_abs())?;
         if units % divisor != 0 {
-            return Err("a number with more digits behind the point than this program writes".into());
+            return Err(
+                "a number with more digits behind the point than this program writes".into(),
+            );
         }
         units / divisor
     };
@@ -289,11 +320,24 @@ mod tests {
 
     #[test]
     fn numbers_are_read_as_they_were_written() {
-        let largest =
-            [0, 1, -1, 9_999, 10_000, 1_234_567, 999_999_999_999_999_999, -999_999_999_999_999_999, i128::from(i64::MAX)];
+        let largest = [
+            0,
+            1,
+            -1,
+            9_999,
+            10_000,
+            1_234_567,
+            999_999_999_999_999_999,
+            -999_999_999_999_999_999,
+            i128::from(i64::MAX),
+        ];
         for scale in [0, 2, 6] {
             for units in largest {
-                assert_eq!(numeric(&written(units, scale), scale).unwrap(), units, "{units} at {scale}");
+                assert_eq!(
+                    numeric(&written(units, scale), scale).unwrap(),
+                    units,
+                    "{units} at {scale}"
+                );
             }
         }
         for amount in [i128::MAX, i128::MIN + 1, 10_i128.pow(38)] {
@@ -309,10 +353,16 @@ mod tests {
             (-1, 6, vec![1, -2, 0x4000, 6, 100]),
             (120_000, 0, vec![1, 1, 0, 0, 12]),
         ] {
-            let bytes: Vec<u8> = words.iter().flat_map(|word: &i16| word.to_be_bytes()).collect();
+            let bytes: Vec<u8> = words
+                .iter()
+                .flat_map(|word: &i16| word.to_be_bytes())
+                .collect();
             assert_eq!(written(units, scale), bytes, "{units} at {scale}");
         }
-        let bytes: Vec<u8> = [1_i16, 1, 0, 0, 12].iter().flat_map(|word| word.to_be_bytes()).collect();
+        let bytes: Vec<u8> = [1_i16, 1, 0, 0, 12]
+            .iter()
+            .flat_map(|word| word.to_be_bytes())
+            .collect();
         assert_eq!(numeric(&bytes, 0).unwrap(), 120_000);
         assert_eq!(numeric(&bytes, 6).unwrap(), 120_000_000_000);
         assert!(numeric(&written(1, 6), 2).is_err());
@@ -323,11 +373,18 @@ mod tests {
     fn the_ends_of_time_are_infinite() {
         for micros in [i64::MIN, i64::MAX, 0, EPOCH_MICROS, -1] {
             let mut out = BytesMut::new();
-            Instant(micros).to_sql(&Type::TIMESTAMPTZ, &mut out).unwrap();
-            assert_eq!(Instant::from_sql(&Type::TIMESTAMPTZ, &out).unwrap(), Instant(micros));
+            Instant(micros)
+                .to_sql(&Type::TIMESTAMPTZ, &mut out)
+                .unwrap();
+            assert_eq!(
+                Instant::from_sql(&Type::TIMESTAMPTZ, &out).unwrap(),
+                Instant(micros)
+            );
         }
         let mut out = BytesMut::new();
-        Instant::from(Time::FOREVER).to_sql(&Type::TIMESTAMPTZ, &mut out).unwrap();
+        Instant::from(Time::FOREVER)
+            .to_sql(&Type::TIMESTAMPTZ, &mut out)
+            .unwrap();
         assert_eq!(out.as_ref(), i64::MAX.to_be_bytes());
     }
 }

@@ -1,4 +1,5 @@
-//! What a database says of itself, to whoever wants to know whether a node can serve from it. Changes nothing.
+//! What a database says of itself, to whoever wants to know whether a node can serve from it.
+//! Changes nothing.
 
 use mec_kernel::Time;
 
@@ -51,7 +52,10 @@ pub fn inspect(url: &str) -> Result<Inspection, StoreError> {
 }
 
 async fn look(session: &Session) -> Result<Inspection, StoreError> {
-    let (schema_version, rights_missing) = (migrate::version(session).await?, roles::missing(session).await?);
+    let (schema_version, rights_missing) = (
+        migrate::version(session).await?,
+        roles::missing(session).await?,
+    );
     // A limit of -1 is none.
     let sql = "SELECT current_setting('server_version'), current_setting('synchronous_commit'), \
                current_setting('synchronous_standby_names'), current_user::text, \
@@ -73,6 +77,10 @@ async fn look(session: &Session) -> Result<Inspection, StoreError> {
         may_change_ledger: row.try_get(4)?,
         connections_max: row.try_get(5)?,
         connections: row.try_get(6)?,
-        now: Found { row: &row, table: "clock_timestamp" }.time(7)?,
+        now: Found {
+            row: &row,
+            table: "clock_timestamp",
+        }
+        .time(7)?,
     })
 }

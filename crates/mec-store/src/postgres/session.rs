@@ -22,7 +22,8 @@ use super::address::{Address, cause};
 use super::tls::Tls;
 use crate::StoreError;
 
-/// The longest that anything may be waited for: longer than the server itself takes before it gives up.
+/// The longest that anything may be waited for: longer than the server itself takes before it gives
+/// up.
 const PATIENCE: Duration = Duration::from_secs(25);
 
 /// How often a statement's budget is asked whether to go on.
@@ -30,8 +31,13 @@ const ASKED_EVERY: Duration = Duration::from_millis(50);
 
 /// The longest that connecting may take: what the address allows each of its servers.
 fn connect_limit(config: &tokio_postgres::Config) -> Duration {
-    let servers = u32::try_from(config.get_hosts().len()).unwrap_or(u32::MAX).max(1);
-    config.get_connect_timeout().map_or(PATIENCE, |each| each.saturating_mul(servers)).min(PATIENCE)
+    let servers = u32::try_from(config.get_hosts().len())
+        .unwrap_or(u32::MAX)
+        .max(1);
+    config
+        .get_connect_timeout()
+        .map_or(PATIENCE, |each| each.saturating_mul(servers))
+        .min(PATIENCE)
 }
 
 /// Bytes of rows that were received and not yet looked at; one larger row comes alone.
@@ -39,18 +45,24 @@ pub(super) const ROWS_ON_THEIR_WAY: u32 = 1 << 20;
 
 /// What a row takes of that.
 pub(super) fn room_for(row: &Row) -> u32 {
-    u32::try_from(row.raw_size_bytes()).unwrap_or(u32::MAX).clamp(64, ROWS_ON_THEIR_WAY)
+    u32::try_from(row.raw_size_bytes())
+        .unwrap_or(u32::MAX)
+        .clamp(64, ROWS_ON_THEIR_WAY)
 }
 
 /// Whether the server warns, in whatever language it says so.
 fn is_warning(notice: &DbError) -> bool {
-    notice.parsed_severity().map_or_else(|| notice.severity() == "WARNING", |severity| severity == Severity::Warning)
+    notice.parsed_severity().map_or_else(
+        || notice.severity() == "WARNING",
+        |severity| severity == Severity::Warning,
+    )
 }
 
 /// A parameter of a statement.
 pub(super) type Parameter<'a> = Box<dyn ToSql + Sync + Send + 'a>;
 
-/// One connection. Nothing of a request stays in it: it may be another server process at every transaction.
+/// One connection. Nothing of a request stays in it: it may be another server process at every
+/// transaction.
 pub(super) struct Session {
     client: Client,
     prepared: Mutex<HashMap<String, Statement>>,
@@ -75,7 +87,9 @@ impl Drop for Session {
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session").field("is_closed", &self.client.is_closed()).finish_non_exhaustive()
+        f.debug_struct("Session")
+            .field("is_closed", &self.client.is_closed())
+            .finish_non_exhaustive()
     }
 }
 
@@ -93,12 +107,19 @@ pub(super) struct Change<'a> {
 
 impl<'a> Change<'a> {
     pub(super) fn new(sql: impl Into<String>, parameters: Vec<Parameter<'a>>) -> Self {
-        Self { sql: sql.into(), parameters }
+        Self {
+            sql: sql.into(),
+            parameters,
+        }
     }
 }
 
 impl Session {
-    pub(super) async fn connect(address: &Address, tls: &Tls, runtime: &Handle) -> Result<Self, StoreError> {
+    pub(super) async fn connect(
+        address: &Address,
+        tls: &Tls,
+        runtime: &Handle,
+    ) -> Result<Self, StoreError> {
         let (address, tls, runtime) = (address.clone(), tls.clone(), runtime.clone());
         let warning: Arc<Mutex<Option<String>>> = Arc::default();
         let heard = warning.clone();
@@ -106,18 +127,29 @@ impl Session {
         let limit = connect_limit(&config);
         let connecting = runtime.spawn(async move {
             // A server that stands still lets itself be connected to and says nothing.
-            let Ok(connected) = tokio::time::timeout(limit, config.connect(tls)).await else { return Ok(None) };
+            let Ok(connected) = tokio::time::timeout(limit, config.connect(tls)).await else {
+                return Ok(None);
+            };
             let (client, mut connection) = connected?;
             let driver = tokio::spawn(async move {
-                while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
+                while let Some(message) = poll_fn(|context| connection.poll_message(context)).await
+                {
                     match message {
                         Ok(AsyncMessage::Notice(notice)) if is_warning(&notice) => {
-                            tracing::warn!(code = notice.code().code(), "PostgreSQL: {}", notice.message());
-                            *heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(notice.message().to_owned());
+                            tracing::warn!(
+                                code = notice.code().code(),
+                                "PostgreSQL: {}",
+                                notice.message()
+                            );
+                            *heard.lock().unwrap_or_else(PoisonError::into_inner) =
+                                Some(notice.message().to_owned());
                         }
                         Ok(_) => {}
                         Err(error) => {
-                            tracing::warn!("a connection to PostgreSQL was lost: {}", cause(&error));
+                            tracing::warn!(
+                                "a connection to PostgreSQL was lost: {}",
+                                cause(&error)
+                            );
                             break;
                         }
                     }
@@ -128,8 +160,13 @@ impl Session {
         let connected = connecting
             .await
             .map_err(|error| StoreError::Stopped(format!("connecting ended early: {error}")))?
-            .map_err(|error| StoreError::Unreachable { address: shown, problem: cause(&error) })?;
-        let Some((client, driver)) = connected else { return Err(StoreError::Silent) };
+            .map_err(|error| StoreError::Unreachable {
+                address: shown,
+                problem: cause(&error),
+            })?;
+        let Some((client, driver)) = connected else {
+            return Err(StoreError::Silent);
+        };
         Ok(Self {
             client,
             prepared: Mutex::default(),
@@ -146,7 +183,10 @@ impl Session {
     }
 
     /// Waits for `what`, but not for ever.
-    async fn wait<T>(&self, what: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, StoreError> {
+    async fn wait<T>(
+        &self,
+        what: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, StoreError> {
         let limited = {
             // The timer is that of the connections' thread, whatever runtime this is polled by.
             let _inside = self.runtime.enter();
@@ -186,29 +226,48 @@ impl Session {
     }
 
     async fn prepared(&self, sql: &str) -> Result<Statement, StoreError> {
-        if let Some(statement) = self.prepared.lock().unwrap_or_else(PoisonError::into_inner).get(sql) {
+        if let Some(statement) = self
+            .prepared
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(sql)
+        {
             return Ok(statement.clone());
         }
         let statement = self.wait(self.client.prepare(sql)).await?;
-        self.prepared.lock().unwrap_or_else(PoisonError::into_inner).insert(sql.to_owned(), statement.clone());
+        self.prepared
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(sql.to_owned(), statement.clone());
         Ok(statement)
     }
 
     /// The rows of a statement that is run again and again.
-    pub(super) async fn query(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
+    pub(super) async fn query(
+        &self,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, StoreError> {
         let statement = self.prepared(sql).await?;
         self.wait(self.client.query(&statement, parameters)).await
     }
 
     /// The rows of a statement that may never be run again.
-    pub(super) async fn query_once(&self, sql: &str, parameters: &[(Parameter<'_>, Type)]) -> Result<Vec<Row>, StoreError> {
-        let parameters: Vec<(&(dyn ToSql + Sync), Type)> =
-            parameters.iter().map(|(value, ty)| (&**value as &(dyn ToSql + Sync), ty.clone())).collect();
+    pub(super) async fn query_once(
+        &self,
+        sql: &str,
+        parameters: &[(Parameter<'_>, Type)],
+    ) -> Result<Vec<Row>, StoreError> {
+        let parameters: Vec<(&(dyn ToSql + Sync), Type)> = parameters
+            .iter()
+            .map(|(value, ty)| (&**value as &(dyn ToSql + Sync), ty.clone()))
+            .collect();
         self.wait(self.client.query_typed(sql, &parameters)).await
     }
 
-    /// Gives `each` the rows of a statement as they come, as long as there is room for one more, the budget has time, and
-    /// `each` takes them. A statement that was ended early is cancelled on the server, and the session given up.
+    /// Gives `each` the rows of a statement as they come, as long as there is room for one more,
+    /// the budget has time, and `each` takes them. A statement that was ended early is cancelled on
+    /// the server, and the session given up.
     pub(super) async fn stream(
         &self,
         sql: &str,
@@ -217,12 +276,16 @@ impl Session {
         room: &Semaphore,
         mut each: impl FnMut(Row) -> bool,
     ) -> Result<(), StoreError> {
-        let parameters = parameters.iter().map(|(value, ty)| (&**value as &(dyn ToSql + Sync), ty.clone()));
+        let parameters = parameters
+            .iter()
+            .map(|(value, ty)| (&**value as &(dyn ToSql + Sync), ty.clone()));
         let mut asked = tokio::time::interval(ASKED_EVERY);
         let streamed = async {
             let mut rows = Box::pin(self.client.query_typed_raw(sql, parameters).await?);
             while let Some(row) = rows.try_next().await? {
-                let Ok(permit) = room.acquire_many(room_for(&row)).await else { break };
+                let Ok(permit) = room.acquire_many(room_for(&row)).await else {
+                    break;
+                };
                 permit.forget();
                 if !each(row) {
                     break;
@@ -250,19 +313,29 @@ impl Session {
         let (cancel, tls) = (self.client.cancel_token(), self.tls.clone());
         self.runtime.spawn(async move {
             if let Err(error) = cancel.cancel_query(tls).await {
-                tracing::warn!("a statement could not be cancelled, it ends by its time limit: {}", cause(&error));
+                tracing::warn!(
+                    "a statement could not be cancelled, it ends by its time limit: {}",
+                    cause(&error)
+                );
             }
         });
     }
 
     /// How many rows a statement changed that is run again and again.
-    pub(super) async fn execute(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<u64, StoreError> {
+    pub(super) async fn execute(
+        &self,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<u64, StoreError> {
         let statement = self.prepared(sql).await?;
         self.wait(self.client.execute(&statement, parameters)).await
     }
 
     /// Prepares what is not yet, so that the changes can then be sent in one go.
-    pub(super) async fn prepare(&self, changes: &[Change<'_>]) -> Result<Vec<Statement>, StoreError> {
+    pub(super) async fn prepare(
+        &self,
+        changes: &[Change<'_>],
+    ) -> Result<Vec<Statement>, StoreError> {
         let mut statements = Vec::with_capacity(changes.len());
         for change in changes {
             statements.push(self.prepared(&change.sql).await?);
@@ -270,8 +343,9 @@ impl Session {
         Ok(statements)
     }
 
-    /// Sends all changes in their order, then `last`, without waiting in between: the first failure, and what became
-    /// of `last`. Where one of them cannot be sent at all, neither is `last` (`None`): it would end a batch that lacks it.
+    /// Sends all changes in their order, then `last`, without waiting in between: the first
+    /// failure, and what became of `last`. Where one of them cannot be sent at all, neither is
+    /// `last` (`None`): it would end a batch that lacks it.
     pub(super) async fn send(
         &self,
         statements: &[Statement],
@@ -282,8 +356,11 @@ impl Session {
             .iter()
             .zip(changes)
             .map(|(statement, change)| async move {
-                let parameters: Vec<&(dyn ToSql + Sync)> =
-                    change.parameters.iter().map(|value| &**value as &(dyn ToSql + Sync)).collect();
+                let parameters: Vec<&(dyn ToSql + Sync)> = change
+                    .parameters
+                    .iter()
+                    .map(|value| &**value as &(dyn ToSql + Sync))
+                    .collect();
                 self.wait(self.client.execute(statement, &parameters)).await
             })
             .map(maybe_done)
@@ -293,14 +370,23 @@ impl Session {
         let is_unsent = poll_fn(|context| {
             let mut is_unsent = false;
             for change in &mut each {
-                is_unsent |= change.as_mut().poll(context).is_ready() && matches!(**change, MaybeDone::Done(Err(_)));
+                is_unsent |= change.as_mut().poll(context).is_ready()
+                    && matches!(**change, MaybeDone::Done(Err(_)));
             }
             Poll::Ready(is_unsent)
         })
         .await;
-        let last = async { if is_unsent { None } else { Some(self.run(last).await) } };
+        let last = async {
+            if is_unsent {
+                None
+            } else {
+                Some(self.run(last).await)
+            }
+        };
         let (_, ended) = join(join_all(each.iter_mut().map(Pin::as_mut)), last).await;
-        let changed = each.iter_mut().filter_map(|change| change.as_mut().take_output());
+        let changed = each
+            .iter_mut()
+            .filter_map(|change| change.as_mut().take_output());
         (changed.collect::<Result<Vec<_>, _>>().map(drop), ended)
     }
 
@@ -319,11 +405,18 @@ impl Session {
     pub(super) async fn copy_out(&self, sql: &str) -> Result<CopiedOut, StoreError> {
         let statement = self.prepared(sql).await?;
         let stream = Box::pin(self.wait(self.client.copy_out(&statement)).await?);
-        Ok(CopiedOut { stream, has_ended: false })
+        Ok(CopiedOut {
+            stream,
+            has_ended: false,
+        })
     }
 
     /// The next pieces of what it answers, at most `max` of them; none: that was all.
-    pub(super) async fn copied_out(&self, from: &mut CopiedOut, max: usize) -> Result<Vec<Bytes>, StoreError> {
+    pub(super) async fn copied_out(
+        &self,
+        from: &mut CopiedOut,
+        max: usize,
+    ) -> Result<Vec<Bytes>, StoreError> {
         let mut pieces = Vec::with_capacity(max);
         while pieces.len() < max && !from.has_ended {
             match self.wait(from.stream.try_next()).await? {
@@ -336,6 +429,9 @@ impl Session {
 
     /// What the server has warned of since this was last asked.
     pub(super) fn take_warning(&self) -> Option<String> {
-        self.warning.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.warning
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 }

@@ -1,4 +1,5 @@
-//! What became of a batch whose COMMIT was sent and not answered: its trees are locked again, and their stamps tell.
+//! What became of a batch whose COMMIT was sent and not answered: its trees are locked again, and
+//! their stamps tell.
 
 use std::time::{Duration, Instant};
 
@@ -11,22 +12,28 @@ use crate::{Commit, CommitError, Hold, StoreError};
 
 /// The longest that is looked: meanwhile the lane does nothing else.
 const LOOKED_MAX: Duration = Duration::from_secs(30);
-/// Before each look, in milliseconds. A server that is restarted is back by then, or the caller is told that nobody knows;
-/// the lane goes on soon after it is back.
+/// Before each look, in milliseconds. A server that is restarted is back by then, or the caller is
+/// told that nobody knows; the lane goes on soon after it is back.
 const PAUSES_MS: [u64; 9] = [0, 50, 100, 250, 500, 1_000, 1_000, 1_000, 1_000];
 
-/// A tree that is still being made shows no row to lock. Making its row waits for whoever makes it, and where nobody has,
-/// it is what a maker who comes late stumbles over.
+/// A tree that is still being made shows no row to lock. Making its row waits for whoever makes it,
+/// and where nobody has, it is what a maker who comes late stumbles over.
 const MAKE: &str = "INSERT INTO account_trees (tree, version, stamp, last_at, next_seq, next_token, chain) \
      SELECT tree, 0, 0, 'epoch', 1, 1, decode(repeat('00', 16), 'hex') FROM unnest($1::integer[]) AS x (tree) \
      ON CONFLICT (tree) DO NOTHING";
 
 impl Writer {
-    /// Looks until it is known, as long as that may take. The look locks the trees, so it waits for a server process
-    /// that is still committing, and it is committed itself, so that what it saw stays.
-    pub(super) async fn settle(&mut self, commit: &Commit, lost: StoreError) -> Result<(), CommitError> {
-        if commit.heads.is_empty() && commit.catalogue_version.is_none() {
-            // Nothing but rows of the decision log, which are kept once however often they are sent.
+    /// Looks until it is known, as long as that may take. The look locks the trees, so it waits for
+    /// a server process that is still committing, and it is committed itself, so that what it saw
+    /// stays.
+    pub(super) async fn settle(
+        &mut self,
+        commit: &Commit,
+        lost: StoreError,
+    ) -> Result<(), CommitError> {
+        if commit.heads.is_empty() && commit.catalog_version.is_none() {
+            // Nothing but rows of the decision log, which are kept once however often they are
+            // sent.
             return Err(CommitError::NotDone(lost));
         }
         let began = Instant::now();
@@ -56,8 +63,13 @@ impl Writer {
 
     /// Whether the batch is there; `None`: others have written over every trace of it.
     async fn look(&mut self, commit: &Commit) -> Result<Option<bool>, StoreError> {
-        let catalogue = commit.catalogue_version.map(|_| TreeId::CATALOGUE);
-        let trees: Vec<TreeId> = commit.heads.iter().map(|head| head.tree).chain(catalogue).collect();
+        let catalog = commit.catalog_version.map(|_| TreeId::CATALOG);
+        let trees: Vec<TreeId> = commit
+            .heads
+            .iter()
+            .map(|head| head.tree)
+            .chain(catalog)
+            .collect();
         let (mut found, _) = self.lock(&trees, Hold::Waited).await?;
         let session = self.session().await?;
         if found.len() < trees.len() {
@@ -83,14 +95,16 @@ fn is_there(commit: &Commit, found: &[Head]) -> Option<bool> {
     for written in &commit.heads {
         match of(written.tree) {
             None => return Some(false),
-            Some(found) if (found.version, found.stamp) == (written.version, written.stamp) => return Some(true),
+            Some(found) if (found.version, found.stamp) == (written.version, written.stamp) => {
+                return Some(true);
+            }
             // Of this version there is only one: where it is another's, this batch has not made it.
             Some(found) if found.version <= written.version => return Some(false),
             Some(_) => {}
         }
     }
-    let version = commit.catalogue_version?;
-    match of(TreeId::CATALOGUE) {
+    let version = commit.catalog_version?;
+    match of(TreeId::CATALOG) {
         None => Some(false),
         Some(found) if found.version < version => Some(false),
         Some(found) if found.version == version => Some(Some(found.last_at) == commit.now),
@@ -104,8 +118,15 @@ mod tests {
 
     #[test]
     fn one_tree_that_nobody_has_written_since_tells() {
-        let head = |tree, version, stamp| Head { version, stamp, ..Head::new(TreeId(tree)) };
-        let commit = Commit { heads: vec![head(1, 5, 50), head(2, 8, 80)], ..Commit::default() };
+        let head = |tree, version, stamp| Head {
+            version,
+            stamp,
+            ..Head::new(TreeId(tree))
+        };
+        let commit = Commit {
+            heads: vec![head(1, 5, 50), head(2, 8, 80)],
+            ..Commit::default()
+        };
         for (found, wanted) in [
             (vec![head(1, 5, 50), head(2, 8, 80)], Some(true)),
             (vec![head(1, 6, 66), head(2, 8, 80)], Some(true)),

@@ -6,7 +6,8 @@ use super::heads::number;
 use super::session::Session;
 use crate::StoreError;
 
-/// The shards of the trees, by the lowest hash of each, in their order; none where the tables are not spread.
+/// The shards of the trees, by the lowest hash of each, in their order; none where the tables are
+/// not spread.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Shards(Vec<i32>);
 
@@ -17,21 +18,32 @@ impl Shards {
     /// Those of a server that has Citus.
     pub(super) async fn read(session: &Session) -> Result<Self, StoreError> {
         let lowest = session.query_once(LOWEST, &[]).await?;
-        Ok(Self(lowest.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?))
+        Ok(Self(
+            lowest
+                .iter()
+                .map(|row| row.try_get(0))
+                .collect::<Result<_, _>>()?,
+        ))
     }
 
     /// The tree's shard; `None` where there are none.
     pub(super) fn of(&self, tree: TreeId) -> Option<usize> {
         let hash = hash(number(tree));
-        (!self.0.is_empty()).then(|| self.0.partition_point(|lowest| *lowest <= hash).saturating_sub(1))
+        (!self.0.is_empty()).then(|| {
+            self.0
+                .partition_point(|lowest| *lowest <= hash)
+                .saturating_sub(1)
+        })
     }
 }
 
-/// PostgreSQL's own hash of an `integer`, by which Citus spreads rows (Bob Jenkins' lookup3 of one word).
+/// PostgreSQL's own hash of an `integer`, by which Citus spreads rows (Bob Jenkins' lookup3 of one
+/// word).
 pub(super) fn hash(value: i32) -> i32 {
     const START: u32 = 0x9e37_79b9_u32.wrapping_add(4).wrapping_add(3_923_095);
     let (mut a, mut b, mut c) = (START.wrapping_add(value.cast_unsigned()), START, START);
-    let mix = |of: &mut u32, by: u32, turn: u32| *of = (*of ^ by).wrapping_sub(by.rotate_left(turn));
+    let mix =
+        |of: &mut u32, by: u32, turn: u32| *of = (*of ^ by).wrapping_sub(by.rotate_left(turn));
     mix(&mut c, b, 14);
     mix(&mut a, c, 11);
     mix(&mut b, a, 25);
@@ -58,7 +70,9 @@ mod tests {
     fn a_tree_is_on_the_shard_whose_range_holds_its_hash() {
         let shards = Shards(vec![i32::MIN, -1_073_741_824, 0, 1_073_741_824]);
         for (tree, _) in HASHES {
-            let Ok(number) = u32::try_from(tree) else { continue };
+            let Ok(number) = u32::try_from(tree) else {
+                continue;
+            };
             let wanted = usize::try_from((i64::from(hash(tree)) + (1 << 31)) >> 30).unwrap();
             assert_eq!(shards.of(TreeId(number)), Some(wanted));
         }

@@ -26,15 +26,23 @@ impl Tls {
         match &address.authorities {
             _ if address.config.get_ssl_mode() == SslMode::Disable => {}
             Some(path) => {
-                let unusable =
-                    |why: String| StoreError::Unusable(format!("sslrootcert={} cannot be used: {why}", path.display()));
-                let certificates = CertificateDer::pem_file_iter(path).map_err(|error| unusable(error.to_string()))?;
+                let unusable = |why: String| {
+                    StoreError::Unusable(format!(
+                        "sslrootcert={} cannot be used: {why}",
+                        path.display()
+                    ))
+                };
+                let certificates = CertificateDer::pem_file_iter(path)
+                    .map_err(|error| unusable(error.to_string()))?;
                 for certificate in certificates {
                     let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
-                    roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
+                    roots
+                        .add(certificate)
+                        .map_err(|error| unusable(error.to_string()))?;
                 }
             }
-            // A certificate of the system that cannot be read verifies nothing, which the handshake will tell.
+            // A certificate of the system that cannot be read verifies nothing, which the handshake
+            // will tell.
             None => {
                 roots.add_parsable_certificates(load_native_certs().certs);
             }
@@ -57,8 +65,12 @@ where
     type Error = std::io::Error;
 
     fn make_tls_connect(&mut self, host: &str) -> Result<ToHost, std::io::Error> {
-        // Also asked for where nothing will be encrypted, and the host may be a socket without a name.
-        Ok(ToHost { connector: self.0.clone(), host: host.to_owned() })
+        // Also asked for where nothing will be encrypted, and the host may be a socket without a
+        // name.
+        Ok(ToHost {
+            connector: self.0.clone(),
+            host: host.to_owned(),
+        })
     }
 }
 
@@ -79,7 +91,9 @@ where
     fn connect(self, stream: S) -> Self::Future {
         Box::pin(async move {
             let name = ServerName::try_from(self.host).map_err(std::io::Error::other)?;
-            Ok(Encrypted(Box::new(self.connector.connect(name, stream).await?)))
+            Ok(Encrypted(Box::new(
+                self.connector.connect(name, stream).await?,
+            )))
         })
     }
 }
@@ -88,28 +102,43 @@ where
 pub(super) struct Encrypted<S>(Box<tokio_rustls::client::TlsStream<S>>);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for Encrypted<S> {
-    /// The server's certificate is verified by name, so the password exchange needs no binding to it.
+    /// The server's certificate is verified by name, so the password exchange needs no binding to
+    /// it.
     fn channel_binding(&self) -> ChannelBinding {
         ChannelBinding::none()
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Encrypted<S> {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
         Pin::new(&mut *self.0).poll_read(context, buffer)
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Encrypted<S> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
         Pin::new(&mut *self.0).poll_write(context, bytes)
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_flush(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
         Pin::new(&mut *self.0).poll_flush(context)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_shutdown(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
         Pin::new(&mut *self.0).poll_shutdown(context)
     }
 }

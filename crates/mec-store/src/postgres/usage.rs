@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mec_kernel::{Catalogue, Code, HourSum, Stay, Time};
+use mec_kernel::{Catalog, Code, HourSum, Stay, Time};
 use tokio_postgres::types::ToSql;
 
 use super::Postgres;
@@ -22,7 +22,8 @@ sql!(
     IN_HOURS,
 );
 sql!(
-    /// A stored sum counts the account's own events: those below it are counted where they are theirs.
+    /// A stored sum counts the account's own events: those below it are counted where they are
+    /// theirs.
     EVENTS_SUBTREE = SUBTREE,
     "SELECT hour, sum(events)::bigint FROM usage_hours WHERE tree = ANY($2) AND account_id IN (SELECT id FROM subtree) AND ",
     IN_HOURS,
@@ -33,7 +34,12 @@ const STAY: &str = "SELECT quantity, acquired_at, coalesce(released_at, expires_
 const IN_SPAN: &str = "tree = ANY($2) AND resource_type_code = $3 AND ($4::text IS NULL OR resource_scope = $4) \
      AND expires_at > $5 AND acquired_at < $6";
 
-sql!(STAYS_SUBTREE = SUBTREE, STAY, "account_id IN (SELECT id FROM subtree) AND ", IN_SPAN);
+sql!(
+    STAYS_SUBTREE = SUBTREE,
+    STAY,
+    "account_id IN (SELECT id FROM subtree) AND ",
+    IN_SPAN
+);
 sql!(STAYS_OWN = STAY, "account_id = ANY($1) AND ", IN_SPAN);
 
 /// A query that does not borrow, so that it can be answered on the connections' thread.
@@ -68,44 +74,89 @@ impl Owned {
 }
 
 impl Postgres {
-    pub(crate) fn usage(&self, query: &UsageQuery<'_>, catalogue: &Catalogue) -> Result<Vec<UsageBucket>, StoreError> {
-        let (owned, catalogue) = (Owned::of(query), catalogue.clone());
-        self.read_for(|snapshot| snapshot.wait(|session| async move { sum(&session, &owned.query(), &catalogue).await }))
+    pub(crate) fn usage(
+        &self,
+        query: &UsageQuery<'_>,
+        catalog: &Catalog,
+    ) -> Result<Vec<UsageBucket>, StoreError> {
+        let (owned, catalog) = (Owned::of(query), catalog.clone());
+        self.read_for(|snapshot| {
+            snapshot.wait(|session| async move { sum(&session, &owned.query(), &catalog).await })
+        })
     }
 
     pub(crate) fn stays(&self, query: &UsageQuery<'_>) -> Result<Vec<Stay>, StoreError> {
         let owned = Owned::of(query);
-        self.read_for(|snapshot| snapshot.wait(|session| async move { stays(&session, &owned.query()).await }))
+        self.read_for(|snapshot| {
+            snapshot.wait(|session| async move { stays(&session, &owned.query()).await })
+        })
     }
 }
 
 async fn stays(session: &Session, query: &UsageQuery<'_>) -> Result<Vec<Stay>, StoreError> {
-    let Some((from, to)) = usage::span_of(query) else { return Ok(vec![]) };
-    let (accounts, trees) = (vec![Id(query.account.0)], vec![number(query.account.tree())]);
+    let Some((from, to)) = usage::span_of(query) else {
+        return Ok(vec![]);
+    };
+    let (accounts, trees) = (
+        vec![Id(query.account.0)],
+        vec![number(query.account.tree())],
+    );
     let (resource, scope) = (query.resource.as_str(), query.scope.map(Code::as_str));
     let (from, to) = (Instant::from(from), Instant::from(to));
     let parameters: [&(dyn ToSql + Sync); 6] = [&accounts, &trees, &resource, &scope, &from, &to];
     let stay = |row| {
-        let found = Found { row, table: "concurrency_leases" };
-        Ok(Stay { quantity: found.quantity(0)?, from: found.time(1)?, until: found.time(2)? })
+        let found = Found {
+            row,
+            table: "concurrency_leases",
+        };
+        Ok(Stay {
+            quantity: found.quantity(0)?,
+            from: found.time(1)?,
+            until: found.time(2)?,
+        })
     };
-    session.query(if query.own_only { &STAYS_OWN } else { &STAYS_SUBTREE }, &parameters).await?.iter().map(stay).collect()
+    session
+        .query(
+            if query.own_only {
+                &STAYS_OWN
+            } else {
+                &STAYS_SUBTREE
+            },
+            &parameters,
+        )
+        .await?
+        .iter()
+        .map(stay)
+        .collect()
 }
 
-async fn sum(session: &Session, query: &UsageQuery<'_>, catalogue: &Catalogue) -> Result<Vec<UsageBucket>, StoreError> {
+async fn sum(
+    session: &Session,
+    query: &UsageQuery<'_>,
+    catalog: &Catalog,
+) -> Result<Vec<UsageBucket>, StoreError> {
     let hours = hours(session, query).await?;
     let mut buckets = Vec::with_capacity(query.buckets.len());
     for &(start, end) in query.buckets {
         let (mut bucket, cuts) = usage::whole(&hours, query, start, end);
         for (from, to) in cuts {
-            let stretch = Stretch { account: query.account, resource: query.resource, scope: query.scope, from, to };
+            let stretch = Stretch {
+                account: query.account,
+                resource: query.resource,
+                scope: query.scope,
+                from,
+                to,
+            };
             let tree = query.account.tree();
-            for used in ledger::uses(session, tree, &stretch, query.own_only, catalogue).await? {
+            for used in ledger::uses(session, tree, &stretch, query.own_only, catalog).await? {
                 bucket.amount = bucket.amount.plus(used.amount);
                 bucket.events = bucket.events.saturating_add(1);
             }
             let effects = ledger::effects(session, tree, &stretch).await?;
-            for effect in effects.iter().filter(|effect| effect.account == query.account) {
+            for effect in effects
+                .iter()
+                .filter(|effect| effect.account == query.account)
+            {
                 bucket.overage = bucket.overage.plus(effect.overage);
                 bucket.overage_cost = bucket.overage_cost.plus(effect.cost());
             }
@@ -116,15 +167,27 @@ async fn sum(session: &Session, query: &UsageQuery<'_>, catalogue: &Catalogue) -
 }
 
 /// The sums of every whole hour any bucket holds, by hour.
-async fn hours(session: &Session, query: &UsageQuery<'_>) -> Result<BTreeMap<Time, HourSum>, StoreError> {
+async fn hours(
+    session: &Session,
+    query: &UsageQuery<'_>,
+) -> Result<BTreeMap<Time, HourSum>, StoreError> {
     let mut hours: BTreeMap<Time, HourSum> = BTreeMap::new();
-    let Some((first, last)) = usage::whole_hours_of(query) else { return Ok(hours) };
-    let (accounts, trees) = (vec![Id(query.account.0)], vec![number(query.account.tree())]);
+    let Some((first, last)) = usage::whole_hours_of(query) else {
+        return Ok(hours);
+    };
+    let (accounts, trees) = (
+        vec![Id(query.account.0)],
+        vec![number(query.account.tree())],
+    );
     let (resource, scope) = (query.resource.as_str(), query.scope.map(Code::as_str));
     let (first, last) = (Instant::from(first), Instant::from(last));
-    let parameters: [&(dyn ToSql + Sync); 6] = [&accounts, &trees, &resource, &scope, &first, &last];
+    let parameters: [&(dyn ToSql + Sync); 6] =
+        [&accounts, &trees, &resource, &scope, &first, &last];
     for row in &session.query(&SUMS, &parameters).await? {
-        let found = Found { row, table: "usage_hours" };
+        let found = Found {
+            row,
+            table: "usage_hours",
+        };
         let sum = HourSum {
             own: found.exact(1)?,
             subtree: found.exact(2)?,
@@ -137,7 +200,10 @@ async fn hours(session: &Session, query: &UsageQuery<'_>) -> Result<BTreeMap<Tim
     }
     if !query.own_only {
         for row in &session.query(&EVENTS_SUBTREE, &parameters).await? {
-            let found = Found { row, table: "usage_hours" };
+            let found = Found {
+                row,
+                table: "usage_hours",
+            };
             let entry = hours.entry(found.time(0)?).or_default();
             entry.events = entry.events.saturating_add(found.integer(1)?);
         }

@@ -16,13 +16,19 @@ impl Statement {
                 self.filter(from, inner);
                 self.push(")");
             }
-            Filter::Compare { left, comparison, right } => self.compare(from, left, *comparison, right),
+            Filter::Compare {
+                left,
+                comparison,
+                right,
+            } => self.compare(from, left, *comparison, right),
             Filter::In { values, .. } if values.is_empty() => self.push("FALSE"),
             Filter::In { left, values } => self.in_list(from, left, values),
             Filter::Distinct { left, right } => self.distinct(from, left, right),
             Filter::Is { left, truth } => self.is(from, left, *truth),
             Filter::Like { left, pattern } => self.pattern(PatternKind::Like, from, left, pattern),
-            Filter::Matches { left, pattern } => self.pattern(PatternKind::Regex, from, left, pattern),
+            Filter::Matches { left, pattern } => {
+                self.pattern(PatternKind::Regex, from, left, pattern)
+            }
             Filter::Exists { relation, filter } => {
                 let target = self.from(&relation.target);
                 self.push("EXISTS (SELECT 1");
@@ -50,7 +56,9 @@ impl Statement {
 
     fn compare(&mut self, from: From<'_>, left: &Expr, comparison: Comparison, right: &Value) {
         match (Stored::of(left.ty), right) {
-            (Stored::Units(scale), Value::Numeric(number)) => self.compare_number(from, left, comparison, *number, scale),
+            (Stored::Units(scale), Value::Numeric(number)) => {
+                self.compare_number(from, left, comparison, *number, scale)
+            }
             (Stored::Json, Value::Json(json)) => self.compare_json(from, left, comparison, json),
             (stored, right) => match stored.parameter(right) {
                 Some(value) => {
@@ -64,17 +72,29 @@ impl Statement {
         }
     }
 
-    /// Compares among the numbers the column can hold so that the answer is that of the number given.
-    fn compare_number(&mut self, from: From<'_>, left: &Expr, comparison: Comparison, right: Decimal, scale: u8) {
+    /// Compares among the numbers the column can hold so that the answer is that of the number
+    /// given.
+    fn compare_number(
+        &mut self,
+        from: From<'_>,
+        left: &Expr,
+        comparison: Comparison,
+        right: Decimal,
+        scale: u8,
+    ) {
         use Comparison::{Eq, Gt, Gte, Lt, Lte, NotEq};
         let (comparison, units) = match (place(right, scale), comparison) {
             (Place::At(units), comparison) => (comparison, units),
             (Place::After(units), Gt | Gte) => (Gt, units),
             (Place::After(units), Lt | Lte) => (Lte, units),
-            (Place::After(_) | Place::Below | Place::Above, Eq) | (Place::Below, Lt | Lte) | (Place::Above, Gt | Gte) => {
+            (Place::After(_) | Place::Below | Place::Above, Eq)
+            | (Place::Below, Lt | Lte)
+            | (Place::Above, Gt | Gte) => {
                 return self.for_all(from, left, false);
             }
-            (Place::After(_) | Place::Below | Place::Above, NotEq) | (Place::Below, Gt | Gte) | (Place::Above, Lt | Lte) => {
+            (Place::After(_) | Place::Below | Place::Above, NotEq)
+            | (Place::Below, Gt | Gte)
+            | (Place::Above, Lt | Lte) => {
                 return self.for_all(from, left, true);
             }
         };
@@ -87,7 +107,11 @@ impl Statement {
     fn for_all(&mut self, from: From<'_>, left: &Expr, answer: bool) {
         self.push("(");
         self.expr(from, left);
-        self.push(if answer { " IS NOT NULL OR NULL)" } else { " IS NULL AND NULL)" });
+        self.push(if answer {
+            " IS NOT NULL OR NULL)"
+        } else {
+            " IS NULL AND NULL)"
+        });
     }
 
     fn compare_json(&mut self, from: From<'_>, left: &Expr, comparison: Comparison, right: &str) {
@@ -102,7 +126,8 @@ impl Statement {
     fn equal_json(&mut self, from: From<'_>, left: &Expr, sign: &str, right: &str) {
         let expr = self.expr_text(from, left);
         let dialect = self.dialect;
-        let (one, other) = dialect.equal_json(&expr, right, |value, stored| self.bound(value, stored));
+        let (one, other) =
+            dialect.equal_json(&expr, right, |value, stored| self.bound(value, stored));
         self.format(format_args!("{one}{sign}{other}"));
     }
 
@@ -110,14 +135,26 @@ impl Statement {
         let stored = Stored::of(left.ty);
         if stored == Stored::Json {
             let equal = |value: &Value| match value {
-                Value::Json(_) => Some(Filter::Compare { left: left.clone(), comparison: Comparison::Eq, right: value.clone() }),
+                Value::Json(_) => Some(Filter::Compare {
+                    left: left.clone(),
+                    comparison: Comparison::Eq,
+                    right: value.clone(),
+                }),
                 _ => None,
             };
             let parts: Vec<Filter> = values.iter().filter_map(equal).collect();
-            return if parts.is_empty() { self.for_all(from, left, false) } else { self.join(from, &parts, " OR ", "FALSE") };
+            return if parts.is_empty() {
+                self.for_all(from, left, false)
+            } else {
+                self.join(from, &parts, " OR ", "FALSE")
+            };
         }
-        // What the column cannot hold is left out: as a null it would make the answer unknown where it is false.
-        let values: Vec<Parameter> = values.iter().filter_map(|value| stored.parameter(value)).collect();
+        // What the column cannot hold is left out: as a null it would make the answer unknown where
+        // it is false.
+        let values: Vec<Parameter> = values
+            .iter()
+            .filter_map(|value| stored.parameter(value))
+            .collect();
         if values.is_empty() {
             return self.for_all(from, left, false);
         }
@@ -136,7 +173,9 @@ impl Statement {
 
     fn distinct(&mut self, from: From<'_>, left: &Expr, right: &Value) {
         match (Stored::of(left.ty), right) {
-            (Stored::Json, Value::Json(json)) => self.equal_json(from, left, " IS DISTINCT FROM ", json),
+            (Stored::Json, Value::Json(json)) => {
+                self.equal_json(from, left, " IS DISTINCT FROM ", json)
+            }
             (stored, right) => match stored.parameter(right) {
                 Some(value) => {
                     self.ordered(from, left);
@@ -150,9 +189,12 @@ impl Statement {
 
     fn is(&mut self, from: From<'_>, left: &Expr, truth: Truth) {
         let asks_for_null = matches!(truth, Truth::Null | Truth::Unknown);
-        if left.path.is_empty() && !from.table.columns[left.column].nullable && (asks_for_null || truth == Truth::NotNull) {
-            // Said rather than asked: PostgreSQL forgets the default part of a partitioned table where such a question
-            // about its key stands beside an OR.
+        if left.path.is_empty()
+            && !from.table.columns[left.column].nullable
+            && (asks_for_null || truth == Truth::NotNull)
+        {
+            // Said rather than asked: PostgreSQL forgets the default part of a partitioned table
+            // where such a question about its key stands beside an OR.
             return self.push(if asks_for_null { "FALSE" } else { "TRUE" });
         }
         let test = match truth {

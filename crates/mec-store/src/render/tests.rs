@@ -1,16 +1,21 @@
-//! No request makes a database see a name that is not in the catalogue, nor any other text of its own.
+//! No request makes a database see a name that is not in the schema, nor any other text of its own.
 
 use std::collections::HashSet;
 use std::sync::{Arc, LazyLock};
 
-use mec_query::{Catalogue, Delete, Page, Query, Read, Scope, Target};
+use mec_query::{Delete, Page, Query, Read, Schema, Scope, Target};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 
 use super::{Statement, count, embed, keys, rows};
 use crate::dialect::Dialect;
 
-const DIALECTS: [Dialect; 2] = [Dialect::Sqlite, Dialect::Postgres { letters: "und-x-icu" }];
+const DIALECTS: [Dialect; 2] = [
+    Dialect::Sqlite,
+    Dialect::Postgres {
+        letters: "und-x-icu",
+    },
+];
 /// Every word of SQL a statement may have beside names, in lower case.
 const WORDS: &[&str] = &[
     "all",
@@ -82,14 +87,22 @@ const WORDS: &[&str] = &[
     "zone",
 ];
 
-static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::new(crate::tables::tables(), vec![]).unwrap());
+static SCHEMA: LazyLock<Schema> =
+    LazyLock::new(|| Schema::new(crate::tables::tables(), vec![]).unwrap());
 static NAMES: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
-    let tables = CATALOGUE.tables().iter();
-    let names = tables.flat_map(|table| table.columns.iter().map(|column| column.name).chain([table.name]));
+    let tables = SCHEMA.tables().iter();
+    let names = tables.flat_map(|table| {
+        table
+            .columns
+            .iter()
+            .map(|column| column.name)
+            .chain([table.name])
+    });
     names.chain(["C", "und-x-icu"]).collect()
 });
 
-/// What in a statement is neither a known word, a known name in quotes, a parameter, nor a name of its own.
+/// What in a statement is neither a known word, a known name in quotes, a parameter, nor a name of
+/// its own.
 fn foreign(sql: &str) -> Option<String> {
     let mut rest = sql;
     while let Some(first) = rest.chars().next() {
@@ -101,7 +114,9 @@ fn foreign(sql: &str) -> Option<String> {
             }
             rest = &rest[end + 1..];
         } else if first.is_alphanumeric() || first == '_' {
-            let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
+            let end = rest
+                .find(|c: char| !(c.is_alphanumeric() || c == '_'))
+                .unwrap_or(rest.len());
             let word = &rest[..end];
             let numbered = word.strip_prefix(['t', 'c', 'k', 'l', 'v']).unwrap_or(word);
             let is_numbered = numbered.bytes().all(|byte| byte.is_ascii_digit());
@@ -120,10 +135,18 @@ fn foreign(sql: &str) -> Option<String> {
 
 /// Every statement a request comes to.
 fn statements(table: &str, query: &str) -> Vec<Statement> {
-    let Ok(query) = Query::parse(query, Target::Rows) else { return vec![] };
-    let Ok(page) = Page::of_request(&query, None) else { return vec![] };
-    let Ok(table) = CATALOGUE.table(table) else { return vec![] };
-    let Ok(scope) = Scope::relate(&CATALOGUE, table, &query) else { return vec![] };
+    let Ok(query) = Query::parse(query, Target::Rows) else {
+        return vec![];
+    };
+    let Ok(page) = Page::of_request(&query, None) else {
+        return vec![];
+    };
+    let Ok(table) = SCHEMA.table(table) else {
+        return vec![];
+    };
+    let Ok(scope) = Scope::relate(&SCHEMA, table, &query) else {
+        return vec![];
+    };
     let mut found = vec![];
     for dialect in DIALECTS {
         if let Ok(read) = scope.read(page, 0) {
@@ -132,7 +155,13 @@ fn statements(table: &str, query: &str) -> Vec<Statement> {
             of_embeds(dialect, &read, &mut found);
         }
         if let Ok(delete) = Delete::resolve(&scope, 0) {
-            found.push(keys(dialect, table, &table.key_positions(), &delete.filter, 1));
+            found.push(keys(
+                dialect,
+                table,
+                &table.key_positions(),
+                &delete.filter,
+                1,
+            ));
         }
     }
     found
@@ -146,7 +175,7 @@ fn of_embeds(dialect: Dialect, read: &Read, found: &mut Vec<Statement>) {
     }
 }
 
-/// Pieces of the grammar, of the catalogue and of SQL.
+/// Pieces of the grammar, of the schema and of SQL.
 fn requests() -> impl Strategy<Value = String> {
     let words = prop::sample::select(vec![
         "select=",
@@ -217,9 +246,20 @@ fn hostile() -> impl Strategy<Value = String> {
         ".{0,12}",
     ];
     (prop::collection::vec(text, 6)).prop_map(|texts| {
-        let encoded = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
-        let quoted = |text: &String| encoded(&format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")));
-        let [one, two, three, four, five, six] = texts.as_slice() else { return String::new() };
+        let encoded = |text: &str| {
+            text.bytes()
+                .map(|byte| format!("%{byte:02X}"))
+                .collect::<String>()
+        };
+        let quoted = |text: &String| {
+            encoded(&format!(
+                "\"{}\"",
+                text.replace('\\', "\\\\").replace('"', "\\\"")
+            ))
+        };
+        let [one, two, three, four, five, six] = texts.as_slice() else {
+            return String::new();
+        };
         let (plain, pattern) = (encoded(three), encoded(&four.replace('\\', "")));
         let [one, two, three, five, six] = [one, two, three, five, six].map(quoted);
         format!(
@@ -234,7 +274,12 @@ fn hostile() -> impl Strategy<Value = String> {
 fn check(table: &str, query: &str) -> usize {
     let statements = statements(table, query);
     for statement in &statements {
-        assert_eq!(foreign(&statement.sql), None, "{table}?{query}\n{}", statement.sql);
+        assert_eq!(
+            foreign(&statement.sql),
+            None,
+            "{table}?{query}\n{}",
+            statement.sql
+        );
     }
     statements.len()
 }
@@ -242,8 +287,14 @@ fn check(table: &str, query: &str) -> usize {
 #[test]
 fn a_foreign_name_or_text_would_be_found() {
     for (sql, found) in [
-        ("SELECT t1.\"email\" FROM \"accounts\" AS t1 WHERE t1.\"email\" = ?1", None),
-        ("SELECT t1.\"secret\" FROM \"accounts\" AS t1", Some("\"secret\"")),
+        (
+            "SELECT t1.\"email\" FROM \"accounts\" AS t1 WHERE t1.\"email\" = ?1",
+            None,
+        ),
+        (
+            "SELECT t1.\"secret\" FROM \"accounts\" AS t1",
+            Some("\"secret\""),
+        ),
         ("SELECT 1; DROP TABLE x", Some("; DROP TABLE x")),
         ("SELECT sqlite_version()", Some("sqlite_version")),
         ("SELECT 'x'", Some("'x'")),
@@ -259,7 +310,11 @@ fn no_seed_of_the_fuzz_target_brings_a_foreign_name() {
     for seed in std::fs::read_dir(seeds).unwrap() {
         let text = std::fs::read_to_string(seed.unwrap().path()).unwrap();
         let query = text.lines().next().unwrap_or_default();
-        made += CATALOGUE.tables().iter().map(|table| check(table.name, query)).sum::<usize>();
+        made += SCHEMA
+            .tables()
+            .iter()
+            .map(|table| check(table.name, query))
+            .sum::<usize>();
     }
     assert!(made > 50, "{made}");
 }
@@ -293,9 +348,9 @@ fn hostile_requests_do_come_to_statements() {
 
 #[test]
 fn every_table_is_reached_by_its_own_name_alone() {
-    for table in CATALOGUE.tables() {
+    for table in SCHEMA.tables() {
         assert!(check(table.name, "select=*") >= 4, "{}", table.name);
         assert_eq!(statements(&format!("{}\" x", table.name), "").len(), 0);
-        assert!(Arc::ptr_eq(CATALOGUE.table(table.name).unwrap(), table));
+        assert!(Arc::ptr_eq(SCHEMA.table(table.name).unwrap(), table));
     }
 }

@@ -21,13 +21,19 @@ pub struct Backup {
 }
 
 impl Backup {
-    /// Copies the store at `from` into a new file beside `path`, which is its owner's alone and on the disk when this answers.
+    /// Copies the store at `from` into a new file beside `path`, which is its owner's alone and on
+    /// the disk when this answers.
     ///
     /// # Errors
-    /// There is something at `path` or beside it, `from` is no store of this program, or one of them cannot be read or written.
+    /// There is something at `path` or beside it, `from` is no store of this program, or one of
+    /// them cannot be read or written.
     pub fn take(from: &Path, path: &Path) -> Result<Self, StoreError> {
         let from = &find_or_refuse(from)?;
-        for there in [path.to_owned(), beside(path, "-wal"), beside(path, "-journal")] {
+        for there in [
+            path.to_owned(),
+            beside(path, "-wal"),
+            beside(path, "-journal"),
+        ] {
             // Also a link to nothing is something.
             if there.symlink_metadata().is_ok() {
                 let there = there.display();
@@ -38,17 +44,32 @@ impl Backup {
         }
         let partial = beside(path, ".partial");
         match remove_file(&partial) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(&partial)(error)),
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(failed(&partial)(error));
+            }
             _ => {}
         }
-        let file =
-            File::options().read(true).write(true).create_new(true).mode(PRIVATE).open(&partial).map_err(failed(&partial))?;
-        let backup = Self { partial, path: path.to_owned(), is_kept: false };
-        file.set_permissions(Permissions::from_mode(PRIVATE)).map_err(failed(&backup.partial))?;
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(PRIVATE)
+            .open(&partial)
+            .map_err(failed(&partial))?;
+        let backup = Self {
+            partial,
+            path: path.to_owned(),
+            is_kept: false,
+        };
+        file.set_permissions(Permissions::from_mode(PRIVATE))
+            .map_err(failed(&backup.partial))?;
         let connection = open_reader(from)?;
         migrate::check_ours(&connection, from)?;
         if migrate::version(&connection)? == 0 {
-            return Err(StoreError::Unusable(format!("{} is empty; name a store with --store sqlite:PATH", from.display())));
+            return Err(StoreError::Unusable(format!(
+                "{} is empty; name a store with --store sqlite:PATH",
+                from.display()
+            )));
         }
         connection.pragma_update(None, "query_only", "OFF")?;
         connection.execute("VACUUM INTO ?1", params![backup.partial.to_string_lossy()])?;
@@ -61,12 +82,16 @@ impl Backup {
         &self.partial
     }
 
-    /// Gives it its name, which nobody else may have taken meanwhile, and answers its size in bytes.
+    /// Gives it its name, which nobody else may have taken meanwhile, and answers its size in
+    /// bytes.
     ///
     /// # Errors
     /// Somebody else has it; the directory cannot be written.
     pub fn keep(mut self) -> Result<u64, StoreError> {
-        let bytes = File::open(&self.partial).and_then(|file| file.metadata()).map_err(failed(&self.partial))?.len();
+        let bytes = File::open(&self.partial)
+            .and_then(|file| file.metadata())
+            .map_err(failed(&self.partial))?
+            .len();
         // A second name is only given where there is nothing of that name.
         std::fs::hard_link(&self.partial, &self.path).map_err(failed(&self.path))?;
         self.is_kept = true;

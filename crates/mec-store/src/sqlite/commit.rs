@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use mec_kernel::{
-    Account, AccountId, AccountPlan, Head, HourSum, Lease, LedgerEvent, Quantity, Reservation, Rule, Time, TreeId, WindowKey,
-    WindowTotal, Write, key_hash,
+    Account, AccountId, AccountPlan, Head, HourSum, Lease, LedgerEvent, Quantity, Reservation,
+    Rule, Time, TreeId, WindowKey, WindowTotal, Write, key_hash,
 };
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, TransactionBehavior, params};
 
@@ -56,25 +56,35 @@ sql!(
 );
 
 impl Writer {
-    /// A failed statement changes nothing. A failed COMMIT leaves open what is on disk, unless SQLite says the disk is
-    /// full or the file is busy, which it says before it writes.
+    /// A failed statement changes nothing. A failed COMMIT leaves open what is on disk, unless
+    /// SQLite says the disk is full or the file is busy, which it says before it writes.
     pub(crate) fn commit(&mut self, commit: &Commit) -> Result<(), CommitError> {
         let fault = self.faults.get();
         self.heed(fault).map_err(failed)?;
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(failed)?;
         write_all(&transaction, commit)?;
         if fault == Some(Fault::CommitLost) {
             transaction.rollback().map_err(failed)?;
             return Err(lost());
         }
         transaction.commit().map_err(not_committed)?;
-        if fault == Some(Fault::AnswerLost) { Err(lost()) } else { Ok(()) }
+        if fault == Some(Fault::AnswerLost) {
+            Err(lost())
+        } else {
+            Ok(())
+        }
     }
 
     /// Writes to new pages and to the disk, and leaves nothing behind.
     pub(crate) fn probe(&mut self) -> Result<(), CommitError> {
         self.heed(self.faults.get()).map_err(failed)?;
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(failed)?;
         let sql = "CREATE TABLE probe (filler); INSERT INTO probe VALUES (zeroblob(65536)); DROP TABLE probe";
         transaction.execute_batch(sql).map_err(failed)?;
         transaction.commit().map_err(not_committed)
@@ -82,13 +92,18 @@ impl Writer {
 
     fn heed(&mut self, fault: Option<Fault>) -> rusqlite::Result<()> {
         let is_full = fault == Some(Fault::DiskFull);
-        if is_full || self.is_full { self.fill_disk(is_full) } else { Ok(()) }
+        if is_full || self.is_full {
+            self.fill_disk(is_full)
+        } else {
+            Ok(())
+        }
     }
 
     /// A file that may have no more pages than it has is what a full disk is to SQLite.
     fn fill_disk(&mut self, is_full: bool) -> rusqlite::Result<()> {
         let pages_max = if is_full { 1 } else { i64::from(u32::MAX - 1) };
-        self.connection.pragma_update_and_check(None, "max_page_count", pages_max, |_| Ok(()))?;
+        self.connection
+            .pragma_update_and_check(None, "max_page_count", pages_max, |_| Ok(()))?;
         self.is_full = is_full;
         Ok(())
     }
@@ -106,11 +121,14 @@ fn lost() -> CommitError {
     CommitError::Unknown(StoreError::Stopped("a test lost the answer".to_owned()))
 }
 
-/// Why a statement failed. After an IO error only whoever opens the file again can tell what is in it.
+/// Why a statement failed. After an IO error only whoever opens the file again can tell what is in
+/// it.
 pub(super) fn failed(error: rusqlite::Error) -> CommitError {
     match error.sqlite_error_code() {
         Some(ErrorCode::ConstraintViolation) => CommitError::Refused(error.into()),
-        Some(ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt) => CommitError::Unknown(error.into()),
+        Some(ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt) => {
+            CommitError::Unknown(error.into())
+        }
         _ => CommitError::NotDone(error.into()),
     }
 }
@@ -130,10 +148,12 @@ fn write_all(connection: &Connection, commit: &Commit) -> Result<(), CommitError
     for head in &commit.heads {
         put_head(connection, head).map_err(failed)?;
     }
-    super::catalogue::write(connection, &commit.catalogue, commit.catalogue_version, now).map_err(|error| match error {
-        StoreError::Sqlite(error) => failed(error),
-        error => CommitError::NotDone(error),
-    })?;
+    super::catalog::write(connection, &commit.catalog, commit.catalog_version, now).map_err(
+        |error| match error {
+            StoreError::Sqlite(error) => failed(error),
+            error => CommitError::NotDone(error),
+        },
+    )?;
     for row in &commit.decisions {
         decisions::log(connection, row).map_err(failed)?;
     }
@@ -148,18 +168,34 @@ fn write_one(
 ) -> rusqlite::Result<()> {
     match write {
         Write::Account(account) => put_account(connection, account),
-        Write::Entitlement { row, metadata, audit } => {
-            entitlement::put(connection, row, metadata.as_ref(), audit, at(row.account.tree()))
-        }
+        Write::Entitlement {
+            row,
+            metadata,
+            audit,
+        } => entitlement::put(
+            connection,
+            row,
+            metadata.as_ref(),
+            audit,
+            at(row.account.tree()),
+        ),
         Write::AccountPlan(plan) => put_account_plan(connection, plan),
         Write::Rule(rule) => put_rule(connection, rule),
         Write::RemoveRule { rule, .. } => {
-            connection.prepare_cached("DELETE FROM control_rules WHERE rule_id = ?1")?.execute(params![rows::Id(rule.0)])?;
+            connection
+                .prepare_cached("DELETE FROM control_rules WHERE rule_id = ?1")?
+                .execute(params![rows::Id(rule.0)])?;
             Ok(())
         }
         Write::Event { event, path } => {
             for (account, sum) in HourSum::of(event, path) {
-                let key = (account, event.resource.clone(), event.scope.clone(), event.unit.clone(), event.occurred_at.hour());
+                let key = (
+                    account,
+                    event.resource.clone(),
+                    event.scope.clone(),
+                    event.unit.clone(),
+                    event.occurred_at.hour(),
+                );
                 let entry = hours.entry(key).or_default();
                 *entry = entry.plus(sum);
             }
@@ -209,20 +245,22 @@ fn put_account(connection: &Connection, account: &Account) -> rusqlite::Result<(
 }
 
 fn put_account_plan(connection: &Connection, plan: &AccountPlan) -> rusqlite::Result<()> {
-    connection.prepare_cached(&PUT_ACCOUNT_PLAN)?.execute(params![
-        rows::Id(plan.account.0),
-        plan.plan.as_str(),
-        plan.reference.as_str(),
-        plan.version,
-        plan.quantity.millionths(),
-        plan.anchor.micros(),
-        plan.starts_at.micros(),
-        plan.ends_at.map(Time::micros),
-        plan.own_end.map(Time::micros),
-        plan.is_addon,
-        plan.is_trial,
-        plan.account.tree().0,
-    ])?;
+    connection
+        .prepare_cached(&PUT_ACCOUNT_PLAN)?
+        .execute(params![
+            rows::Id(plan.account.0),
+            plan.plan.as_str(),
+            plan.reference.as_str(),
+            plan.version,
+            plan.quantity.millionths(),
+            plan.anchor.micros(),
+            plan.starts_at.micros(),
+            plan.ends_at.map(Time::micros),
+            plan.own_end.map(Time::micros),
+            plan.is_addon,
+            plan.is_trial,
+            plan.account.tree().0,
+        ])?;
     Ok(())
 }
 
@@ -245,7 +283,8 @@ pub(super) fn put_rule(connection: &Connection, rule: &Rule) -> rusqlite::Result
         rule.is_active,
         rule.created_at.micros(),
         rule.updated_at.micros(),
-        rule.account.map_or(TreeId::CATALOGUE.0, |account| account.tree().0),
+        rule.account
+            .map_or(TreeId::CATALOG.0, |account| account.tree().0),
     ])?;
     Ok(())
 }
@@ -292,11 +331,15 @@ fn put_event(connection: &Connection, event: &LedgerEvent) -> rusqlite::Result<(
         ])?;
     // A settlement is found by its reservation: no caller's key leads to it.
     if event.reservation.is_none() {
-        connection.prepare_cached("INSERT INTO ledger_keys (key_hash, tree, event_id) VALUES (?1, ?2, ?3)")?.execute(params![
-            key_hash(tree, &event.key),
-            tree.0,
-            rows::Id(event.id.0)
-        ])?;
+        connection
+            .prepare_cached(
+                "INSERT INTO ledger_keys (key_hash, tree, event_id) VALUES (?1, ?2, ?3)",
+            )?
+            .execute(params![
+                key_hash(tree, &event.key),
+                tree.0,
+                rows::Id(event.id.0)
+            ])?;
     }
     if let Some(details) = event.details.as_deref() {
         connection
@@ -325,29 +368,35 @@ fn put_lease(connection: &Connection, lease: &Lease) -> rusqlite::Result<()> {
 }
 
 fn put_reservation(connection: &Connection, held: &Reservation) -> rusqlite::Result<()> {
-    connection.prepare_cached(&PUT_RESERVATION)?.execute(params![
-        rows::Id(held.id.0),
-        held.key.as_str(),
-        rows::Id(held.account.0),
-        held.resource.as_str(),
-        held.scope.as_deref(),
-        held.quantity.millionths(),
-        held.unit.as_str(),
-        rows::Exact(held.amount),
-        held.status.code(),
-        held.reserved_at.micros(),
-        held.expires_at.micros(),
-        held.event.map(|id| rows::Id(id.0)),
-        held.ruling.decision.code(),
-        &*held.ruling.reason,
-        held.ruling.reason_code.as_str(),
-        held.ruling.entitlement.map(|id| rows::Id(id.0)),
-        held.id.tree().0,
-    ])?;
+    connection
+        .prepare_cached(&PUT_RESERVATION)?
+        .execute(params![
+            rows::Id(held.id.0),
+            held.key.as_str(),
+            rows::Id(held.account.0),
+            held.resource.as_str(),
+            held.scope.as_deref(),
+            held.quantity.millionths(),
+            held.unit.as_str(),
+            rows::Exact(held.amount),
+            held.status.code(),
+            held.reserved_at.micros(),
+            held.expires_at.micros(),
+            held.event.map(|id| rows::Id(id.0)),
+            held.ruling.decision.code(),
+            &*held.ruling.reason,
+            held.ruling.reason_code.as_str(),
+            held.ruling.entitlement.map(|id| rows::Id(id.0)),
+            held.id.tree().0,
+        ])?;
     Ok(())
 }
 
-fn add_hour(connection: &Connection, (account, resource, scope, unit, hour): &HourKey, sum: HourSum) -> rusqlite::Result<()> {
+fn add_hour(
+    connection: &Connection,
+    (account, resource, scope, unit, hour): &HourKey,
+    sum: HourSum,
+) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
             "INSERT INTO usage_hours (tree, account_id, resource_type_code, resource_scope, unit_code, hour, own, subtree, \

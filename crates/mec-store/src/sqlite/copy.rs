@@ -1,4 +1,5 @@
-//! A whole file as a copy reads it: every table, every column, row by row, by a process that owns the file meanwhile.
+//! A whole file as a copy reads it: every table, every column, row by row, by a process that owns
+//! the file meanwhile.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -31,9 +32,17 @@ pub(crate) struct SourceTable {
 impl Source {
     /// Takes the file, which has to be there and of this program's schema.
     pub(crate) fn open(path: &Path, note: &str) -> Result<Self, StoreError> {
-        let options = OpenOptions { create: false, note: note.to_owned(), readers: 1, ..OpenOptions::default() };
+        let options = OpenOptions {
+            create: false,
+            note: note.to_owned(),
+            readers: 1,
+            ..OpenOptions::default()
+        };
         let (store, writer) = Sqlite::open(path, &options)?;
-        Ok(Self { writer, _store: store })
+        Ok(Self {
+            writer,
+            _store: store,
+        })
     }
 
     /// Every table of the file, with how many rows it has.
@@ -43,29 +52,51 @@ impl Source {
         let mut statement = self.connection().prepare(sql)?;
         let found = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let found: Vec<(String, bool)> = found.collect::<Result<_, _>>()?;
-        found.into_iter().map(|(name, is_without_rowid)| self.table(name, is_without_rowid)).collect()
+        found
+            .into_iter()
+            .map(|(name, is_without_rowid)| self.table(name, is_without_rowid))
+            .collect()
     }
 
     fn table(&self, name: String, is_without_rowid: bool) -> Result<SourceTable, StoreError> {
-        let mut statement = self.connection().prepare("SELECT name, pk FROM pragma_table_info(?1) ORDER BY cid")?;
+        let mut statement = self
+            .connection()
+            .prepare("SELECT name, pk FROM pragma_table_info(?1) ORDER BY cid")?;
         let found = statement.query_map([&name], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let found: Vec<(String, u32)> = found.collect::<Result<_, _>>()?;
         let order = if is_without_rowid {
-            let mut key: Vec<&(String, u32)> = found.iter().filter(|(_, place)| *place > 0).collect();
+            let mut key: Vec<&(String, u32)> =
+                found.iter().filter(|(_, place)| *place > 0).collect();
             key.sort_by_key(|(_, place)| *place);
-            key.into_iter().map(|(column, _)| column.as_str()).collect::<Vec<_>>().join(", ")
+            key.into_iter()
+                .map(|(column, _)| column.as_str())
+                .collect::<Vec<_>>()
+                .join(", ")
         } else {
             "rowid".to_owned()
         };
         let count = |row: &Row<'_>| row.get::<_, i64>(0);
-        let rows = self.connection().query_row(&format!("SELECT count(*) FROM {name}"), [], count)?;
-        Ok(SourceTable { columns: found.into_iter().map(|(column, _)| column).collect(), order, rows: rows.unsigned_abs(), name })
+        let rows =
+            self.connection()
+                .query_row(&format!("SELECT count(*) FROM {name}"), [], count)?;
+        Ok(SourceTable {
+            columns: found.into_iter().map(|(column, _)| column).collect(),
+            order,
+            rows: rows.unsigned_abs(),
+            name,
+        })
     }
 
-    /// What tells this state of this file from every other: each commit writes random stamps, and what has none is counted.
-    pub(crate) fn identity<'a>(&self, tables: impl Iterator<Item = &'a SourceTable>) -> Result<String, StoreError> {
+    /// What tells this state of this file from every other: each commit writes random stamps, and
+    /// what has none is counted.
+    pub(crate) fn identity<'a>(
+        &self,
+        tables: impl Iterator<Item = &'a SourceTable>,
+    ) -> Result<String, StoreError> {
         let mut hash = Sha256::new();
-        let mut statement = self.connection().prepare("SELECT tree, version, stamp FROM account_trees ORDER BY tree")?;
+        let mut statement = self
+            .connection()
+            .prepare("SELECT tree, version, stamp FROM account_trees ORDER BY tree")?;
         let mut heads = statement.query([])?;
         while let Some(head) = heads.next()? {
             for column in 0..3 {
@@ -91,11 +122,18 @@ impl Source {
         each: &mut dyn FnMut(&[Value<'_>]) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let columns: Vec<&str> = columns.collect();
-        let sql = format!("SELECT {} FROM {} ORDER BY {}", columns.join(", "), table.name, table.order);
+        let sql = format!(
+            "SELECT {} FROM {} ORDER BY {}",
+            columns.join(", "),
+            table.name,
+            table.order
+        );
         let mut statement = self.connection().prepare(&sql)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            let values: Result<Vec<Value<'_>>, StoreError> = (0..columns.len()).map(|column| value(row, column)).collect();
+            let values: Result<Vec<Value<'_>>, StoreError> = (0..columns.len())
+                .map(|column| value(row, column))
+                .collect();
             each(&values?)?;
         }
         Ok(())
@@ -117,6 +155,8 @@ fn value<'a>(row: &'a Row<'_>, column: usize) -> Result<Value<'a>, StoreError> {
         ValueRef::Null => Value::Null,
         ValueRef::Integer(number) => Value::Integer(number),
         ValueRef::Blob(bytes) => Value::Bytes(bytes),
-        held @ (ValueRef::Text(_) | ValueRef::Real(_)) => Value::Text(held.as_str().map_err(rusqlite::Error::from)?),
+        held @ (ValueRef::Text(_) | ValueRef::Real(_)) => {
+            Value::Text(held.as_str().map_err(rusqlite::Error::from)?)
+        }
     })
 }

@@ -8,9 +8,13 @@ use super::{Sqlite, Writer, rows};
 use crate::{CommitError, DecisionRow, StoreError, limits_json};
 
 impl Writer {
-    /// Ids sort by when they were made, so the oldest rows are the first of the primary key and no row that stays is
-    /// looked at.
-    pub(crate) fn prune_decisions(&mut self, before: Time, rows_max: usize) -> Result<usize, CommitError> {
+    /// Ids sort by when they were made, so the oldest rows are the first of the primary key and no
+    /// row that stays is looked at.
+    pub(crate) fn prune_decisions(
+        &mut self,
+        before: Time,
+        rows_max: usize,
+    ) -> Result<usize, CommitError> {
         self.connection
             .prepare_cached(
                 "DELETE FROM control_decisions_log WHERE decision_id IN \
@@ -25,7 +29,8 @@ impl Sqlite {
     pub(crate) fn count_decisions(&self, before: Time) -> Result<u64, StoreError> {
         self.read_apart(|connection| {
             let sql = "SELECT count(*) FROM control_decisions_log WHERE decision_id < ?1";
-            let count: i64 = connection.query_row(sql, params![first_id(before)], |row| row.get(0))?;
+            let count: i64 =
+                connection.query_row(sql, params![first_id(before)], |row| row.get(0))?;
             Ok(count.unsigned_abs())
         })
     }
@@ -33,12 +38,13 @@ impl Sqlite {
 
 /// Smaller than the id of every decision at `at` or later.
 fn first_id(at: Time) -> rows::Id {
-    rows::Id(IdSource::new(TreeId::CATALOGUE, at, 0).draw())
+    rows::Id(IdSource::new(TreeId::CATALOG, at, 0).draw())
 }
 
 pub(super) fn log(connection: &Connection, row: &DecisionRow) -> rusqlite::Result<()> {
     // A total of more than 64 bits is shown as the largest there is: NULL would read as unlimited.
-    let shown = |total: Option<Total>| total.map(|total| i64::try_from(total.0).unwrap_or(i64::MAX));
+    let shown =
+        |total: Option<Total>| total.map(|total| i64::try_from(total.0).unwrap_or(i64::MAX));
     connection
         .prepare_cached(
             "INSERT INTO control_decisions_log (decision_id, tree, account_id, resource_type_code, resource_scope, operation, \

@@ -1,8 +1,11 @@
-//! Entitlements with their conditions: read, written, and shown in their audit as the table shows them.
+//! Entitlements with their conditions: read, written, and shown in their audit as the table shows
+//! them.
 
 use std::collections::BTreeMap;
 
-use mec_kernel::{AccountId, Audit, Code, Condition, ConditionId, Entitlement, EntitlementId, Quantity, Time};
+use mec_kernel::{
+    AccountId, Audit, Code, Condition, ConditionId, Entitlement, EntitlementId, Quantity, Time,
+};
 use mec_query::json_text;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde_json::Value;
@@ -13,15 +16,27 @@ use crate::condition::ConditionRow;
 
 const CONDITION: &str = "condition_id, condition_type, attribute, operator, value";
 
-sql!(OF_ACCOUNT = "SELECT ", rows::ENTITLEMENT, " FROM entitlements WHERE account_id = ?1 ORDER BY entitlement_id");
+sql!(
+    OF_ACCOUNT = "SELECT ",
+    rows::ENTITLEMENT,
+    " FROM entitlements WHERE account_id = ?1 ORDER BY entitlement_id"
+);
 sql!(
     CONDITIONS_OF_ACCOUNT = "SELECT ",
     CONDITION,
     ", entitlement_id FROM entitlement_conditions WHERE entitlement_id IN \
      (SELECT entitlement_id FROM entitlements WHERE account_id = ?1) ORDER BY condition_id",
 );
-sql!(CONDITIONS = "SELECT ", CONDITION, " FROM entitlement_conditions WHERE entitlement_id = ?1 ORDER BY condition_id");
-sql!(SHOWN = "SELECT ", rows::ENTITLEMENT, ", limit_kind_code, metadata FROM entitlements WHERE entitlement_id = ?1");
+sql!(
+    CONDITIONS = "SELECT ",
+    CONDITION,
+    " FROM entitlement_conditions WHERE entitlement_id = ?1 ORDER BY condition_id"
+);
+sql!(
+    SHOWN = "SELECT ",
+    rows::ENTITLEMENT,
+    ", limit_kind_code, metadata FROM entitlements WHERE entitlement_id = ?1"
+);
 sql!(
     PUT = "INSERT INTO entitlements (",
     rows::ENTITLEMENT,
@@ -36,7 +51,10 @@ sql!(
 );
 
 /// The entitlements of an account, oldest first, with their conditions.
-pub(super) fn of_account(connection: &Connection, account: AccountId) -> rusqlite::Result<Vec<Entitlement>> {
+pub(super) fn of_account(
+    connection: &Connection,
+    account: AccountId,
+) -> rusqlite::Result<Vec<Entitlement>> {
     let mut entitlements: Vec<Entitlement> = connection
         .prepare_cached(&OF_ACCOUNT)?
         .query_map(params![rows::Id(account.0)], rows::entitlement)?
@@ -45,7 +63,10 @@ pub(super) fn of_account(connection: &Connection, account: AccountId) -> rusqlit
     let mut statement = connection.prepare_cached(&CONDITIONS_OF_ACCOUNT)?;
     let mut found = statement.query(params![rows::Id(account.0)])?;
     while let Some(row) = found.next()? {
-        conditions.entry(EntitlementId(rows::id(row, 5)?)).or_default().push(condition(row)?);
+        conditions
+            .entry(EntitlementId(rows::id(row, 5)?))
+            .or_default()
+            .push(condition(row)?);
     }
     for row in &mut entitlements {
         row.conditions = conditions.remove(&row.id).unwrap_or_default();
@@ -61,12 +82,23 @@ fn condition(row: &Row<'_>) -> rusqlite::Result<Condition> {
         operator: row.get(3)?,
         value: serde_json::from_str(text).map_err(|_| rows::damaged(4, "not JSON"))?,
     };
-    let test = columns.test().map_err(|refusal| rows::damaged(1, &format!("no condition: {refusal:?}")))?;
-    Ok(Condition { id: ConditionId(rows::id(row, 0)?), test })
+    let test = columns
+        .test()
+        .map_err(|refusal| rows::damaged(1, &format!("no condition: {refusal:?}")))?;
+    Ok(Condition {
+        id: ConditionId(rows::id(row, 0)?),
+        test,
+    })
 }
 
-fn conditions(connection: &Connection, entitlement: EntitlementId) -> rusqlite::Result<Vec<Condition>> {
-    connection.prepare_cached(&CONDITIONS)?.query_map(params![rows::Id(entitlement.0)], condition)?.collect()
+fn conditions(
+    connection: &Connection,
+    entitlement: EntitlementId,
+) -> rusqlite::Result<Vec<Condition>> {
+    connection
+        .prepare_cached(&CONDITIONS)?
+        .query_map(params![rows::Id(entitlement.0)], condition)?
+        .collect()
 }
 
 /// Makes or changes an entitlement and writes its audit row.
@@ -157,19 +189,33 @@ fn put_conditions(connection: &Connection, row: &Entitlement) -> rusqlite::Resul
     Ok(())
 }
 
-/// The row as the table shows it, and as its audit keeps it; with its conditions, where it has any, as the table
-/// embeds them. `None` where there is no such row.
+/// The row as the table shows it, and as its audit keeps it; with its conditions, where it has any,
+/// as the table embeds them. `None` where there is no such row.
 pub(super) fn shown(connection: &Connection, id: EntitlementId) -> rusqlite::Result<Option<Value>> {
     let read = |row: &Row<'_>| {
         let metadata: Option<Value> = match rows::optional_text(row, 21)? {
-            Some(text) => Some(serde_json::from_str(text).map_err(|_| rows::damaged(21, "not JSON"))?),
+            Some(text) => {
+                Some(serde_json::from_str(text).map_err(|_| rows::damaged(21, "not JSON"))?)
+            }
             None => None,
         };
         let has_window = rows::optional_text(row, 5)?.is_some();
-        Ok((rows::entitlement(row)?, Beside { has_window, limit_kind: row.get(20)?, metadata }))
+        Ok((
+            rows::entitlement(row)?,
+            Beside {
+                has_window,
+                limit_kind: row.get(20)?,
+                metadata,
+            },
+        ))
     };
-    let found = connection.prepare_cached(&SHOWN)?.query_row(params![rows::Id(id.0)], read).optional()?;
-    let Some((row, beside)) = found else { return Ok(None) };
+    let found = connection
+        .prepare_cached(&SHOWN)?
+        .query_row(params![rows::Id(id.0)], read)
+        .optional()?;
+    let Some((row, beside)) = found else {
+        return Ok(None);
+    };
     let conditions = conditions(connection, id)?;
     Ok(Some(audit::shown(&row, &beside, &conditions)))
 }

@@ -1,7 +1,9 @@
-//! The file a store is in: which one a name means, whose it is now, and that its bytes are on the disk.
+//! The file a store is in: which one a name means, whose it is now, and that its bytes are on the
+//! disk.
 //!
-//! The file itself is locked, so that every name of it leads to the same lock, and only whoever may open it can take
-//! that. `mec.db.lock` beside it is a note for others: who has the file, and where it answers.
+//! The file itself is locked, so that every name of it leads to the same lock, and only whoever may
+//! open it can take that. `mec.db.lock` beside it is a note for others: who has the file, and where
+//! it answers.
 
 use std::fs::{File, Permissions, TryLockError};
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -22,12 +24,13 @@ const WRITE_OF_OTHERS: u32 = 0o022;
 const NOTE_BYTES_MAX: u64 = 1_000;
 /// Bytes of the log that are held while it is written anew.
 const PIECE_BYTES: usize = 1 << 20;
-/// Whoever asks for the owner holds the lock for a moment; an owner keeps it. So a held lock is tried again so often.
+/// Whoever asks for the owner holds the lock for a moment; an owner keeps it. So a held lock is
+/// tried again so often.
 const LOOKS_MAX: usize = 5;
 const LOOK_TIME: Duration = Duration::from_millis(10);
 
-/// A database file that is this process's. It has to outlive the connections to it: SQLite loses its locks when any
-/// handle of the file is closed.
+/// A database file that is this process's. It has to outlive the connections to it: SQLite loses
+/// its locks when any handle of the file is closed.
 #[derive(Debug)]
 pub(super) struct Taken {
     path: PathBuf,
@@ -47,9 +50,11 @@ pub(super) fn find(name: &Path) -> Result<Option<PathBuf>, StoreError> {
     }
     match name.canonicalize() {
         Ok(path) => Ok(Some(path)),
-        Err(error) if error.kind() == ErrorKind::NotFound && name.is_symlink() => Err(StoreError::Unusable(format!(
-            "{text} is a link to a file that does not exist; name that file itself, or remove the link"
-        ))),
+        Err(error) if error.kind() == ErrorKind::NotFound && name.is_symlink() => {
+            Err(StoreError::Unusable(format!(
+                "{text} is a link to a file that does not exist; name that file itself, or remove the link"
+            )))
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed(name)(error)),
     }
@@ -63,7 +68,10 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
 }
 
 pub(super) fn failed(path: &Path) -> impl Fn(std::io::Error) -> StoreError {
-    move |error| StoreError::File { path: path.display().to_string(), error }
+    move |error| StoreError::File {
+        path: path.display().to_string(),
+        error,
+    }
 }
 
 fn follows_no_link() -> i32 {
@@ -72,14 +80,17 @@ fn follows_no_link() -> i32 {
 }
 
 impl Taken {
-    /// Takes the file, and makes it where `create` says so; says whose it is where another process has it.
+    /// Takes the file, and makes it where `create` says so; says whose it is where another process
+    /// has it.
     pub(super) fn take(name: &Path, note: &str, create: bool) -> Result<Self, StoreError> {
         let (path, file) = match find(name)? {
             Some(path) => there(path)?,
             None if create => make(name)?,
             None => {
                 let name = name.display();
-                return Err(StoreError::Unusable(format!("{name} does not exist; `mec migrate --store sqlite:{name}` makes it")));
+                return Err(StoreError::Unusable(format!(
+                    "{name} does not exist; `mec migrate --store sqlite:{name}` makes it"
+                )));
             }
         };
         #[cfg(target_os = "linux")]
@@ -88,7 +99,12 @@ impl Taken {
         let _lock = {
             let own = beside(&path, ".own");
             let mut options = File::options();
-            options.create(true).truncate(false).write(true).mode(PRIVATE).custom_flags(follows_no_link());
+            options
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .mode(PRIVATE)
+                .custom_flags(follows_no_link());
             let own = options.open(&own).map_err(failed(&own))?;
             lock(&path, name, &own)?;
             own
@@ -109,20 +125,31 @@ impl Taken {
 
     /// Whether the name still leads to the file that is locked: SQLite opens by name.
     pub(super) fn check_still_there(&self) -> Result<(), StoreError> {
-        let (opened, named) =
-            (self.file.metadata().map_err(failed(&self.path))?, std::fs::metadata(&self.path).map_err(failed(&self.path))?);
+        let (opened, named) = (
+            self.file.metadata().map_err(failed(&self.path))?,
+            std::fs::metadata(&self.path).map_err(failed(&self.path))?,
+        );
         if (opened.dev(), opened.ino()) == (named.dev(), named.ino()) {
             return Ok(());
         }
-        Err(StoreError::Unusable(format!("{} was replaced while it was opened; start again", self.path.display())))
+        Err(StoreError::Unusable(format!(
+            "{} was replaced while it was opened; start again",
+            self.path.display()
+        )))
     }
 
-    /// Makes the log's bytes durable. A process that ended between writing and its fsync has left bytes that were never
-    /// on the disk, and after an fsync that failed the next one does nothing for them; so they are written again.
+    /// Makes the log's bytes durable. A process that ended between writing and its fsync has left
+    /// bytes that were never on the disk, and after an fsync that failed the next one does nothing
+    /// for them; so they are written again.
     pub(super) fn write_log_anew(&self) -> Result<(), StoreError> {
         let path = beside(&self.path, "-wal");
         let failed = failed(&path);
-        let log = match File::options().read(true).write(true).custom_flags(follows_no_link()).open(&path) {
+        let log = match File::options()
+            .read(true)
+            .write(true)
+            .custom_flags(follows_no_link())
+            .open(&path)
+        {
             Ok(log) => log,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(failed(error)),
@@ -147,10 +174,15 @@ impl Taken {
     }
 }
 
-/// Makes durable what a reader has seen in the log: the process that wrote it may have ended before its fsync.
+/// Makes durable what a reader has seen in the log: the process that wrote it may have ended before
+/// its fsync.
 pub(super) fn sync_log(path: &Path) -> Result<(), StoreError> {
     let path = beside(path, "-wal");
-    match File::options().read(true).custom_flags(follows_no_link()).open(&path) {
+    match File::options()
+        .read(true)
+        .custom_flags(follows_no_link())
+        .open(&path)
+    {
         Ok(log) => log.sync_all().map_err(failed(&path)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) => Err(failed(&path)(error)),
@@ -158,15 +190,28 @@ pub(super) fn sync_log(path: &Path) -> Result<(), StoreError> {
 }
 
 pub(super) fn sync_directory(path: &Path) -> Result<(), StoreError> {
-    let Some(directory) = path.parent() else { return Ok(()) };
+    let Some(directory) = path.parent() else {
+        return Ok(());
+    };
     // The name of a file in the working directory has an empty parent.
-    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
-    File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed(directory))
+    let directory = if directory.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        directory
+    };
+    File::open(directory)
+        .and_then(|directory| directory.sync_all())
+        .map_err(failed(directory))
 }
 
 /// Opens the file that is there.
 fn there(path: PathBuf) -> Result<(PathBuf, File), StoreError> {
-    let file = File::options().read(true).write(true).custom_flags(follows_no_link()).open(&path).map_err(failed(&path))?;
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .custom_flags(follows_no_link())
+        .open(&path)
+        .map_err(failed(&path))?;
     check(&path, &file)?;
     Ok((path, file))
 }
@@ -174,17 +219,34 @@ fn there(path: PathBuf) -> Result<(PathBuf, File), StoreError> {
 /// Makes an empty file with the name, or opens the one that somebody else has made meanwhile.
 fn make(name: &Path) -> Result<(PathBuf, File), StoreError> {
     let (Some(file_name), Some(directory)) = (name.file_name(), name.parent()) else {
-        return Err(StoreError::Unusable(format!("{} is not the name of a file; write sqlite:PATH", name.display())));
+        return Err(StoreError::Unusable(format!(
+            "{} is not the name of a file; write sqlite:PATH",
+            name.display()
+        )));
     };
-    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
-    let path = directory.canonicalize().map_err(failed(name))?.join(file_name);
-    let file = match File::options().read(true).write(true).create_new(true).mode(PRIVATE).open(&path) {
+    let directory = if directory.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        directory
+    };
+    let path = directory
+        .canonicalize()
+        .map_err(failed(name))?
+        .join(file_name);
+    let file = match File::options()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(PRIVATE)
+        .open(&path)
+    {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::AlreadyExists => return there(path),
         Err(error) => return Err(failed(&path)(error)),
     };
     // Whatever the process may not give to new files.
-    file.set_permissions(Permissions::from_mode(PRIVATE)).map_err(failed(&path))?;
+    file.set_permissions(Permissions::from_mode(PRIVATE))
+        .map_err(failed(&path))?;
     Ok((path, file))
 }
 
@@ -193,7 +255,9 @@ fn check(path: &Path, file: &File) -> Result<(), StoreError> {
     let found = file.metadata().map_err(failed(path))?;
     let shown = path.display();
     if !found.is_file() {
-        return Err(StoreError::Unusable(format!("{shown} is not a file; name another with --store sqlite:PATH")));
+        return Err(StoreError::Unusable(format!(
+            "{shown} is not a file; name another with --store sqlite:PATH"
+        )));
     }
     if found.nlink() > 1 {
         return Err(StoreError::Unusable(format!(
@@ -206,7 +270,9 @@ fn check(path: &Path, file: &File) -> Result<(), StoreError> {
             Ok(()) => {
                 tracing::warn!(path = %shown, mode = format!("{:o}", found.mode() & 0o777), "others could open it; closed to them")
             }
-            Err(error) => tracing::warn!(path = %shown, %error, "others can open it; run `chmod 600` as its owner"),
+            Err(error) => {
+                tracing::warn!(path = %shown, %error, "others can open it; run `chmod 600` as its owner")
+            }
         }
     }
     Ok(())
@@ -223,7 +289,10 @@ fn lock(path: &Path, name: &Path, file: &File) -> Result<(), StoreError> {
     }
     match locked {
         Ok(()) => Ok(()),
-        Err(TryLockError::Error(error)) => Err(StoreError::Unusable(format!("{} cannot be locked: {error}", path.display()))),
+        Err(TryLockError::Error(error)) => Err(StoreError::Unusable(format!(
+            "{} cannot be locked: {error}",
+            path.display()
+        ))),
         Err(TryLockError::WouldBlock) => Err(StoreError::Unusable(format!(
             "{} is in use by another process ({}); stop it first, or talk to it over HTTP",
             name.display(),
@@ -235,31 +304,47 @@ fn lock(path: &Path, name: &Path, file: &File) -> Result<(), StoreError> {
 /// Writes whose the file is. Nothing depends on it, so a start goes on without.
 fn leave_note(path: &Path, note: &str) {
     let lock = beside(path, ".lock");
-    let text = format!("pid {}{}{note}", std::process::id(), if note.is_empty() { "" } else { ", " });
+    let text = format!(
+        "pid {}{}{note}",
+        std::process::id(),
+        if note.is_empty() { "" } else { ", " }
+    );
     if let Err(error) = put_note(&lock, &text) {
         tracing::warn!(path = %lock.display(), %error, "commands will not find this process: the note for them cannot be written");
     }
 }
 
-/// A new file in the place of whatever is there: nothing is followed, and nothing that somebody else has open is written.
+/// A new file in the place of whatever is there: nothing is followed, and nothing that somebody
+/// else has open is written.
 fn put_note(lock: &Path, text: &str) -> std::io::Result<()> {
     let made = beside(lock, &format!(".{}", std::process::id()));
     match std::fs::remove_file(&made) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = File::options().write(true).create_new(true).mode(PRIVATE).open(&made)?;
+    let mut file = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(PRIVATE)
+        .open(&made)?;
     file.set_permissions(Permissions::from_mode(PRIVATE))?;
     file.write_all(text.as_bytes())?;
     std::fs::rename(&made, lock)
 }
 
-/// What the owner says of itself, where it can be believed: only the file's owner, or root, can have written it.
+/// What the owner says of itself, where it can be believed: only the file's owner, or root, can
+/// have written it.
 fn note(path: &Path) -> String {
     let read = || -> std::io::Result<Option<String>> {
-        let file = File::options().read(true).custom_flags(follows_no_link()).open(beside(path, ".lock"))?;
+        let file = File::options()
+            .read(true)
+            .custom_flags(follows_no_link())
+            .open(beside(path, ".lock"))?;
         let (found, owner) = (file.metadata()?, std::fs::metadata(path)?.uid());
-        if !found.is_file() || found.mode() & WRITE_OF_OTHERS != 0 || (found.uid() != owner && found.uid() != 0) {
+        if !found.is_file()
+            || found.mode() & WRITE_OF_OTHERS != 0
+            || (found.uid() != owner && found.uid() != 0)
+        {
             return Ok(None);
         }
         let mut text = String::new();
@@ -278,9 +363,19 @@ fn note(path: &Path) -> String {
 /// # Errors
 /// Where the file cannot be opened.
 pub fn owner(name: &Path) -> Result<Option<String>, StoreError> {
-    let Some(path) = find(name)? else { return Ok(None) };
-    let locked = if cfg!(target_os = "linux") { path.clone() } else { beside(&path, ".own") };
-    let file = match File::options().read(true).custom_flags(follows_no_link()).open(&locked) {
+    let Some(path) = find(name)? else {
+        return Ok(None);
+    };
+    let locked = if cfg!(target_os = "linux") {
+        path.clone()
+    } else {
+        beside(&path, ".own")
+    };
+    let file = match File::options()
+        .read(true)
+        .custom_flags(follows_no_link())
+        .open(&locked)
+    {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed(&locked)(error)),

@@ -1,4 +1,5 @@
-//! Migrations of the SQLite schema: they run in order, each once, each in one transaction, and are never edited.
+//! Migrations of the SQLite schema: they run in order, each once, each in one transaction, and are
+//! never edited.
 
 use std::path::Path;
 
@@ -12,17 +13,24 @@ use crate::StoreError;
 struct Migration {
     sql: &'static str,
     /// The oldest schema version whose programs may run beside this one.
-    #[allow(dead_code, reason = "read by the check for rolling upgrades once there is a second migration")]
+    #[allow(
+        dead_code,
+        reason = "read by the check for rolling upgrades once there is a second migration"
+    )]
     oldest_beside: i32,
 }
 
-const MIGRATIONS: &[Migration] =
-    &[Migration { sql: include_str!("../../migrations/sqlite/0001_foundation.sql"), oldest_beside: 1 }];
+const MIGRATIONS: &[Migration] = &[Migration {
+    sql: include_str!("../../migrations/sqlite/0001_foundation.sql"),
+    oldest_beside: 1,
+}];
 
 /// Refuses a file that belongs to another program or a newer version of this one.
 pub(super) fn check_ours(connection: &Connection, path: &Path) -> Result<(), StoreError> {
-    let application_id: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
-    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let application_id: i32 =
+        connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if tables > 0 && application_id != APPLICATION_ID {
         return Err(StoreError::Unusable(format!(
             "{} is a SQLite file of another program; name another file with --store sqlite:PATH",
@@ -62,7 +70,10 @@ pub(super) fn check_current(connection: &Connection, path: &Path) -> Result<(), 
 /// Brings the file to the newest schema.
 pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     let from = version(connection)?;
-    for (number, migration) in (1..).zip(MIGRATIONS).skip(usize::try_from(from).unwrap_or(0)) {
+    for (number, migration) in (1..)
+        .zip(MIGRATIONS)
+        .skip(usize::try_from(from).unwrap_or(0))
+    {
         let transaction = connection.transaction()?;
         transaction.execute_batch(migration.sql)?;
         transaction.pragma_update(None, "user_version", number)?;
@@ -85,15 +96,24 @@ fn fill(connection: &Connection) -> Result<(), StoreError> {
     let lists: [(&str, Vec<(&str, &str)>); 3] = [
         (
             "INSERT INTO limit_kinds VALUES (?1, ?2, ?3)",
-            LimitKind::ALL.iter().map(|kind| (kind.code(), kind.description())).collect(),
+            LimitKind::ALL
+                .iter()
+                .map(|kind| (kind.code(), kind.description()))
+                .collect(),
         ),
         (
             "INSERT INTO window_types VALUES (?1, ?2, ?3)",
-            WindowKind::ALL.iter().map(|kind| (kind.code(), kind.description())).collect(),
+            WindowKind::ALL
+                .iter()
+                .map(|kind| (kind.code(), kind.description()))
+                .collect(),
         ),
         (
             "INSERT INTO limit_actions VALUES (?1, ?2, ?3)",
-            LimitAction::ALL.iter().map(|kind| (kind.code(), kind.description())).collect(),
+            LimitAction::ALL
+                .iter()
+                .map(|kind| (kind.code(), kind.description()))
+                .collect(),
         ),
     ];
     for (sql, members) in lists {

@@ -1,8 +1,8 @@
 //! How the kernel's values look in SQLite's rows, both ways.
 
 use mec_kernel::{
-    Account, AccountPlan, Amount, Catalogue, Code, Entitlement, Head, Lease, LedgerEvent, Quantity, Reservation, Rule, Time,
-    WindowKey, WindowTotal,
+    Account, AccountPlan, Amount, Catalog, Code, Entitlement, Head, Lease, LedgerEvent, Quantity,
+    Reservation, Rule, Time, WindowKey, WindowTotal,
 };
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Value, ValueRef};
@@ -11,8 +11,8 @@ use rusqlite::{Connection, Row};
 use crate::StoreError;
 use crate::rows::Cells;
 pub(super) use crate::rows::{
-    ACCOUNT, ACCOUNT_PLAN, ENTITLEMENT, EVENT, EVENT_FROM, LEASE, RESERVATION, RULE, WINDOW, WINDOW_COLUMNS, effects_of,
-    effects_text, scope_text, sql, steps_text, window_columns,
+    ACCOUNT, ACCOUNT_PLAN, ENTITLEMENT, EVENT, EVENT_FROM, LEASE, RESERVATION, RULE, WINDOW,
+    WINDOW_COLUMNS, effects_of, effects_text, scope_text, sql, steps_text, window_columns,
 };
 
 sql!(pub HEAD_OF = "SELECT ", crate::rows::HEAD, " FROM account_trees WHERE tree = ?1");
@@ -22,7 +22,9 @@ pub(super) struct Id(pub(super) u128);
 
 impl ToSql for Id {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Owned(Value::Blob(self.0.to_be_bytes().to_vec())))
+        Ok(ToSqlOutput::Owned(Value::Blob(
+            self.0.to_be_bytes().to_vec(),
+        )))
     }
 }
 
@@ -31,7 +33,10 @@ impl FromSql for Id {
         let bytes = value.as_blob()?;
         <[u8; 16]>::try_from(bytes)
             .map(|bytes| Self(u128::from_be_bytes(bytes)))
-            .map_err(|_| FromSqlError::InvalidBlobSize { expected_size: 16, blob_size: bytes.len() })
+            .map_err(|_| FromSqlError::InvalidBlobSize {
+                expected_size: 16,
+                blob_size: bytes.len(),
+            })
     }
 }
 
@@ -46,7 +51,11 @@ impl ToSql for Exact {
 
 impl FromSql for Exact {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        value.as_str()?.parse().map(|amount| Self(Amount(amount))).map_err(|_| FromSqlError::InvalidType)
+        value
+            .as_str()?
+            .parse()
+            .map(|amount| Self(Amount(amount)))
+            .map_err(|_| FromSqlError::InvalidType)
     }
 }
 
@@ -117,7 +126,10 @@ pub(super) fn text<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<&'a 
     row.text(column)
 }
 
-pub(super) fn optional_text<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<Option<&'a str>> {
+pub(super) fn optional_text<'a>(
+    row: &'a Row<'_>,
+    column: usize,
+) -> rusqlite::Result<Option<&'a str>> {
     row.optional_text(column)
 }
 
@@ -137,12 +149,19 @@ pub(super) fn quantity(row: &Row<'_>, column: usize) -> rusqlite::Result<Quantit
     row.quantity(column)
 }
 
-pub(super) fn optional_quantity(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Quantity>> {
+pub(super) fn optional_quantity(
+    row: &Row<'_>,
+    column: usize,
+) -> rusqlite::Result<Option<Quantity>> {
     row.optional_quantity(column)
 }
 
 /// A member of a closed list.
-pub(super) fn member<T>(row: &Row<'_>, column: usize, from_code: impl Fn(&str) -> Option<T>) -> rusqlite::Result<T> {
+pub(super) fn member<T>(
+    row: &Row<'_>,
+    column: usize,
+    from_code: impl Fn(&str) -> Option<T>,
+) -> rusqlite::Result<T> {
     row.member(column, from_code)
 }
 
@@ -162,8 +181,8 @@ pub(super) fn rule(row: &Row<'_>) -> rusqlite::Result<Rule> {
     crate::rows::rule(row)
 }
 
-pub(super) fn event(row: &Row<'_>, catalogue: &Catalogue) -> rusqlite::Result<LedgerEvent> {
-    crate::rows::event(row, catalogue)
+pub(super) fn event(row: &Row<'_>, catalog: &Catalog) -> rusqlite::Result<LedgerEvent> {
+    crate::rows::event(row, catalog)
 }
 
 pub(super) fn window(row: &Row<'_>) -> rusqlite::Result<(WindowKey, WindowTotal)> {

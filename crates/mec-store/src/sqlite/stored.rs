@@ -1,4 +1,4 @@
-//! How a column of the table catalogue lies in SQLite's rows.
+//! How a column of the table catalog lies in SQLite's rows.
 
 use mec_query::{Decimal, Value};
 use rusqlite::types::{Value as Sql, ValueRef};
@@ -12,12 +12,18 @@ impl Stored {
         let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(str::to_owned);
         Some(match (self, held) {
             (_, ValueRef::Null) => Value::Null,
-            (Self::Id, ValueRef::Blob(bytes)) => Value::Uuid(u128::from_be_bytes(bytes.try_into().ok()?)),
+            (Self::Id, ValueRef::Blob(bytes)) => {
+                Value::Uuid(u128::from_be_bytes(bytes.try_into().ok()?))
+            }
             (Self::Text, ValueRef::Text(bytes)) => Value::Text(text(bytes)?),
             (Self::Json, ValueRef::Text(bytes)) => Value::Json(text(bytes)?),
-            (Self::List, ValueRef::Text(bytes)) => Value::TextArray(serde_json::from_slice(bytes).ok()?),
+            (Self::List, ValueRef::Text(bytes)) => {
+                Value::TextArray(serde_json::from_slice(bytes).ok()?)
+            }
             (Self::Integer, ValueRef::Integer(number)) => Value::Int(number),
-            (Self::Units(scale), ValueRef::Integer(units)) => Value::Numeric(Decimal::new(i128::from(units), scale)),
+            (Self::Units(scale), ValueRef::Integer(units)) => {
+                Value::Numeric(Decimal::new(i128::from(units), scale))
+            }
             (Self::Flag, ValueRef::Integer(flag @ 0..=1)) => Value::Bool(flag == 1),
             (Self::Micros, ValueRef::Integer(micros)) => Value::Timestamp(micros),
             _ => return None,
@@ -30,13 +36,16 @@ pub(super) fn bound(parameter: &Parameter) -> Sql {
     match parameter {
         Parameter::Id(bits) => Sql::Blob(bits.to_be_bytes().to_vec()),
         Parameter::Text(text) | Parameter::Json(text) => Sql::Text(text.clone()),
-        Parameter::Integer(number) | Parameter::Units(number, _) | Parameter::Micros(number) => Sql::Integer(*number),
+        Parameter::Integer(number) | Parameter::Units(number, _) | Parameter::Micros(number) => {
+            Sql::Integer(*number)
+        }
         Parameter::Flag(flag) => Sql::Integer(i64::from(*flag)),
         Parameter::Many(_, items) => Sql::Text(list_text(items)),
     }
 }
 
-/// A list of texts as JSON: statements in this dialect have a parameter of its own for every other value.
+/// A list of texts as JSON: statements in this dialect have a parameter of its own for every other
+/// value.
 fn list_text(items: &[Option<Parameter>]) -> String {
     let text = |item: &Option<Parameter>| match item {
         Some(Parameter::Text(text)) => serde_json::Value::String(text.clone()),
@@ -85,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_catalogue_is_the_schema_but_for_what_is_hidden() {
+    fn the_table_catalog_is_the_schema_but_for_what_is_hidden() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("mec.db");
         drop(crate::sqlite::Sqlite::open(&path, &crate::OpenOptions::default()).unwrap());
@@ -93,20 +102,35 @@ mod tests {
         let mut hidden = vec![];
         for table in crate::tables::tables() {
             let mut shown = 0;
-            let mut statement = connection.prepare("SELECT name, type, \"notnull\" FROM pragma_table_info(?1)").unwrap();
+            let mut statement = connection
+                .prepare("SELECT name, type, \"notnull\" FROM pragma_table_info(?1)")
+                .unwrap();
             let mut rows = statement.query([table.name]).unwrap();
             while let Some(row) = rows.next().unwrap() {
-                let (name, declared, is_required): (String, String, bool) =
-                    (row.get(0).unwrap(), row.get(1).unwrap(), row.get(2).unwrap());
+                let (name, declared, is_required): (String, String, bool) = (
+                    row.get(0).unwrap(),
+                    row.get(1).unwrap(),
+                    row.get(2).unwrap(),
+                );
                 let Some(column) = table.position(&name).map(|at| &table.columns[at]) else {
                     hidden.push(format!("{}.{name}", table.name));
                     continue;
                 };
                 shown += 1;
-                assert_eq!(declared, declared_type(Stored::of(column.ty)), "{}.{name}", table.name);
+                assert_eq!(
+                    declared,
+                    declared_type(Stored::of(column.ty)),
+                    "{}.{name}",
+                    table.name
+                );
                 assert_eq!(is_required, !column.nullable, "{}.{name}", table.name);
             }
-            assert_eq!(shown, table.columns.len(), "every column of {} is kept", table.name);
+            assert_eq!(
+                shown,
+                table.columns.len(),
+                "every column of {} is kept",
+                table.name
+            );
         }
         let mut wanted = HIDDEN.to_vec();
         wanted.sort_unstable();

@@ -6,7 +6,11 @@ use mec_query::{Column, Table, Type};
 use super::{CODE, MEMBER, PERCENT, QUANTITY, SCOPE, WRITABLE, created_at, updated_at, varchar};
 
 pub(super) fn tables() -> Vec<Table> {
-    vec![control_rules(), concurrency_leases(), control_decisions_log()]
+    vec![
+        control_rules(),
+        concurrency_leases(),
+        control_decisions_log(),
+    ]
 }
 
 fn control_rules() -> Table {
@@ -51,26 +55,54 @@ fn concurrency_leases() -> Table {
     Table::new(
         "concurrency_leases",
         vec![
-            Column::new("lease_id", Type::Uuid).required().described("The lease's id."),
-            Column::new("account_id", Type::Uuid).required().described("Whose seat it is."),
-            Column::new("resource_type_code", CODE).required().described("Of what."),
+            Column::new("lease_id", Type::Uuid)
+                .required()
+                .described("The lease's id."),
+            Column::new("account_id", Type::Uuid)
+                .required()
+                .described("Whose seat it is."),
+            Column::new("resource_type_code", CODE)
+                .required()
+                .described("Of what."),
             Column::new("resource_scope", SCOPE).described("Of which part of the resource."),
-            Column::new("session_token", varchar(255)).described("The caller's session: while it lives, it has one seat."),
-            Column::new("quantity", QUANTITY).required().described("How many seats."),
-            Column::new("fencing_token", Type::Int8).required().described("A number that only grows within the tree."),
-            Column::new("acquired_at", Type::Timestamp).required().described("When it was taken."),
-            Column::new("expires_at", Type::Timestamp).required().described("First instant it does not count."),
+            Column::new("session_token", varchar(255))
+                .described("The caller's session: while it lives, it has one seat."),
+            Column::new("quantity", QUANTITY)
+                .required()
+                .described("How many seats."),
+            Column::new("fencing_token", Type::Int8)
+                .required()
+                .described("A number that only grows within the tree."),
+            Column::new("acquired_at", Type::Timestamp)
+                .required()
+                .described("When it was taken."),
+            Column::new("expires_at", Type::Timestamp)
+                .required()
+                .described("First instant it does not count."),
             Column::new("released_at", Type::Timestamp).described("When it was given back."),
         ],
     )
     .described("Seats taken of concurrency resources; one counts until it is released or expires.")
     .primary_key("concurrency_leases_pkey", &["lease_id"])
-    .references("concurrency_leases_account_id_fkey", "account_id", "accounts", "account_id")
-    .references("concurrency_leases_resource_type_code_fkey", "resource_type_code", "resource_types", "resource_type_code")
+    .references(
+        "concurrency_leases_account_id_fkey",
+        "account_id",
+        "accounts",
+        "account_id",
+    )
+    .references(
+        "concurrency_leases_resource_type_code_fkey",
+        "resource_type_code",
+        "resource_types",
+        "resource_type_code",
+    )
 }
 
 fn control_decisions_log() -> Table {
-    let decisions: Vec<&str> = Decision::ALL.iter().map(|decision| decision.code()).collect();
+    let decisions: Vec<&str> = Decision::ALL
+        .iter()
+        .map(|decision| decision.code())
+        .collect();
     Table::new(
         "control_decisions_log",
         vec![

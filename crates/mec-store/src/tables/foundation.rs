@@ -12,9 +12,24 @@ pub(super) fn tables() -> Vec<Table> {
         account_links(),
         units(),
         resource_types(),
-        closed_list("limit_kinds", "How a resource is counted.", "limit_kinds_pkey", "limit_kind_code"),
-        closed_list("window_types", "The windows use is counted in.", "window_types_pkey", "window_type_code"),
-        closed_list("limit_actions", "What happens beyond a limit.", "limit_actions_pkey", "limit_action_code"),
+        closed_list(
+            "limit_kinds",
+            "How a resource is counted.",
+            "limit_kinds_pkey",
+            "limit_kind_code",
+        ),
+        closed_list(
+            "window_types",
+            "The windows use is counted in.",
+            "window_types_pkey",
+            "window_type_code",
+        ),
+        closed_list(
+            "limit_actions",
+            "What happens beyond a limit.",
+            "limit_actions_pkey",
+            "limit_action_code",
+        ),
     ]
 }
 
@@ -26,7 +41,9 @@ fn account_types() -> Table {
                 .required()
                 .insertable()
                 .described("The type's code, for example organization."),
-            Column::new("description", Type::TEXT).writable().described("What accounts of this type are."),
+            Column::new("description", Type::TEXT)
+                .writable()
+                .described("What accounts of this type are."),
         ],
     )
     .described("Types of accounts.")
@@ -35,7 +52,10 @@ fn account_types() -> Table {
 }
 
 fn accounts() -> Table {
-    let statuses: Vec<&str> = AccountStatus::ALL.iter().map(|status| status.code()).collect();
+    let statuses: Vec<&str> = AccountStatus::ALL
+        .iter()
+        .map(|status| status.code())
+        .collect();
     Table::new(
         "accounts",
         vec![
@@ -75,14 +95,25 @@ fn account_links() -> Table {
     Table::new(
         "account_links",
         vec![
-            Column::new("source", CODE).required().described("The other system; empty for accounts.external_id."),
-            Column::new("external_id", varchar(255)).required().described("The account's name there."),
-            Column::new("account_id", Type::Uuid).required().described("The account."),
+            Column::new("source", CODE)
+                .required()
+                .described("The other system; empty for accounts.external_id."),
+            Column::new("external_id", varchar(255))
+                .required()
+                .described("The account's name there."),
+            Column::new("account_id", Type::Uuid)
+                .required()
+                .described("The account."),
         ],
     )
     .described("Names of accounts in other systems.")
     .primary_key("account_links_pkey", &["source", "external_id"])
-    .references("account_links_account_id_fkey", "account_id", "accounts", "account_id")
+    .references(
+        "account_links_account_id_fkey",
+        "account_id",
+        "accounts",
+        "account_id",
+    )
 }
 
 fn units() -> Table {
@@ -114,8 +145,14 @@ fn resource_types() -> Table {
                 .required()
                 .insertable()
                 .described("The resource's code, for example benchmark_runs."),
-            Column::new("resource_name", varchar(128)).required().writable().described("Its name for people."),
-            Column::new("limit_kind_code", MEMBER).required().writable().described("How it is counted; fixed once used."),
+            Column::new("resource_name", varchar(128))
+                .required()
+                .writable()
+                .described("Its name for people."),
+            Column::new("limit_kind_code", MEMBER)
+                .required()
+                .writable()
+                .described("How it is counted; fixed once used."),
             Column::new("unit_code", MEMBER)
                 .required()
                 .writable()
@@ -124,23 +161,46 @@ fn resource_types() -> Table {
                 .defaulted()
                 .writable()
                 .described("Further units its use may be given in."),
-            Column::new("description", Type::TEXT).writable().described("What it is."),
+            Column::new("description", Type::TEXT)
+                .writable()
+                .described("What it is."),
         ],
     )
     .described("What is counted.")
     .primary_key("resource_types_pkey", &["resource_type_code"])
-    .references("resource_types_limit_kind_code_fkey", "limit_kind_code", "limit_kinds", "limit_kind_code")
-    .references("resource_types_unit_code_fkey", "unit_code", "units", "unit_code")
+    .references(
+        "resource_types_limit_kind_code_fkey",
+        "limit_kind_code",
+        "limit_kinds",
+        "limit_kind_code",
+    )
+    .references(
+        "resource_types_unit_code_fkey",
+        "unit_code",
+        "units",
+        "unit_code",
+    )
     .allowing(WRITABLE_BY_KEY)
 }
 
-fn closed_list(name: &'static str, description: &'static str, key: &'static str, code: &'static str) -> Table {
+fn closed_list(
+    name: &'static str,
+    description: &'static str,
+    key: &'static str,
+    code: &'static str,
+) -> Table {
     Table::new(
         name,
         vec![
-            Column::new(code, MEMBER).required().described("The code other rows refer to."),
-            Column::new("description", Type::TEXT).required().described("What it means."),
-            Column::new("sort_order", Type::Int4).required().described("Its place in lists."),
+            Column::new(code, MEMBER)
+                .required()
+                .described("The code other rows refer to."),
+            Column::new("description", Type::TEXT)
+                .required()
+                .described("What it means."),
+            Column::new("sort_order", Type::Int4)
+                .required()
+                .described("Its place in lists."),
         ],
     )
     .described(description)

@@ -1,10 +1,12 @@
-//! What the ledger adds up to: the hourly sums and the windows still open of one tree, folded anew and compared.
+//! What the ledger adds up to: the hourly sums and the windows still open of one tree, folded anew
+//! and compared.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use mec_kernel::{
-    AccountId, Amount, Code, HourSum, LEVELS_MAX, LedgerEvent, Time, TreeId, Window, WindowKey, WindowTotal, oldest_step,
+    AccountId, Amount, Code, HourSum, LEVELS_MAX, LedgerEvent, Time, TreeId, Window, WindowKey,
+    WindowTotal, oldest_step,
 };
 
 use super::evidence::Evidence;
@@ -31,42 +33,83 @@ struct OpenWindow {
 }
 
 impl Counters {
-    pub(super) fn of(of: &mut Verification<'_, impl Evidence>, tree: TreeId, now: Time) -> Result<Self, StoreError> {
+    pub(super) fn of(
+        of: &mut Verification<'_, impl Evidence>,
+        tree: TreeId,
+        now: Time,
+    ) -> Result<Self, StoreError> {
         let parents = of.evidence.parents(tree)?.into_iter().collect();
         let mut windows: BTreeMap<_, Vec<OpenWindow>> = BTreeMap::new();
         for window in of.evidence.windows(tree, now)? {
             match window {
                 Ok((account, key, found)) => {
-                    let window = OpenWindow { key, found, expected: WindowTotal::default() };
-                    windows.entry((account, window.key.resource.clone())).or_default().push(window);
+                    let window = OpenWindow {
+                        key,
+                        found,
+                        expected: WindowTotal::default(),
+                    };
+                    windows
+                        .entry((account, window.key.resource.clone()))
+                        .or_default()
+                        .push(window);
                 }
                 Err(problem) => of.find("usage_windows", format!("tree {tree}"), problem),
             }
         }
-        Ok(Self { now, parents, unknown: BTreeSet::new(), hours: BTreeMap::new(), windows })
+        Ok(Self {
+            now,
+            parents,
+            unknown: BTreeSet::new(),
+            hours: BTreeMap::new(),
+            windows,
+        })
     }
 
     /// Adds an event to everything on its account's path.
     pub(super) fn add(&mut self, of: &mut Verification<'_, impl Evidence>, event: &LedgerEvent) {
         let path = self.path(of, event);
         for (account, sum) in HourSum::of(event, &path) {
-            let key = (account, event.resource.clone(), event.scope.clone(), event.unit.clone(), event.occurred_at.hour());
+            let key = (
+                account,
+                event.resource.clone(),
+                event.scope.clone(),
+                event.unit.clone(),
+                event.occurred_at.hour(),
+            );
             let entry = self.hours.entry(key).or_default();
             *entry = entry.plus(sum);
-            let Some(windows) = self.windows.get_mut(&(account, event.resource.clone())) else { continue };
+            let Some(windows) = self.windows.get_mut(&(account, event.resource.clone())) else {
+                continue;
+            };
             for window in windows {
-                if (window.key.scope.is_none() || window.key.scope == event.scope) && window.key.window.holds(event.occurred_at) {
+                if (window.key.scope.is_none() || window.key.scope == event.scope)
+                    && window.key.window.holds(event.occurred_at)
+                {
                     let is_own = account == event.account;
-                    window.expected.add(window.key.window, event.occurred_at, self.now, event.amount, is_own);
+                    window.expected.add(
+                        window.key.window,
+                        event.occurred_at,
+                        self.now,
+                        event.amount,
+                        is_own,
+                    );
                 }
-                for effect in event.effects.iter().filter(|effect| effect.account == account && effect.key == window.key) {
+                for effect in event
+                    .effects
+                    .iter()
+                    .filter(|effect| effect.account == account && effect.key == window.key)
+                {
                     window.expected.overage = window.expected.overage.plus(effect.overage);
                 }
             }
         }
     }
 
-    fn path(&mut self, of: &mut Verification<'_, impl Evidence>, event: &LedgerEvent) -> Vec<AccountId> {
+    fn path(
+        &mut self,
+        of: &mut Verification<'_, impl Evidence>,
+        event: &LedgerEvent,
+    ) -> Vec<AccountId> {
         let mut path = Vec::with_capacity(2);
         let mut next = Some(event.account);
         while let Some(account) = next.filter(|_| path.len() < LEVELS_MAX) {
@@ -75,7 +118,11 @@ impl Counters {
                 Some(parent) => *parent,
                 None => {
                     if self.unknown.insert(account) {
-                        of.find("accounts", format!("account {account}"), differs("row", "one, as the ledger names it", "none"));
+                        of.find(
+                            "accounts",
+                            format!("account {account}"),
+                            differs("row", "one, as the ledger names it", "none"),
+                        );
                     }
                     None
                 }
@@ -85,8 +132,14 @@ impl Counters {
     }
 
     /// Compares what was added up with what is stored.
-    pub(super) fn compare(self, of: &mut Verification<'_, impl Evidence>, tree: TreeId) -> Result<(), StoreError> {
-        self.windows.iter().for_each(|((account, _), windows)| compare_windows(of, self.now, *account, windows));
+    pub(super) fn compare(
+        self,
+        of: &mut Verification<'_, impl Evidence>,
+        tree: TreeId,
+    ) -> Result<(), StoreError> {
+        self.windows
+            .iter()
+            .for_each(|((account, _), windows)| compare_windows(of, self.now, *account, windows));
         let mut hours = self.hours;
         let evidence = of.evidence;
         evidence.hours(tree, &mut |hour| {
@@ -94,36 +147,65 @@ impl Counters {
             match hour {
                 Ok((key, found)) => match hours.remove(&key) {
                     Some(expected) if expected == found => {}
-                    Some(expected) => of.find("usage_hours", name_of_hour(&key), difference(&expected, &found)),
-                    None => of.find("usage_hours", name_of_hour(&key), differs("row", "none", Sum(&found))),
+                    Some(expected) => of.find(
+                        "usage_hours",
+                        name_of_hour(&key),
+                        difference(&expected, &found),
+                    ),
+                    None => of.find(
+                        "usage_hours",
+                        name_of_hour(&key),
+                        differs("row", "none", Sum(&found)),
+                    ),
                 },
                 Err(problem) => of.find("usage_hours", format!("tree {tree}"), problem),
             }
             Ok(())
         })?;
         for (key, expected) in &hours {
-            of.find("usage_hours", name_of_hour(key), differs("row", Sum(expected), "none"));
+            of.find(
+                "usage_hours",
+                name_of_hour(key),
+                differs("row", Sum(expected), "none"),
+            );
         }
         Ok(())
     }
 }
 
-fn compare_windows(of: &mut Verification<'_, impl Evidence>, now: Time, account: AccountId, windows: &[OpenWindow]) {
-    for OpenWindow { key, found, expected } in windows {
+fn compare_windows(
+    of: &mut Verification<'_, impl Evidence>,
+    now: Time,
+    account: AccountId,
+    windows: &[OpenWindow],
+) {
+    for OpenWindow {
+        key,
+        found,
+        expected,
+    } in windows
+    {
         of.report.counters += 1;
         of.report.windows += 1;
         let mut problems = Vec::new();
-        for (what, expected, found) in
-            [("used", expected.used, found.used), ("own", expected.own, found.own), ("overage", expected.overage, found.overage)]
-        {
+        for (what, expected, found) in [
+            ("used", expected.used, found.used),
+            ("own", expected.own, found.own),
+            ("overage", expected.overage, found.overage),
+        ] {
             if expected != found {
                 problems.push(differs(what, Figure(expected), Figure(found)));
             }
         }
-        let (expected, found) = (steps(key.window, expected, now), steps(key.window, found, now));
+        let (expected, found) = (
+            steps(key.window, expected, now),
+            steps(key.window, found, now),
+        );
         let all: BTreeSet<i64> = expected.keys().chain(found.keys()).copied().collect();
         for step in all {
-            let of_step = |steps: &BTreeMap<i64, Amount>| Figure(steps.get(&step).copied().unwrap_or_default());
+            let of_step = |steps: &BTreeMap<i64, Amount>| {
+                Figure(steps.get(&step).copied().unwrap_or_default())
+            };
             let (expected, found) = (of_step(&expected), of_step(&found));
             if expected != found {
                 problems.push(differs(&format!("step {step}"), expected, found));
@@ -131,7 +213,12 @@ fn compare_windows(of: &mut Verification<'_, impl Evidence>, now: Time, account:
         }
         if !problems.is_empty() {
             let scope = rows::scope_text(key.scope.as_ref());
-            let key = format!("account {account}, {}{}{scope}, {}", key.resource, separator(scope), name_of_window(key.window));
+            let key = format!(
+                "account {account}, {}{}{scope}, {}",
+                key.resource,
+                separator(scope),
+                name_of_window(key.window)
+            );
             of.find("usage_windows", key, problems.join("; "));
         }
     }
@@ -143,7 +230,12 @@ fn steps(window: Window, total: &WindowTotal, now: Time) -> BTreeMap<i64, Amount
         Window::Rolling { seconds } => oldest_step(now, seconds),
         Window::Fixed { .. } => i64::MIN,
     };
-    total.steps.range(oldest..).filter(|(_, amount)| **amount != Amount::ZERO).map(|(step, amount)| (*step, *amount)).collect()
+    total
+        .steps
+        .range(oldest..)
+        .filter(|(_, amount)| **amount != Amount::ZERO)
+        .map(|(step, amount)| (*step, *amount))
+        .collect()
 }
 
 fn name_of_window(window: Window) -> String {
@@ -161,7 +253,10 @@ fn name_of_window(window: Window) -> String {
 
 fn name_of_hour((account, resource, scope, unit, hour): &HourKey) -> String {
     let scope = rows::scope_text(scope.as_ref());
-    format!("account {account}, {resource}{}{scope}, {unit}, hour {hour}", separator(scope))
+    format!(
+        "account {account}, {resource}{}{scope}, {unit}, hour {hour}",
+        separator(scope)
+    )
 }
 
 fn separator(scope: &str) -> &'static str {
@@ -201,7 +296,19 @@ struct Sum<'a>(&'a HourSum);
 
 impl fmt::Display for Sum<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let HourSum { own, subtree, overage, events, .. } = *self.0;
-        write!(f, "own {}, subtree {}, overage {}, events {events}", Figure(own), Figure(subtree), Figure(overage))
+        let HourSum {
+            own,
+            subtree,
+            overage,
+            events,
+            ..
+        } = *self.0;
+        write!(
+            f,
+            "own {}, subtree {}, overage {}, events {events}",
+            Figure(own),
+            Figure(subtree),
+            Figure(overage)
+        )
     }
 }

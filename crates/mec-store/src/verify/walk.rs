@@ -1,6 +1,8 @@
 //! One tree's ledger, row by row: sequence, chain, fingerprint, details, key.
 
-use mec_kernel::{Chain, Content, EventId, Head, LedgerEvent, Time, TreeId, details_hash, key_hash};
+use mec_kernel::{
+    Chain, Content, EventId, Head, LedgerEvent, Time, TreeId, details_hash, key_hash,
+};
 
 use super::counters::Counters;
 use super::evidence::{EventRow, Evidence, KeyRow};
@@ -21,7 +23,13 @@ pub(super) struct Walk {
 
 impl Walk {
     pub(super) fn new(tree: TreeId, head: Option<Head>) -> Self {
-        Self { tree, head, next_seq: 1, chain: Head::new(tree).chain, is_cut: false }
+        Self {
+            tree,
+            head,
+            next_seq: 1,
+            chain: Head::new(tree).chain,
+            is_cut: false,
+        }
     }
 
     /// Checks every row and shows it to `counters`.
@@ -50,11 +58,20 @@ impl Walk {
                     EventRow::Read(event) => {
                         let problems = self.problems(of, &event, &keys.next().unwrap_or_default());
                         if !problems.is_empty() {
-                            of.find("consumption_ledger", name(self.tree, event.tree_seq, event.id), problems.join("; "));
+                            of.find(
+                                "consumption_ledger",
+                                name(self.tree, event.tree_seq, event.id),
+                                problems.join("; "),
+                            );
                         }
                         counters.add(of, &event);
                     }
-                    EventRow::Unreadable { seq, event, chain, problem } => {
+                    EventRow::Unreadable {
+                        seq,
+                        event,
+                        chain,
+                        problem,
+                    } => {
                         of.find("consumption_ledger", name(self.tree, seq, event), problem);
                         self.pass(seq, chain);
                     }
@@ -66,7 +83,12 @@ impl Walk {
         Ok(())
     }
 
-    fn problems<E>(&mut self, of: &mut Verification<'_, E>, event: &LedgerEvent, keys: &[KeyRow]) -> Vec<String> {
+    fn problems<E>(
+        &mut self,
+        of: &mut Verification<'_, E>,
+        event: &LedgerEvent,
+        keys: &[KeyRow],
+    ) -> Vec<String> {
         let mut problems = Vec::new();
         if event.tree_seq != self.next_seq {
             problems.push(differs("tree_seq", self.next_seq, event.tree_seq));
@@ -76,7 +98,8 @@ impl Walk {
                 problems.push(differs("chain", hex(&link), hex(&event.chain)));
             }
         }
-        (self.next_seq, self.chain, self.is_cut) = (event.tree_seq.saturating_add(1), event.chain, false);
+        (self.next_seq, self.chain, self.is_cut) =
+            (event.tree_seq.saturating_add(1), event.chain, false);
         if event.id.tree() != self.tree || event.account.tree() != self.tree {
             problems.push(differs(
                 "tree of its ids",
@@ -84,18 +107,27 @@ impl Walk {
                 format_args!("{} and {}", event.id.tree(), event.account.tree()),
             ));
         }
-        if !of.catalogue.units.contains_key(&event.unit) {
-            problems.push(format!("unit_code: expected a unit of the catalogue, found {}", event.unit));
+        if !of.catalog.units.contains_key(&event.unit) {
+            problems.push(format!(
+                "unit_code: expected a unit of the catalog, found {}",
+                event.unit
+            ));
         }
         match (&event.details, &event.details_hash) {
             (Some(details), Some(hash)) if details_hash(details) != *hash => {
-                problems.push(differs("details_hash", hex(&details_hash(details)), hex(hash)));
+                problems.push(differs(
+                    "details_hash",
+                    hex(&details_hash(details)),
+                    hex(hash),
+                ));
             }
             (Some(_), None) => problems.push("details: expected none, found some".to_owned()),
             // Details that were erased cannot be hashed again.
             (None, Some(_)) => {}
             _ if !is_fingerprint_of(event) => {
-                problems.push("fingerprint: expected the one of the row's content, found another".to_owned());
+                problems.push(
+                    "fingerprint: expected the one of the row's content, found another".to_owned(),
+                );
             }
             _ => {}
         }
@@ -104,7 +136,13 @@ impl Walk {
     }
 
     /// The key leads to the event, and to no earlier one; to a settlement none does.
-    fn check_key<E>(&self, of: &mut Verification<'_, E>, event: &LedgerEvent, keys: &[KeyRow], problems: &mut Vec<String>) {
+    fn check_key<E>(
+        &self,
+        of: &mut Verification<'_, E>,
+        event: &LedgerEvent,
+        keys: &[KeyRow],
+        problems: &mut Vec<String>,
+    ) {
         let mut leads_here = false;
         for row in keys {
             if row.event == event.id {
@@ -116,13 +154,23 @@ impl Walk {
                 && **key == *event.key
                 && *seq < event.tree_seq
             {
-                problems.push(format!("idempotency_key: expected one event, found also tree_seq {seq}"));
+                problems.push(format!(
+                    "idempotency_key: expected one event, found also tree_seq {seq}"
+                ));
             }
         }
         let key = || format!("tree {}, key \"{}\"", self.tree, event.key);
         match (leads_here, event.reservation) {
-            (false, None) => of.find("ledger_keys", key(), differs("event_id", event.id, "no row")),
-            (true, Some(_)) => of.find("ledger_keys", key(), differs("event_id", "no settlement", event.id)),
+            (false, None) => of.find(
+                "ledger_keys",
+                key(),
+                differs("event_id", event.id, "no row"),
+            ),
+            (true, Some(_)) => of.find(
+                "ledger_keys",
+                key(),
+                differs("event_id", "no settlement", event.id),
+            ),
             _ => {}
         }
     }
@@ -155,7 +203,8 @@ impl Walk {
     }
 }
 
-/// Whether the fingerprint is that of the row's content: with its instant, or without where the caller named none.
+/// Whether the fingerprint is that of the row's content: with its instant, or without where the
+/// caller named none.
 fn is_fingerprint_of(event: &LedgerEvent) -> bool {
     let of = |occurred_at: Option<Time>| {
         let content = Content {

@@ -1,5 +1,6 @@
-//! A PostgreSQL server of a test's own: made from the server's programs in a new directory, reached by a socket in it,
-//! and gone with the test's process, however that ends. No server that is already there is ever touched.
+//! A PostgreSQL server of a test's own: made from the server's programs in a new directory, reached
+//! by a socket in it, and gone with the test's process, however that ends. No server that is
+//! already there is ever touched.
 
 #![allow(dead_code, reason = "every test binary uses a part of it")]
 
@@ -18,8 +19,9 @@ const USER: &str = "mec";
 pub(crate) const APP_ROLE: &str = "mec_app";
 /// How a null is shown.
 pub(crate) const NULL: &str = "(null)";
-/// Runs the server of $1, the rest being its command, until it is told the name of a signal to end it with. Told
-/// nothing, its test was killed: then the directory goes too, which nobody else would tidy.
+/// Runs the server of $1, the rest being its command, until it is told the name of a signal to end
+/// it with. Told nothing, its test was killed: then the directory goes too, which nobody else would
+/// tidy.
 const KEEPER: &str = "dir=$1; shift; \"$@\" & server=$!; exec 2>/dev/null; read -r signal || signal=; \
      kill -\"${signal:-QUIT}\" \"$server\"; wait \"$server\"; [ \"$signal\" ] || rm -rf \"$dir\"";
 
@@ -38,7 +40,8 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// The server that the tests of this process share, started by the first and ended with the process.
+    /// The server that the tests of this process share, started by the first and ended with the
+    /// process.
     pub(crate) fn shared() -> Arc<Self> {
         static SHARED: OnceLock<Arc<Cluster>> = OnceLock::new();
         SHARED.get_or_init(|| Arc::new(Self::start(&[]))).clone()
@@ -48,9 +51,22 @@ impl Cluster {
     pub(crate) fn start(settings: &[&str]) -> Self {
         let cluster = Self::empty();
         let mut make = as_nobody(&cluster.programs.join("initdb"));
-        make.args(["--auth=trust", "--no-sync", "--encoding=UTF8", "--username", USER]);
-        // Another order of text than by its bytes shows where a statement relies on the database's own.
-        make.args(["--locale-provider=icu", "--icu-locale=en-US", "--locale=C.UTF-8"]).arg("-D").arg(cluster.data());
+        make.args([
+            "--auth=trust",
+            "--no-sync",
+            "--encoding=UTF8",
+            "--username",
+            USER,
+        ]);
+        // Another order of text than by its bytes shows where a statement relies on the database's
+        // own.
+        make.args([
+            "--locale-provider=icu",
+            "--icu-locale=en-US",
+            "--locale=C.UTF-8",
+        ])
+        .arg("-D")
+        .arg(cluster.data());
         done(&mut make);
         cluster.run(settings);
         cluster.sql("postgres", &format!("CREATE ROLE {APP_ROLE} LOGIN"));
@@ -61,10 +77,20 @@ impl Cluster {
     pub(crate) fn followed_by(&self, name: &str, settings: &[&str]) -> Self {
         let follower = Self::empty();
         let mut copy = as_nobody(&self.programs.join("pg_basebackup"));
-        copy.arg("-h").arg(self.dir.path()).args(["-p", PORT, "-U", USER, "--checkpoint=fast", "--no-sync"]);
+        copy.arg("-h").arg(self.dir.path()).args([
+            "-p",
+            PORT,
+            "-U",
+            USER,
+            "--checkpoint=fast",
+            "--no-sync",
+        ]);
         done(copy.arg("-D").arg(follower.data()));
         follower.become_standby();
-        let from = format!("primary_conninfo=host={} port={PORT} user={USER} application_name={name}", self.dir.path().display());
+        let from = format!(
+            "primary_conninfo=host={} port={PORT} user={USER} application_name={name}",
+            self.dir.path().display()
+        );
         follower.run(&[settings, &[&from]].concat());
         follower
     }
@@ -77,7 +103,14 @@ impl Cluster {
             own(dir.path());
         }
         let (keeper, log, made) = (Mutex::default(), Arc::default(), Mutex::default());
-        Self { keeper, log, programs: programs(), databases: AtomicU32::new(0), made, dir }
+        Self {
+            keeper,
+            log,
+            programs: programs(),
+            databases: AtomicU32::new(0),
+            made,
+            dir,
+        }
     }
 
     fn data(&self) -> PathBuf {
@@ -87,17 +120,44 @@ impl Cluster {
     /// Starts the server, which is not running.
     pub(crate) fn run(&self, settings: &[&str]) {
         let mut command = as_nobody(Path::new("sh"));
-        command.args(["-c", KEEPER, "sh"]).arg(self.dir.path()).arg(self.programs.join("postgres"));
-        command.arg("-D").arg(self.data()).arg("-k").arg(self.dir.path()).args(["-p", PORT]);
-        command.args(["-c", "listen_addresses=", "-c", "max_connections=200", "-c", "log_line_prefix=%a: "]);
+        command
+            .args(["-c", KEEPER, "sh"])
+            .arg(self.dir.path())
+            .arg(self.programs.join("postgres"));
+        command
+            .arg("-D")
+            .arg(self.data())
+            .arg("-k")
+            .arg(self.dir.path())
+            .args(["-p", PORT]);
+        command.args([
+            "-c",
+            "listen_addresses=",
+            "-c",
+            "max_connections=200",
+            "-c",
+            "log_line_prefix=%a: ",
+        ]);
         // Nobody follows it and nobody needs it tomorrow, so it writes no more than it must.
-        for setting in ["wal_level=minimal", "max_wal_senders=0", "full_page_writes=off", "checkpoint_timeout=1h"] {
+        for setting in [
+            "wal_level=minimal",
+            "max_wal_senders=0",
+            "full_page_writes=off",
+            "checkpoint_timeout=1h",
+        ] {
             command.args(["-c", setting]);
         }
+        // A new database is written into the log whole: without a bound, the log of a run takes a
+        // gigabyte.
+        command.args(["-c", "min_wal_size=32MB", "-c", "max_wal_size=128MB"]);
         for setting in settings {
             command.args(["-c", setting]);
         }
-        command.current_dir("/").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
         let mut keeper = command.spawn().expect("a shell runs");
         let mut said = BufReader::new(keeper.stderr.take().expect("it is piped"));
         let mut told = String::new();
@@ -110,7 +170,9 @@ impl Cluster {
         std::thread::spawn(move || {
             let mut line = vec![];
             while said.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
-                log.lock().unwrap_or_else(PoisonError::into_inner).push_str(&String::from_utf8_lossy(&line));
+                log.lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push_str(&String::from_utf8_lossy(&line));
                 line.clear();
             }
         });
@@ -142,7 +204,12 @@ impl Cluster {
 
     /// Stops the server as `signal` says: `INT` ends its connections, `QUIT` ends it at once.
     pub(crate) fn stop(&self, signal: &str) {
-        if let Some(keeper) = self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(keeper) = self
+            .keeper
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+        {
             end(keeper, signal).expect("the server ends");
         }
     }
@@ -152,11 +219,21 @@ impl Cluster {
         self.copy("template1")
     }
 
-    /// The address of a new database that is as another is now; nobody may be connected to that one.
+    /// The address of a new database that is as another is now; nobody may be connected to that
+    /// one.
     pub(crate) fn copy(&self, of: &str) -> String {
         let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
         self.sql("postgres", &format!("CREATE DATABASE {name} TEMPLATE {of}"));
         self.url(&name)
+    }
+
+    /// Removes a database that no test needs any more, whoever still has it open. A run makes
+    /// hundreds of them, and each takes about ten megabytes.
+    pub(crate) fn remove(&self, database: &str) {
+        self.sql(
+            "postgres",
+            &format!("DROP DATABASE {database} WITH (FORCE)"),
+        );
     }
 
     /// The database that `make` made of a new one, made once.
@@ -165,7 +242,10 @@ impl Cluster {
         made.get_or_insert_with(|| {
             let url = self.database();
             make(&url);
-            let others = format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{}'", name_of(&url));
+            let others = format!(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = '{}'",
+                name_of(&url)
+            );
             self.wait_for("postgres", &others, "0");
             name_of(&url).to_owned()
         })
@@ -174,7 +254,9 @@ impl Cluster {
 
     /// Asks until the answer is `wanted`.
     pub(crate) fn wait_for(&self, database: &str, sql: &str, wanted: &str) {
-        wait_until(&format!("{sql}: {wanted}"), || (self.sql(database, sql) == [wanted]).then_some(()));
+        wait_until(&format!("{sql}: {wanted}"), || {
+            (self.sql(database, sql) == [wanted]).then_some(())
+        });
     }
 
     /// Where it listens.
@@ -228,35 +310,81 @@ impl Cluster {
     pub(crate) fn hold(&self, database: &str, sql: &str) -> Held {
         let mut psql = self.start_psql(USER, &["-q"], database);
         let told = psql.stdin.as_mut().expect("it is piped");
-        told.write_all(format!("BEGIN; {sql};\n\\echo held\n").as_bytes()).expect("psql reads");
+        told.write_all(format!("BEGIN; {sql};\n\\echo held\n").as_bytes())
+            .expect("psql reads");
         let mut said = BufReader::new(psql.stdout.take().expect("it is piped")).lines();
-        assert!(said.any(|line| line.is_ok_and(|line| line == "held")), "{sql}: psql has ended");
+        assert!(
+            said.any(|line| line.is_ok_and(|line| line == "held")),
+            "{sql}: psql has ended"
+        );
         Held(psql)
     }
 
     fn psql(&self, role: &str, how: &[&str], database: &str, sql: &str) -> Vec<String> {
         let done = self.run_psql(role, how, database, sql);
-        assert!(done.status.success(), "{sql}: {}", String::from_utf8_lossy(&done.stderr));
-        String::from_utf8(done.stdout).unwrap().lines().map(str::to_owned).collect()
+        assert!(
+            done.status.success(),
+            "{sql}: {}",
+            String::from_utf8_lossy(&done.stderr)
+        );
+        String::from_utf8(done.stdout)
+            .unwrap()
+            .lines()
+            .map(str::to_owned)
+            .collect()
     }
 
-    fn run_psql(&self, role: &str, how: &[&str], database: &str, sql: &str) -> std::process::Output {
+    fn run_psql(
+        &self,
+        role: &str,
+        how: &[&str],
+        database: &str,
+        sql: &str,
+    ) -> std::process::Output {
         let mut psql = self.start_psql(role, how, database);
-        psql.stdin.take().expect("it is piped").write_all(sql.as_bytes()).expect("psql reads");
+        psql.stdin
+            .take()
+            .expect("it is piped")
+            .write_all(sql.as_bytes())
+            .expect("psql reads");
         psql.wait_with_output().expect("psql ends")
     }
 
     fn start_psql(&self, role: &str, how: &[&str], database: &str) -> Child {
         let mut psql = Command::new(self.programs.join("psql"));
-        psql.args(["-X", "-A", "-t", "-P", &format!("null={NULL}"), "-v", "ON_ERROR_STOP=1", "-p", PORT, "-U", role]);
-        psql.args(how).args(["-d", database, "-h"]).arg(self.dir.path()).args(["-f", "-"]);
-        psql.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("psql runs")
+        psql.args([
+            "-X",
+            "-A",
+            "-t",
+            "-P",
+            &format!("null={NULL}"),
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-p",
+            PORT,
+            "-U",
+            role,
+        ]);
+        psql.args(how)
+            .args(["-d", database, "-h"])
+            .arg(self.dir.path())
+            .args(["-f", "-"]);
+        psql.stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("psql runs")
     }
 }
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        if let Some(keeper) = self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(keeper) = self
+            .keeper
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+        {
             drop(end(keeper, "QUIT"));
         }
     }
@@ -300,14 +428,28 @@ pub(crate) fn name_of(url: &str) -> &str {
 /// The directory of the server's programs, the newest version's where there are several.
 pub(crate) fn programs() -> PathBuf {
     let mut places: Vec<PathBuf> = std::fs::read_dir(DEBIAN)
-        .map(|versions| versions.filter_map(Result::ok).map(|version| version.path().join("bin")).collect())
+        .map(|versions| {
+            versions
+                .filter_map(Result::ok)
+                .map(|version| version.path().join("bin"))
+                .collect()
+        })
         .unwrap_or_default();
     places.sort_by_key(|place| {
-        let version = place.parent().and_then(Path::file_name).and_then(|name| name.to_str()?.parse::<u32>().ok());
+        let version = place
+            .parent()
+            .and_then(Path::file_name)
+            .and_then(|name| name.to_str()?.parse::<u32>().ok());
         std::cmp::Reverse(version)
     });
-    places.extend(std::env::var_os("PATH").iter().flat_map(std::env::split_paths));
-    let found = places.into_iter().find(|place| place.join("initdb").is_file() && place.join("postgres").is_file());
+    places.extend(
+        std::env::var_os("PATH")
+            .iter()
+            .flat_map(std::env::split_paths),
+    );
+    let found = places
+        .into_iter()
+        .find(|place| place.join("initdb").is_file() && place.join("postgres").is_file());
     found.expect(
         "a PostgreSQL server's programs (Debian: apt-get install postgresql); `cargo xtask test` skips these tests without",
     )
@@ -319,7 +461,9 @@ pub(crate) fn as_nobody(program: &Path) -> Command {
         return Command::new(program);
     }
     let mut command = Command::new("setpriv");
-    command.args(["--reuid=nobody", "--regid=nogroup", "--clear-groups"]).arg(program);
+    command
+        .args(["--reuid=nobody", "--regid=nogroup", "--clear-groups"])
+        .arg(program);
     command
 }
 
@@ -327,12 +471,22 @@ pub(crate) fn as_nobody(program: &Path) -> Command {
 fn done(program: &mut Command) {
     let done = program.current_dir("/").output();
     let done = done.unwrap_or_else(|error| panic!("{program:?}: {error}"));
-    assert!(done.status.success(), "{program:?}: {}", String::from_utf8_lossy(&done.stderr));
+    assert!(
+        done.status.success(),
+        "{program:?}: {}",
+        String::from_utf8_lossy(&done.stderr)
+    );
 }
 
 pub(crate) fn own(dir: &Path) {
-    let owned = Command::new("chown").arg("nobody:nogroup").arg(dir).status();
-    assert!(owned.is_ok_and(|status| status.success()), "the directory is given to the server's user");
+    let owned = Command::new("chown")
+        .arg("nobody:nogroup")
+        .arg(dir)
+        .status();
+    assert!(
+        owned.is_ok_and(|status| status.success()),
+        "the directory is given to the server's user"
+    );
 }
 
 fn is_root() -> bool {

@@ -1,7 +1,12 @@
-//! Where a test's store is: a file of its own, or a new database on a server of the tests' own. The same test bodies run
-//! on both.
+//! Where a test's store is: a file of its own, or a new database on a server of the tests' own. The
+//! same test bodies run on both.
 
-#![allow(dead_code, unused_macros, unused_imports, reason = "every test binary uses a part of it")]
+#![allow(
+    dead_code,
+    unused_macros,
+    unused_imports,
+    reason = "every test binary uses a part of it"
+)]
 
 use std::sync::Arc;
 
@@ -44,7 +49,11 @@ pub(crate) use on_both_async;
 
 /// Waits for a future as a lane's thread does.
 pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap()
+        .block_on(future)
 }
 
 impl Home {
@@ -56,7 +65,10 @@ impl Home {
     pub(crate) fn postgres() -> Self {
         let cluster = Cluster::shared();
         let migrated = cluster.made_once(|url| {
-            let options = mec_store::postgres::MigrateOptions { app_role: Some(APP_ROLE.to_owned()), ..Default::default() };
+            let options = mec_store::postgres::MigrateOptions {
+                app_role: Some(APP_ROLE.to_owned()),
+                ..Default::default()
+            };
             mec_store::postgres::migrate(url, &options).unwrap();
         });
         let url = cluster.app_url(name_of(&cluster.copy(&migrated)));
@@ -93,12 +105,20 @@ impl Home {
             Self::Postgres(cluster, url) => {
                 let database = name_of(url);
                 for table in ["consumption_ledger", "entitlements_audit"] {
-                    cluster.sql(database, &format!("ALTER TABLE {table} DISABLE TRIGGER USER"));
+                    cluster.sql(
+                        database,
+                        &format!("ALTER TABLE {table} DISABLE TRIGGER USER"),
+                    );
                 }
                 let sql = of_postgres(sql);
                 let told = cluster.sql_told(database, &sql);
-                let changed = told.last().and_then(|tag| tag.rsplit(' ').next()?.parse::<u64>().ok());
-                assert!(changed.is_some_and(|changed| changed > 0), "{sql} changes nothing: {told:?}");
+                let changed = told
+                    .last()
+                    .and_then(|tag| tag.rsplit(' ').next()?.parse::<u64>().ok());
+                assert!(
+                    changed.is_some_and(|changed| changed > 0),
+                    "{sql} changes nothing: {told:?}"
+                );
             }
         }
     }
@@ -106,7 +126,10 @@ impl Home {
     /// Runs a statement behind the store's back.
     pub(crate) fn run(&self, sql: &str) {
         match self {
-            Self::Sqlite(dir) => rusqlite::Connection::open(dir.path().join("mec.db")).unwrap().execute_batch(sql).unwrap(),
+            Self::Sqlite(dir) => rusqlite::Connection::open(dir.path().join("mec.db"))
+                .unwrap()
+                .execute_batch(sql)
+                .unwrap(),
             Self::Postgres(cluster, url) => drop(cluster.sql(name_of(url), sql)),
         }
     }
@@ -126,18 +149,42 @@ impl Home {
                 });
                 rows.unwrap().collect::<Result<_, _>>().unwrap()
             }
-            Self::Postgres(cluster, url) => cluster.sql(name_of(url), sql).into_iter().map(Some).map(told).collect(),
+            Self::Postgres(cluster, url) => cluster
+                .sql(name_of(url), sql)
+                .into_iter()
+                .map(Some)
+                .map(told)
+                .collect(),
         }
     }
 
     /// An instant's column in microseconds.
     pub(crate) fn micros(&self, column: &str) -> String {
-        if self.is_postgres() { format!("(extract(epoch FROM {column}) * 1000000)::bigint") } else { column.to_owned() }
+        if self.is_postgres() {
+            format!("(extract(epoch FROM {column}) * 1000000)::bigint")
+        } else {
+            column.to_owned()
+        }
     }
 
     /// A quantity's column in millionths.
     pub(crate) fn millionths(&self, column: &str) -> String {
-        if self.is_postgres() { format!("({column} * 1000000)::bigint") } else { column.to_owned() }
+        if self.is_postgres() {
+            format!("({column} * 1000000)::bigint")
+        } else {
+            column.to_owned()
+        }
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        // The server of a failed test might be what failed.
+        if let Self::Postgres(cluster, url) = self
+            && !std::thread::panicking()
+        {
+            cluster.remove(name_of(url));
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! A lane of one tree in its smallest form, for tests: decide, answer needs from the store, commit. On either database.
+//! A lane of one tree in its smallest form, for tests: decide, answer needs from the store, commit.
+//! On either database.
 
 #![allow(dead_code, reason = "every test binary uses a part of it")]
 
@@ -16,12 +17,12 @@ pub(crate) fn at(text: &str) -> Time {
     text.parse().unwrap()
 }
 
-/// A new store, its catalogue filled, and a lane on it whose clock the test sets.
+/// A new store, its catalog filled, and a lane on it whose clock the test sets.
 pub(crate) struct Lane {
     pub(crate) home: Home,
     pub(crate) store: Store,
     pub(crate) writer: Writer,
-    pub(crate) catalogue: Catalogue,
+    pub(crate) catalog: Catalog,
     pub(crate) tree: Tree,
     pub(crate) now: Time,
     facts: Facts,
@@ -33,25 +34,60 @@ impl Lane {
     pub(crate) fn new(home: Home) -> Self {
         let (store, mut writer) = Store::open(&home.url(), &OpenOptions::default()).unwrap();
         let now = at("2026-01-30T12:00:00Z");
-        let commit = Commit { now: Some(now), catalogue: changes(), catalogue_version: Some(1), ..Commit::default() };
+        let commit = Commit {
+            now: Some(now),
+            catalog: changes(),
+            catalog_version: Some(1),
+            ..Commit::default()
+        };
         wait(writer.commit(&commit)).unwrap();
-        let catalogue = wait(writer.catalogue()).unwrap();
+        let catalog = wait(writer.catalog()).unwrap();
         let (tree, ids) = (Tree::new(Head::new(TREE)), IdSource::new(TREE, now, 0));
-        Self { home, store, writer, catalogue, tree, now, facts: Facts::default(), ids, batch: 0 }
+        Self {
+            home,
+            store,
+            writer,
+            catalog,
+            tree,
+            now,
+            facts: Facts::default(),
+            ids,
+            batch: 0,
+        }
     }
 
-    pub(crate) fn run<A>(&mut self, decide: impl Fn(&View<'_>, &mut Making<'_>) -> Result<Ruling<A>, Halt>) -> A {
-        let actor = Actor { name: "test".into(), source: "api".into(), reason: None };
+    pub(crate) fn run<A>(
+        &mut self,
+        decide: impl Fn(&View<'_>, &mut Making<'_>) -> Result<Ruling<A>, Halt>,
+    ) -> A {
+        let actor = Actor {
+            name: "test".into(),
+            source: "api".into(),
+            reason: None,
+        };
         self.batch += 1;
         self.now = self.now.plus_micros(1);
         self.ids = IdSource::new(TREE, self.now, self.batch);
         let ruling = loop {
-            let view = View { tree: &self.tree, facts: &self.facts, catalogue: &self.catalogue, now: self.now };
-            match decide(&view, &mut Making { ids: &mut self.ids, actor: &actor }) {
+            let view = View {
+                tree: &self.tree,
+                facts: &self.facts,
+                catalog: &self.catalog,
+                now: self.now,
+            };
+            match decide(
+                &view,
+                &mut Making {
+                    ids: &mut self.ids,
+                    actor: &actor,
+                },
+            ) {
                 Ok(ruling) => break ruling,
                 Err(Halt::Refuse(refusal)) => panic!("{refusal:?}"),
                 Err(Halt::Need(need)) => {
-                    for fact in wait(self.writer.look_up(TREE, &[need], &self.catalogue, self.now)).unwrap() {
+                    for fact in
+                        wait(self.writer.look_up(TREE, &[need], &self.catalog, self.now)).unwrap()
+                    {
                         fact.learn(&mut self.tree, &mut self.facts, self.now);
                     }
                 }
@@ -63,12 +99,19 @@ impl Lane {
 
     /// Commits `writes` as one batch.
     pub(crate) fn write(&mut self, writes: Vec<Write>) {
-        let mut commit = Commit { now: Some(self.now), ..Commit::default() };
+        let mut commit = Commit {
+            now: Some(self.now),
+            ..Commit::default()
+        };
         for write in &writes {
             self.tree.apply(write, self.now);
             self.facts.apply(write);
             let moved = self.tree.moved_by(write);
-            commit.windows.extend(moved.into_iter().map(|(account, key, total)| (account, key.clone(), total.clone())));
+            commit.windows.extend(
+                moved
+                    .into_iter()
+                    .map(|(account, key, total)| (account, key.clone(), total.clone())),
+            );
         }
         self.tree.head.version += 1;
         self.tree.head.last_at = self.now;
@@ -98,10 +141,17 @@ impl Lane {
             metadata: None,
             status: AccountStatus::Active,
         };
-        self.run(|view, making| create_account(view, making.ids, &create)).id
+        self.run(|view, making| create_account(view, making.ids, &create))
+            .id
     }
 
-    pub(crate) fn grant(&mut self, account: AccountId, resource: &str, limit: i32, window: Option<WindowRule>) -> EntitlementId {
+    pub(crate) fn grant(
+        &mut self,
+        account: AccountId,
+        resource: &str,
+        limit: i32,
+        window: Option<WindowRule>,
+    ) -> EntitlementId {
         self.grant_from(account, resource, limit, window, None)
     }
 
@@ -129,7 +179,8 @@ impl Lane {
         self.run(|view, making| grant(view, making, &row)).id
     }
 
-    /// Bills what is beyond every limit of the account, in rolling windows too, which a rule has to name.
+    /// Bills what is beyond every limit of the account, in rolling windows too, which a rule has to
+    /// name.
     pub(crate) fn bill_overage(&mut self, account: AccountId, resource: &str) {
         for window in [None, Some(WindowKind::Rolling)] {
             self.bill_overage_in(account, resource, window);
@@ -161,12 +212,18 @@ impl Lane {
     }
 
     pub(crate) fn meter(&mut self, meter: &Meter) -> EventId {
-        self.run(|view, making| mec_kernel::meter(view, making, meter)).event
+        self.run(|view, making| mec_kernel::meter(view, making, meter))
+            .event
     }
 }
 
 /// Use of `minutes` as a recorder tells it.
-pub(crate) fn used(key: &str, account: AccountId, quantity: &str, occurred_at: Option<Time>) -> Meter {
+pub(crate) fn used(
+    key: &str,
+    account: AccountId,
+    quantity: &str,
+    occurred_at: Option<Time>,
+) -> Meter {
     Meter {
         key: key.into(),
         account,
@@ -182,8 +239,9 @@ pub(crate) fn used(key: &str, account: AccountId, quantity: &str, occurred_at: O
     }
 }
 
-/// An organization with a team: a monthly limit with overage above, a rolling limit and a lifetime below, use in
-/// several hours and units and scopes, a correction, a settled and an open reservation, a live and a released lease.
+/// An organization with a team: a monthly limit with overage above, a rolling limit and a lifetime
+/// below, use in several hours and units and scopes, a correction, a settled and an open
+/// reservation, a live and a released lease.
 pub(crate) fn busy(home: fn() -> Home) -> (Lane, AccountId, AccountId) {
     let mut lane = Lane::new(home());
     let acme = lane.account(None, "Acme Corp");
@@ -191,16 +249,35 @@ pub(crate) fn busy(home: fn() -> Home) -> (Lane, AccountId, AccountId) {
     lane.grant(acme, "minutes", 10, Some(WindowRule::of(WindowKind::Month)));
     lane.grant(acme, "seats", 5, None);
     lane.bill_overage(acme, "minutes");
-    lane.grant(team, "minutes", 100, Some(WindowRule { seconds: Some(7_200), ..WindowRule::of(WindowKind::Rolling) }));
+    lane.grant(
+        team,
+        "minutes",
+        100,
+        Some(WindowRule {
+            seconds: Some(7_200),
+            ..WindowRule::of(WindowKind::Rolling)
+        }),
+    );
     lane.grant(team, "minutes", 1_000, Some(WindowRule::LIFETIME));
     lane.grant(team, "seats", 5, None);
     lane.meter(&used("a", team, "4", Some(at("2026-01-30T09:15:00Z"))));
-    lane.meter(&Meter { details: Some("{\"job\":1}".into()), ..used("b", team, "5.5", Some(at("2026-01-30T11:59:59Z"))) });
-    lane.meter(&Meter { unit: Some("second".into()), scope: Some("eu".into()), ..used("c", team, "90", None) });
+    lane.meter(&Meter {
+        details: Some("{\"job\":1}".into()),
+        ..used("b", team, "5.5", Some(at("2026-01-30T11:59:59Z")))
+    });
+    lane.meter(&Meter {
+        unit: Some("second".into()),
+        scope: Some("eu".into()),
+        ..used("c", team, "90", None)
+    });
     let last = lane.meter(&used("d", acme, "3", None));
     lane.forget();
-    let correct =
-        Correct { key: "e".into(), event: last, quantity: Some(Quantity::whole(2)), details: "{\"reason\":\"typo\"}".into() };
+    let correct = Correct {
+        key: "e".into(),
+        event: last,
+        quantity: Some(Quantity::whole(2)),
+        details: "{\"reason\":\"typo\"}".into(),
+    };
     lane.run(|view, making| mec_kernel::correct(view, making, &correct));
     let check = Check {
         account: team,
@@ -211,13 +288,29 @@ pub(crate) fn busy(home: fn() -> Home) -> (Lane, AccountId, AccountId) {
         attributes: Attributes::new(),
         explain: false,
     };
-    let consume = Consume { check: check.clone(), key: "f".into(), details: None };
+    let consume = Consume {
+        check: check.clone(),
+        key: "f".into(),
+        details: None,
+    };
     lane.run(|view, making| mec_kernel::consume(view, making, &consume));
     for key in ["held", "settled"] {
-        let hold = Reserve { check: check.clone(), key: key.into(), ttl_seconds: 3_600 };
-        let held = lane.run(|view, making| reserve(view, making, &hold)).reservation.unwrap().id;
+        let hold = Reserve {
+            check: check.clone(),
+            key: key.into(),
+            ttl_seconds: 3_600,
+        };
+        let held = lane
+            .run(|view, making| reserve(view, making, &hold))
+            .reservation
+            .unwrap()
+            .id;
         if key == "settled" {
-            let true_amount = Settle { reservation: held, quantity: Quantity::whole(2), attributes: Default::default() };
+            let true_amount = Settle {
+                reservation: held,
+                quantity: Quantity::whole(2),
+                attributes: Default::default(),
+            };
             lane.run(|view, making| settle(view, making, &true_amount));
         }
     }
@@ -231,7 +324,11 @@ pub(crate) fn busy(home: fn() -> Home) -> (Lane, AccountId, AccountId) {
             ttl_seconds: 600,
             attributes: Attributes::new(),
         };
-        let lease = lane.run(|view, making| acquire(view, making, &slot)).lease.unwrap().id;
+        let lease = lane
+            .run(|view, making| acquire(view, making, &slot))
+            .lease
+            .unwrap()
+            .id;
         if token == "goes" {
             lane.run(|view, _| release(view, lease));
         }
@@ -239,13 +336,18 @@ pub(crate) fn busy(home: fn() -> Home) -> (Lane, AccountId, AccountId) {
     (lane, acme, team)
 }
 
-fn changes() -> Vec<CatalogueChange> {
+fn changes() -> Vec<CatalogChange> {
     let unit = |code: &str, dimension: &str, factor| {
         let factor = Factor::new(factor).unwrap();
-        CatalogueChange::PutUnit(Unit { code: code.into(), name: code.into(), dimension: dimension.into(), factor })
+        CatalogChange::PutUnit(Unit {
+            code: code.into(),
+            name: code.into(),
+            dimension: dimension.into(),
+            factor,
+        })
     };
     let resource = |code: &str, limit_kind, unit: &str, allowed: &[&str]| {
-        CatalogueChange::PutResource(Resource {
+        CatalogChange::PutResource(Resource {
             code: code.into(),
             name: code.into(),
             limit_kind,
@@ -260,6 +362,9 @@ fn changes() -> Vec<CatalogueChange> {
         unit("minute", "time", 60),
         resource("minutes", LimitKind::Cumulative, "minute", &["second"]),
         resource("seats", LimitKind::Concurrency, "count", &[]),
-        CatalogueChange::PutAccountType { code: "organization".into(), description: None },
+        CatalogChange::PutAccountType {
+            code: "organization".into(),
+            description: None,
+        },
     ]
 }

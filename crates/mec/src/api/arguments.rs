@@ -35,49 +35,85 @@ impl Arguments {
         for param in &function.params {
             check_quantity(param.name, param.ty, call.given(param.name))?;
         }
-        let values = call.arguments(now)?.into_iter().map(|value| value.unwrap_or(Value::Null)).collect();
-        Ok(Self { function: Arc::clone(function), values })
+        let values = call
+            .arguments(now)?
+            .into_iter()
+            .map(|value| value.unwrap_or(Value::Null))
+            .collect();
+        Ok(Self {
+            function: Arc::clone(function),
+            values,
+        })
     }
 
     /// The arguments of `function` in an event of a batch, their names without `p_`.
     ///
     /// # Errors
-    /// A name that is none of them, a required one that is missing, a value that is none of its type.
-    pub(crate) fn of_event(function: &Arc<Function>, event: &Map<String, Json>, now: i64) -> Result<Self, ApiError> {
+    /// A name that is none of them, a required one that is missing, a value that is none of its
+    /// type.
+    pub(crate) fn of_event(
+        function: &Arc<Function>,
+        event: &Map<String, Json>,
+        now: i64,
+    ) -> Result<Self, ApiError> {
         let mut values = vec![Value::Null; function.params.len()];
         for (name, given) in event {
-            let place = function.params.iter().position(|param| bare(param.name) == name);
+            let place = function
+                .params
+                .iter()
+                .position(|param| bare(param.name) == name);
             let Some(place) = place else {
-                let names: Vec<&str> = function.params.iter().map(|param| bare(param.name)).collect();
+                let names: Vec<&str> = function
+                    .params
+                    .iter()
+                    .map(|param| bare(param.name))
+                    .collect();
                 return Err(refusal::unknown_key(name, &names));
             };
             let param = &function.params[place];
             check_quantity(param.name, param.ty, Some(given))?;
             values[place] = param.ty.read_json(given, now)?;
         }
-        let missing = function.params.iter().zip(&values).find(|(param, value)| param.required && value.is_null());
+        let missing = function
+            .params
+            .iter()
+            .zip(&values)
+            .find(|(param, value)| param.required && value.is_null());
         match missing {
             Some((param, _)) => Err(refusal::missing_argument(bare(param.name))),
-            None => Ok(Self { function: Arc::clone(function), values }),
+            None => Ok(Self {
+                function: Arc::clone(function),
+                values,
+            }),
         }
     }
 
     /// No arguments at all, for a call whose only one is read in another way.
     pub(crate) fn none(function: &Arc<Function>) -> Self {
-        Self { function: Arc::clone(function), values: vec![Value::Null; function.params.len()] }
+        Self {
+            function: Arc::clone(function),
+            values: vec![Value::Null; function.params.len()],
+        }
     }
 
     fn position(&self, name: &str) -> Option<usize> {
-        self.function.params.iter().position(|param| bare(param.name) == name)
+        self.function
+            .params
+            .iter()
+            .position(|param| bare(param.name) == name)
     }
 
     fn get(&self, name: &str) -> &Value {
-        self.position(name).and_then(|place| self.values.get(place)).unwrap_or(&Value::Null)
+        self.position(name)
+            .and_then(|place| self.values.get(place))
+            .unwrap_or(&Value::Null)
     }
 
     fn take(&mut self, name: &str) -> Value {
         let place = self.position(name);
-        place.and_then(|place| self.values.get_mut(place)).map_or(Value::Null, |value| std::mem::replace(value, Value::Null))
+        place
+            .and_then(|place| self.values.get_mut(place))
+            .map_or(Value::Null, |value| std::mem::replace(value, Value::Null))
     }
 
     /// A text.
@@ -90,7 +126,9 @@ impl Arguments {
 
     /// A text that must be there and not be empty.
     pub(crate) fn required_text(&mut self, name: &'static str) -> Result<String, ApiError> {
-        self.text(name).filter(|text| !text.is_empty()).ok_or_else(|| refusal::missing_argument(name))
+        self.text(name)
+            .filter(|text| !text.is_empty())
+            .ok_or_else(|| refusal::missing_argument(name))
     }
 
     /// A name of something.
@@ -135,16 +173,18 @@ impl Arguments {
     /// A quantity.
     pub(crate) fn quantity(&self, name: &str) -> Option<Quantity> {
         match self.get(name) {
-            Value::Numeric(number) => {
-                number.units_at(6).and_then(|units| i64::try_from(units).ok()).and_then(Quantity::from_millionths)
-            }
+            Value::Numeric(number) => number
+                .units_at(6)
+                .and_then(|units| i64::try_from(units).ok())
+                .and_then(Quantity::from_millionths),
             _ => None,
         }
     }
 
     /// A quantity that must be there.
     pub(crate) fn required_quantity(&self, name: &'static str) -> Result<Quantity, ApiError> {
-        self.quantity(name).ok_or_else(|| refusal::missing_argument(name))
+        self.quantity(name)
+            .ok_or_else(|| refusal::missing_argument(name))
     }
 
     /// An integer.
@@ -177,10 +217,16 @@ impl Arguments {
     }
 
     /// The same of a call that changes nothing, whose `caller` says how old the answer may be.
-    pub(crate) async fn account_asked_about(&mut self, mec: &Mec, caller: &Caller) -> Result<AccountId, Failure> {
+    pub(crate) async fn account_asked_about(
+        &mut self,
+        mec: &Mec,
+        caller: &Caller,
+    ) -> Result<AccountId, Failure> {
         match self.named_account()? {
             Named::Id(id) => Ok(id),
-            Named::External(external_id) => Ok(mec.account_asked_about(&external_id, caller).await?),
+            Named::External(external_id) => {
+                Ok(mec.account_asked_about(&external_id, caller).await?)
+            }
         }
     }
 
@@ -190,18 +236,25 @@ impl Arguments {
             (None, None) => Err(refusal::missing_account()),
             (Some(id), None) => Ok(Named::Id(AccountId(id))),
             // What a caller's unset variable sends.
-            (None, Some(external_id)) if external_id.is_empty() => {
-                Err(refusal::bad_argument("external_id", "must have at least one character"))
-            }
+            (None, Some(external_id)) if external_id.is_empty() => Err(refusal::bad_argument(
+                "external_id",
+                "must have at least one character",
+            )),
             (None, Some(external_id)) => Ok(Named::External(external_id)),
         }
     }
 
-    /// The facts of the request: an object of texts, numbers and booleans. A null in it is a fact that is missing.
+    /// The facts of the request: an object of texts, numbers and booleans. A null in it is a fact
+    /// that is missing.
     pub(crate) fn attributes(&mut self) -> Result<Attributes, ApiError> {
-        let Some(text) = self.json("attributes") else { return Ok(Attributes::new()) };
+        let Some(text) = self.json("attributes") else {
+            return Ok(Attributes::new());
+        };
         let Ok(Json::Object(entries)) = serde_json::from_str(&text) else {
-            return Err(refusal::bad_argument("attributes", "must be a JSON object, such as {\"region\": \"eu\"}"));
+            return Err(refusal::bad_argument(
+                "attributes",
+                "must be a JSON object, such as {\"region\": \"eu\"}",
+            ));
         };
         let mut attributes = Attributes::new();
         for (name, value) in entries {
@@ -219,7 +272,10 @@ impl Arguments {
                     }
                 },
                 Json::Array(_) | Json::Object(_) => {
-                    return Err(refusal::bad_argument("attributes", "must hold texts, numbers and booleans only"));
+                    return Err(refusal::bad_argument(
+                        "attributes",
+                        "must hold texts, numbers and booleans only",
+                    ));
                 }
             };
             attributes.insert(name, attribute);
@@ -227,8 +283,8 @@ impl Arguments {
         Ok(attributes)
     }
 
-    /// How long something lasts: `ttl_seconds` or `ttl_minutes`, an hour where neither is given. Its range is for the
-    /// kernel to judge.
+    /// How long something lasts: `ttl_seconds` or `ttl_minutes`, an hour where neither is given.
+    /// Its range is for the kernel to judge.
     pub(crate) fn ttl_seconds(&self) -> Result<i64, ApiError> {
         match (self.integer("ttl_seconds"), self.integer("ttl_minutes")) {
             (Some(_), Some(_)) => Err(refusal::conflicting_arguments("ttl_minutes", "ttl_seconds")),
@@ -242,9 +298,13 @@ impl Arguments {
     /// # Errors
     /// Below zero, or more than a minute.
     pub(crate) fn staleness_of(&self, caller: &Caller) -> Result<Caller, ApiError> {
-        let Some(asked) = self.integer("max_staleness_ms") else { return Ok(caller.clone()) };
+        let Some(asked) = self.integer("max_staleness_ms") else {
+            return Ok(caller.clone());
+        };
         match u64::try_from(asked) {
-            Ok(most) if most <= STALENESS_MS_MAX.into() => Ok(caller.clone().with_staleness(Duration::from_millis(most))),
+            Ok(most) if most <= STALENESS_MS_MAX.into() => {
+                Ok(caller.clone().with_staleness(Duration::from_millis(most)))
+            }
             _ => {
                 let must = format!("must be 0 to {STALENESS_MS_MAX} milliseconds");
                 Err(refusal::bad_argument("max_staleness_ms", &must))
@@ -276,6 +336,12 @@ fn check_quantity(name: &'static str, ty: Type, given: Option<&Json>) -> Result<
     };
     match read {
         Ok(_) => Ok(()),
-        Err(error) => Err(refusal::of_refusal(&Refusal::BadQuantity { argument: bare(name), error }, None)),
+        Err(error) => Err(refusal::of_refusal(
+            &Refusal::BadQuantity {
+                argument: bare(name),
+                error,
+            },
+            None,
+        )),
     }
 }

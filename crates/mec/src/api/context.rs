@@ -1,4 +1,5 @@
-//! What every request of the API is handled with: the engine, the catalogue of what can be named, and who asks.
+//! What every request of the API is handled with: the engine, the schema of what can be named, and
+//! who asks.
 
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
 use mec_engine::{Caller, Mec};
 use mec_kernel::{Actor, Code};
-use mec_query::{Catalogue, Preferences, QueryError};
+use mec_query::{Preferences, QueryError, Schema};
 
 use super::refusal::{self, Repeat};
 use super::rpc::functions;
@@ -28,7 +29,7 @@ pub struct AppState {
     /// The engine.
     pub mec: Arc<Mec>,
     /// Every table and function a request may name, made once.
-    pub catalogue: Arc<Catalogue>,
+    pub schema: Arc<Schema>,
     pub(crate) auth: Auth,
     anonymous: Actor,
 }
@@ -36,10 +37,19 @@ pub struct AppState {
 impl AppState {
     /// The API of `mec`, open to everybody.
     pub fn new(mec: Arc<Mec>) -> Self {
-        let catalogue = Catalogue::new(mec_store::tables::tables(), functions())
+        let schema = Schema::new(mec_store::tables::tables(), functions())
             .expect("the program's own tables and functions do not contradict each other, as its tests show");
-        let anonymous = Actor { name: "anonymous".into(), source: "api".into(), reason: None };
-        Self { mec, catalogue: Arc::new(catalogue), auth: Auth::open(), anonymous }
+        let anonymous = Actor {
+            name: "anonymous".into(),
+            source: "api".into(),
+            reason: None,
+        };
+        Self {
+            mec,
+            schema: Arc::new(schema),
+            auth: Auth::open(),
+            anonymous,
+        }
     }
 
     /// The same, asking callers as `auth` says.
@@ -70,7 +80,7 @@ impl AppState {
         }
         let body = body.clone();
         let outcome = self.mec.work(move |_| Ok(read(&body)?)).await;
-        outcome.map_err(|error| refusal::of_error(error, &self.mec.catalogue(), Repeat::Question))
+        outcome.map_err(|error| refusal::of_error(error, &self.mec.catalog(), Repeat::Question))
     }
 }
 
@@ -80,17 +90,28 @@ pub(crate) const X_MEC_REASON: HeaderName = HeaderName::from_static("x-mec-reaso
 const REASON_CHARS_MAX: usize = 200;
 
 fn stated_reason(headers: &HeaderMap) -> Result<Option<Code>, ApiError> {
-    let Some(value) = headers.get(&X_MEC_REASON) else { return Ok(None) };
-    let text = std::str::from_utf8(value.as_bytes()).unwrap_or_default().trim();
-    if text.is_empty() || text.chars().count() > REASON_CHARS_MAX || text.chars().any(char::is_control) {
-        let message = format!("The header X-Mec-Reason must be 1 to {REASON_CHARS_MAX} characters of UTF-8");
-        return Err(ApiError::new(StatusCode::BAD_REQUEST, "MEC_BAD_ARGUMENT", message)
-            .with_hint("Shorten the reason, or omit the header"));
+    let Some(value) = headers.get(&X_MEC_REASON) else {
+        return Ok(None);
+    };
+    let text = std::str::from_utf8(value.as_bytes())
+        .unwrap_or_default()
+        .trim();
+    if text.is_empty()
+        || text.chars().count() > REASON_CHARS_MAX
+        || text.chars().any(char::is_control)
+    {
+        let message =
+            format!("The header X-Mec-Reason must be 1 to {REASON_CHARS_MAX} characters of UTF-8");
+        return Err(
+            ApiError::new(StatusCode::BAD_REQUEST, "MEC_BAD_ARGUMENT", message)
+                .with_hint("Shorten the reason, or omit the header"),
+        );
     }
     Ok(Some(text.into()))
 }
 
-/// Who asks, through the API. As the first extractor of a handler it comes before everything else that may be wrong.
+/// Who asks, through the API. As the first extractor of a handler it comes before everything else
+/// that may be wrong.
 #[derive(Debug)]
 pub(crate) struct Asker {
     /// Who they have proved to be.
@@ -110,7 +131,12 @@ impl FromRequestParts<AppState> for Asker {
         }
         actor.reason = stated_reason(&parts.headers)?;
         let request_id = RequestId::settle(&mut parts.headers).as_str().into();
-        let caller = Caller { actor, request_id: Some(request_id), staleness_max: None, access: identity.access() };
+        let caller = Caller {
+            actor,
+            request_id: Some(request_id),
+            staleness_max: None,
+            access: identity.access(),
+        };
         Ok(Self { identity, caller })
     }
 }
@@ -125,21 +151,32 @@ pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'
 /// # Errors
 /// PGRST122 for an unknown preference under `handling=strict`.
 pub(crate) fn preferences(headers: &HeaderMap) -> Result<Preferences, QueryError> {
-    let preferences = Preferences::parse(headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok()));
+    let preferences = Preferences::parse(
+        headers
+            .get_all("prefer")
+            .iter()
+            .filter_map(|value| value.to_str().ok()),
+    );
     preferences.check()?;
     Ok(preferences)
 }
 
-/// Whether the request named its schema (`Accept-Profile` of a read, `Content-Profile` of anything else), in which
-/// case the answer names it too.
+/// Whether the request named its schema (`Accept-Profile` of a read, `Content-Profile` of anything
+/// else), in which case the answer names it too.
 ///
 /// # Errors
 /// PGRST106 for a schema other than `public`.
 pub(crate) fn names_schema(method: &Method, headers: &HeaderMap) -> Result<bool, QueryError> {
-    let name = if matches!(*method, Method::GET | Method::HEAD) { "accept-profile" } else { "content-profile" };
+    let name = if matches!(*method, Method::GET | Method::HEAD) {
+        "accept-profile"
+    } else {
+        "content-profile"
+    };
     match headers.get(name) {
         None => Ok(false),
         Some(schema) if schema == SCHEMA => Ok(true),
-        Some(schema) => Err(QueryError::invalid_schema(&String::from_utf8_lossy(schema.as_bytes()))),
+        Some(schema) => Err(QueryError::invalid_schema(&String::from_utf8_lossy(
+            schema.as_bytes(),
+        ))),
     }
 }

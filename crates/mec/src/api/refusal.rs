@@ -1,14 +1,14 @@
 //! The one place where what went wrong becomes a status, a code, a message and a hint.
 //!
-//! A code that ends in `NOT_FOUND` is 404, a state that stands in the way is 409, any other mistake of the caller is 400
-//! (413 where it is too much), and what is ours is 5xx. Hints say what to do and never name another account.
-//! `docs/errors.md` has a section for each code.
+//! A code that ends in `NOT_FOUND` is 404, a state that stands in the way is 409, any other mistake
+//! of the caller is 400 (413 where it is too much), and what is ours is 5xx. Hints say what to do
+//! and never name another account. `docs/errors.md` has a section for each code.
 
 use std::time::Instant;
 
 use axum::http::StatusCode;
 use mec_engine::MecError;
-use mec_kernel::{Catalogue, LEVELS_MAX, LimitKind, QuantityError, Refusal, TTL_SECONDS_MAX};
+use mec_kernel::{Catalog, LEVELS_MAX, LimitKind, QuantityError, Refusal, TTL_SECONDS_MAX};
 use mec_query::{QueryError, similar};
 
 use super::sparing::Sparing;
@@ -59,11 +59,11 @@ impl From<MecError> for Failure {
 }
 
 impl Failure {
-    /// As the client sees it. The catalogue gives the names that hints propose.
-    pub(crate) fn shown(self, catalogue: &Catalogue, repeat: Repeat) -> ApiError {
+    /// As the client sees it. The catalog gives the names that hints propose.
+    pub(crate) fn shown(self, catalog: &Catalog, repeat: Repeat) -> ApiError {
         match self {
             Self::Api(error) => error,
-            Self::Mec(error) => of_error(error, catalogue, repeat),
+            Self::Mec(error) => of_error(error, catalog, repeat),
         }
     }
 }
@@ -101,12 +101,12 @@ impl Repeat {
 }
 
 /// The engine's error as the client sees it. What only an operator can use goes to the log.
-pub(crate) fn of_error(error: MecError, catalogue: &Catalogue, repeat: Repeat) -> ApiError {
+pub(crate) fn of_error(error: MecError, catalog: &Catalog, repeat: Repeat) -> ApiError {
     let unavailable = |code: &'static str, message: &str, hint: &str| {
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, code, message).with_hint(hint)
     };
     match error {
-        MecError::Refused(refusal) => of_refusal(&refusal, Some(catalogue)),
+        MecError::Refused(refusal) => of_refusal(&refusal, Some(catalog)),
         MecError::Query(error) => error.into(),
         // In front of the engine it is said of what; this is for a way in that forgot to.
         MecError::ReadOnly => {
@@ -149,12 +149,13 @@ pub(crate) fn of_error(error: MecError, catalogue: &Catalogue, repeat: Repeat) -
     }
 }
 
-/// A refusal as the client sees it. Without a catalogue hints propose no names.
-pub(crate) fn of_refusal(refusal: &Refusal, catalogue: Option<&Catalogue>) -> ApiError {
+/// A refusal as the client sees it. Without a catalog hints propose no names.
+pub(crate) fn of_refusal(refusal: &Refusal, catalog: Option<&Catalog>) -> ApiError {
     let (status, message, hint) = match refusal {
-        Refusal::AccountNotFound { account } => {
-            not_found(format!("There is no account \"{account}\""), "Check the id, or create the account with POST /api/accounts")
-        }
+        Refusal::AccountNotFound { account } => not_found(
+            format!("There is no account \"{account}\""),
+            "Check the id, or create the account with POST /api/accounts",
+        ),
         Refusal::TooManyRows { what, max } => conflict(
             format!("The account would have more than {max} {what}"),
             "Remove or expire those it no longer needs, or raise rows_per_account_max in the catalog's [settings]",
@@ -163,35 +164,42 @@ pub(crate) fn of_refusal(refusal: &Refusal, catalogue: Option<&Catalogue>) -> Ap
             format!("There is no account \"{account}\" to be the parent"),
             "Create the parent before its children, and name it by its account_id",
         ),
-        Refusal::TooDeep => {
-            bad(format!("A tree of accounts has at most {LEVELS_MAX} levels"), "Choose a parent nearer to the root")
-        }
+        Refusal::TooDeep => bad(
+            format!("A tree of accounts has at most {LEVELS_MAX} levels"),
+            "Choose a parent nearer to the root",
+        ),
         Refusal::ExternalIdTaken { external_id } => conflict(
             format!("The external id \"{external_id}\" stands for another account"),
             "Read the account with GET /api/accounts?external_id=eq.…, or choose another external_id",
         ),
-        Refusal::AccountClosed => {
-            conflict("The account is closed, which is final".to_owned(), "Create a new account instead of opening this one")
-        }
+        Refusal::AccountClosed => conflict(
+            "The account is closed, which is final".to_owned(),
+            "Create a new account instead of opening this one",
+        ),
         Refusal::ResourceNotFound { resource } => unknown(
             format!("There is no resource type \"{resource}\""),
             resource,
-            catalogue.map(|catalogue| catalogue.resources.keys().map(|code| code.as_str()).collect()),
+            catalog.map(|catalog| catalog.resources.keys().map(|code| code.as_str()).collect()),
             "GET /api/resource_types lists them",
         ),
         Refusal::UnitNotFound { unit } => unknown(
             format!("There is no unit \"{unit}\""),
             unit,
-            catalogue.map(|catalogue| catalogue.units.keys().map(|code| code.as_str()).collect()),
+            catalog.map(|catalog| catalog.units.keys().map(|code| code.as_str()).collect()),
             "GET /api/units lists them",
         ),
-        Refusal::UnitNotAllowed { unit, resource, allowed } => {
-            bad(format!("\"{resource}\" is not counted in \"{unit}\""), format!("Use one of: {}", allowed.join(", ")))
-        }
+        Refusal::UnitNotAllowed {
+            unit,
+            resource,
+            allowed,
+        } => bad(
+            format!("\"{resource}\" is not counted in \"{unit}\""),
+            format!("Use one of: {}", allowed.join(", ")),
+        ),
         Refusal::PlanNotFound { plan } => unknown(
             format!("There is no plan \"{plan}\""),
             plan,
-            catalogue.map(|catalogue| catalogue.plans.keys().map(|code| code.as_str()).collect()),
+            catalog.map(|catalog| catalog.plans.keys().map(|code| code.as_str()).collect()),
             "GET /api/plans lists them",
         ),
         Refusal::PlanInactive { plan } => conflict(
@@ -203,11 +211,16 @@ pub(crate) fn of_refusal(refusal: &Refusal, catalogue: Option<&Catalogue>) -> Ap
             "A trial is given once to an account and everything in its tree: provision a plan that is no trial",
         ),
         Refusal::AddonNoPool { plan, resource } => conflict(
-            format!("The add-on \"{plan}\" has nothing to add to: the account has no limit of its own for \"{resource}\""),
+            format!(
+                "The add-on \"{plan}\" has nothing to add to: the account has no limit of its own for \"{resource}\""
+            ),
             "Provision a plan that grants the resource first, or the add-on at the account that holds the limit",
         ),
         Refusal::BadQuantity { argument, error } => bad(
-            format!("\"{argument}\" is not a quantity: {}", quantity_error(*error)),
+            format!(
+                "\"{argument}\" is not a quantity: {}",
+                quantity_error(*error)
+            ),
             "Give a decimal number with at most 12 digits before the point and 6 behind it",
         ),
         Refusal::QuantityNotPositive { argument } => bad(
@@ -215,23 +228,35 @@ pub(crate) fn of_refusal(refusal: &Refusal, catalogue: Option<&Catalogue>) -> Ap
             "Give a number above 0. Only inventory is given back with a number below 0; a recorded event is put right with \
              correct_consumption",
         ),
-        Refusal::WrongLimitKind { resource, kind, operation } => bad(
+        Refusal::WrongLimitKind {
+            resource,
+            kind,
+            operation,
+        } => bad(
             format!("{operation} does not work on \"{resource}\", which is of kind {kind}"),
             match kind {
-                LimitKind::Concurrency => "Its slots are taken with acquire_lease and given back with release_lease",
-                LimitKind::TimeAccess => "It has no quantity: ask with check_entitlement whether access is valid",
+                LimitKind::Concurrency => {
+                    "Its slots are taken with acquire_lease and given back with release_lease"
+                }
+                LimitKind::TimeAccess => {
+                    "It has no quantity: ask with check_entitlement whether access is valid"
+                }
                 LimitKind::Cumulative | LimitKind::Inventory => {
                     "It is recorded with meter_consumption or consume; acquire_lease is for resources of kind concurrency"
                 }
             },
         ),
         Refusal::OccurredInFuture { ahead_seconds_max } => bad(
-            format!("\"occurred_at\" is more than {ahead_seconds_max} seconds ahead of the server's clock"),
+            format!(
+                "\"occurred_at\" is more than {ahead_seconds_max} seconds ahead of the server's clock"
+            ),
             "Record an event after it has happened; check the clock and the time zone offset of the sender",
         ),
         Refusal::OccurredTooLate { late_seconds_max } => bad(
-            format!("\"occurred_at\" is older than the {late_seconds_max} seconds that are accepted"),
-            "Raise late_seconds_max in the catalogue's settings to import older events",
+            format!(
+                "\"occurred_at\" is older than the {late_seconds_max} seconds that are accepted"
+            ),
+            "Raise late_seconds_max in the catalog's settings to import older events",
         ),
         Refusal::BadKey => bad(
             "An idempotency key has 1 to 255 characters".to_owned(),
@@ -241,12 +266,14 @@ pub(crate) fn of_refusal(refusal: &Refusal, catalogue: Option<&Catalogue>) -> Ap
             format!("The key \"{key}\" stands for something else: \"{argument}\" differs"),
             "Send exactly what was sent first to have its answer again, or use a new key for something new",
         ),
-        Refusal::BelowZero { resource } => {
-            bad(format!("The total of \"{resource}\" would go below zero"), "Give back or take away at most what was recorded")
-        }
-        Refusal::EventNotFound { event } => {
-            not_found(format!("There is no event \"{event}\""), "Use the id that meter_consumption or consume answered")
-        }
+        Refusal::BelowZero { resource } => bad(
+            format!("The total of \"{resource}\" would go below zero"),
+            "Give back or take away at most what was recorded",
+        ),
+        Refusal::EventNotFound { event } => not_found(
+            format!("There is no event \"{event}\""),
+            "Use the id that meter_consumption or consume answered",
+        ),
         Refusal::BadCorrection { argument } => bad(
             format!("The correction does not fit the event it corrects: \"{argument}\""),
             "Name an event that is no correction itself, with its own account, resource, scope and unit and with \
@@ -256,9 +283,10 @@ pub(crate) fn of_refusal(refusal: &Refusal, catalogue: Option<&Catalogue>) -> Ap
             format!("A time to live is 1 to {TTL_SECONDS_MAX} seconds"),
             "Give p_ttl_seconds from 1 to 86400 or p_ttl_minutes from 1 to 1440, and renew what must last longer",
         ),
-        Refusal::ReservationNotFound { reservation } => {
-            not_found(format!("There is no reservation \"{reservation}\""), "Use the id that reserve answered")
-        }
+        Refusal::ReservationNotFound { reservation } => not_found(
+            format!("There is no reservation \"{reservation}\""),
+            "Use the id that reserve answered",
+        ),
         Refusal::ReservationClosed { status } => conflict(
             format!("The reservation is {status}"),
             "A reservation is settled once; put a wrong amount right with correct_consumption, or record with consume",
@@ -267,19 +295,22 @@ pub(crate) fn of_refusal(refusal: &Refusal, catalogue: Option<&Catalogue>) -> Ap
             format!("There is no entitlement \"{entitlement}\""),
             "GET /api/entitlements?account_id=eq.… lists those of an account",
         ),
-        Refusal::EntitlementExpired => {
-            conflict("The entitlement is expired, which is final".to_owned(), "Grant a new one instead of reviving it")
-        }
-        Refusal::BadValue { column, must } => {
-            bad(format!("\"{column}\" must {must}"), format!("Change \"{column}\" and send it again"))
-        }
+        Refusal::EntitlementExpired => conflict(
+            "The entitlement is expired, which is final".to_owned(),
+            "Grant a new one instead of reviving it",
+        ),
+        Refusal::BadValue { column, must } => bad(
+            format!("\"{column}\" must {must}"),
+            format!("Change \"{column}\" and send it again"),
+        ),
         Refusal::NotPresent { column, value } => conflict(
             format!("\"{column}\" names \"{value}\", which does not exist"),
             "Create it first, or name something that exists",
         ),
-        Refusal::InUse { what, by } => {
-            conflict(format!("{what} is in use by {by}"), "Leave it as it is and make a new one, or remove what uses it first")
-        }
+        Refusal::InUse { what, by } => conflict(
+            format!("{what} is in use by {by}"),
+            "Leave it as it is and make a new one, or remove what uses it first",
+        ),
     };
     ApiError::new(status, refusal.code(), message).with_hint(hint)
 }
@@ -301,7 +332,7 @@ fn conflict(message: String, hint: &str) -> Told {
 /// Names listed in a hint; more would not be read.
 const LISTED_MAX: usize = 20;
 
-/// A name of the catalogue that is not there: the one that was meant, or all there are.
+/// A name of the catalog that is not there: the one that was meant, or all there are.
 fn unknown(message: String, asked: &str, known: Option<Vec<&str>>, otherwise: &str) -> Told {
     let known = known.unwrap_or_default();
     let hint = match similar(asked, known.iter().copied()) {
@@ -323,38 +354,64 @@ const fn quantity_error(error: QuantityError) -> &'static str {
 
 /// 400 `MEC_MISSING_ARGUMENT`: a required argument is null or empty.
 pub(crate) fn missing_argument(argument: &str) -> ApiError {
-    ApiError::new(StatusCode::BAD_REQUEST, "MEC_MISSING_ARGUMENT", format!("\"{argument}\" is missing"))
-        .with_hint(format!("Give \"{argument}\" a value that is neither null nor empty"))
+    ApiError::new(
+        StatusCode::BAD_REQUEST,
+        "MEC_MISSING_ARGUMENT",
+        format!("\"{argument}\" is missing"),
+    )
+    .with_hint(format!(
+        "Give \"{argument}\" a value that is neither null nor empty"
+    ))
 }
 
 /// 400 `MEC_MISSING_ARGUMENT`: neither of the two ways of naming an account was used.
 pub(crate) fn missing_account() -> ApiError {
-    ApiError::new(StatusCode::BAD_REQUEST, "MEC_MISSING_ARGUMENT", "No account is named")
-        .with_hint("Give the account's id as account_id, or your own key of it as external_id")
+    ApiError::new(
+        StatusCode::BAD_REQUEST,
+        "MEC_MISSING_ARGUMENT",
+        "No account is named",
+    )
+    .with_hint("Give the account's id as account_id, or your own key of it as external_id")
 }
 
 /// 400 `MEC_CONFLICTING_ARGUMENTS`.
 pub(crate) fn conflicting_arguments(one: &str, other: &str) -> ApiError {
     let message = format!("\"{one}\" and \"{other}\" say the same thing in two ways");
-    ApiError::new(StatusCode::BAD_REQUEST, "MEC_CONFLICTING_ARGUMENTS", message)
-        .with_hint(format!("Give \"{one}\" or \"{other}\", not both"))
+    ApiError::new(
+        StatusCode::BAD_REQUEST,
+        "MEC_CONFLICTING_ARGUMENTS",
+        message,
+    )
+    .with_hint(format!("Give \"{one}\" or \"{other}\", not both"))
 }
 
 /// 400 `MEC_BAD_ARGUMENT`: `problem` goes on from the argument's name.
 pub(crate) fn bad_argument(argument: &str, problem: &str) -> ApiError {
-    ApiError::new(StatusCode::BAD_REQUEST, "MEC_BAD_ARGUMENT", format!("\"{argument}\" {problem}"))
-        .with_hint(format!("Change \"{argument}\" and send it again"))
+    ApiError::new(
+        StatusCode::BAD_REQUEST,
+        "MEC_BAD_ARGUMENT",
+        format!("\"{argument}\" {problem}"),
+    )
+    .with_hint(format!("Change \"{argument}\" and send it again"))
 }
 
 /// 400 `MEC_BAD_ARGUMENT`: none of the texts the argument may be.
 pub(crate) fn not_one_of(argument: &str, given: &str, known: &[&str]) -> ApiError {
-    ApiError::new(StatusCode::BAD_REQUEST, "MEC_BAD_ARGUMENT", format!("\"{argument}\" cannot be \"{given}\""))
-        .with_hint(format!("Use one of: {}", known.join(", ")))
+    ApiError::new(
+        StatusCode::BAD_REQUEST,
+        "MEC_BAD_ARGUMENT",
+        format!("\"{argument}\" cannot be \"{given}\""),
+    )
+    .with_hint(format!("Use one of: {}", known.join(", ")))
 }
 
 /// 400 `MEC_BAD_ARGUMENT`: a key of an event of a batch that no event has.
 pub(crate) fn unknown_key(name: &str, known: &[&str]) -> ApiError {
-    let error = ApiError::new(StatusCode::BAD_REQUEST, "MEC_BAD_ARGUMENT", format!("An event has no \"{name}\""));
+    let error = ApiError::new(
+        StatusCode::BAD_REQUEST,
+        "MEC_BAD_ARGUMENT",
+        format!("An event has no \"{name}\""),
+    );
     error.with_hint(match similar(name, known.iter().copied()) {
         Some(meant) => format!("Perhaps you meant \"{meant}\""),
         None => format!("Its keys are: {}", known.join(", ")),
@@ -363,9 +420,15 @@ pub(crate) fn unknown_key(name: &str, known: &[&str]) -> ApiError {
 
 /// 413 `MEC_TOO_MANY_EVENTS`.
 pub(crate) fn too_many_events(events: usize, events_max: usize) -> ApiError {
-    let message = format!("{events} events are more than the {events_max} of one batch; nothing was recorded");
-    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "MEC_TOO_MANY_EVENTS", message)
-        .with_hint(format!("Send them in parts of at most {events_max}"))
+    let message = format!(
+        "{events} events are more than the {events_max} of one batch; nothing was recorded"
+    );
+    ApiError::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "MEC_TOO_MANY_EVENTS",
+        message,
+    )
+    .with_hint(format!("Send them in parts of at most {events_max}"))
 }
 
 /// 503 `MEC_STORE_UNAVAILABLE`; why is for the log.

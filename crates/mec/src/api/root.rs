@@ -1,13 +1,16 @@
-//! `/`: the API's own description, as PostgREST gives it: OpenAPI 2.0, made from the catalogue.
+//! `/`: the API's own description, as PostgREST gives it: OpenAPI 2.0, made from the schema.
 //!
-//! Everything in it is said elsewhere once (tables, columns, functions and what they mean); this room only arranges it.
+//! Everything in it is said elsewhere once (tables, columns, functions and what they mean); this
+//! room only arranges it.
 
 use axum::body::Body;
 use axum::extract::{OriginalUri, State};
 use axum::http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HOST, HeaderName};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use mec_query::{Catalogue, Column, Function, Media, Produces, QueryError, Returns, Table, Type, Verb};
+use mec_query::{
+    Column, Function, Media, Produces, QueryError, Returns, Schema, Table, Type, Verb,
+};
 use serde_json::{Map, Value as Json, json};
 
 use super::context::{AppState, Asker, names_schema};
@@ -32,7 +35,12 @@ pub(crate) async fn handle(
     response
 }
 
-fn answer(state: &AppState, method: &Method, path: &str, headers: &HeaderMap) -> Result<Response, ApiError> {
+fn answer(
+    state: &AppState,
+    method: &Method,
+    path: &str,
+    headers: &HeaderMap,
+) -> Result<Response, ApiError> {
     let names_schema = names_schema(method, headers)?;
     match *method {
         Method::GET | Method::HEAD => {}
@@ -41,8 +49,10 @@ fn answer(state: &AppState, method: &Method, path: &str, headers: &HeaderMap) ->
     }
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let media = Media::negotiate(text(ACCEPT), Produces::RootDocument)?;
-    let base_path = Some(path.trim_end_matches('/')).filter(|path| !path.is_empty()).unwrap_or("/");
-    let document = document(&state.catalogue, text(HOST), base_path, state.auth.is_asking());
+    let base_path = Some(path.trim_end_matches('/'))
+        .filter(|path| !path.is_empty())
+        .unwrap_or("/");
+    let document = document(&state.schema, text(HOST), base_path, state.auth.is_asking());
     let mut response = Response::new(Body::from(document.to_string()));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media.content_type()));
@@ -52,21 +62,36 @@ fn answer(state: &AppState, method: &Method, path: &str, headers: &HeaderMap) ->
     Ok(response)
 }
 
-/// The document: of the tables and functions of `catalogue`, found at `host` below `base_path`, and whether tokens are
-/// asked for.
-fn document(catalogue: &Catalogue, host: Option<&str>, base_path: &str, is_asking: bool) -> Json {
-    let tables = catalogue.tables();
+/// The document: of the tables and functions of `schema`, found at `host` below `base_path`, and
+/// whether tokens are asked for.
+fn document(schema: &Schema, host: Option<&str>, base_path: &str, is_asking: bool) -> Json {
+    let tables = schema.tables();
     let mut paths = Map::from_iter([("/".to_owned(), json!({"get": root_operation()}))]);
-    paths.extend(tables.iter().map(|table| (format!("/{}", table.name), table_operations(table))));
-    paths.extend(catalogue.functions().iter().map(|function| (format!("/rpc/{}", function.name), function_operations(function))));
+    paths.extend(
+        tables
+            .iter()
+            .map(|table| (format!("/{}", table.name), table_operations(table))),
+    );
+    paths.extend(schema.functions().iter().map(|function| {
+        (
+            format!("/rpc/{}", function.name),
+            function_operations(function),
+        )
+    }));
     let mut parameters = shared_parameters();
     for table in tables {
         parameters.insert(format!("body.{}", table.name), body_parameter(table));
         for column in &table.columns {
-            parameters.insert(format!("rowFilter.{}.{}", table.name, column.name), filter_parameter(column));
+            parameters.insert(
+                format!("rowFilter.{}.{}", table.name, column.name),
+                filter_parameter(column),
+            );
         }
     }
-    let definitions: Map<String, Json> = tables.iter().map(|table| (table.name.to_owned(), definition(table))).collect();
+    let definitions: Map<String, Json> = tables
+        .iter()
+        .map(|table| (table.name.to_owned(), definition(table)))
+        .collect();
     let mut document = json!({
         "swagger": "2.0",
         "info": {
@@ -126,7 +151,12 @@ fn table_operations(table: &Table) -> Json {
     let filters: Vec<Json> = table
         .columns
         .iter()
-        .map(|column| reference("parameters", &format!("rowFilter.{}.{}", table.name, column.name)))
+        .map(|column| {
+            reference(
+                "parameters",
+                &format!("rowFilter.{}.{}", table.name, column.name),
+            )
+        })
         .collect();
     let body = || reference("parameters", &format!("body.{}", table.name));
     let rows = json!({"type": "array", "items": reference("definitions", table.name)});
@@ -136,21 +166,52 @@ fn table_operations(table: &Table) -> Json {
     for verb in &table.verbs {
         let (method, operation) = match verb {
             Verb::Get => {
-                let names = ["select", "order", "range", "rangeUnit", "offset", "limit", "preferCount"];
+                let names = [
+                    "select",
+                    "order",
+                    "range",
+                    "rangeUnit",
+                    "offset",
+                    "limit",
+                    "preferCount",
+                ];
                 let responses = json!({"200": {"description": "OK", "schema": rows}, "206": {"description": "Partial Content"}});
-                ("get", operation(filtered(parameters(&names).collect()), responses))
+                (
+                    "get",
+                    operation(filtered(parameters(&names).collect()), responses),
+                )
             }
             Verb::Post => {
-                let given = std::iter::once(body()).chain(parameters(&["select", "columns", "on_conflict", "preferPost"]));
-                ("post", operation(given.collect(), json!({"201": {"description": "Created"}})))
+                let given = std::iter::once(body()).chain(parameters(&[
+                    "select",
+                    "columns",
+                    "on_conflict",
+                    "preferPost",
+                ]));
+                (
+                    "post",
+                    operation(given.collect(), json!({"201": {"description": "Created"}})),
+                )
             }
             Verb::Patch => {
                 let given = std::iter::once(body()).chain(parameters(&["preferReturn"]));
-                ("patch", operation(filtered(given.collect()), json!({"204": {"description": "No Content"}})))
+                (
+                    "patch",
+                    operation(
+                        filtered(given.collect()),
+                        json!({"204": {"description": "No Content"}}),
+                    ),
+                )
             }
             Verb::Delete => {
                 let given = parameters(&["preferReturn"]).collect();
-                ("delete", operation(filtered(given), json!({"204": {"description": "No Content"}})))
+                (
+                    "delete",
+                    operation(
+                        filtered(given),
+                        json!({"204": {"description": "No Content"}}),
+                    ),
+                )
             }
             // PostgREST's document leaves PUT out too; OPTIONS tells of it.
             Verb::Put => continue,
@@ -161,10 +222,24 @@ fn table_operations(table: &Table) -> Json {
 }
 
 fn function_operations(function: &Function) -> Json {
-    let properties: Map<String, Json> =
-        function.params.iter().map(|param| (param.name.to_owned(), value_schema(param.ty, param.description))).collect();
-    let required: Vec<&str> = function.params.iter().filter(|param| param.required).map(|param| param.name).collect();
-    let mut arguments = json!({"type": "object", "description": function.description, "properties": properties});
+    let properties: Map<String, Json> = function
+        .params
+        .iter()
+        .map(|param| {
+            (
+                param.name.to_owned(),
+                value_schema(param.ty, param.description),
+            )
+        })
+        .collect();
+    let required: Vec<&str> = function
+        .params
+        .iter()
+        .filter(|param| param.required)
+        .map(|param| param.name)
+        .collect();
+    let mut arguments =
+        json!({"type": "object", "description": function.description, "properties": properties});
     if let (false, Some(arguments)) = (required.is_empty(), arguments.as_object_mut()) {
         arguments.insert("required".to_owned(), required.into());
     }
@@ -178,7 +253,11 @@ fn function_operations(function: &Function) -> Json {
         })
     };
     let body = json!({"in": "body", "name": "args", "required": true, "schema": arguments});
-    let names: &[&str] = if function.rows().is_some() { &["select", "order", "limit", "offset", "preferCount"] } else { &[] };
+    let names: &[&str] = if function.rows().is_some() {
+        &["select", "order", "limit", "offset", "preferCount"]
+    } else {
+        &[]
+    };
     let given = std::iter::once(body).chain(parameters(names)).collect();
     let mut operations = Map::from_iter([("post".to_owned(), operation(given))]);
     if function.read_only {
@@ -206,7 +285,12 @@ fn answer_schema(returns: &Returns) -> Json {
             let properties: Map<String, Json> = table
                 .columns
                 .iter()
-                .map(|column| (column.name.to_owned(), value_schema(column.ty, column.description)))
+                .map(|column| {
+                    (
+                        column.name.to_owned(),
+                        value_schema(column.ty, column.description),
+                    )
+                })
                 .collect();
             json!({"type": "array", "items": {"type": "object", "properties": properties}})
         }
@@ -216,14 +300,22 @@ fn answer_schema(returns: &Returns) -> Json {
 fn definition(table: &Table) -> Json {
     let property = |column: &Column| {
         let mut schema = value_schema(column.ty, &described(table, column));
-        let check = table.checks.iter().find(|check| check.column == column.name);
+        let check = table
+            .checks
+            .iter()
+            .find(|check| check.column == column.name);
         if let (Some(check), Some(schema)) = (check, schema.as_object_mut()) {
             schema.insert("enum".to_owned(), check.one_of.clone().into());
         }
         (column.name.to_owned(), schema)
     };
     let properties: Map<String, Json> = table.columns.iter().map(property).collect();
-    let required: Vec<&str> = table.columns.iter().filter(|column| !column.nullable).map(|column| column.name).collect();
+    let required: Vec<&str> = table
+        .columns
+        .iter()
+        .filter(|column| !column.nullable)
+        .map(|column| column.name)
+        .collect();
     json!({"description": table.description, "required": required, "properties": properties, "type": "object"})
 }
 
@@ -233,11 +325,26 @@ fn described(table: &Table, column: &Column) -> String {
     if !column.description.is_empty() {
         parts.push(column.description.to_owned());
     }
-    if table.primary_key.as_ref().is_some_and(|key| key.columns.contains(&column.name)) {
+    if table
+        .primary_key
+        .as_ref()
+        .is_some_and(|key| key.columns.contains(&column.name))
+    {
         parts.push("Note:\nThis is a Primary Key.<pk/>".to_owned());
     }
-    for reference in table.foreign_keys.iter().filter(|reference| reference.columns == [column.name]) {
-        let (target, target_column) = (reference.target, reference.target_columns.first().copied().unwrap_or_default());
+    for reference in table
+        .foreign_keys
+        .iter()
+        .filter(|reference| reference.columns == [column.name])
+    {
+        let (target, target_column) = (
+            reference.target,
+            reference
+                .target_columns
+                .first()
+                .copied()
+                .unwrap_or_default(),
+        );
         parts.push(format!(
             "Note:\nThis is a Foreign Key to `{target}.{target_column}`.<fk table='{target}' column='{target_column}'/>"
         ));
@@ -292,20 +399,48 @@ fn shared_parameters() -> Map<String, Json> {
         })
     };
     let text = |name: &str, description: &str, place: &str| json!({"name": name, "description": description, "in": place, "required": false, "type": "string"});
-    let resolutions = ["resolution=ignore-duplicates", "resolution=merge-duplicates"];
-    let returns = ["return=representation", "return=minimal", "return=headers-only"];
+    let resolutions = [
+        "resolution=ignore-duplicates",
+        "resolution=merge-duplicates",
+    ];
+    let returns = [
+        "return=representation",
+        "return=minimal",
+        "return=headers-only",
+    ];
     let all = [
         ("preferReturn", preference("What is answered", &returns)),
-        ("preferCount", preference("Whether rows are counted", &["count=exact", "count=planned", "count=estimated"])),
+        (
+            "preferCount",
+            preference(
+                "Whether rows are counted",
+                &["count=exact", "count=planned", "count=estimated"],
+            ),
+        ),
         (
             "preferPost",
-            preference("What is answered, and what happens to a taken key", &[&returns[..], &resolutions[..]].concat()),
+            preference(
+                "What is answered, and what happens to a taken key",
+                &[&returns[..], &resolutions[..]].concat(),
+            ),
         ),
-        ("select", text("select", "Columns and embedded resources", "query")),
-        ("columns", text("columns", "Keys of the body that are read", "query")),
-        ("on_conflict", text("on_conflict", "Unique columns an upsert looks at", "query")),
+        (
+            "select",
+            text("select", "Columns and embedded resources", "query"),
+        ),
+        (
+            "columns",
+            text("columns", "Keys of the body that are read", "query"),
+        ),
+        (
+            "on_conflict",
+            text("on_conflict", "Unique columns an upsert looks at", "query"),
+        ),
         ("order", text("order", "Order of the rows", "query")),
-        ("range", text("Range", "First and last row, from 0", "header")),
+        (
+            "range",
+            text("Range", "First and last row, from 0", "header"),
+        ),
         (
             "rangeUnit",
             json!({
@@ -313,10 +448,15 @@ fn shared_parameters() -> Map<String, Json> {
                 "default": "items",
             }),
         ),
-        ("offset", text("offset", "Rows left out at the beginning", "query")),
+        (
+            "offset",
+            text("offset", "Rows left out at the beginning", "query"),
+        ),
         ("limit", text("limit", "Rows at most", "query")),
     ];
-    all.into_iter().map(|(name, parameter)| (name.to_owned(), parameter)).collect()
+    all.into_iter()
+        .map(|(name, parameter)| (name.to_owned(), parameter))
+        .collect()
 }
 
 #[cfg(test)]
@@ -324,8 +464,9 @@ mod tests {
     use super::*;
 
     fn all() -> Json {
-        let catalogue = Catalogue::new(mec_store::tables::tables(), super::super::rpc::functions()).expect("sound");
-        document(&catalogue, Some("localhost:8000"), "/api", false)
+        let schema = Schema::new(mec_store::tables::tables(), super::super::rpc::functions())
+            .expect("sound");
+        document(&schema, Some("localhost:8000"), "/api", false)
     }
 
     #[test]
@@ -340,7 +481,10 @@ mod tests {
                         }
                         None => 0,
                     };
-                    own + entries.values().map(|part| check(part, document)).sum::<usize>()
+                    own + entries
+                        .values()
+                        .map(|part| check(part, document))
+                        .sum::<usize>()
                 }
                 Json::Array(parts) => parts.iter().map(|part| check(part, document)).sum(),
                 _ => 0,
@@ -353,15 +497,42 @@ mod tests {
     #[test]
     fn tables_say_their_columns_keys_and_references() {
         let document = all();
-        assert_eq!((&document["swagger"], &document["basePath"]), (&json!("2.0"), &json!("/api")));
+        assert_eq!(
+            (&document["swagger"], &document["basePath"]),
+            (&json!("2.0"), &json!("/api"))
+        );
         let accounts = &document["definitions"]["accounts"];
         let id = &accounts["properties"]["account_id"];
-        assert_eq!((&id["type"], &id["format"]), (&json!("string"), &json!("uuid")));
-        assert!(id["description"].as_str().is_some_and(|text| text.ends_with("<pk/>")), "{id}");
-        let parent = accounts["properties"]["parent_account_id"]["description"].as_str().unwrap_or_default();
-        assert!(parent.contains("<fk table='accounts' column='account_id'/>"), "{parent}");
-        assert!(accounts["required"].as_array().is_some_and(|names| names.contains(&json!("display_name"))));
-        let methods = |path: &str| document["paths"][path].as_object().expect(path).keys().cloned().collect::<Vec<_>>();
+        assert_eq!(
+            (&id["type"], &id["format"]),
+            (&json!("string"), &json!("uuid"))
+        );
+        assert!(
+            id["description"]
+                .as_str()
+                .is_some_and(|text| text.ends_with("<pk/>")),
+            "{id}"
+        );
+        let parent = accounts["properties"]["parent_account_id"]["description"]
+            .as_str()
+            .unwrap_or_default();
+        assert!(
+            parent.contains("<fk table='accounts' column='account_id'/>"),
+            "{parent}"
+        );
+        assert!(
+            accounts["required"]
+                .as_array()
+                .is_some_and(|names| names.contains(&json!("display_name")))
+        );
+        let methods = |path: &str| {
+            document["paths"][path]
+                .as_object()
+                .expect(path)
+                .keys()
+                .cloned()
+                .collect::<Vec<_>>()
+        };
         assert_eq!(methods("/accounts"), ["get", "post", "patch", "delete"]);
         assert_eq!(methods("/consumption_ledger"), ["get"]);
         assert_eq!(methods("/rpc/check_entitlement"), ["post", "get"]);

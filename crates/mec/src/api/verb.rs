@@ -1,7 +1,7 @@
 //! What a function of the API is: one record says its name, parameters, answer, and work.
 //!
-//! Every record is a file in `rpc/`, and `rpc::VERBS` lists them. From the records calls are matched, `OPTIONS` is
-//! answered, and the API's documents are made.
+//! Every record is a file in `rpc/`, and `rpc::VERBS` lists them. From the records calls are
+//! matched, `OPTIONS` is answered, and the API's documents are made.
 
 use std::borrow::Cow;
 use std::pin::Pin;
@@ -45,7 +45,8 @@ pub(crate) enum Returns {
 pub(crate) enum Work {
     /// Once, with its arguments.
     Once(for<'a> fn(Call<'a>) -> Answering<'a>),
-    /// With the events of a batch, which it reads one by one, so that one does not spoil the others.
+    /// With the events of a batch, which it reads one by one, so that one does not spoil the
+    /// others.
     Batch(for<'a> fn(Batch<'a>) -> Answering<'a>),
 }
 
@@ -87,8 +88,17 @@ impl Verb {
             Returns::Value(ty) => Function::new(self.name, params, mec_query::Returns::Scalar(ty)),
             Returns::Rows(columns) => Function::returning_rows(self.name, params, columns()),
         };
-        let function = self.aliases.iter().fold(function.described(self.about), |function, alias| function.alias(alias));
-        if self.reads() { function.read_only() } else { function }
+        let function = self
+            .aliases
+            .iter()
+            .fold(function.described(self.about), |function, alias| {
+                function.alias(alias)
+            });
+        if self.reads() {
+            function.read_only()
+        } else {
+            function
+        }
     }
 }
 
@@ -99,8 +109,16 @@ pub(crate) struct Field<T> {
 }
 
 impl<T> Field<T> {
-    pub(crate) const fn new(name: &'static str, ty: Type, about: &'static str, value: fn(&T) -> Value) -> Self {
-        Self { column: Column::new(name, ty).described(about), value }
+    pub(crate) const fn new(
+        name: &'static str,
+        ty: Type,
+        about: &'static str,
+        value: fn(&T) -> Value,
+    ) -> Self {
+        Self {
+            column: Column::new(name, ty).described(about),
+            value,
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! `mec backup` and `mec restore`: a whole SQLite store as one file, and back. A PostgreSQL database has its own tools.
+//! `mec backup` and `mec restore`: a whole SQLite store as one file, and back. A PostgreSQL
+//! database has its own tools.
 
 use std::path::{Path, PathBuf};
 
@@ -39,13 +40,22 @@ impl BackupArgs {
     }
 
     pub(super) fn run(&self, config: &Config, print: Print) -> Result<(), Failure> {
-        let store = file_of(config, "pg_dump --format=custom --file=FILE, or pg_basebackup -D DIR --checkpoint=fast")?;
-        is_there(store, "name the store with --store sqlite:PATH or MEC_STORE")?;
+        let store = file_of(
+            config,
+            "pg_dump --format=custom --file=FILE, or pg_basebackup -D DIR --checkpoint=fast",
+        )?;
+        is_there(
+            store,
+            "name the store with --store sqlite:PATH or MEC_STORE",
+        )?;
         let bytes = Backup::take(store, &self.file)?.keep()?;
         let file = self.file.display();
         match print {
             Print::Json => output::json(&json!({ "file": file.to_string(), "bytes": bytes })),
-            Print::Table => output::line(format_args!("{file} holds {} as it is now: {bytes} bytes", store.display())),
+            Print::Table => output::line(format_args!(
+                "{file} holds {} as it is now: {bytes} bytes",
+                store.display()
+            )),
         }
     }
 }
@@ -56,24 +66,37 @@ impl RestoreArgs {
     }
 
     pub(super) fn run(&self, config: &Config, print: Print) -> Result<(), Failure> {
-        let store = file_of(config, "pg_restore --dbname=DATABASE FILE, or start a server on what pg_basebackup made")?;
+        let store = file_of(
+            config,
+            "pg_restore --dbname=DATABASE FILE, or start a server on what pg_basebackup made",
+        )?;
         is_there(&self.file, "name a file that `mec backup` made")?;
         let backup = Backup::take(&self.file, store)?;
-        let (copy, catalogue) = Store::open_read_only(&format!("sqlite:{}", backup.partial().display()))?;
-        let report = copy.verify(&catalogue, Clock::machine().now(), &mut |_| {})?;
+        let (copy, catalog) =
+            Store::open_read_only(&format!("sqlite:{}", backup.partial().display()))?;
+        let report = copy.verify(&catalog, Clock::machine().now(), &mut |_| {})?;
         drop(copy);
         match print {
             Print::Json => output::json(&report_json(&report))?,
             Print::Table => report_table(&report)?,
         }
         if !report.is_clean() {
-            return Err(Failure::new(Exit::No, format!("{} was not restored: not everything in it agrees", self.file.display()))
-                .with_hint("restore an older backup"));
+            return Err(Failure::new(
+                Exit::No,
+                format!(
+                    "{} was not restored: not everything in it agrees",
+                    self.file.display()
+                ),
+            )
+            .with_hint("restore an older backup"));
         }
         backup.keep()?;
         match print {
             Print::Json => Ok(()),
-            Print::Table => output::line(format_args!("{} is restored; `mec serve` serves it", store.display())),
+            Print::Table => output::line(format_args!(
+                "{} is restored; `mec serve` serves it",
+                store.display()
+            )),
         }
     }
 }
@@ -87,7 +110,8 @@ fn file_of<'a>(config: &'a Config, instead: &str) -> Result<&'a Path, Failure> {
                 "{} is a PostgreSQL database, which its own programs back up and restore",
                 masked(&config.settings.store)
             );
-            Err(Failure::new(Exit::BadInput, message).with_hint(format!("use {instead}; docs/backup.md has the commands")))
+            Err(Failure::new(Exit::BadInput, message)
+                .with_hint(format!("use {instead}; docs/backup.md has the commands")))
         }
     }
 }

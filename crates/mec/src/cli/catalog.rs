@@ -15,10 +15,11 @@ use super::output::{self, Print};
 use super::target::{Answer, Target};
 use crate::config::Config;
 
-/// What is done with the catalogue.
+/// What is done with the catalog.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Make the catalogue as a file says: shows the difference, then changes all of it in one transaction
+    /// Make the catalog as a file says: shows the difference, then changes all of it in one
+    /// transaction
     Apply {
         #[command(flatten)]
         file: FileArgs,
@@ -34,7 +35,8 @@ pub(super) enum Command {
         #[command(flatten)]
         target: TargetArgs,
     },
-    /// Show what applying a file would change, and what stays that the file does not have; exit code 1: something
+    /// Show what applying a file would change, and what stays that the file does not have; exit
+    /// code 1: something
     Diff {
         #[command(flatten)]
         file: FileArgs,
@@ -44,7 +46,7 @@ pub(super) enum Command {
         #[command(flatten)]
         target: TargetArgs,
     },
-    /// Write the catalogue as a file
+    /// Write the catalog as a file
     Export {
         /// Where to [default: stdout]
         #[arg(long, value_name = "FILE")]
@@ -54,13 +56,13 @@ pub(super) enum Command {
     },
 }
 
-/// Which catalogue file.
+/// Which catalog file.
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 pub(super) struct FileArgs {
-    /// A catalogue file (TOML), or - for stdin
+    /// A catalog file (TOML), or - for stdin
     file: Option<PathBuf>,
-    /// The built-in demo catalogue: trial, starter, pro, enterprise
+    /// The built-in demo catalog: trial, starter, pro, enterprise
     #[arg(long)]
     demo: bool,
 }
@@ -68,17 +70,35 @@ pub(super) struct FileArgs {
 impl Command {
     pub(super) fn target(&self) -> &TargetArgs {
         match self {
-            Self::Apply { target, .. } | Self::Diff { target, .. } | Self::Export { target, .. } => target,
+            Self::Apply { target, .. }
+            | Self::Diff { target, .. }
+            | Self::Export { target, .. } => target,
         }
     }
 
     pub(super) async fn run(self, config: &Config, print: Print) -> Result<(), Failure> {
         match self {
-            Self::Apply { file, prune, dry_run, yes, .. } => {
+            Self::Apply {
+                file,
+                prune,
+                dry_run,
+                yes,
+                ..
+            } => {
                 let text = file.read()?;
-                // An empty store is the usual place for a first catalogue.
+                // An empty store is the usual place for a first catalog.
                 let target = Target::open(config, "mec catalog apply", true).await?;
-                let done = apply(&target, text, How { prune, dry_run, yes }, print).await;
+                let done = apply(
+                    &target,
+                    text,
+                    How {
+                        prune,
+                        dry_run,
+                        yes,
+                    },
+                    print,
+                )
+                .await;
                 target.close().await?;
                 done
             }
@@ -89,11 +109,17 @@ impl Command {
                 target.close().await?;
                 let answer = answered?;
                 show(&answer, print)?;
-                if changes(&answer).is_empty() && stays(&answer).is_empty() { Ok(()) } else { Err(Failure::Quiet(Exit::No)) }
+                if changes(&answer).is_empty() && stays(&answer).is_empty() {
+                    Ok(())
+                } else {
+                    Err(Failure::Quiet(Exit::No))
+                }
             }
             Self::Export { output: path, .. } => {
                 let target = Target::open(config, "mec catalog export", false).await?;
-                let answered = target.call(Method::GET, "/admin/catalog", "text/plain", Bytes::new()).await;
+                let answered = target
+                    .call(Method::GET, "/admin/catalog", "text/plain", Bytes::new())
+                    .await;
                 target.close().await?;
                 let Answer { body, .. } = answered?;
                 let mut out = output::file_or_stdout(path.as_deref())?;
@@ -110,10 +136,14 @@ impl FileArgs {
             None => Ok(DEMO.to_owned()),
             Some(path) if path == Path::new("-") => {
                 let mut text = String::new();
-                io::stdin().read_to_string(&mut text).map_err(|error| Failure::io("stdin", &error))?;
+                io::stdin()
+                    .read_to_string(&mut text)
+                    .map_err(|error| Failure::io("stdin", &error))?;
                 Ok(text)
             }
-            Some(path) => fs::read_to_string(path).map_err(|error| Failure::io(path.display(), &error)),
+            Some(path) => {
+                fs::read_to_string(path).map_err(|error| Failure::io(path.display(), &error))
+            }
         }
     }
 }
@@ -150,7 +180,10 @@ async fn apply(target: &Target, text: String, how: How, print: Print) -> Result<
 
 async fn post(target: &Target, text: String, prune: bool, dry_run: bool) -> Result<Value, Failure> {
     let path = format!("/admin/catalog?prune={prune}&dry_run={dry_run}");
-    target.call(Method::POST, &path, "application/toml", text.into()).await?.json()
+    target
+        .call(Method::POST, &path, "application/toml", text.into())
+        .await?
+        .json()
 }
 
 fn changes(answer: &Value) -> &[Value] {
@@ -168,15 +201,16 @@ fn show(answer: &Value, print: Print) -> Result<(), Failure> {
     }
     let (changes, stays) = (changes(answer), stays(answer));
     if changes.is_empty() && stays.is_empty() {
-        return output::line("the catalogue is as the file says");
+        return output::line("the catalog is as the file says");
     }
     if changes.is_empty() {
-        output::line("everything in the file is in the catalogue as the file says")?;
+        output::line("everything in the file is in the catalog as the file says")?;
     }
     for change in changes {
         line(&output::cell(&change["sign"]), change)?;
     }
-    let (kept, left): (Vec<&Value>, Vec<&Value>) = stays.iter().partition(|row| row["reason"].is_string());
+    let (kept, left): (Vec<&Value>, Vec<&Value>) =
+        stays.iter().partition(|row| row["reason"].is_string());
     if !left.is_empty() {
         output::line("not in the file, and still in force (--prune removes it):")?;
     }
@@ -187,13 +221,21 @@ fn show(answer: &Value, print: Print) -> Result<(), Failure> {
         output::line("not in the file, and kept because something refers to it:")?;
     }
     for row in kept {
-        output::line(format_args!("= {}: {}", output::cell(&row["what"]), output::cell(&row["reason"])))?;
+        output::line(format_args!(
+            "= {}: {}",
+            output::cell(&row["what"]),
+            output::cell(&row["reason"])
+        ))?;
     }
     Ok(())
 }
 
 fn line(sign: &str, row: &Value) -> Result<(), Failure> {
     let [what, detail] = ["what", "detail"].map(|key| output::cell(&row[key]));
-    let detail = if detail.is_empty() { detail } else { format!(": {detail}") };
+    let detail = if detail.is_empty() {
+        detail
+    } else {
+        format!(": {detail}")
+    };
     output::line(format_args!("{sign} {what}{detail}"))
 }

@@ -27,7 +27,8 @@ pub(super) struct Args {
     /// Which part of the resource (a region, a model)
     #[arg(long, value_name = "SCOPE")]
     scope: Option<String>,
-    /// What conditions look at; may be repeated. A value that is a number or true/false is sent as such
+    /// What conditions look at; may be repeated. A value that is a number or true/false is sent as
+    /// such
     #[arg(long = "attribute", value_name = "NAME=VALUE", value_parser = attribute)]
     attributes: Vec<(String, Value)>,
     /// Also show every limit that was considered
@@ -73,20 +74,31 @@ impl Args {
             Print::Json => output::json(&row)?,
             Print::Table => show(&row)?,
         }
-        if row["allowed"] == Value::Bool(true) { Ok(()) } else { Err(Failure::Quiet(Exit::No)) }
+        if row["allowed"] == Value::Bool(true) {
+            Ok(())
+        } else {
+            Err(Failure::Quiet(Exit::No))
+        }
     }
 }
 
-/// The argument that names an account: by its id where it is one, else by the name another system has for it.
+/// The argument that names an account: by its id where it is one, else by the name another system
+/// has for it.
 pub(super) fn account(text: &str) -> Map<String, Value> {
-    let name = if text.parse::<mec_kernel::AccountId>().is_ok() { "p_account_id" } else { "p_external_id" };
+    let name = if text.parse::<mec_kernel::AccountId>().is_ok() {
+        "p_account_id"
+    } else {
+        "p_external_id"
+    };
     Map::from_iter([(name.to_owned(), text.into())])
 }
 
 /// A quantity as a JSON number with all its digits.
 pub(super) fn number(quantity: Quantity) -> Value {
     let digits = quantity.to_string();
-    digits.parse::<serde_json::Number>().map_or(Value::String(digits), Value::Number)
+    digits
+        .parse::<serde_json::Number>()
+        .map_or(Value::String(digits), Value::Number)
 }
 
 fn attribute(text: &str) -> Result<(String, Value), String> {
@@ -113,12 +125,26 @@ const EXPLAINED: [(&str, &str); 10] = [
 ];
 
 fn show(row: &Value) -> Result<(), Failure> {
-    let Value::Object(fields) = row else { return output::json(row) };
-    let told = fields.iter().filter(|(name, value)| *name != "limits" && !value.is_null());
-    output::table(&[], told.map(|(name, value)| vec![name.clone(), output::cell(value)]))?;
-    let Some(Value::Array(limits)) = fields.get("limits") else { return Ok(()) };
+    let Value::Object(fields) = row else {
+        return output::json(row);
+    };
+    let told = fields
+        .iter()
+        .filter(|(name, value)| *name != "limits" && !value.is_null());
+    output::table(
+        &[],
+        told.map(|(name, value)| vec![name.clone(), output::cell(value)]),
+    )?;
+    let Some(Value::Array(limits)) = fields.get("limits") else {
+        return Ok(());
+    };
     output::line("")?;
-    let cells = |limit: &Value| EXPLAINED.iter().map(|(_, name)| output::cell(&limit[*name])).collect();
+    let cells = |limit: &Value| {
+        EXPLAINED
+            .iter()
+            .map(|(_, name)| output::cell(&limit[*name]))
+            .collect()
+    };
     let head = EXPLAINED.map(|(title, _)| title);
     output::table(&head, limits.iter().map(cells).collect::<Vec<_>>())
 }
@@ -146,7 +172,10 @@ mod tests {
     #[test]
     fn a_quantity_is_sent_with_all_its_digits() {
         for digits in ["1", "0.000001", "999999999999.999999", "-2.5"] {
-            assert_eq!(number(quantity(digits).expect("a quantity")).to_string(), digits);
+            assert_eq!(
+                number(quantity(digits).expect("a quantity")).to_string(),
+                digits
+            );
         }
         assert!(quantity("1.5e-9").is_err() && quantity("NaN").is_err());
     }

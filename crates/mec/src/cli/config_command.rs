@@ -24,12 +24,22 @@ impl Args {
         if self.example {
             return output::line(config::example().trim_end());
         }
-        let config = Config::gather(Flags { store: self.store.store, listen: self.listen.listen, ..flags })?;
+        let config = Config::gather(Flags {
+            store: self.store.store,
+            listen: self.listen.listen,
+            ..flags
+        })?;
         let settings = config.shown().iter();
         match print {
             Print::Table => output::table(
                 &["SETTING", "VALUE", "FROM"],
-                settings.map(|setting| vec![setting.name.to_owned(), setting.value.clone(), setting.origin.to_string()]),
+                settings.map(|setting| {
+                    vec![
+                        setting.name.to_owned(),
+                        setting.value.clone(),
+                        setting.origin.to_string(),
+                    ]
+                }),
             ),
             Print::Json => {
                 let shown = settings

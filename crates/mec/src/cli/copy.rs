@@ -1,4 +1,5 @@
-//! `mec copy`: an installation moved from a file to a database, row by row, and compared before anybody may use it.
+//! `mec copy`: an installation moved from a file to a database, row by row, and compared before
+//! anybody may use it.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -44,15 +45,24 @@ impl Args {
     pub(super) fn run(self, config: &Config, print: Print) -> Result<(), Failure> {
         let from = match Kept::of(&self.from) {
             Some(Kept::File(path)) => path,
-            _ => return Err(wrong("--from", &self.from, "the file that is copied: --from sqlite:mec.db")),
+            _ => {
+                return Err(wrong(
+                    "--from",
+                    &self.from,
+                    "the file that is copied: --from sqlite:mec.db",
+                ));
+            }
         };
         if config.kept()? != Kept::Database {
-            let hint = "the database that is filled: --to postgres://USER@HOST/DATABASE, or MEC_STORE";
+            let hint =
+                "the database that is filled: --to postgres://USER@HOST/DATABASE, or MEC_STORE";
             return Err(wrong("--to", &config.settings.store, hint));
         }
         if !from.exists() {
-            return Err(Failure::new(Exit::NoInput, format!("{} does not exist", from.display()))
-                .with_hint("name the store that is copied with --from sqlite:PATH"));
+            return Err(
+                Failure::new(Exit::NoInput, format!("{} does not exist", from.display()))
+                    .with_hint("name the store that is copied with --from sqlite:PATH"),
+            );
         }
         let began = Instant::now();
         let copied = copy(from, &config.settings.store)?;
@@ -61,12 +71,17 @@ impl Args {
             Print::Json => output::json(&of_json(&copied, &self.from, &to, took))?,
             Print::Table => show(&copied, &self.from, &to, took)?,
         }
-        if copied.is_whole() { Ok(()) } else { Err(Failure::Quiet(Exit::No)) }
+        if copied.is_whole() {
+            Ok(())
+        } else {
+            Err(Failure::Quiet(Exit::No))
+        }
     }
 }
 
 fn wrong(flag: &str, url: &str, hint: &str) -> Failure {
-    Failure::new(Exit::Config, format!("{flag} is \"{}\"", masked(url))).with_hint(format!("name {hint}"))
+    Failure::new(Exit::Config, format!("{flag} is \"{}\"", masked(url)))
+        .with_hint(format!("name {hint}"))
 }
 
 fn copy(from: &Path, to: &str) -> Result<Copied, Failure> {
@@ -79,7 +94,11 @@ fn copy(from: &Path, to: &str) -> Result<Copied, Failure> {
             }
             *stage == at.stage
         });
-        let (_, progress) = shown.insert(started.unwrap_or_else(|| (at.stage, Progress::start(Some(at.total), what(at.stage)))));
+        let (_, progress) =
+            shown
+                .insert(started.unwrap_or_else(|| {
+                    (at.stage, Progress::start(Some(at.total), what(at.stage)))
+                }));
         tell(at, progress);
         Ok(())
     });
@@ -129,13 +148,31 @@ fn of_json(copied: &Copied, from: &str, to: &str, took: Duration) -> Value {
 fn show(copied: &Copied, from: &str, to: &str, took: Duration) -> Result<(), Failure> {
     let verdict = |is_same: bool| if is_same { "same" } else { "DIFFERENT" }.to_owned();
     let mut rows: Vec<Vec<String>> = vec![];
-    for table in copied.tables.iter().filter(|table| !table.is_same() || table.from.count > 0) {
+    for table in copied
+        .tables
+        .iter()
+        .filter(|table| !table.is_same() || table.from.count > 0)
+    {
         let counts = [table.from.count.to_string(), table.to.count.to_string()];
-        rows.push([vec![table.name.clone()], counts.to_vec(), vec![verdict(table.is_same())]].concat());
+        rows.push(
+            [
+                vec![table.name.clone()],
+                counts.to_vec(),
+                vec![verdict(table.is_same())],
+            ]
+            .concat(),
+        );
         if table.name == LEDGER {
             let sums = [amount(table.from.used), amount(table.to.used)];
             let is_same = verdict(sums[0] == sums[1]);
-            rows.push([vec!["  all quantities".to_owned()], sums.to_vec(), vec![is_same]].concat());
+            rows.push(
+                [
+                    vec!["  all quantities".to_owned()],
+                    sums.to_vec(),
+                    vec![is_same],
+                ]
+                .concat(),
+            );
         }
     }
     output::table(&["TABLE", "ROWS THERE", "ROWS HERE", "BYTE BY BYTE"], rows)?;
@@ -156,7 +193,9 @@ fn show(copied: &Copied, from: &str, to: &str, took: Duration) -> Result<(), Fai
         return output::line(NEXT);
     }
     if copied.is_same() {
-        output::line("both hold the same, so what is wrong was wrong before: `mec verify` says it of the file, too")?;
+        output::line(
+            "both hold the same, so what is wrong was wrong before: `mec verify` says it of the file, too",
+        )?;
     }
     output::line(format_args!(
         "{to} stays closed: nothing opens it as a store; find out why, and copy into a new, empty database"
@@ -172,7 +211,10 @@ fn rows_now(copied: &Copied) -> u64 {
 /// Millionths as a decimal number.
 fn amount(millionths: i128) -> String {
     let sign = if millionths < 0 { "-" } else { "" };
-    let (whole, rest) = (millionths.unsigned_abs() / 1_000_000, millionths.unsigned_abs() % 1_000_000);
+    let (whole, rest) = (
+        millionths.unsigned_abs() / 1_000_000,
+        millionths.unsigned_abs() % 1_000_000,
+    );
     let text = format!("{sign}{whole}.{rest:06}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

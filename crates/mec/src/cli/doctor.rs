@@ -44,20 +44,37 @@ struct Line {
 
 impl Line {
     fn ok(what: &'static str, found: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Ok, what, found: found.into(), advice: String::new() }
+        Self {
+            verdict: Verdict::Ok,
+            what,
+            found: found.into(),
+            advice: String::new(),
+        }
     }
 
     fn warn(what: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Warn, what, found: found.into(), advice: advice.into() }
+        Self {
+            verdict: Verdict::Warn,
+            what,
+            found: found.into(),
+            advice: advice.into(),
+        }
     }
 
     fn fail(what: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Fail, what, found: found.into(), advice: advice.into() }
+        Self {
+            verdict: Verdict::Fail,
+            what,
+            found: found.into(),
+            advice: advice.into(),
+        }
     }
 
     fn of(what: &'static str, failure: Failure) -> Self {
         match failure {
-            Failure::Told { message, hint, .. } => Self::fail(what, message, hint.unwrap_or_default()),
+            Failure::Told { message, hint, .. } => {
+                Self::fail(what, message, hint.unwrap_or_default())
+            }
             Failure::Quiet(_) | Failure::ClosedPipe => Self::fail(what, "failed", ""),
         }
     }
@@ -69,7 +86,11 @@ pub(super) fn run(flags: Flags, print: Print) -> Result<(), Failure> {
         Err(failure) => vec![Line::of("configuration", failure)],
     };
     show(&lines, print)?;
-    if lines.iter().any(|line| line.verdict == Verdict::Fail) { Err(Failure::Quiet(Exit::No)) } else { Ok(()) }
+    if lines.iter().any(|line| line.verdict == Verdict::Fail) {
+        Err(Failure::Quiet(Exit::No))
+    } else {
+        Ok(())
+    }
 }
 
 fn examine(config: &Config) -> Vec<Line> {
@@ -101,17 +122,32 @@ fn examine(config: &Config) -> Vec<Line> {
 fn store(path: &Path, owned: Option<&Owner>) -> Line {
     let name = path.display();
     match owned {
-        Some(Owner { note, url: Some(_), .. }) => {
-            Line::ok("store", format!("{name} is served ({note}); commands go through that server"))
-        }
-        Some(Owner { note, url: None, .. }) => {
-            Line::warn("store", format!("{name} is in use ({note})"), "wait until that process has ended")
-        }
+        Some(Owner {
+            note, url: Some(_), ..
+        }) => Line::ok(
+            "store",
+            format!("{name} is served ({note}); commands go through that server"),
+        ),
+        Some(Owner {
+            note, url: None, ..
+        }) => Line::warn(
+            "store",
+            format!("{name} is in use ({note})"),
+            "wait until that process has ended",
+        ),
         None if path.exists() => match File::options().write(true).open(path) {
             Ok(_) => Line::ok("store", format!("{name} is there, nobody uses it")),
-            Err(error) => Line::fail("store", format!("{name}: {error}"), "give the user that runs mec the right to write it"),
+            Err(error) => Line::fail(
+                "store",
+                format!("{name}: {error}"),
+                "give the user that runs mec the right to write it",
+            ),
         },
-        None => Line::warn("store", format!("{name} does not exist yet"), "mec serve or mec migrate makes it"),
+        None => Line::warn(
+            "store",
+            format!("{name} does not exist yet"),
+            "mec serve or mec migrate makes it",
+        ),
     }
 }
 
@@ -128,12 +164,23 @@ fn schema_of(path: &Path) -> Option<Line> {
 fn schema(found: i32, newest: i32) -> Line {
     let advice = "mec serve or mec migrate brings it up to date, as the role that owns it";
     match found {
-        found if found == newest => Line::ok("schema", format!("{found}, as this program writes it")),
-        0 => Line::warn("schema", "there is none yet", "mec serve or mec migrate makes it"),
-        found if found > newest => {
-            Line::ok("schema", format!("{found}, newer than this program's {newest}, which may run beside it"))
+        found if found == newest => {
+            Line::ok("schema", format!("{found}, as this program writes it"))
         }
-        found => Line::warn("schema", format!("{found}, this program writes {newest}"), advice),
+        0 => Line::warn(
+            "schema",
+            "there is none yet",
+            "mec serve or mec migrate makes it",
+        ),
+        found if found > newest => Line::ok(
+            "schema",
+            format!("{found}, newer than this program's {newest}, which may run beside it"),
+        ),
+        found => Line::warn(
+            "schema",
+            format!("{found}, this program writes {newest}"),
+            advice,
+        ),
     }
 }
 
@@ -145,10 +192,18 @@ fn space(directory: &Path) -> Line {
             if bytes >= FREE_BYTES_MIN {
                 Line::ok("disk space", told)
             } else {
-                Line::warn("disk space", told, "make room: when the disk is full nothing is recorded")
+                Line::warn(
+                    "disk space",
+                    told,
+                    "make room: when the disk is full nothing is recorded",
+                )
             }
         }
-        Err(error) => Line::fail("disk space", format!("{}: {error}", directory.display()), "name a directory that is there"),
+        Err(error) => Line::fail(
+            "disk space",
+            format!("{}: {error}", directory.display()),
+            "name a directory that is there",
+        ),
     }
 }
 
@@ -167,11 +222,18 @@ fn sync(directory: &Path) -> Line {
     });
     match measured {
         Ok(median) => {
-            let told = format!("{} µs until a write is durable (median of {SYNCS})", median.as_micros());
+            let told = format!(
+                "{} µs until a write is durable (median of {SYNCS})",
+                median.as_micros()
+            );
             if median <= SYNC_SLOW {
                 Line::ok("fsync", told)
             } else {
-                Line::warn("fsync", told, "every recording waits so long; a local SSD is faster")
+                Line::warn(
+                    "fsync",
+                    told,
+                    "every recording waits so long; a local SSD is faster",
+                )
             }
         }
         Err(error) => Line::fail(
@@ -184,7 +246,10 @@ fn sync(directory: &Path) -> Line {
 
 fn clock(path: &Path) -> Line {
     let now = Clock::machine().now();
-    let last = sqlite::inspect(path).ok().and_then(|found| found.last_at).filter(|last| last.is_bounded());
+    let last = sqlite::inspect(path)
+        .ok()
+        .and_then(|found| found.last_at)
+        .filter(|last| last.is_bounded());
     match last {
         _ if now < CLOCK_MIN => Line::fail("clock", format!("it says {now}"), "set the clock"),
         Some(last) if last > now => Line::warn(
@@ -201,10 +266,14 @@ fn listen(config: &Config, owned: Option<&Owner>) -> Line {
         Ok(address) => address,
         Err(failure) => return Line::of("listen", failure),
     };
-    let is_ours = owned.and_then(|owner| owner.url.as_deref()) == Some(format!("http://{address}").as_str());
+    let is_ours =
+        owned.and_then(|owner| owner.url.as_deref()) == Some(format!("http://{address}").as_str());
     match TcpListener::bind(address) {
         Ok(_) => Line::ok("listen", format!("{address} is free")),
-        Err(_) if is_ours => Line::ok("listen", format!("{address} is in use by the mec that serves this store")),
+        Err(_) if is_ours => Line::ok(
+            "listen",
+            format!("{address} is in use by the mec that serves this store"),
+        ),
         Err(error) => Line::fail(
             "listen",
             format!("{address}: {error}"),
@@ -234,7 +303,12 @@ fn show(lines: &[Line], print: Print) -> Result<(), Failure> {
         return output::json(&lines.into());
     }
     for line in lines {
-        output::line(format_args!("{:4}  {:13}  {}", word(line.verdict), line.what, line.found))?;
+        output::line(format_args!(
+            "{:4}  {:13}  {}",
+            word(line.verdict),
+            line.what,
+            line.found
+        ))?;
         if !line.advice.is_empty() {
             output::line(format_args!("      {:13}  → {}", "", line.advice))?;
         }

@@ -1,11 +1,12 @@
-//! `mec export`: the ledger as a file that `mec import` reads, taken from one instant beside whoever owns the store.
+//! `mec export`: the ledger as a file that `mec import` reads, taken from one instant beside
+//! whoever owns the store.
 
 use std::collections::HashMap;
 use std::io::Write as _;
 use std::path::PathBuf;
 
 use mec_kernel::{AccountId, EventId, LedgerEvent, Time};
-use mec_query::{Budget, Catalogue as Tables, Media, Page, Produces, Query, Scope, Target as Part};
+use mec_query::{Budget, Media, Page, Produces, Query, Schema as Tables, Scope, Target as Part};
 use mec_store::{EventFilter, Store, StoreError};
 use serde_json::{Map, Value};
 
@@ -67,22 +68,37 @@ impl Args {
     }
 
     pub(super) fn run(self, config: &Config) -> Result<(), Failure> {
-        let (store, catalogue) = read_only(config)?;
-        let named = self.output.as_deref().and_then(|path| Format::of_path(path).ok());
+        let (store, catalog) = read_only(config)?;
+        let named = self
+            .output
+            .as_deref()
+            .and_then(|path| Format::of_path(path).ok());
         let format = self.format.or(named).unwrap_or(Format::Ndjson);
-        let account = self.account.as_deref().map(|text| account_of(&store, text)).transpose()?;
-        let filter = EventFilter { account, from: self.from, to: self.to, after: None };
+        let account = self
+            .account
+            .as_deref()
+            .map(|text| account_of(&store, text))
+            .transpose()?;
+        let filter = EventFilter {
+            account,
+            from: self.from,
+            to: self.to,
+            after: None,
+        };
         if let (Some(path), Kept::File(store)) = (&self.output, config.kept()?)
             && let (Ok(path), Ok(store)) = (path.canonicalize(), store.canonicalize())
             && path == store
         {
-            return Err(Failure::new(Exit::BadInput, format!("{} is the store itself", path.display()))
-                .with_hint("name another file for --output"));
+            return Err(Failure::new(
+                Exit::BadInput,
+                format!("{} is the store itself", path.display()),
+            )
+            .with_hint("name another file for --output"));
         }
         let mut names = Names::new(&store)?;
         let mut lines = Lines::begin(format, output::file_or_stdout(self.output.as_deref())?)?;
         let mut failure = None;
-        let scanned = store.each_event(&filter, &catalogue, &mut |event| {
+        let scanned = store.each_event(&filter, &catalog, &mut |event| {
             let written = names.of(event).and_then(|names| lines.write(event, &names));
             written.map_err(|error| {
                 failure = Some(error);
@@ -113,16 +129,28 @@ struct NamesOf {
 impl<'a> Names<'a> {
     fn new(store: &'a Store) -> Result<Self, Failure> {
         let tables = Tables::new(mec_store::tables::tables(), vec![]);
-        let tables =
-            tables.map_err(|error| Failure::new(Exit::Unavailable, format!("the tables contradict each other: {error:?}")))?;
-        Ok(Self { store, tables, external_ids: HashMap::new() })
+        let tables = tables.map_err(|error| {
+            Failure::new(
+                Exit::Unavailable,
+                format!("the tables contradict each other: {error:?}"),
+            )
+        })?;
+        Ok(Self {
+            store,
+            tables,
+            external_ids: HashMap::new(),
+        })
     }
 
     fn of(&mut self, event: &LedgerEvent) -> Result<NamesOf, Failure> {
         let external_id = match self.external_ids.get(&event.account) {
             Some(known) => known.clone(),
             None => {
-                let found = self.first("accounts", "external_id", &format!("account_id=eq.{}", event.account))?;
+                let found = self.first(
+                    "accounts",
+                    "external_id",
+                    &format!("account_id=eq.{}", event.account),
+                )?;
                 if self.external_ids.len() >= REMEMBERED_MAX {
                     self.external_ids.clear();
                 }
@@ -130,22 +158,38 @@ impl<'a> Names<'a> {
                 found
             }
         };
-        let key_of = |id: EventId| self.first("consumption_ledger", "idempotency_key", &format!("event_id=eq.{id}"));
-        Ok(NamesOf { external_id, corrects_key: event.corrects.map(key_of).transpose()?.flatten() })
+        let key_of = |id: EventId| {
+            self.first(
+                "consumption_ledger",
+                "idempotency_key",
+                &format!("event_id=eq.{id}"),
+            )
+        };
+        Ok(NamesOf {
+            external_id,
+            corrects_key: event.corrects.map(key_of).transpose()?.flatten(),
+        })
     }
 
     /// `column` of the first row of `table` that passes `filter`.
     fn first(&self, table: &str, column: &str, filter: &str) -> Result<Option<String>, Failure> {
         let failed = |error: mec_query::QueryError| Failure::new(Exit::Unavailable, error.message);
-        let query = Query::parse(&format!("select={column}&{filter}"), Part::Rows).map_err(failed)?;
+        let query =
+            Query::parse(&format!("select={column}&{filter}"), Part::Rows).map_err(failed)?;
         let page = Page::of_request(&query, None).map_err(failed)?;
         let table = self.tables.table(table).map_err(failed)?;
-        let read = Scope::relate(&self.tables, table, &query).and_then(|scope| scope.read(page, 0)).map_err(failed)?;
+        let read = Scope::relate(&self.tables, table, &query)
+            .and_then(|scope| scope.read(page, 0))
+            .map_err(failed)?;
         let fetched = self.store.fetch(&read, &Budget::unlimited())?;
         let media = Media::negotiate(Some("application/json"), Produces::Rows).map_err(failed)?;
-        let text = media.write(&read.show(&fetched, 0), &Budget::unlimited()).map_err(failed)?.concat();
-        let rows: Value = serde_json::from_slice(text.as_ref())
-            .map_err(|error| Failure::new(Exit::Unavailable, format!("a row is not JSON: {error}")))?;
+        let text = media
+            .write(&read.show(&fetched, 0), &Budget::unlimited())
+            .map_err(failed)?
+            .concat();
+        let rows: Value = serde_json::from_slice(text.as_ref()).map_err(|error| {
+            Failure::new(Exit::Unavailable, format!("a row is not JSON: {error}"))
+        })?;
         Ok(rows[0][column].as_str().map(str::to_owned))
     }
 }
@@ -171,9 +215,14 @@ impl Lines {
     fn write(&mut self, event: &LedgerEvent, names: &NamesOf) -> Result<(), Failure> {
         let texts = texts(event, names);
         match self {
-            Self::Csv(writer) => writer.write_record(texts.map(Option::unwrap_or_default)).map_err(of_csv),
+            Self::Csv(writer) => writer
+                .write_record(texts.map(Option::unwrap_or_default))
+                .map_err(of_csv),
             Self::Ndjson(out) => {
-                let told = COLUMNS.into_iter().zip(texts).filter_map(|(name, text)| Some((name.to_owned(), json(name, text?))));
+                let told = COLUMNS
+                    .into_iter()
+                    .zip(texts)
+                    .filter_map(|(name, text)| Some((name.to_owned(), json(name, text?))));
                 let line = Value::Object(told.collect::<Map<_, _>>());
                 Ok(writeln!(out, "{line}")?)
             }
@@ -214,7 +263,9 @@ fn texts(event: &LedgerEvent, names: &NamesOf) -> [Option<String>; 17] {
 /// Numbers with their own digits, details as the JSON they are.
 fn json(name: &str, text: String) -> Value {
     match name {
-        "quantity" | "details" | "is_correction" => serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        "quantity" | "details" | "is_correction" => {
+            serde_json::from_str(&text).unwrap_or(Value::String(text))
+        }
         _ => Value::String(text),
     }
 }

@@ -15,7 +15,7 @@ use crate::http::errors::ApiError;
 pub(crate) enum Exit {
     /// The answer is no: refused, findings, rejected lines, a failed check of the doctor.
     No = 1,
-    /// What was given is wrong: a catalogue file, an unknown account or resource, a quantity.
+    /// What was given is wrong: a catalog file, an unknown account or resource, a quantity.
     BadInput = 65,
     /// A file that was named is not there.
     NoInput = 66,
@@ -61,21 +61,33 @@ pub(crate) enum Failure {
 impl Failure {
     /// A sentence without a hint.
     pub(crate) fn new(exit: Exit, message: impl Display) -> Self {
-        Self::Told { exit, message: message.to_string(), hint: None }
+        Self::Told {
+            exit,
+            message: message.to_string(),
+            hint: None,
+        }
     }
 
     /// The same with what to do.
     #[must_use]
     pub(crate) fn with_hint(self, text: impl Into<String>) -> Self {
         match self {
-            Self::Told { exit, message, .. } => Self::Told { exit, message, hint: Some(text.into()) },
+            Self::Told { exit, message, .. } => Self::Told {
+                exit,
+                message,
+                hint: Some(text.into()),
+            },
             other => other,
         }
     }
 
     /// Reading or writing `what` failed.
     pub(crate) fn io(what: impl Display, error: &io::Error) -> Self {
-        let exit = if error.kind() == io::ErrorKind::NotFound { Exit::NoInput } else { Exit::Io };
+        let exit = if error.kind() == io::ErrorKind::NotFound {
+            Exit::NoInput
+        } else {
+            Exit::Io
+        };
         Self::new(exit, format!("{what}: {error}")).with_advice(advice(error.kind()))
     }
 
@@ -83,7 +95,9 @@ impl Failure {
     pub(crate) fn cannot_write(path: &Path, error: &io::Error) -> Self {
         let failure = Self::new(Exit::Io, format!("{}: {error}", path.display()));
         match error.kind() {
-            io::ErrorKind::NotFound => failure.with_hint("make its directory first, or name another place"),
+            io::ErrorKind::NotFound => {
+                failure.with_hint("make its directory first, or name another place")
+            }
             kind => failure.with_advice(advice(kind)),
         }
     }
@@ -99,7 +113,11 @@ impl Failure {
     /// Tells the failure on stderr and answers the exit code.
     pub(crate) fn tell(&self) -> ExitCode {
         match self {
-            Self::Told { exit, message, hint } => {
+            Self::Told {
+                exit,
+                message,
+                hint,
+            } => {
                 eprintln!("error: {}", printable(message));
                 if let Some(hint) = hint {
                     eprintln!("hint: {}", printable(hint));
@@ -115,13 +133,19 @@ impl Failure {
 /// What to do about an error of the file system.
 pub(crate) fn advice(kind: io::ErrorKind) -> Option<&'static str> {
     Some(match kind {
-        io::ErrorKind::NotFound => "check the path; a relative one begins at the directory mec was started in",
-        io::ErrorKind::PermissionDenied => "give the user that runs mec the right to read and write it, and its directory",
+        io::ErrorKind::NotFound => {
+            "check the path; a relative one begins at the directory mec was started in"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "give the user that runs mec the right to read and write it, and its directory"
+        }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "make room on the disk and run it again; what was recorded stays"
         }
         io::ErrorKind::IsADirectory => "name a file instead of a directory",
-        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => "name a directory; what is there is a file",
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+            "name a directory; what is there is a file"
+        }
         io::ErrorKind::ReadOnlyFilesystem => "name a place that can be written",
         _ => return None,
     })
@@ -129,22 +153,49 @@ pub(crate) fn advice(kind: io::ErrorKind) -> Option<&'static str> {
 
 /// What SQLite says, in its own words, and what to do about it.
 const SQLITE_ADVICE: [(&str, &str); 5] = [
-    ("is not a database", "name a store that mec made with --store sqlite:PATH; `mec migrate` makes a new one"),
-    ("is full", "make room on the disk and run it again; what was recorded stays"),
-    ("disk I/O error", "check that the path is a file and look at the disk; `mec doctor` tries to write there"),
-    ("readonly", "give the user that runs mec the right to write the store and its directory"),
-    ("unable to open", "check the path and that the user that runs mec may read and write there"),
+    (
+        "is not a database",
+        "name a store that mec made with --store sqlite:PATH; `mec migrate` makes a new one",
+    ),
+    (
+        "is full",
+        "make room on the disk and run it again; what was recorded stays",
+    ),
+    (
+        "disk I/O error",
+        "check that the path is a file and look at the disk; `mec doctor` tries to write there",
+    ),
+    (
+        "readonly",
+        "give the user that runs mec the right to write the store and its directory",
+    ),
+    (
+        "unable to open",
+        "check the path and that the user that runs mec may read and write there",
+    ),
 ];
 
 /// A text from a file or a server without what would steer the terminal.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(|char| if char.is_control() && char != '\n' { char::REPLACEMENT_CHARACTER } else { char }).collect()
+    text.chars()
+        .map(|char| {
+            if char.is_control() && char != '\n' {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                char
+            }
+        })
+        .collect()
 }
 
 /// Of writing to stdout.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        if error.kind() == io::ErrorKind::BrokenPipe { Self::ClosedPipe } else { Self::io("the output", &error) }
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            Self::ClosedPipe
+        } else {
+            Self::io("the output", &error)
+        }
     }
 }
 
@@ -153,14 +204,20 @@ impl From<StoreError> for Failure {
         let told = error.to_string();
         match error {
             // Its text is "what is wrong; what to do".
-            StoreError::Unusable(_) | StoreError::Unreachable { .. } => match told.rsplit_once("; ") {
-                Some((message, hint)) => Self::new(Exit::Unavailable, message).with_hint(hint),
-                None => Self::new(Exit::Unavailable, told),
-            },
-            StoreError::File { ref error, .. } if error.kind() == io::ErrorKind::NotFound => {
-                Self::new(Exit::Io, &told).with_hint("make its directory first, or name another place with --store sqlite:PATH")
+            StoreError::Unusable(_) | StoreError::Unreachable { .. } => {
+                match told.rsplit_once("; ") {
+                    Some((message, hint)) => Self::new(Exit::Unavailable, message).with_hint(hint),
+                    None => Self::new(Exit::Unavailable, told),
+                }
             }
-            StoreError::File { ref error, .. } => Self::new(Exit::Io, &told).with_advice(advice(error.kind())),
+            StoreError::File { ref error, .. } if error.kind() == io::ErrorKind::NotFound => {
+                Self::new(Exit::Io, &told).with_hint(
+                    "make its directory first, or name another place with --store sqlite:PATH",
+                )
+            }
+            StoreError::File { ref error, .. } => {
+                Self::new(Exit::Io, &told).with_advice(advice(error.kind()))
+            }
             StoreError::Sqlite(_) => {
                 let known = SQLITE_ADVICE.iter().find(|(words, _)| told.contains(words));
                 Self::new(Exit::Io, &told).with_advice(known.map(|(_, advice)| *advice))
@@ -189,7 +246,11 @@ impl From<ApiError> for Failure {
                  where the server has none",
             );
         }
-        let exit = if error.status.is_server_error() { Exit::Unavailable } else { Exit::BadInput };
+        let exit = if error.status.is_server_error() {
+            Exit::Unavailable
+        } else {
+            Exit::BadInput
+        };
         let failure = Self::new(exit, format!("{} ({})", error.message, error.code));
         match error.hint {
             Some(hint) => failure.with_hint(hint),

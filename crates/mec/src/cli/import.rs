@@ -44,17 +44,31 @@ impl Args {
 
     pub(super) async fn run(self, config: &Config, print: Print) -> Result<(), Failure> {
         let target = Arc::new(Target::open(config, "mec import", false).await?);
-        let import = Import { path: self.file, format: self.format, rejects: self.rejects };
+        let import = Import {
+            path: self.file,
+            format: self.format,
+            rejects: self.rejects,
+        };
         let imported = import.run(target.clone()).await;
         target.close().await?;
         let report = imported?;
         show(&report, print)?;
-        if report.rejected > 0 { Err(Failure::Quiet(Exit::No)) } else { Ok(()) }
+        if report.rejected > 0 {
+            Err(Failure::Quiet(Exit::No))
+        } else {
+            Ok(())
+        }
     }
 }
 
 fn show(report: &Report, print: Print) -> Result<(), Failure> {
-    let Report { lines, recorded, replayed, rejected, millis } = *report;
+    let Report {
+        lines,
+        recorded,
+        replayed,
+        rejected,
+        millis,
+    } = *report;
     let rate = per_second(lines, Duration::from_millis(millis));
     match print {
         Print::Json => output::json(&json!({

@@ -65,7 +65,14 @@ impl Args {
         let answered = target.rpc("meter_consumption", &arguments.into()).await;
         target.close().await?;
         let answer = answered?;
-        let (event, status) = (answer.json()?, if answer.is_replayed { "replayed" } else { "recorded" });
+        let (event, status) = (
+            answer.json()?,
+            if answer.is_replayed {
+                "replayed"
+            } else {
+                "recorded"
+            },
+        );
         match print {
             Print::Json => output::json(&json!({ "event_id": event, "status": status })),
             Print::Table => output::line(format_args!("{status} {}", output::cell(&event))),

@@ -35,7 +35,10 @@ impl Args {
     }
 
     pub(super) fn run(self, config: &Config, print: Print) -> Result<(), Failure> {
-        let options = MigrateOptions { app_role: self.app_role, is_distributed: self.distributed };
+        let options = MigrateOptions {
+            app_role: self.app_role,
+            is_distributed: self.distributed,
+        };
         let Migrated { from, to } = migrate(config, &options)?;
         let store = config::masked(&config.settings.store);
         if print == Print::Json {
@@ -56,13 +59,28 @@ impl Args {
 }
 
 fn migrate(config: &Config, options: &MigrateOptions) -> Result<Migrated, Failure> {
-    let Kept::File(path) = config.kept()? else { return Ok(postgres::migrate(&config.settings.store, options)?) };
+    let Kept::File(path) = config.kept()? else {
+        return Ok(postgres::migrate(&config.settings.store, options)?);
+    };
     if options.app_role.is_some() || options.is_distributed {
-        return Err(Failure::new(Exit::Config, "--app-role and --distributed are for a PostgreSQL store")
-            .with_hint("name one with --store postgres://USER@HOST/DATABASE"));
+        return Err(Failure::new(
+            Exit::Config,
+            "--app-role and --distributed are for a PostgreSQL store",
+        )
+        .with_hint("name one with --store postgres://USER@HOST/DATABASE"));
     }
-    let from = if path.exists() { sqlite::inspect(path)?.schema_version } else { 0 };
-    let opening = OpenOptions { note: "mec migrate".to_owned(), ..OpenOptions::default() };
+    let from = if path.exists() {
+        sqlite::inspect(path)?.schema_version
+    } else {
+        0
+    };
+    let opening = OpenOptions {
+        note: "mec migrate".to_owned(),
+        ..OpenOptions::default()
+    };
     drop(Store::open(&config.settings.store, &opening)?);
-    Ok(Migrated { from, to: sqlite::inspect(path)?.schema_version })
+    Ok(Migrated {
+        from,
+        to: sqlite::inspect(path)?.schema_version,
+    })
 }

@@ -1,5 +1,5 @@
-//! `mec plan`: what is sold, who is on which version of it, moving them to the newest, and what a changed catalogue
-//! would have said to the use there was.
+//! `mec plan`: what is sold, who is on which version of it, moving them to the newest, and what a
+//! changed catalog would have said to the use there was.
 
 mod migrate;
 mod simulate;
@@ -33,9 +33,11 @@ pub(super) enum Command {
         #[command(flatten)]
         target: TargetArgs,
     },
-    /// Move the accounts that are on an older version of a plan to its newest; exit code 1: one was refused
+    /// Move the accounts that are on an older version of a plan to its newest; exit code 1: one was
+    /// refused
     Migrate(migrate::Args),
-    /// Replay the ledger against a changed catalogue: who would have been warned, blocked, in grace or billed
+    /// Replay the ledger against a changed catalog: who would have been warned, blocked, in grace
+    /// or billed
     Simulate(simulate::Args),
 }
 
@@ -79,10 +81,21 @@ impl Command {
 
 /// Rows of the table API.
 async fn get(target: &Target, query: &str) -> Result<Vec<Value>, Failure> {
-    let answer = target.call(Method::GET, &format!("/api/{query}"), "application/json", Bytes::new()).await?.json()?;
+    let answer = target
+        .call(
+            Method::GET,
+            &format!("/api/{query}"),
+            "application/json",
+            Bytes::new(),
+        )
+        .await?
+        .json()?;
     match answer {
         Value::Array(rows) => Ok(rows),
-        other => Err(Failure::new(Exit::Unavailable, format!("the answer is no list of rows: {other}"))),
+        other => Err(Failure::new(
+            Exit::Unavailable,
+            format!("the answer is no list of rows: {other}"),
+        )),
     }
 }
 
@@ -97,17 +110,24 @@ async fn plan_of(target: &Target, plan: &str) -> Result<Value, Failure> {
          window_type_code,window_seconds,per_quantity)&plan_entitlement_templates.order=sort_order&plan_id=eq.{}",
         encoded(plan)
     );
-    get(target, &query).await?.into_iter().next().ok_or_else(|| {
-        Failure::new(Exit::BadInput, format!("there is no plan \"{plan}\"")).with_hint("`mec plan list` shows them")
-    })
+    get(target, &query)
+        .await?
+        .into_iter()
+        .next()
+        .ok_or_else(|| {
+            Failure::new(Exit::BadInput, format!("there is no plan \"{plan}\""))
+                .with_hint("`mec plan list` shows them")
+        })
 }
 
-/// Which rows of `account_plans` are in force now, by the store's clock, for `plan`, further narrowed by `more`; in the order of accounts.
+/// Which rows of `account_plans` are in force now, by the store's clock, for `plan`, further
+/// narrowed by `more`; in the order of accounts.
 async fn holders(target: &Target, plan: &str, more: &str) -> Result<Vec<Value>, Failure> {
     let mut found: Vec<Value> = vec![];
     loop {
-        let after =
-            found.last().map_or_else(String::new, |last| format!("&account_id=gte.{}", output::cell(&last["account_id"])));
+        let after = found.last().map_or_else(String::new, |last| {
+            format!("&account_id=gte.{}", output::cell(&last["account_id"]))
+        });
         let query = format!(
             "account_plans?select=account_id,ref,version,quantity,starts_at,accounts(external_id,display_name)\
              &plan_id=eq.{}&starts_at=lte.now&or=(ends_at.is.null,ends_at.gt.now){more}{after}\
@@ -173,31 +193,53 @@ fn list(plans: &[Value], print: Print) -> Result<(), Failure> {
 
 fn rows(columns: &[(&str, &str)], values: &[Value]) -> Result<(), Failure> {
     let head: Vec<&str> = columns.iter().map(|(title, _)| *title).collect();
-    let cells = |value: &Value| columns.iter().map(|(_, name)| output::cell(&value[*name])).collect();
-    output::table(&head, values.iter().map(cells).collect::<Vec<Vec<String>>>())
+    let cells = |value: &Value| {
+        columns
+            .iter()
+            .map(|(_, name)| output::cell(&value[*name]))
+            .collect()
+    };
+    output::table(
+        &head,
+        values.iter().map(cells).collect::<Vec<Vec<String>>>(),
+    )
 }
 
 fn print_plan(plan: &Value, accounts: &[(i64, u64)], print: Print) -> Result<(), Failure> {
     let newest = plan["version"].as_i64();
     if print == Print::Json {
-        let accounts = accounts.iter().map(|(version, count)| json!({ "version": version, "accounts": count }));
+        let accounts = accounts
+            .iter()
+            .map(|(version, count)| json!({ "version": version, "accounts": count }));
         let mut shown = plan.clone();
         shown["accounts"] = accounts.collect();
         return output::json(&shown);
     }
     rows(&LISTED, std::slice::from_ref(plan))?;
     output::line("")?;
-    rows(&GRANTED, plan["plan_entitlement_templates"].as_array().map_or(&[][..], Vec::as_slice))?;
+    rows(
+        &GRANTED,
+        plan["plan_entitlement_templates"]
+            .as_array()
+            .map_or(&[][..], Vec::as_slice),
+    )?;
     output::line("")?;
     if accounts.is_empty() {
         return output::line("no account is on it");
     }
     for (version, count) in accounts {
-        let note = if newest == Some(*version) { ", the newest" } else { "" };
+        let note = if newest == Some(*version) {
+            ", the newest"
+        } else {
+            ""
+        };
         output::line(format_args!("{count} on version {version}{note}"))?;
     }
     if accounts.iter().any(|(version, _)| Some(*version) != newest) {
-        output::line(format_args!("`mec plan migrate {}` moves all of them to the newest", output::cell(&plan["plan_id"])))?;
+        output::line(format_args!(
+            "`mec plan migrate {}` moves all of them to the newest",
+            output::cell(&plan["plan_id"])
+        ))?;
     }
     Ok(())
 }

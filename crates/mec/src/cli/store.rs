@@ -1,6 +1,6 @@
 //! The store beside which a command runs: whose it is, and its ledger read beside whoever owns it.
 
-use mec_kernel::{AccountId, Catalogue};
+use mec_kernel::{AccountId, Catalog};
 use mec_store::{Store, sqlite};
 
 use super::failure::{Exit, Failure};
@@ -22,19 +22,25 @@ pub(super) struct Owner {
 /// # Errors
 /// The lock file cannot be read.
 pub(super) fn owner(config: &Config) -> Result<Option<Owner>, Failure> {
-    let Kept::File(path) = config.kept()? else { return Ok(None) };
+    let Kept::File(path) = config.kept()? else {
+        return Ok(None);
+    };
     let note = sqlite::owner(path)?;
     Ok(note.map(|note| {
         let mut urls = urls_in(&note);
-        Owner { url: urls.next(), operators: urls.next(), note: note.clone() }
+        Owner {
+            url: urls.next(),
+            operators: urls.next(),
+            note: note.clone(),
+        }
     }))
 }
 
-/// The store and its catalogue, read only, beside a server that may own it.
+/// The store and its catalog, read only, beside a server that may own it.
 ///
 /// # Errors
 /// It is not there, or its schema is not this program's.
-pub(super) fn read_only(config: &Config) -> Result<(Store, Catalogue), Failure> {
+pub(super) fn read_only(config: &Config) -> Result<(Store, Catalog), Failure> {
     if let Kept::File(path) = config.kept()?
         && !path.exists()
     {
@@ -44,7 +50,8 @@ pub(super) fn read_only(config: &Config) -> Result<(Store, Catalogue), Failure> 
     Ok(Store::open_read_only(&config.settings.store)?)
 }
 
-/// The account that `text` names: by its id where it is one, else by the name another system has for it.
+/// The account that `text` names: by its id where it is one, else by the name another system has
+/// for it.
 ///
 /// # Errors
 /// There is none; the store cannot be read.
@@ -59,7 +66,9 @@ pub(super) fn account_of(store: &Store, text: &str) -> Result<AccountId, Failure
 }
 
 fn urls_in(note: &str) -> impl Iterator<Item = String> {
-    note.split([' ', ',']).filter(|word| word.starts_with("http://")).map(str::to_owned)
+    note.split([' ', ','])
+        .filter(|word| word.starts_with("http://"))
+        .map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -69,7 +78,10 @@ mod tests {
     #[test]
     fn the_addresses_are_read_from_the_owners_note() {
         let cases: [(&str, &[&str]); 4] = [
-            ("pid 7, http://127.0.0.1:8000, operators http://127.0.0.1:9", &["http://127.0.0.1:8000", "http://127.0.0.1:9"]),
+            (
+                "pid 7, http://127.0.0.1:8000, operators http://127.0.0.1:9",
+                &["http://127.0.0.1:8000", "http://127.0.0.1:9"],
+            ),
             ("pid 7, http://[::1]:8000, demo", &["http://[::1]:8000"]),
             ("pid 7, mec import", &[]),
             ("pid 7", &[]),

@@ -35,6 +35,9 @@ pub(crate) fn address(text: &str) -> Result<SocketAddr, Failure> {
         },
         Err(error) => error.to_string(),
     };
-    Err(Failure::new(Exit::Config, format!("\"{text}\" is not an address to listen on: {problem}"))
-        .with_hint("write HOST:PORT, for example 127.0.0.1:8000"))
+    Err(Failure::new(
+        Exit::Config,
+        format!("\"{text}\" is not an address to listen on: {problem}"),
+    )
+    .with_hint("write HOST:PORT, for example 127.0.0.1:8000"))
 }

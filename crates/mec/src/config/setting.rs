@@ -56,8 +56,15 @@ pub(crate) fn example() -> String {
             "" => record.variable(),
             flag => format!("{flag}, {}", record.variable()),
         };
-        let about: String = record.about.iter().map(|line| format!("#{line}\n")).collect();
-        file.push_str(&format!("\n{about}# Also: {set_by}.\n{} = {}\n", record.name, record.default));
+        let about: String = record
+            .about
+            .iter()
+            .map(|line| format!("#{line}\n"))
+            .collect();
+        file.push_str(&format!(
+            "\n{about}# Also: {set_by}.\n{} = {}\n",
+            record.name, record.default
+        ));
     }
     file
 }
@@ -101,7 +108,8 @@ pub(crate) struct Shown {
 pub(super) struct Values(Vec<(&'static Record, String, Origin)>);
 
 impl Values {
-    /// Chooses each: a flag wins over the environment, the environment over the file, the file over the default.
+    /// Chooses each: a flag wins over the environment, the environment over the file, the file over
+    /// the default.
     pub(super) fn choose(
         flag: impl Fn(&str) -> Option<String>,
         variable: impl Fn(&str) -> Option<String>,
@@ -109,10 +117,18 @@ impl Values {
     ) -> Self {
         let choose = |record: &'static Record| {
             let of_flag = || Some((flag(record.flag)?, Origin::Flag(record.flag)));
-            let of_environment = || Some((variable(&record.variable())?, Origin::Environment(record.variable())));
+            let of_environment = || {
+                Some((
+                    variable(&record.variable())?,
+                    Origin::Environment(record.variable()),
+                ))
+            };
             let of_file = || {
                 let (path, values) = file?;
-                Some((values.get(record.name)?.clone(), Origin::File(path.to_owned())))
+                Some((
+                    values.get(record.name)?.clone(),
+                    Origin::File(path.to_owned()),
+                ))
             };
             let (value, origin) = of_flag()
                 .or_else(of_environment)
@@ -133,18 +149,39 @@ impl Values {
     ///
     /// # Errors
     /// It is none that the setting can have.
-    pub(super) fn read<T>(&self, name: &str, read: impl FnOnce(&str) -> Result<T, String>) -> Result<T, Failure> {
-        let value = self.0.iter().find(|(record, _, _)| record.name == name).map_or("", |(_, value, _)| value);
-        read(value)
-            .map_err(|hint| Failure::new(Exit::Config, format!("{name} is \"{value}\" ({})", self.origin(name))).with_hint(hint))
+    pub(super) fn read<T>(
+        &self,
+        name: &str,
+        read: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Result<T, Failure> {
+        let value = self
+            .0
+            .iter()
+            .find(|(record, _, _)| record.name == name)
+            .map_or("", |(_, value, _)| value);
+        read(value).map_err(|hint| {
+            Failure::new(
+                Exit::Config,
+                format!("{name} is \"{value}\" ({})", self.origin(name)),
+            )
+            .with_hint(hint)
+        })
     }
 
     /// All of them as people see them: no secret, no password.
     pub(super) fn shown(&self) -> Vec<Shown> {
         let show = |(record, value, origin): &(&'static Record, String, Origin)| {
             let is_hidden = record.is_secret() && !value.is_empty();
-            let value = if is_hidden { HIDDEN.to_owned() } else { masked(value) };
-            Shown { name: record.name, value, origin: origin.clone() }
+            let value = if is_hidden {
+                HIDDEN.to_owned()
+            } else {
+                masked(value)
+            };
+            Shown {
+                name: record.name,
+                value,
+                origin: origin.clone(),
+            }
         };
         self.0.iter().map(show).collect()
     }
@@ -189,10 +226,14 @@ pub(super) fn secret(value: &str) -> Result<Secret, String> {
 /// A whole number in a range.
 pub(super) fn number(range: RangeInclusive<u32>) -> impl FnOnce(&str) -> Result<u32, String> {
     move |value| {
-        value.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| match range.into_inner() {
-            (1, u32::MAX) => "set it to a whole number above 0".to_owned(),
-            (least, most) => format!("set it to a whole number from {least} to {most}"),
-        })
+        value
+            .parse()
+            .ok()
+            .filter(|number| range.contains(number))
+            .ok_or_else(|| match range.into_inner() {
+                (1, u32::MAX) => "set it to a whole number above 0".to_owned(),
+                (least, most) => format!("set it to a whole number from {least} to {most}"),
+            })
     }
 }
 
@@ -200,6 +241,13 @@ pub(super) fn number(range: RangeInclusive<u32>) -> impl FnOnce(&str) -> Result<
 pub(super) fn one_of<T: Copy>(known: &[(&str, T)]) -> impl FnOnce(&str) -> Result<T, String> {
     move |value| match known.iter().find(|(code, _)| *code == value) {
         Some((_, found)) => Ok(*found),
-        None => Err(format!("set it to {}", known.iter().map(|(code, _)| *code).collect::<Vec<_>>().join(" or "))),
+        None => Err(format!(
+            "set it to {}",
+            known
+                .iter()
+                .map(|(code, _)| *code)
+                .collect::<Vec<_>>()
+                .join(" or ")
+        )),
     }
 }

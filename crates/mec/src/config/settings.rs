@@ -1,7 +1,8 @@
 //! The settings, each said once: name, default, meaning, flag, and the values it can have.
 //!
-//! A setting's environment variable is its name in capitals behind `MEC_`. From here come the values in effect, the
-//! commented file that `mec config --example` prints, and the table in `docs/cli.md`.
+//! A setting's environment variable is its name in capitals behind `MEC_`. From here come the
+//! values in effect, the commented file that `mec config --example` prints, and the table in
+//! `docs/cli.md`.
 
 use mec_engine::{Logged, Traced};
 

@@ -1,7 +1,8 @@
-//! Who plays in the demo: accounts, plans, rules and habits, as data. One account per state a customer can be in.
+//! Who plays in the demo: accounts, plans, rules and habits, as data. One account per state a
+//! customer can be in.
 //!
-//! Nothing here is done; `fill` does it. Rules are the accounts' own, so an account that a visitor makes meets the
-//! catalogue's rules alone.
+//! Nothing here is done; `fill` does it. Rules are the accounts' own, so an account that a visitor
+//! makes meets the catalog's rules alone.
 
 use mec_kernel::{LimitAction, Quantity};
 
@@ -21,7 +22,7 @@ pub(super) struct Player {
     pub parent: Option<&'static str>,
     /// Its plan, and how many days ago it began.
     pub plan: Option<(&'static str, i64)>,
-    /// What happens beyond its limit of benchmark runs, where that is not the catalogue's rule.
+    /// What happens beyond its limit of benchmark runs, where that is not the catalog's rule.
     pub beyond: Option<Beyond>,
     /// Limits of its own below its parent's: resource and quantity.
     pub caps: &'static [(&'static str, i32)],
@@ -80,13 +81,27 @@ const CUSTOMER: Player = Player {
     shows_at: Some("benchmark_runs"),
 };
 
-const STEADY: Habit =
-    Habit { per_month: 0, this_month: None, runs_max: 1, gpu_minutes: (4, 12), regions: &[], stopped_days_ago: 0 };
+const STEADY: Habit = Habit {
+    per_month: 0,
+    this_month: None,
+    runs_max: 1,
+    gpu_minutes: (4, 12),
+    regions: &[],
+    stopped_days_ago: 0,
+};
 
-const USER: Player = Player { account_type: "user", shows_at: None, ..CUSTOMER };
+const USER: Player = Player {
+    account_type: "user",
+    shows_at: None,
+    ..CUSTOMER
+};
 
 const fn exactly(this_month: u32, per_month: u32) -> Option<Habit> {
-    Some(Habit { per_month, this_month: Some(this_month), ..STEADY })
+    Some(Habit {
+        per_month,
+        this_month: Some(this_month),
+        ..STEADY
+    })
 }
 
 /// Everybody, parents before their children, [`FIRST`] first and [`LAST`] last.
@@ -96,7 +111,10 @@ pub(super) const CAST: &[Player] = &[
         external_id: FIRST,
         name: "Alder Robotics",
         plan: Some(("pro", 120)),
-        habit: Some(Habit { per_month: 190, ..STEADY }),
+        habit: Some(Habit {
+            per_month: 190,
+            ..STEADY
+        }),
         owns: (4, 18),
         signed_in: 4,
         ..CUSTOMER
@@ -161,7 +179,10 @@ pub(super) const CAST: &[Player] = &[
         external_id: "demo_fir",
         name: "Fir Studio",
         plan: Some(("trial-14d", 9)),
-        habit: Some(Habit { per_month: 60, ..STEADY }),
+        habit: Some(Habit {
+            per_month: 60,
+            ..STEADY
+        }),
         owns: (1, 1),
         signed_in: 1,
         shows_at: Some("platform_access"),
@@ -171,7 +192,12 @@ pub(super) const CAST: &[Player] = &[
         external_id: "demo_ginkgo",
         name: "Ginkgo Games",
         plan: Some(("trial-14d", 30)),
-        habit: Some(Habit { per_month: 80, stopped_days_ago: 16, gpu_minutes: (3, 8), ..STEADY }),
+        habit: Some(Habit {
+            per_month: 80,
+            stopped_days_ago: 16,
+            gpu_minutes: (3, 8),
+            ..STEADY
+        }),
         owns: (1, 2),
         shows_at: Some("platform_access"),
         ..CUSTOMER
@@ -181,7 +207,11 @@ pub(super) const CAST: &[Player] = &[
         external_id: "demo_hazel",
         name: "Hazel Logistics",
         plan: Some(("starter", 120)),
-        habit: Some(Habit { per_month: 70, stopped_days_ago: 6, ..STEADY }),
+        habit: Some(Habit {
+            per_month: 70,
+            stopped_days_ago: 6,
+            ..STEADY
+        }),
         owns: (2, 5),
         is_suspended: true,
         ..CUSTOMER
@@ -202,8 +232,15 @@ pub(super) const CAST: &[Player] = &[
         signed_in: 12,
         ..CUSTOMER
     },
-    // A tree: the plan is the organization's and everybody draws on it; two teams have limits of their own below it.
-    Player { external_id: "demo_ivy", name: "Ivy University", plan: Some(("pro", 120)), owns: (3, 12), ..CUSTOMER },
+    // A tree: the plan is the organization's and everybody draws on it; two teams have limits of
+    // their own below it.
+    Player {
+        external_id: "demo_ivy",
+        name: "Ivy University",
+        plan: Some(("pro", 120)),
+        owns: (3, 12),
+        ..CUSTOMER
+    },
     Player {
         external_id: "demo_ivy_research",
         name: "Research",
@@ -254,7 +291,12 @@ pub(super) const CAST: &[Player] = &[
         ..USER
     },
     // Just invited.
-    Player { external_id: LAST, name: "Eve", parent: Some("demo_ivy_teaching"), ..USER },
+    Player {
+        external_id: LAST,
+        name: "Eve",
+        parent: Some("demo_ivy_teaching"),
+        ..USER
+    },
 ];
 
 #[cfg(test)]
@@ -265,15 +307,29 @@ mod tests {
     fn parents_come_before_their_children_and_the_last_account_needs_nothing_more() {
         for (place, player) in CAST.iter().enumerate() {
             let earlier = &CAST[..place];
-            assert!(earlier.iter().all(|other| other.external_id != player.external_id), "{}", player.external_id);
-            assert!(player.parent.is_none_or(|parent| earlier.iter().any(|other| other.external_id == parent)));
+            assert!(
+                earlier
+                    .iter()
+                    .all(|other| other.external_id != player.external_id),
+                "{}",
+                player.external_id
+            );
+            assert!(
+                player
+                    .parent
+                    .is_none_or(|parent| earlier.iter().any(|other| other.external_id == parent))
+            );
         }
         assert_eq!(CAST.first().map(|player| player.external_id), Some(FIRST));
         let last = CAST.last().expect("somebody plays");
         assert_eq!(last.external_id, LAST);
         // Where it is there, the demo counts as whole.
         assert!(
-            last.plan.is_none() && last.habit.is_none() && last.owns == (0, 0) && last.signed_in == 0 && last.caps.is_empty()
+            last.plan.is_none()
+                && last.habit.is_none()
+                && last.owns == (0, 0)
+                && last.signed_in == 0
+                && last.caps.is_empty()
         );
     }
 }

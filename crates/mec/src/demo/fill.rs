@@ -1,16 +1,17 @@
-//! Fills a store with the demo: through the ordinary operations, so that everything is audited, chained and verified
-//! like any other data.
+//! Fills a store with the demo: through the ordinary operations, so that everything is audited,
+//! chained and verified like any other data.
 //!
-//! Every step looks first whether it was done, and every event has its key: a fill that was cut off is completed by
-//! the next one. Never touches a store that holds anything else.
+//! Every step looks first whether it was done, and every event has its key: a fill that was cut off
+//! is completed by the next one. Never touches a store that holds anything else.
 
 use std::sync::Arc;
 
 use mec_engine::catalog_file::{self, CatalogFileError};
 use mec_engine::{Caller, Mec, MecError, NewAccount};
 use mec_kernel::{
-    AccountId, AccountPatch, AccountStatus, Acquire, Attributes, CreateAccount, Grant, LimitKind, Node, Provision, Quantity,
-    Refusal, Rule, RuleId, Ruling, Source, TTL_SECONDS_MAX, Time, WindowKind, WindowRule, put_rule,
+    AccountId, AccountPatch, AccountStatus, Acquire, Attributes, CreateAccount, Grant, LimitKind,
+    Node, Provision, Quantity, Refusal, Rule, RuleId, Ruling, Source, TTL_SECONDS_MAX, Time,
+    WindowKind, WindowRule, put_rule,
 };
 
 use super::cast::{Beyond, CAST, FIRST, LAST, Player};
@@ -43,9 +44,9 @@ pub struct Filled {
 /// Why the demo cannot be filled.
 #[derive(Debug, thiserror::Error)]
 pub enum FillError {
-    /// The embedded catalogue cannot be read.
-    #[error("the demo's catalogue: {0}")]
-    Catalogue(#[from] CatalogFileError),
+    /// The embedded catalog cannot be read.
+    #[error("the demo's catalog: {0}")]
+    Catalog(#[from] CatalogFileError),
     /// A step was refused or its store failed.
     #[error("the demo's {step}: {error}")]
     Step {
@@ -61,19 +62,21 @@ pub enum FillError {
 /// # Errors
 /// The step that failed; the next call goes on from there.
 pub async fn fill(mec: &Mec) -> Result<Contents, FillError> {
-    let catalogue = catalog_file::parse(catalog_file::DEMO)?;
+    let catalog = catalog_file::parse(catalog_file::DEMO)?;
     if known(mec, LAST).await?.is_some() {
         return Ok(Contents::Demo);
     }
     if known(mec, FIRST).await?.is_none() {
-        let current = mec.catalogue();
-        let is_demo = catalogue.changes(&current, true).is_empty();
+        let current = mec.catalog();
+        let is_demo = catalog.changes(&current, true).is_empty();
         if has_accounts(mec).await? || !(current.plans.is_empty() || is_demo) {
             return Ok(Contents::Other);
         }
     }
-    let changed = mec.change_catalogue(&caller(), move |current| catalogue.changes(current, false)).await;
-    changed.map_err(in_step("catalogue"))?;
+    let changed = mec
+        .change_catalog(&caller(), move |current| catalog.changes(current, false))
+        .await;
+    changed.map_err(in_step("catalog"))?;
     let mut filled = Filled::default();
     let mut told_at = mec.now();
     for player in CAST {
@@ -82,8 +85,16 @@ pub async fn fill(mec: &Mec) -> Result<Contents, FillError> {
         if player.external_id == FIRST {
             told_at = node.account.created_at;
         }
-        let scene = Scene { mec, player, id, told_at };
-        scene.play(&node, &mut filled).await.map_err(in_step(player.external_id))?;
+        let scene = Scene {
+            mec,
+            player,
+            id,
+            told_at,
+        };
+        scene
+            .play(&node, &mut filled)
+            .await
+            .map_err(in_step(player.external_id))?;
         filled.accounts += 1;
     }
     Ok(Contents::Filled(filled))
@@ -107,20 +118,37 @@ impl Scene<'_> {
     async fn play(&self, node: &Node, filled: &mut Filled) -> Result<(), MecError> {
         if let Some((plan, days_ago)) = self.player.plan.filter(|_| node.plans.is_empty()) {
             let start = Some(history::days_before(self.told_at, days_ago));
-            self.mec.provision(Provision { start, ..Provision::new(self.id, plan) }, &caller()).await?;
+            self.mec
+                .provision(
+                    Provision {
+                        start,
+                        ..Provision::new(self.id, plan)
+                    },
+                    &caller(),
+                )
+                .await?;
         }
         if let Some(beyond) = self.player.beyond.filter(|_| node.rules.is_empty()) {
             self.rule(beyond).await?;
         }
         for (resource, quantity) in self.player.caps {
-            if node.entitlements.iter().all(|row| *row.resource != **resource) {
-                self.mec.grant(self.cap(resource, *quantity), &caller()).await?;
+            if node
+                .entitlements
+                .iter()
+                .all(|row| *row.resource != **resource)
+            {
+                self.mec
+                    .grant(self.cap(resource, *quantity), &caller())
+                    .await?;
             }
         }
         self.sign_in().await?;
         self.record(filled).await?;
         if self.player.is_suspended && node.account.status == AccountStatus::Active {
-            let patch = AccountPatch { status: Some(AccountStatus::Suspended), ..AccountPatch::default() };
+            let patch = AccountPatch {
+                status: Some(AccountStatus::Suspended),
+                ..AccountPatch::default()
+            };
             self.mec.patch_account(self.id, patch, &caller()).await?;
         }
         Ok(())
@@ -212,10 +240,26 @@ async fn account(mec: &Mec, player: &Player) -> Result<AccountId, FillError> {
         None => None,
     };
     let new = NewAccount::named(player.name).0;
-    let email = parent.is_none().then(|| format!("billing@{}.example", player.external_id.trim_start_matches("demo_")).into());
+    let email = parent.is_none().then(|| {
+        format!(
+            "billing@{}.example",
+            player.external_id.trim_start_matches("demo_")
+        )
+        .into()
+    });
     let external_id = Some(player.external_id.into());
-    let new = CreateAccount { parent, account_type: player.account_type.into(), external_id, email, ..new };
-    Ok(mec.create_account(NewAccount(new), &caller()).await.map_err(in_step(player.external_id))?.id)
+    let new = CreateAccount {
+        parent,
+        account_type: player.account_type.into(),
+        external_id,
+        email,
+        ..new
+    };
+    Ok(mec
+        .create_account(NewAccount(new), &caller())
+        .await
+        .map_err(in_step(player.external_id))?
+        .id)
 }
 
 /// The demo account of this name, where it is there.
@@ -228,14 +272,23 @@ pub(super) async fn known(mec: &Mec, external_id: &str) -> Result<Option<Account
 }
 
 async fn has_accounts(mec: &Mec) -> Result<bool, FillError> {
-    let accounts = mec_store::tables::tables().into_iter().find(|table| table.name == "accounts");
-    let Some(accounts) = accounts else { return Ok(false) };
-    let count = mec.count(Arc::new(accounts), mec_query::Filter::All(vec![])).await;
+    let accounts = mec_store::tables::tables()
+        .into_iter()
+        .find(|table| table.name == "accounts");
+    let Some(accounts) = accounts else {
+        return Ok(false);
+    };
+    let count = mec
+        .count(Arc::new(accounts), mec_query::Filter::All(vec![]))
+        .await;
     Ok(count.map_err(in_step("accounts"))? > 0)
 }
 
 pub(super) async fn node(mec: &Mec, id: AccountId) -> Result<Arc<Node>, MecError> {
-    mec.run(id, &caller(), move |view, _| Ok(Ruling::unchanged(view.tree.node(id)?.clone()))).await
+    mec.run(id, &caller(), move |view, _| {
+        Ok(Ruling::unchanged(view.tree.node(id)?.clone()))
+    })
+    .await
 }
 
 pub(super) fn in_step(step: &str) -> impl FnOnce(MecError) -> FillError {

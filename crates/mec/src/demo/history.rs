@@ -1,13 +1,18 @@
-//! Ninety days of use as people make it: busy on weekdays and in business hours, quiet at night, a little more every
-//! month. The same account and the same instant always give the same events, to the microsecond and the key.
+//! Ninety days of use as people make it: busy on weekdays and in business hours, quiet at night, a
+//! little more every month. The same account and the same instant always give the same events, to
+//! the microsecond and the key.
 
 use std::iter;
 
-use mec_kernel::{AccountId, Attributes, HOUR, Meter, Quantity, Time, Window, WindowKind, WindowRule, Zone, window_at};
+use mec_kernel::{
+    AccountId, Attributes, HOUR, Meter, Quantity, Time, Window, WindowKind, WindowRule, Zone,
+    window_at,
+};
 
 use super::cast::{Habit, Player};
 
-/// How far back it goes. A day less than MEC accepts, so that a fill that was cut off can be completed.
+/// How far back it goes. A day less than MEC accepts, so that a fill that was cut off can be
+/// completed.
 pub(super) const DAYS: i64 = 89;
 
 const SEED: u64 = 0x6d65_6320_6465_6d6f;
@@ -17,7 +22,9 @@ const MINUTE: i64 = HOUR / 60;
 const GROWTH_PERCENT: u64 = 88;
 
 /// How much happens in each hour of a weekday (UTC), in percent of the busiest.
-const HOURS: [u64; 24] = [4, 3, 2, 2, 3, 6, 14, 34, 68, 92, 100, 90, 62, 78, 96, 94, 82, 60, 36, 24, 18, 14, 10, 6];
+const HOURS: [u64; 24] = [
+    4, 3, 2, 2, 3, 6, 14, 34, 68, 92, 100, 90, 62, 78, 96, 94, 82, 60, 36, 24, 18, 14, 10, 6,
+];
 /// How much happens on each day of the week, Monday first, in percent of the busiest.
 const WEEKDAYS: [u64; 7] = [88, 100, 97, 93, 76, 18, 13];
 const MODELS: [&str; 4] = ["small", "medium", "large", "vision"];
@@ -27,15 +34,28 @@ pub(super) fn events(player: &Player, account: AccountId, told_at: Time) -> Vec<
     let mut dice = Dice::of(player.external_id);
     let since = player.plan.map_or(DAYS, |(_, days)| days.min(DAYS));
     let from = days_before(told_at, since);
-    let to = player.habit.map_or(told_at, |habit| days_before(told_at, habit.stopped_days_ago));
-    let mut events = Events { player, account, events: vec![] };
+    let to = player.habit.map_or(told_at, |habit| {
+        days_before(told_at, habit.stopped_days_ago)
+    });
+    let mut events = Events {
+        player,
+        account,
+        events: vec![],
+    };
     if let Some(habit) = &player.habit {
         for at in run_times(habit, from, to, told_at, &mut dice) {
             events.run(habit, at, to, &mut dice);
         }
     }
-    for (resource, owned) in [("server_configs", player.owns.0), ("server_instances", player.owns.1)] {
-        events.own(resource, owned, &instants(owned_events(owned), from, to, &mut dice));
+    for (resource, owned) in [
+        ("server_configs", player.owns.0),
+        ("server_instances", player.owns.1),
+    ] {
+        events.own(
+            resource,
+            owned,
+            &instants(owned_events(owned), from, to, &mut dice),
+        );
     }
     // Equal instants keep their order: what is given back comes after it was taken.
     events.events.sort_by_key(|event| event.occurred_at);
@@ -55,12 +75,22 @@ impl Events<'_> {
         let model = dice.one_of(&MODELS).copied().unwrap_or_default();
         let region = dice.one_of(habit.regions).copied();
         let details = format!(r#"{{"model": "{model}"}}"#);
-        self.push("benchmark_runs", Quantity::whole(whole(runs)), at, |event| event.details = Some(details.into()));
+        self.push(
+            "benchmark_runs",
+            Quantity::whole(whole(runs)),
+            at,
+            |event| event.details = Some(details.into()),
+        );
         let done_at = at.plus_micros(i64::from(minutes) * MINUTE).min(to);
-        self.push("gpu_hours", Quantity::whole(whole(minutes)), done_at, |event| {
-            event.unit = Some("minute".into());
-            event.scope = region.map(Into::into);
-        });
+        self.push(
+            "gpu_hours",
+            Quantity::whole(whole(minutes)),
+            done_at,
+            |event| {
+                event.unit = Some("minute".into());
+                event.scope = region.map(Into::into);
+            },
+        );
     }
 
     /// One more than is owned in the end, and one given back: the count has a history.
@@ -71,9 +101,20 @@ impl Events<'_> {
         }
     }
 
-    fn push(&mut self, resource: &'static str, quantity: Quantity, at: Time, complete: impl FnOnce(&mut Meter)) {
+    fn push(
+        &mut self,
+        resource: &'static str,
+        quantity: Quantity,
+        at: Time,
+        complete: impl FnOnce(&mut Meter),
+    ) {
         let mut event = Meter {
-            key: format!("{}/{resource}/{}", self.player.external_id, self.events.len()).into(),
+            key: format!(
+                "{}/{resource}/{}",
+                self.player.external_id,
+                self.events.len()
+            )
+            .into(),
             account: self.account,
             resource: resource.into(),
             scope: None,
@@ -111,16 +152,22 @@ fn run_times(habit: &Habit, from: Time, to: Time, told_at: Time, dice: &mut Dice
         months.push((runs, first, last.max(first)));
         (end, per_month) = (start, per_month * GROWTH_PERCENT / 100);
     }
-    months.iter().rev().flat_map(|(runs, first, last)| instants(*runs, *first, *last, dice)).collect()
+    months
+        .iter()
+        .rev()
+        .flat_map(|(runs, first, last)| instants(*runs, *first, *last, dice))
+        .collect()
 }
 
 /// `part` of `whole` of `quantity`, cut; nothing where `part` is not above zero.
 fn share(quantity: u64, part: i64, whole: i64) -> u64 {
     let part = u128::from(part.max(0).unsigned_abs());
-    u64::try_from(u128::from(quantity) * part / u128::from(whole.unsigned_abs().max(1))).unwrap_or(u64::MAX)
+    u64::try_from(u128::from(quantity) * part / u128::from(whole.unsigned_abs().max(1)))
+        .unwrap_or(u64::MAX)
 }
 
-/// `count` instants in `[from, to)`, ascending, denser where more is going on. In an empty range all are `from`.
+/// `count` instants in `[from, to)`, ascending, denser where more is going on. In an empty range
+/// all are `from`.
 fn instants(count: u64, from: Time, to: Time, dice: &mut Dice) -> Vec<Time> {
     let hours = hours(from, to, dice);
     let total: u128 = hours.iter().map(Hour::weight).sum();
@@ -129,7 +176,10 @@ fn instants(count: u64, from: Time, to: Time, dice: &mut Dice) -> Vec<Time> {
     for nth in 0..u128::from(count) {
         // Somewhere in the nth of `count` equal parts of everything that is going on.
         let target = (nth * total + dice.below(total)) / u128::from(count);
-        while let Some(hour) = hours.get(place).filter(|hour| before + hour.weight() <= target) {
+        while let Some(hour) = hours
+            .get(place)
+            .filter(|hour| before + hour.weight() <= target)
+        {
             before += hour.weight();
             place += 1;
         }
@@ -171,7 +221,11 @@ fn hours(from: Time, to: Time, dice: &mut Dice) -> Vec<Hour> {
         // The epoch was a Thursday.
         let weekday = usize::try_from((today + 3).rem_euclid(7)).unwrap_or_default();
         let busy = HOURS.get(hour).unwrap_or(&1) * WEEKDAYS.get(weekday).unwrap_or(&1) * mood;
-        hours.push(Hour { start, micros: end.since(start), busy });
+        hours.push(Hour {
+            start,
+            micros: end.since(start),
+            busy,
+        });
         start = end;
     }
     hours
@@ -198,7 +252,9 @@ struct Dice(u64);
 impl Dice {
     /// Everybody has their own.
     fn of(name: &str) -> Self {
-        Self(name.bytes().fold(SEED, |seed, byte| (seed ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)))
+        Self(name.bytes().fold(SEED, |seed, byte| {
+            (seed ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        }))
     }
 
     fn roll(&mut self) -> u64 {

@@ -1,4 +1,5 @@
-//! The command itself: a store of its own or one that was named, what a visitor is told, and the server's life.
+//! The command itself: a store of its own or one that was named, what a visitor is told, and the
+//! server's life.
 
 use std::fs;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -18,11 +19,12 @@ use crate::serve::{self, Ports, Signals};
 /// The store's name in its directory.
 const FILE: &str = "mec.db";
 
-/// `mec demo`: fills a store where it is empty, says what is there, and answers until it is told to stop. A
-/// temporary directory is removed at the end.
+/// `mec demo`: fills a store where it is empty, says what is there, and answers until it is told to
+/// stop. A temporary directory is removed at the end.
 ///
 /// # Errors
-/// An address others reach without `--open`, or one that is taken; a directory or a store that cannot be used.
+/// An address others reach without `--open`, or one that is taken; a directory or a store that
+/// cannot be used.
 pub(crate) async fn run(args: DemoArgs, config: &Config) -> Result<(), Failure> {
     let signals = Signals::catch()?;
     let address = config::address(&config.settings.listen)?;
@@ -36,7 +38,10 @@ pub(crate) async fn run(args: DemoArgs, config: &Config) -> Result<(), Failure> 
         .with_hint("add --open where that is meant, or listen on 127.0.0.1"));
     }
     let ports = Ports::open(address, args.ports.beside()).await?;
-    let address = ports.main.local_addr().map_err(|error| Failure::io("the listening socket", &error))?;
+    let address = ports
+        .main
+        .local_addr()
+        .map_err(|error| Failure::io("the listening socket", &error))?;
     let place = Place::of(args)?;
     let options = config.options(&ports.note()?, true);
     let mec = Arc::new(Mec::open(&place.url(), options).await?);
@@ -75,9 +80,14 @@ impl Place {
         }
         let Some(path) = args.data else {
             let made = tempfile::Builder::new().prefix("mec-demo-").tempdir();
-            return made.map(Self::Temporary).map_err(|error| Failure::io("a temporary directory", &error));
+            return made
+                .map(Self::Temporary)
+                .map_err(|error| Failure::io("a temporary directory", &error));
         };
-        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
+        let made = fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&path);
         made.map_err(|error| Failure::new(Exit::Io, format!("{}: {error}", path.display())))?;
         Ok(Self::Kept(path))
     }
@@ -85,10 +95,11 @@ impl Place {
     /// The demo may be open to everybody, so it does not serve a database of something else.
     fn check(&self, contents: Contents) -> Result<(), Failure> {
         match self {
-            Self::Database(url) if contents == Contents::Other => {
-                Err(Failure::new(Exit::Config, format!("{} holds something other than the demo", masked(url)))
-                    .with_hint("name an empty database, or serve this one with mec serve"))
-            }
+            Self::Database(url) if contents == Contents::Other => Err(Failure::new(
+                Exit::Config,
+                format!("{} holds something other than the demo", masked(url)),
+            )
+            .with_hint("name an empty database, or serve this one with mec serve")),
             Self::Database(_) | Self::Temporary(_) | Self::Kept(_) => Ok(()),
         }
     }
@@ -112,7 +123,9 @@ impl Place {
 
     fn leave(self) -> Result<(), Failure> {
         match self {
-            Self::Temporary(directory) => directory.close().map_err(|error| Failure::io("the temporary directory", &error)),
+            Self::Temporary(directory) => directory
+                .close()
+                .map_err(|error| Failure::io("the temporary directory", &error)),
             Self::Kept(_) | Self::Database(_) => Ok(()),
         }
     }

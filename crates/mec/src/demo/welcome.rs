@@ -1,4 +1,5 @@
-//! What a visitor is told: where the demo answers, who is in it and how they stand now, what to try, how to stop.
+//! What a visitor is told: where the demo answers, who is in it and how they stand now, what to
+//! try, how to stop.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
@@ -28,7 +29,11 @@ struct Standing {
 }
 
 /// The text printed once connections are accepted on `address`; its first line holds the URL.
-pub(super) async fn text(mec: &Mec, address: SocketAddr, home: &Home<'_>) -> Result<String, FillError> {
+pub(super) async fn text(
+    mec: &Mec,
+    address: SocketAddr,
+    home: &Home<'_>,
+) -> Result<String, FillError> {
     let url = url(address);
     let mut lines = vec![format!("mec demo answers on {url}"), String::new()];
     if !address.ip().is_loopback() {
@@ -43,10 +48,17 @@ pub(super) async fn text(mec: &Mec, address: SocketAddr, home: &Home<'_>) -> Res
         lines.extend(table(&standings));
     }
     lines.extend([String::new(), "Try:".to_owned()]);
-    lines.extend(requests(mec, &url).await?.iter().map(|request| format!("  {request}")));
+    lines.extend(
+        requests(mec, &url)
+            .await?
+            .iter()
+            .map(|request| format!("  {request}")),
+    );
     lines.push(String::new());
     lines.push(match home {
-        Home::Temporary(path) => format!("Ctrl-C stops it and removes its data ({}).", path.display()),
+        Home::Temporary(path) => {
+            format!("Ctrl-C stops it and removes its data ({}).", path.display())
+        }
         Home::Kept(place) => format!("Ctrl-C stops it; its data stays in {place}."),
     });
     Ok(lines.join("\n"))
@@ -65,12 +77,23 @@ fn url(address: SocketAddr) -> String {
 /// Everybody with a state of their own, as it is now.
 async fn standings(mec: &Mec) -> Result<Vec<Standing>, FillError> {
     let mut standings = vec![];
-    for Player { external_id, shows_at, .. } in CAST {
-        let (Some(resource), Some(id)) = (shows_at, known(mec, external_id).await?) else { continue };
+    for Player {
+        external_id,
+        shows_at,
+        ..
+    } in CAST
+    {
+        let (Some(resource), Some(id)) = (shows_at, known(mec, external_id).await?) else {
+            continue;
+        };
         let node = node(mec, id).await.map_err(in_step(external_id))?;
-        let plan = node.current_plan(mec.now()).or(node.plans.last().map(|plan| &**plan));
-        let check =
-            mec.check(Check::of(id, resource, Some(Quantity::whole(1))), &caller()).await.map_err(in_step(external_id))?;
+        let plan = node
+            .current_plan(mec.now())
+            .or(node.plans.last().map(|plan| &**plan));
+        let check = mec
+            .check(Check::of(id, resource, Some(Quantity::whole(1))), &caller())
+            .await
+            .map_err(in_step(external_id))?;
         standings.push(Standing {
             external_id,
             plan: plan.map_or("-", |plan| &plan.plan).to_owned(),
@@ -83,7 +106,13 @@ async fn standings(mec: &Mec) -> Result<Vec<Standing>, FillError> {
 }
 
 fn table(standings: &[Standing]) -> Vec<String> {
-    let width = |cell: fn(&Standing) -> &str| standings.iter().map(|standing| cell(standing).len()).max().unwrap_or_default();
+    let width = |cell: fn(&Standing) -> &str| {
+        standings
+            .iter()
+            .map(|standing| cell(standing).len())
+            .max()
+            .unwrap_or_default()
+    };
     let account = width(|standing| standing.external_id);
     let plan = width(|standing| &standing.plan);
     let resource = width(|standing| standing.resource);
@@ -103,7 +132,10 @@ fn table(standings: &[Standing]) -> Vec<String> {
 
 /// Three requests to type, each with what it needs to work as it is.
 async fn requests(mec: &Mec, url: &str) -> Result<Vec<String>, FillError> {
-    let (near, large) = (known(mec, "demo_birch").await?, known(mec, "demo_juniper").await?);
+    let (near, large) = (
+        known(mec, "demo_birch").await?,
+        known(mec, "demo_juniper").await?,
+    );
     let (Some(near), Some(large)) = (near, large) else {
         return Ok(vec![
             format!("curl {url}/health"),
@@ -111,11 +143,17 @@ async fn requests(mec: &Mec, url: &str) -> Result<Vec<String>, FillError> {
             format!("curl '{url}/api/accounts?limit=3'"),
         ]);
     };
-    Ok(vec![check(url, near), consume(url, near), usage(url, large, history::days_before(mec.now(), history::DAYS))])
+    Ok(vec![
+        check(url, near),
+        consume(url, near),
+        usage(url, large, history::days_before(mec.now(), history::DAYS)),
+    ])
 }
 
 fn check(url: &str, account: AccountId) -> String {
-    let arguments = format!(r#"{{"p_account_id": "{account}", "p_resource_type": "benchmark_runs", "p_requested_qty": 1}}"#);
+    let arguments = format!(
+        r#"{{"p_account_id": "{account}", "p_resource_type": "benchmark_runs", "p_requested_qty": 1}}"#
+    );
     post(url, "check_entitlement", &arguments)
 }
 
@@ -127,7 +165,10 @@ fn consume(url: &str, account: AccountId) -> String {
 }
 
 fn usage(url: &str, account: AccountId, from: Time) -> String {
-    let (from, of) = (from.date(), format!("p_account_id={account}&p_resource_type=gpu_hours"));
+    let (from, of) = (
+        from.date(),
+        format!("p_account_id={account}&p_resource_type=gpu_hours"),
+    );
     format!("curl '{url}/api/rpc/get_usage?{of}&p_group_by=week&p_from={from}T00:00:00Z'")
 }
 

@@ -1,7 +1,9 @@
-//! Who calls the API: a bearer token (a JWT signed with a shared secret) gives a caller its role and its name, as
-//! PostgREST does it.
+//! Who calls the API: a bearer token (a JWT signed with a shared secret) gives a caller its role
+//! and its name, as PostgREST does it.
 //!
-//! An [`Identity`] is had from here only, and without one no handler gets the `Caller` that the engine wants (`api::context`). `/health` and its kin ask nobody, `/admin` has a rule of its own (`operator`).
+//! An [`Identity`] is had from here only, and without one no handler gets the `Caller` that the
+//! engine wants (`api::context`). `/health` and its kin ask nobody, `/admin` has a rule of its own
+//! (`operator`).
 
 mod claims;
 mod role;
@@ -72,14 +74,24 @@ impl Auth {
     /// Reads the settings. Without a secret nobody is asked.
     ///
     /// # Errors
-    /// A secret that is too short or no key for HS256, a path that is none, a role there is not, and any of these
-    /// without a secret, which would look like a lock and be none.
+    /// A secret that is too short or no key for HS256, a path that is none, a role there is not,
+    /// and any of these without a secret, which would look like a lock and be none.
     pub fn read(settings: AuthSettings<'_>) -> Result<Self, UnusableAuth> {
-        let AuthSettings { jwt_secret, jwt_audience, jwt_role_claim, anon_role } = settings;
-        let unusable = |setting, problem: String, hint: &str| UnusableAuth { setting, problem, hint: hint.to_owned() };
+        let AuthSettings {
+            jwt_secret,
+            jwt_audience,
+            jwt_role_claim,
+            anon_role,
+        } = settings;
+        let unusable = |setting, problem: String, hint: &str| UnusableAuth {
+            setting,
+            problem,
+            hint: hint.to_owned(),
+        };
         if jwt_secret.is_empty() {
-            let pointless =
-                [("jwt_audience", jwt_audience), ("anon_role", anon_role)].into_iter().find(|(_, set)| !set.is_empty());
+            let pointless = [("jwt_audience", jwt_audience), ("anon_role", anon_role)]
+                .into_iter()
+                .find(|(_, set)| !set.is_empty());
             return match pointless {
                 Some((setting, _)) => Err(unusable(
                     setting,
@@ -96,7 +108,11 @@ impl Auth {
             );
             UnusableAuth { setting: "jwt_secret", problem: problem.to_string(), hint }
         })?;
-        let role_path = if jwt_role_claim.is_empty() { "$.role" } else { jwt_role_claim };
+        let role_path = if jwt_role_claim.is_empty() {
+            "$.role"
+        } else {
+            jwt_role_claim
+        };
         let role_path = RolePath::read(role_path).ok_or_else(|| {
             unusable(
                 "jwt_role_claim",
@@ -106,12 +122,23 @@ impl Auth {
         })?;
         let anonymous = match anon_role {
             "" => None,
-            name => {
-                Some(Role::of(name).ok_or_else(|| unusable("anon_role", format!("there is no role \"{name}\""), role::ROLES))?)
-            }
+            name => Some(Role::of(name).ok_or_else(|| {
+                unusable(
+                    "anon_role",
+                    format!("there is no role \"{name}\""),
+                    role::ROLES,
+                )
+            })?),
         };
-        let audience = Some(jwt_audience).filter(|audience| !audience.is_empty()).map(str::to_owned);
-        Ok(Self(Some(Arc::new(Asking { keys, audience, role_path, anonymous }))))
+        let audience = Some(jwt_audience)
+            .filter(|audience| !audience.is_empty())
+            .map(str::to_owned);
+        Ok(Self(Some(Arc::new(Asking {
+            keys,
+            audience,
+            role_path,
+            anonymous,
+        }))))
     }
 
     /// Whether tokens are asked for at all.
@@ -121,19 +148,23 @@ impl Auth {
 
     /// Whether nobody gets anything without a token.
     pub fn asks_everybody(&self) -> bool {
-        self.0.as_ref().is_some_and(|asking| asking.anonymous.is_none())
+        self.0
+            .as_ref()
+            .is_some_and(|asking| asking.anonymous.is_none())
     }
 
     /// Whether nobody changes anything without a token.
     pub fn asks_writers(&self) -> bool {
-        self.0.as_ref().is_some_and(|asking| !asking.anonymous.is_some_and(Role::may_write))
+        self.0
+            .as_ref()
+            .is_some_and(|asking| !asking.anonymous.is_some_and(Role::may_write))
     }
 
     /// Who sends these headers, at `now`.
     ///
     /// # Errors
-    /// 400 PGRST300 for a token where there is no secret, 401 PGRST301 and PGRST303 for one that is not accepted, 401
-    /// PGRST302 for none, 403 42501 for a role that may do nothing.
+    /// 400 PGRST300 for a token where there is no secret, 401 PGRST301 and PGRST303 for one that is
+    /// not accepted, 401 PGRST302 for none, 403 42501 for a role that may do nothing.
     pub(crate) fn identify(&self, headers: &HeaderMap, now: Time) -> Result<Identity, ApiError> {
         let bearer = bearer(headers);
         let Some(asking) = &self.0 else {
@@ -142,22 +173,36 @@ impl Auth {
                     Err(QueryError::new(400, "PGRST300", "Server lacks JWT secret").into())
                 }
                 // What is no token is an API key, which an open server does not ask for.
-                _ => Ok(Identity { name: None, role: Role::Admin, is_anonymous: true }),
+                _ => Ok(Identity {
+                    name: None,
+                    role: Role::Admin,
+                    is_anonymous: true,
+                }),
             };
         };
         match bearer {
             Some(bearer) => asking.identify(&bearer, now),
-            None => Ok(Identity { name: None, role: asking.anonymous.ok_or_else(anonymous_disabled)?, is_anonymous: true }),
+            None => Ok(Identity {
+                name: None,
+                role: asking.anonymous.ok_or_else(anonymous_disabled)?,
+                is_anonymous: true,
+            }),
         }
     }
 
-    /// A token by which the command line, which knows the secret, speaks to the server as the operator; `None` where
-    /// none is asked for.
+    /// A token by which the command line, which knows the secret, speaks to the server as the
+    /// operator; `None` where none is asked for.
     pub(crate) fn operators_token(&self, now: Time) -> Option<String> {
         let asking = self.0.as_ref()?;
         let mut claims = Claims::from_iter([
             ("sub".to_owned(), "operator".into()),
-            ("exp".to_owned(), now.micros().div_euclid(1_000_000).saturating_add(OPERATORS_SECONDS).into()),
+            (
+                "exp".to_owned(),
+                now.micros()
+                    .div_euclid(1_000_000)
+                    .saturating_add(OPERATORS_SECONDS)
+                    .into(),
+            ),
         ]);
         if let Some(audience) = &asking.audience {
             claims.insert("aud".to_owned(), audience.as_str().into());
@@ -175,23 +220,38 @@ impl Asking {
             Some(name) => (Role::of(&name).ok_or_else(|| no_role(&name))?, false),
             None => (self.anonymous.ok_or_else(anonymous_disabled)?, true),
         };
-        let subject = claims.get("sub").and_then(serde_json::Value::as_str).filter(|name| is_name(name));
+        let subject = claims
+            .get("sub")
+            .and_then(serde_json::Value::as_str)
+            .filter(|name| is_name(name));
         let name = subject.or((!is_anonymous).then_some(role.name()));
-        Ok(Identity { name: name.map(Code::from), role, is_anonymous })
+        Ok(Identity {
+            name: name.map(Code::from),
+            role,
+            is_anonymous,
+        })
     }
 }
 
-/// The text behind `Bearer`, in any case; empty where there is none. Another scheme is no business of the API.
+/// The text behind `Bearer`, in any case; empty where there is none. Another scheme is no business
+/// of the API.
 fn bearer(headers: &HeaderMap) -> Option<Cow<'_, str>> {
     let sent = headers.get(AUTHORIZATION)?.as_bytes();
-    let end = sent.iter().position(u8::is_ascii_whitespace).unwrap_or(sent.len());
+    let end = sent
+        .iter()
+        .position(u8::is_ascii_whitespace)
+        .unwrap_or(sent.len());
     let (scheme, token) = sent.split_at(end);
-    scheme.eq_ignore_ascii_case(b"bearer").then(|| String::from_utf8_lossy(token.trim_ascii()))
+    scheme
+        .eq_ignore_ascii_case(b"bearer")
+        .then(|| String::from_utf8_lossy(token.trim_ascii()))
 }
 
 /// Whether it can be kept beside what its bearer does.
 fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.chars().count() <= NAME_CHARACTERS_MAX && !text.chars().any(char::is_control)
+    !text.is_empty()
+        && text.chars().count() <= NAME_CHARACTERS_MAX
+        && !text.chars().any(char::is_control)
 }
 
 /// Who calls, proved.
@@ -226,8 +286,12 @@ impl Identity {
         if self.role == Role::Admin {
             return Ok(());
         }
-        Err(ApiError::new(StatusCode::FORBIDDEN, "42501", "permission denied for /admin")
-            .with_hint("Send a token with the role admin"))
+        Err(ApiError::new(
+            StatusCode::FORBIDDEN,
+            "42501",
+            "permission denied for /admin",
+        )
+        .with_hint("Send a token with the role admin"))
     }
 
     /// Refuses to write `what` (`table plans`, `function consume`) for somebody who only reads.
@@ -239,8 +303,17 @@ impl Identity {
             return Ok(());
         }
         let message = format!("permission denied for {what}");
-        let hint = format!("The role {} only reads: send a token with the role service or admin", self.role.name());
-        Err(QueryError::new(status_of_sqlstate("42501", &message, self.is_anonymous), "42501", message).with_hint(hint).into())
+        let hint = format!(
+            "The role {} only reads: send a token with the role service or admin",
+            self.role.name()
+        );
+        Err(QueryError::new(
+            status_of_sqlstate("42501", &message, self.is_anonymous),
+            "42501",
+            message,
+        )
+        .with_hint(hint)
+        .into())
     }
 }
 
@@ -250,9 +323,15 @@ fn anonymous_disabled() -> ApiError {
 
 fn undecodable(why: Undecodable) -> ApiError {
     let (message, details) = why.told();
-    let code = if why == Undecodable::NoClaims { "PGRST303" } else { "PGRST301" };
+    let code = if why == Undecodable::NoClaims {
+        "PGRST303"
+    } else {
+        "PGRST301"
+    };
     let error = QueryError::new(401, code, message);
-    details.map_or(error.clone(), |details| error.with_details(details)).into()
+    details
+        .map_or(error.clone(), |details| error.with_details(details))
+        .into()
 }
 
 fn unacceptable(why: Unacceptable) -> ApiError {
@@ -265,5 +344,10 @@ fn unacceptable(why: Unacceptable) -> ApiError {
 
 /// A role that may do nothing here is one nobody can take on.
 fn no_role(name: &str) -> ApiError {
-    ApiError::new(StatusCode::FORBIDDEN, "42501", format!("permission denied to set role \"{name}\"")).with_hint(role::ROLES)
+    ApiError::new(
+        StatusCode::FORBIDDEN,
+        "42501",
+        format!("permission denied to set role \"{name}\""),
+    )
+    .with_hint(role::ROLES)
 }

@@ -1,4 +1,5 @@
-//! Whether the server works: `/health` for load balancers, `/livez` and `/readyz` for orchestrators.
+//! Whether the server works: `/health` for load balancers, `/livez` and `/readyz` for
+//! orchestrators.
 //!
 //! Asks and shows; a failing look changes nothing.
 
@@ -16,7 +17,11 @@ use crate::api::refusal::store_unavailable;
 /// # Errors
 /// 503 `MEC_STORE_UNAVAILABLE`.
 pub(crate) async fn health(State(state): State<AppState>) -> Result<Response, ApiError> {
-    state.mec.ping().await.map_err(|error| store_unavailable(&error))?;
+    state
+        .mec
+        .ping()
+        .await
+        .map_err(|error| store_unavailable(&error))?;
     Ok(json_of(r#"{"status": "healthy"}"#.to_owned()))
 }
 
@@ -42,7 +47,7 @@ fn detail(state: &AppState, status: &str) -> Value {
         "status": status,
         "store": if status == "ready" { "usable" } else { "unusable" },
         "queued": found.queued,
-        "catalogue_version": found.catalogue_version,
+        "catalog_version": found.catalog_version,
         "trees_cached": found.trees_cached,
         "cache_bytes": found.cache_bytes,
         "decisions_waiting": found.decisions_waiting,
@@ -51,5 +56,12 @@ fn detail(state: &AppState, status: &str) -> Value {
 }
 
 fn json_of(text: String) -> Response {
-    ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], text).into_response()
+    (
+        [
+            (CONTENT_TYPE, "application/json"),
+            (CACHE_CONTROL, "no-store"),
+        ],
+        text,
+    )
+        .into_response()
 }

@@ -7,37 +7,41 @@ use std::time::Duration;
 /// What one client may take of the server. Time-outs are measured in real time, sizes in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// From the first byte of a request (or from the accepted connection) until its head is complete.
-    /// A slower client is cut without an answer. Default 10 seconds.
+    /// From the first byte of a request (or from the accepted connection) until its head is
+    /// complete. A slower client is cut without an answer. Default 10 seconds.
     pub head_timeout: Duration,
-    /// How long a handler waits for the next bytes of a request body. A body that stalls longer is answered
-    /// 408 and its connection is closed. Default 30 seconds.
+    /// How long a handler waits for the next bytes of a request body. A body that stalls longer is
+    /// answered 408 and its connection is closed. Default 30 seconds.
     pub body_timeout: Duration,
     /// How long a whole request body may take from when it is first waited for. Default 2 minutes.
     pub body_whole_timeout: Duration,
-    /// The lowest rate a request body may come at, in bytes a second, beyond the first `body_timeout`. Default 8,192.
+    /// The lowest rate a request body may come at, in bytes a second, beyond the first
+    /// `body_timeout`. Default 8,192.
     pub body_rate_min: u64,
-    /// How long a connection may stay open between two requests. Default 75 seconds, which is longer than
-    /// the 60 seconds after which common proxies close their side first.
+    /// How long a connection may stay open between two requests. Default 75 seconds, which is
+    /// longer than the 60 seconds after which common proxies close their side first.
     pub idle_timeout: Duration,
     /// How long a client may take no byte of an answer that is ready for it. Default 30 seconds.
     pub write_timeout: Duration,
-    /// How long the rest of a refused request body is read and thrown away, so that the refusal reaches a
-    /// client that is still sending. Default 2 seconds.
+    /// How long the rest of a refused request body is read and thrown away, so that the refusal
+    /// reaches a client that is still sending. Default 2 seconds.
     pub linger_timeout: Duration,
-    /// How long requests in flight may still run once shutdown has begun. Default 15 seconds; zero cuts at once.
+    /// How long requests in flight may still run once shutdown has begun. Default 15 seconds; zero
+    /// cuts at once.
     pub shutdown_grace: Duration,
-    /// Connections served at the same time. One more ends the one that has been quiet for longest, and waits while none is.
-    /// Default 10,000.
+    /// Connections served at the same time. One more ends the one that has been quiet for longest,
+    /// and waits while none is. Default 10,000.
     pub connections_max: usize,
-    /// Connections of one peer at the same time. One more ends that peer's longest quiet one, and is cut where none is. Default
-    /// 5,000, because a proxy in front is one peer.
+    /// Connections of one peer at the same time. One more ends that peer's longest quiet one, and
+    /// is cut where none is. Default 5,000, because a proxy in front is one peer.
     pub connections_per_peer_max: usize,
     /// Largest request body, in bytes as sent. Anything larger is answered 413. Default 10,000,000.
     pub body_bytes_max: u64,
-    /// Largest sum of the request bodies in flight, in bytes as sent. What is beyond is answered 503. Default 134,217,728.
+    /// Largest sum of the request bodies in flight, in bytes as sent. What is beyond is answered
+    /// 503. Default 134,217,728.
     pub bodies_bytes_max: u64,
-    /// Largest request head (request line and headers), in bytes. Anything larger is answered 431. Default 65,536.
+    /// Largest request head (request line and headers), in bytes. Anything larger is answered 431.
+    /// Default 65,536.
     pub head_bytes_max: usize,
 }
 
@@ -65,15 +69,21 @@ impl Default for Limits {
 const DESCRIPTORS_RESERVED: u64 = 128;
 
 impl Limits {
-    /// The defaults, with as many connections as a process that may have so many open files can serve: some are kept for the
-    /// store, and one peer gets half.
+    /// The defaults, with as many connections as a process that may have so many open files can
+    /// serve: some are kept for the store, and one peer gets half.
     #[must_use]
     pub fn within_descriptors(descriptors: u64) -> Self {
         let all = Self::default();
         let reserved = DESCRIPTORS_RESERVED.min(descriptors / 2);
-        let room = usize::try_from(descriptors - reserved).unwrap_or(usize::MAX).max(2);
+        let room = usize::try_from(descriptors - reserved)
+            .unwrap_or(usize::MAX)
+            .max(2);
         let connections_max = all.connections_max.min(room);
-        Self { connections_max, connections_per_peer_max: all.connections_per_peer_max.min(connections_max / 2), ..all }
+        Self {
+            connections_max,
+            connections_per_peer_max: all.connections_per_peer_max.min(connections_max / 2),
+            ..all
+        }
     }
 
     /// Says whether a server could work within these limits at all.
@@ -90,7 +100,10 @@ impl Limits {
             ("idle_timeout", self.idle_timeout.is_zero()),
             ("write_timeout", self.write_timeout.is_zero()),
             ("connections_max", self.connections_max == 0),
-            ("connections_per_peer_max", self.connections_per_peer_max == 0),
+            (
+                "connections_per_peer_max",
+                self.connections_per_peer_max == 0,
+            ),
             ("bodies_bytes_max", self.bodies_bytes_max == 0),
             ("body_bytes_max", self.body_bytes_max == 0),
             ("head_bytes_max", self.head_bytes_max == 0),
@@ -121,23 +134,42 @@ mod tests {
 
     #[test]
     fn connections_leave_descriptors_for_the_store() {
-        for (descriptors, connections, of_one_peer) in [(1_048_576, 10_000, 5_000), (1_024, 896, 448), (200, 100, 50), (2, 2, 1)]
-        {
+        for (descriptors, connections, of_one_peer) in [
+            (1_048_576, 10_000, 5_000),
+            (1_024, 896, 448),
+            (200, 100, 50),
+            (2, 2, 1),
+        ] {
             let limits = Limits::within_descriptors(descriptors);
-            assert_eq!((limits.connections_max, limits.connections_per_peer_max), (connections, of_one_peer), "{descriptors}");
+            assert_eq!(
+                (limits.connections_max, limits.connections_per_peer_max),
+                (connections, of_one_peer),
+                "{descriptors}"
+            );
             assert_eq!(limits.check(), Ok(()));
         }
     }
 
     #[test]
     fn a_limit_of_zero_is_named() {
-        let limits = Limits { idle_timeout: Duration::ZERO, ..Limits::default() };
-        assert_eq!(limits.check(), Err(UnusableLimit { name: "idle_timeout" }));
+        let limits = Limits {
+            idle_timeout: Duration::ZERO,
+            ..Limits::default()
+        };
+        assert_eq!(
+            limits.check(),
+            Err(UnusableLimit {
+                name: "idle_timeout"
+            })
+        );
     }
 
     #[test]
     fn a_shutdown_without_grace_is_allowed() {
-        let limits = Limits { shutdown_grace: Duration::ZERO, ..Limits::default() };
+        let limits = Limits {
+            shutdown_grace: Duration::ZERO,
+            ..Limits::default()
+        };
         assert_eq!(limits.check(), Ok(()));
     }
 }

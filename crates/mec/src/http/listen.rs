@@ -1,12 +1,13 @@
-//! The accept loop: one HTTP/1.1 connection per task, each within the same limits, and a shutdown that answers
-//! what has begun.
+//! The accept loop: one HTTP/1.1 connection per task, each within the same limits, and a shutdown
+//! that answers what has begun.
 //!
-//! It knows nothing of routes, and stands in for them only where a request never reaches one or never comes back:
-//! a foreign page's (403, 421), a missing or second Host (400), a body over its limit (413), one that stalls (408), one for which
-//! there is no room (503), a handler that panics (500).
+//! It knows nothing of routes, and stands in for them only where a request never reaches one or
+//! never comes back: a foreign page's (403, 421), a missing or second Host (400), a body over its
+//! limit (413), one that stalls (408), one for which there is no room (503), a handler that panics
+//! (500).
 //!
-//! Own code instead of `axum::serve`, which has no time-outs; and no tower layers, because every layer is paid for
-//! by every request.
+//! Own code instead of `axum::serve`, which has no time-outs; and no tower layers, because every
+//! layer is paid for by every request.
 
 mod body;
 mod connection;
@@ -34,12 +35,13 @@ use super::browsers::Hosts;
 use super::limits::{Limits, UnusableLimit};
 use super::operator::{Door, Peer};
 
-/// First and longest pause after a failed accept. A process out of file descriptors gets one back when a
-/// connection ends; asking more often than this only burns the processor.
+/// First and longest pause after a failed accept. A process out of file descriptors gets one back
+/// when a connection ends; asking more often than this only burns the processor.
 const ACCEPT_PAUSE_MIN: Duration = Duration::from_millis(10);
 const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// How often it is looked for a connection that has become quiet while another one waits for its room.
+/// How often it is looked for a connection that has become quiet while another one waits for its
+/// room.
 const ROOM_PAUSE: Duration = Duration::from_millis(10);
 
 /// How long the log stays silent about a trouble it has told.
@@ -58,27 +60,33 @@ impl Drained {
     /// The sum of two listeners' connections.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
-        Self { finished: self.finished + other.finished, cut: self.cut + other.cut }
+        Self {
+            finished: self.finished + other.finished,
+            cut: self.cut + other.cut,
+        }
     }
 }
 
-/// Answers requests to `hosts` that come in by `door`, on `listener`, with `router` until `shutdown` is ready, then lets requests in flight finish.
+/// Answers requests to `hosts` that come in by `door`, on `listener`, with `router` until
+/// `shutdown` is ready, then lets requests in flight finish.
 ///
-/// `shutdown`'s output is not looked at. Once it is ready the listening socket is closed, idle connections are
-/// closed, and requests in flight have `limits.shutdown_grace` to be answered; what remains is cut and counted.
-/// While `limits.connections_max` connections are open, one more ends the one that has been quiet for longest, or waits until
-/// one is: a short wait is kinder to a client than an error.
+/// `shutdown`'s output is not looked at. Once it is ready the listening socket is closed, idle
+/// connections are closed, and requests in flight have `limits.shutdown_grace` to be answered; what
+/// remains is cut and counted. While `limits.connections_max` connections are open, one more ends
+/// the one that has been quiet for longest, or waits until one is: a short wait is kinder to a
+/// client than an error.
 ///
-/// Every answer carries `X-Request-Id`; after one to a request that is not HTTP (400) or whose head is too large (431)
-/// the connection is closed. The future of a handler is dropped when its client goes away before the answer,
-/// so work that must not be abandoned half-way belongs into a task or a queue.
+/// Every answer carries `X-Request-Id`; after one to a request that is not HTTP (400) or whose head
+/// is too large (431) the connection is closed. The future of a handler is dropped when its client
+/// goes away before the answer, so work that must not be abandoned half-way belongs into a task or
+/// a queue.
 ///
 /// Dropping the returned future cuts all connections.
 ///
 /// # Errors
 ///
-/// [`UnusableLimit`] when a limit is zero that must not be; nothing has been accepted then. Errors of the
-/// listening socket are logged and outlived, never returned.
+/// [`UnusableLimit`] when a limit is zero that must not be; nothing has been accepted then. Errors
+/// of the listening socket are logged and outlived, never returned.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -89,8 +97,13 @@ pub async fn serve(
 ) -> Result<Drained, UnusableLimit> {
     limits.check()?;
     let mut shutdown = pin!(shutdown);
-    let mut acceptor = Acceptor { listener, pause: None, complaint: Complaint::default() };
-    // `with_state` turns every handler into a route once, which otherwise happens again for each request.
+    let mut acceptor = Acceptor {
+        listener,
+        pause: None,
+        complaint: Complaint::default(),
+    };
+    // `with_state` turns every handler into a route once, which otherwise happens again for each
+    // request.
     let floor = Floor::new(router.with_state(()), &limits, hosts, door);
     let mut connections = Connections::new(floor, limits.connections_per_peer_max);
     let mut full = Complaint::default();
@@ -106,7 +119,10 @@ pub async fn serve(
         if waiting.is_some() {
             connections.end_quietest(None);
             if full.is_due() {
-                tracing::warn!(connections_max = limits.connections_max, "connection limit reached; quiet connections are ended");
+                tracing::warn!(
+                    connections_max = limits.connections_max,
+                    "connection limit reached; quiet connections are ended"
+                );
             }
         }
         tokio::select! {
@@ -152,8 +168,8 @@ impl Acceptor {
     }
 }
 
-/// Something to tell the operator once, not again with every connection: a full table or a lack of file
-/// descriptors comes and goes many times a second.
+/// Something to tell the operator once, not again with every connection: a full table or a lack of
+/// file descriptors comes and goes many times a second.
 #[derive(Default)]
 struct Complaint {
     told_at: Option<Instant>,
@@ -162,7 +178,9 @@ struct Complaint {
 impl Complaint {
     /// Whether to tell it now, because it has not been told for a minute.
     fn is_due(&mut self) -> bool {
-        let is_due = self.told_at.is_none_or(|told_at| told_at.elapsed() >= COMPLAINT_INTERVAL);
+        let is_due = self
+            .told_at
+            .is_none_or(|told_at| told_at.elapsed() >= COMPLAINT_INTERVAL);
         if is_due {
             self.told_at = Some(Instant::now());
         }
@@ -170,9 +188,15 @@ impl Complaint {
     }
 }
 
-/// Whether accepting failed because the client had already gone, which says nothing about the next one.
+/// Whether accepting failed because the client had already gone, which says nothing about the next
+/// one.
 fn concerns_one_client(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused)
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+    )
 }
 
 /// The open connections, each a task.
@@ -221,16 +245,31 @@ impl Connections {
         }
         let session = Arc::new(Session::new(Arc::clone(&self.floor), Peer(peer)));
         let (closer, closing) = oneshot::channel();
-        let task = self.tasks.spawn(connection::drive(stream, Arc::clone(&session), closing));
-        self.open.insert(task.id(), Open { peer, session, closer: Some(closer) });
+        let task = self
+            .tasks
+            .spawn(connection::drive(stream, Arc::clone(&session), closing));
+        self.open.insert(
+            task.id(),
+            Open {
+                peer,
+                session,
+                closer: Some(closer),
+            },
+        );
         *self.of_peers.entry(peer).or_default() += 1;
     }
 
-    /// Tells the connection, of this peer or of any, that has been quiet for longest to close; whether there was one.
+    /// Tells the connection, of this peer or of any, that has been quiet for longest to close;
+    /// whether there was one.
     fn end_quietest(&mut self, of: Option<IpAddr>) -> bool {
-        let open = self.open.values_mut().filter(|open| open.closer.is_some() && of.is_none_or(|peer| peer == open.peer));
+        let open = self
+            .open
+            .values_mut()
+            .filter(|open| open.closer.is_some() && of.is_none_or(|peer| peer == open.peer));
         let quiet = open.filter_map(|open| Some((open.session.pulse.quiet_since()?, open)));
-        let Some((_, quietest)) = quiet.min_by_key(|(since, _)| *since) else { return false };
+        let Some((_, quietest)) = quiet.min_by_key(|(since, _)| *since) else {
+            return false;
+        };
         quietest.closer = None;
         true
     }
@@ -263,18 +302,28 @@ impl Connections {
         }
         // A grace beyond what the clock can count is no limit, and a day is as good.
         let now = Instant::now();
-        let deadline = now.checked_add(grace).unwrap_or(now + Duration::from_hours(24));
+        let deadline = now
+            .checked_add(grace)
+            .unwrap_or(now + Duration::from_hours(24));
         while let Ok(Some(())) = timeout_at(deadline, self.next_end()).await {}
         let cut = self.len();
         self.tasks.abort_all();
         if cut > 0 {
-            tracing::warn!(cut, grace_seconds = grace.as_secs(), "grace period over; connections cut");
+            tracing::warn!(
+                cut,
+                grace_seconds = grace.as_secs(),
+                "grace period over; connections cut"
+            );
         }
-        Drained { finished: open - cut, cut }
+        Drained {
+            finished: open - cut,
+            cut,
+        }
     }
 }
 
-/// Handlers' panics are answered where they happen; this is one from a body that was being streamed out.
+/// Handlers' panics are answered where they happen; this is one from a body that was being streamed
+/// out.
 fn tell_broken(error: &JoinError) {
     if error.is_panic() {
         tracing::error!(%error, "an answer broke off because its body panicked");

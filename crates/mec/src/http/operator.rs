@@ -1,9 +1,10 @@
-//! Who may use `/admin`, where the catalogue is changed.
+//! Who may use `/admin`, where the catalog is changed.
 //!
-//! Where callers are asked who they are, an operator is who proves to be an admin, wherever the call comes from. Where nobody is
-//! asked, `/admin` is not on the main port at all, which a proxy may make reachable for the world: it is on a port of its own on
-//! the loopback interface. There, too, it answers only what comes over that interface, under a loopback name, not handed on
-//! by a proxy, with a header that no page can make a browser send.
+//! Where callers are asked who they are, an operator is who proves to be an admin, wherever the
+//! call comes from. Where nobody is asked, `/admin` is not on the main port at all, which a proxy
+//! may make reachable for the world: it is on a port of its own on the loopback interface. There,
+//! too, it answers only what comes over that interface, under a loopback name, not handed on by a
+//! proxy, with a header that no page can make a browser send.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -17,14 +18,20 @@ use super::browsers::{host_name, is_same_site};
 use super::errors::ApiError;
 use crate::api::context::AppState;
 
-/// Says that the caller means it: any value. A browser asks before it sends this to another origin, and is told no.
+/// Says that the caller means it: any value. A browser asks before it sends this to another origin,
+/// and is told no.
 pub const X_MEC_ADMIN: HeaderName = HeaderName::from_static("x-mec-admin");
 
 /// Set by proxies; what they hand on comes from somewhere else.
-const FORWARDING: [HeaderName; 4] =
-    [FORWARDED, VIA, HeaderName::from_static("x-forwarded-for"), HeaderName::from_static("x-real-ip")];
+const FORWARDING: [HeaderName; 4] = [
+    FORWARDED,
+    VIA,
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-real-ip"),
+];
 
-/// The other end of a request's connection, among its extensions. A request without one is nobody's.
+/// The other end of a request's connection, among its extensions. A request without one is
+/// nobody's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer(pub IpAddr);
 
@@ -43,11 +50,20 @@ pub enum Door {
 }
 
 /// Hands a request on if it is an operator's.
-pub(super) async fn require(State(state): State<AppState>, request: Request, next: Next) -> Response {
+pub(super) async fn require(
+    State(state): State<AppState>,
+    request: Request,
+    next: Next,
+) -> Response {
     let checked = if state.auth.is_asking() {
-        state.identify(request.headers()).and_then(|identity| identity.check_admin())
+        state
+            .identify(request.headers())
+            .and_then(|identity| identity.check_admin())
     } else {
-        let (door, peer) = (request.extensions().get().copied(), request.extensions().get().copied());
+        let (door, peer) = (
+            request.extensions().get().copied(),
+            request.extensions().get().copied(),
+        );
         check(door, peer, request.headers()).map_err(refused)
     };
     match checked {
@@ -65,9 +81,16 @@ fn check(door: Option<Door>, peer: Option<Peer>, headers: &HeaderMap) -> Result<
     }
     let is_loopback = |host: &str| {
         let name = host_name(host);
-        name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
+        name.eq_ignore_ascii_case("localhost")
+            || name
+                .parse::<IpAddr>()
+                .is_ok_and(|ip| ip.to_canonical().is_loopback())
     };
-    if !headers.get_all(HOST).iter().all(|host| host.to_str().is_ok_and(is_loopback)) {
+    if !headers
+        .get_all(HOST)
+        .iter()
+        .all(|host| host.to_str().is_ok_and(is_loopback))
+    {
         return Err("the server was called by another name than localhost");
     }
     if FORWARDING.iter().any(|name| headers.contains_key(name)) {
@@ -107,19 +130,66 @@ mod tests {
             ("::ffff:127.0.0.1", vec![admin, ("host", "localhost")], true),
             ("127.0.0.1", vec![("host", "localhost:8000")], false),
             ("127.0.0.1", vec![admin, ("host", "mec:8000")], false),
-            ("127.0.0.1", vec![admin, ("host", "192.168.1.5:8000")], false),
-            ("127.0.0.1", vec![admin, ("host", "localhost"), ("x-forwarded-for", "1.2.3.4")], false),
-            ("127.0.0.1", vec![admin, ("host", "localhost"), ("via", "1.1 proxy")], false),
-            ("127.0.0.1", vec![admin, ("host", "localhost"), ("origin", "http://localhost:3000")], false),
-            ("127.0.0.1", vec![admin, ("host", "localhost"), ("sec-fetch-site", "cross-site")], false),
-            ("127.0.0.1", vec![admin, ("host", "localhost"), ("sec-fetch-site", "none")], true),
-            ("192.168.1.5", vec![admin, ("host", "localhost:8000")], false),
+            (
+                "127.0.0.1",
+                vec![admin, ("host", "192.168.1.5:8000")],
+                false,
+            ),
+            (
+                "127.0.0.1",
+                vec![admin, ("host", "localhost"), ("x-forwarded-for", "1.2.3.4")],
+                false,
+            ),
+            (
+                "127.0.0.1",
+                vec![admin, ("host", "localhost"), ("via", "1.1 proxy")],
+                false,
+            ),
+            (
+                "127.0.0.1",
+                vec![
+                    admin,
+                    ("host", "localhost"),
+                    ("origin", "http://localhost:3000"),
+                ],
+                false,
+            ),
+            (
+                "127.0.0.1",
+                vec![
+                    admin,
+                    ("host", "localhost"),
+                    ("sec-fetch-site", "cross-site"),
+                ],
+                false,
+            ),
+            (
+                "127.0.0.1",
+                vec![admin, ("host", "localhost"), ("sec-fetch-site", "none")],
+                true,
+            ),
+            (
+                "192.168.1.5",
+                vec![admin, ("host", "localhost:8000")],
+                false,
+            ),
             ("172.18.0.1", vec![admin, ("host", "127.0.0.1:8000")], false),
         ] {
-            let headers: HeaderMap =
-                pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect();
+            let headers: HeaderMap = pairs
+                .iter()
+                .map(|(name, value)| {
+                    (
+                        HeaderName::from_static(name),
+                        HeaderValue::from_static(value),
+                    )
+                })
+                .collect();
             let peer = Peer(peer.parse().expect("an address"));
-            assert_eq!(check(Some(Door::Operators), Some(peer), &headers).is_ok(), is_operator, "{peer:?} {pairs:?}");
+            assert_eq!(
+                check(Some(Door::Operators), Some(peer), &headers).is_ok(),
+                is_operator,
+                "{peer:?} {pairs:?}"
+            );
             assert!(check(Some(Door::Operators), None, &headers).is_err());
             for door in [Some(Door::Public), None] {
                 assert!(check(door, Some(peer), &headers).is_err());

@@ -1,5 +1,5 @@
-//! The body of an answer that is sent part by part. Each part is let go of once it is sent, and the room that the answer
-//! takes is given back with the last one, or with the connection.
+//! The body of an answer that is sent part by part. Each part is let go of once it is sent, and the
+//! room that the answer takes is given back with the last one, or with the connection.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -27,19 +27,34 @@ pub(crate) async fn body(mec: &Mec, mut parts: Vec<String>) -> Result<Body, MecE
     }
     let bytes = parts.iter().map(String::len).sum();
     let room = mec.room_for_answer(bytes).await?;
-    Ok(Body::new(Parts { parts: parts.into(), bytes: u64::try_from(bytes).unwrap_or(u64::MAX), room }))
+    Ok(Body::new(Parts {
+        parts: parts.into(),
+        bytes: u64::try_from(bytes).unwrap_or(u64::MAX),
+        room,
+    }))
 }
 
 impl hyper::body::Body for Parts {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let Some(part) = self.parts.pop_front() else { return Poll::Ready(None) };
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let Some(part) = self.parts.pop_front() else {
+            return Poll::Ready(None);
+        };
         // Of an answer to HEAD nothing is asked for, so nothing is split off either.
-        let permits = self.room.num_permits().checked_div(self.parts.len() + 1).unwrap_or(0);
+        let permits = self
+            .room
+            .num_permits()
+            .checked_div(self.parts.len() + 1)
+            .unwrap_or(0);
         drop(self.room.split(permits));
-        self.bytes = self.bytes.saturating_sub(u64::try_from(part.len()).unwrap_or(u64::MAX));
+        self.bytes = self
+            .bytes
+            .saturating_sub(u64::try_from(part.len()).unwrap_or(u64::MAX));
         Poll::Ready(Some(Ok(Frame::data(Bytes::from(part)))))
     }
 

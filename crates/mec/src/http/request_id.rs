@@ -1,6 +1,8 @@
-//! The name of a request: `X-Request-Id`, kept when the client sends a usable one, made here otherwise.
+//! The name of a request: `X-Request-Id`, kept when the client sends a usable one, made here
+//! otherwise.
 //!
-//! New ids cost no system call: a prefix drawn once per process, then a counter. They are unique, not secret.
+//! New ids cost no system call: a prefix drawn once per process, then a counter. They are unique,
+//! not secret.
 
 use std::convert::Infallible;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -19,8 +21,9 @@ const CLIENT_ID_CHARS_MAX: usize = 128;
 
 /// The id of the request being handled: 1 to 128 visible ASCII characters.
 ///
-/// As an extractor it never fails. The listener has put the id into the request's headers, so every handler
-/// of a request sees the same one; without a listener (a router called directly) each extraction makes a new id.
+/// As an extractor it never fails. The listener has put the id into the request's headers, so every
+/// handler of a request sees the same one; without a listener (a router called directly) each
+/// extraction makes a new id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestId(HeaderValue);
 
@@ -35,11 +38,13 @@ impl RequestId {
     /// The id the client sent, when there is one and it is usable.
     pub fn sent_with(headers: &HeaderMap) -> Option<Self> {
         let value = headers.get(X_REQUEST_ID)?;
-        let usable = (1..=CLIENT_ID_CHARS_MAX).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_graphic);
+        let usable = (1..=CLIENT_ID_CHARS_MAX).contains(&value.len())
+            && value.as_bytes().iter().all(u8::is_ascii_graphic);
         usable.then(|| Self(value.clone()))
     }
 
-    /// The client's id, or a new one, which then stands in the request's headers in place of an unusable one.
+    /// The client's id, or a new one, which then stands in the request's headers in place of an
+    /// unusable one.
     pub(crate) fn settle(headers: &mut HeaderMap) -> Self {
         Self::sent_with(headers).unwrap_or_else(|| {
             let id = Self::next();
@@ -50,7 +55,9 @@ impl RequestId {
 
     /// The id as text.
     pub fn as_str(&self) -> &str {
-        self.0.to_str().expect("an id holds visible ASCII characters only")
+        self.0
+            .to_str()
+            .expect("an id holds visible ASCII characters only")
     }
 
     /// The id as the value of a header.
@@ -75,7 +82,11 @@ impl RequestId {
 fn push_hex(text: &mut Vec<u8>, number: u64, digits: u32) {
     text.extend((0..digits).rev().map(|place| {
         let digit = (number >> (4 * place) & 0xf) as u8;
-        if digit < 10 { b'0' + digit } else { b'a' + digit - 10 }
+        if digit < 10 {
+            b'0' + digit
+        } else {
+            b'a' + digit - 10
+        }
     }));
 }
 

@@ -19,11 +19,14 @@ const PREFIXES: [&str; 2] = ["/api", "/rest/v1"];
 
 /// Every route of the server, ready to be served.
 pub fn router(state: AppState) -> Router {
-    let mut router = health_routes().merge(admin::routes().route_layer(from_fn_with_state(state.clone(), operator::require)));
+    let mut router = health_routes()
+        .merge(admin::routes().route_layer(from_fn_with_state(state.clone(), operator::require)));
     for prefix in PREFIXES {
         router = api(router, prefix);
     }
-    errors::with_fallbacks(router).fallback(unknown).with_state(state)
+    errors::with_fallbacks(router)
+        .fallback(unknown)
+        .with_state(state)
 }
 
 /// The tables and functions at the root, for clients that know a PostgREST.
@@ -38,16 +41,26 @@ pub fn webhooks(state: AppState) -> Router {
         ApiError::new(StatusCode::NOT_FOUND, "MEC_NOT_BUILT", "This version has no webhooks")
             .with_hint("They come with a later version; use GET /health here, and the API on the server's other ports")
     };
-    health_routes().fallback(absent).method_not_allowed_fallback(absent).with_state(state)
+    health_routes()
+        .fallback(absent)
+        .method_not_allowed_fallback(absent)
+        .with_state(state)
 }
 
 fn health_routes() -> Router<AppState> {
-    Router::new().route("/health", get(health::health)).route("/livez", get(health::livez)).route("/readyz", get(health::readyz))
+    Router::new()
+        .route("/health", get(health::health))
+        .route("/livez", get(health::livez))
+        .route("/readyz", get(health::readyz))
 }
 
 /// The API below `prefix`.
 fn api(router: Router<AppState>, prefix: &str) -> Router<AppState> {
-    let router = if prefix.is_empty() { router } else { router.route(prefix, any(root::handle)) };
+    let router = if prefix.is_empty() {
+        router
+    } else {
+        router.route(prefix, any(root::handle))
+    };
     router
         .route(&format!("{prefix}/"), any(root::handle))
         .route(&format!("{prefix}/rpc/{{name}}"), any(rpc::handle))
@@ -55,8 +68,22 @@ fn api(router: Router<AppState>, prefix: &str) -> Router<AppState> {
 }
 
 /// 404 `PGRST125`; below the API only for those who may know.
-async fn unknown(State(state): State<AppState>, OriginalUri(uri): OriginalUri, headers: HeaderMap) -> ApiError {
-    let is_below = |prefix: &str| uri.path().strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/'));
-    let known = if PREFIXES.into_iter().any(is_below) { state.identify(&headers).map(drop) } else { Ok(()) };
-    known.err().unwrap_or_else(|| QueryError::invalid_path().into())
+async fn unknown(
+    State(state): State<AppState>,
+    OriginalUri(uri): OriginalUri,
+    headers: HeaderMap,
+) -> ApiError {
+    let is_below = |prefix: &str| {
+        uri.path()
+            .strip_prefix(prefix)
+            .is_some_and(|rest| rest.starts_with('/'))
+    };
+    let known = if PREFIXES.into_iter().any(is_below) {
+        state.identify(&headers).map(drop)
+    } else {
+        Ok(())
+    };
+    known
+        .err()
+        .unwrap_or_else(|| QueryError::invalid_path().into())
 }

@@ -11,7 +11,8 @@ use serde_json::{Map, Value};
 const CODE_CHARS_MAX: usize = 64;
 const SCOPE_CHARS_MAX: usize = 128;
 
-/// What a line says, before it is known whether that makes sense. The last six are what an export adds.
+/// What a line says, before it is known whether that makes sense. The last six are what an export
+/// adds.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Fields {
@@ -60,8 +61,15 @@ pub(super) const NAMES: &[&str] = &[
 ];
 
 /// Those of them that people write and may leave out.
-pub(super) const OPTIONAL: [&str; 7] =
-    ["unit_code", "resource_scope", "occurred_at", "details", "is_correction", "corrects_event_id", "corrects_idempotency_key"];
+pub(super) const OPTIONAL: [&str; 7] = [
+    "unit_code",
+    "resource_scope",
+    "occurred_at",
+    "details",
+    "is_correction",
+    "corrects_event_id",
+    "corrects_idempotency_key",
+];
 
 /// An event to record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,19 +97,34 @@ pub(crate) struct Event {
 impl Fields {
     /// The event, or why this is none.
     pub(super) fn event(self) -> Result<Event, String> {
-        let needed = |value: Option<String>, name: &str| value.ok_or_else(|| format!("{name} is missing"));
-        let account =
-            self.account_id.map(|text| text.parse().map_err(|_| format!("account_id \"{text}\" is not a UUID"))).transpose()?;
+        let needed =
+            |value: Option<String>, name: &str| value.ok_or_else(|| format!("{name} is missing"));
+        let account = self
+            .account_id
+            .map(|text| {
+                text.parse()
+                    .map_err(|_| format!("account_id \"{text}\" is not a UUID"))
+            })
+            .transpose()?;
         if account.is_none() && self.external_id.is_none() {
             return Err("account_id is missing, and external_id too".to_owned());
         }
         let instant = |value: Option<String>, name: &str| {
-            let read =
-                |text: String| text.parse().map_err(|_| format!("{name} \"{text}\" is not a time like 2026-01-30T12:00:00Z"));
+            let read = |text: String| {
+                text.parse().map_err(|_| {
+                    format!("{name} \"{text}\" is not a time like 2026-01-30T12:00:00Z")
+                })
+            };
             value.map(read).transpose()
         };
-        let corrects = |text: String| text.parse().map_err(|_| format!("corrects_event_id \"{text}\" is not a UUID"));
-        let reservation = |text: String| text.parse().map_err(|_| format!("reservation_id \"{text}\" is not a UUID"));
+        let corrects = |text: String| {
+            text.parse()
+                .map_err(|_| format!("corrects_event_id \"{text}\" is not a UUID"))
+        };
+        let reservation = |text: String| {
+            text.parse()
+                .map_err(|_| format!("reservation_id \"{text}\" is not a UUID"))
+        };
         let key = needed(self.idempotency_key, "idempotency_key")?;
         if key.chars().count() > 255 {
             return Err("idempotency_key has more than 255 characters".to_owned());
@@ -110,8 +133,15 @@ impl Fields {
             key,
             account,
             external_id: self.external_id,
-            resource: short(needed(self.resource_type, "resource_type")?, "resource_type", CODE_CHARS_MAX)?,
-            scope: self.resource_scope.map(|scope| short(scope, "resource_scope", SCOPE_CHARS_MAX)).transpose()?,
+            resource: short(
+                needed(self.resource_type, "resource_type")?,
+                "resource_type",
+                CODE_CHARS_MAX,
+            )?,
+            scope: self
+                .resource_scope
+                .map(|scope| short(scope, "resource_scope", SCOPE_CHARS_MAX))
+                .transpose()?,
             quantity: quantity(self.quantity)?,
             unit: self
                 .unit_code
@@ -135,10 +165,13 @@ impl Event {
         self.quantity.is_negative() || self.is_correction
     }
 
-    /// An exported event whose instant nobody had stated: it was the one of its recording, or of what it corrects. In
-    /// the store it comes from its key stands for an event without `occurred_at`.
+    /// An exported event whose instant nobody had stated: it was the one of its recording, or of
+    /// what it corrects. In the store it comes from its key stands for an event without
+    /// `occurred_at`.
     pub(super) fn may_have_omitted_occurred_at(&self) -> bool {
-        self.occurred_at.is_some() && self.recorded_at.is_some() && (self.is_correction || self.occurred_at == self.recorded_at)
+        self.occurred_at.is_some()
+            && self.recorded_at.is_some()
+            && (self.is_correction || self.occurred_at == self.recorded_at)
     }
 
     /// For the engine.
@@ -168,22 +201,56 @@ impl Event {
         };
         let digits = self.quantity.to_string();
         put("idempotency_key", Some(self.key.as_str().into()));
-        put("account_id", self.account.map(|account| account.to_string().into()));
-        put("external_id", self.external_id.as_deref().filter(|_| self.account.is_none()).map(Value::from));
+        put(
+            "account_id",
+            self.account.map(|account| account.to_string().into()),
+        );
+        put(
+            "external_id",
+            self.external_id
+                .as_deref()
+                .filter(|_| self.account.is_none())
+                .map(Value::from),
+        );
         put("resource_type", Some(self.resource.as_str().into()));
         put("resource_scope", self.scope.as_deref().map(Value::from));
-        put("quantity", Some(digits.parse::<serde_json::Number>().map_or(Value::String(digits), Value::Number)));
+        put(
+            "quantity",
+            Some(
+                digits
+                    .parse::<serde_json::Number>()
+                    .map_or(Value::String(digits), Value::Number),
+            ),
+        );
         put("unit_code", self.unit.as_deref().map(Value::from));
-        put("occurred_at", self.occurred_at.map(|at| at.to_string().into()));
-        put("details", self.details.as_deref().and_then(|text| serde_json::from_str(text).ok()));
-        put("is_correction", self.is_correction.then_some(Value::Bool(true)));
-        put("corrects_event_id", self.corrects.map(|event| event.to_string().into()));
+        put(
+            "occurred_at",
+            self.occurred_at.map(|at| at.to_string().into()),
+        );
+        put(
+            "details",
+            self.details
+                .as_deref()
+                .and_then(|text| serde_json::from_str(text).ok()),
+        );
+        put(
+            "is_correction",
+            self.is_correction.then_some(Value::Bool(true)),
+        );
+        put(
+            "corrects_event_id",
+            self.corrects.map(|event| event.to_string().into()),
+        );
         Value::Object(fields)
     }
 }
 
 fn short(text: String, name: &str, chars_max: usize) -> Result<String, String> {
-    if text.chars().count() > chars_max { Err(format!("{name} has more than {chars_max} characters")) } else { Ok(text) }
+    if text.chars().count() > chars_max {
+        Err(format!("{name} has more than {chars_max} characters"))
+    } else {
+        Ok(text)
+    }
 }
 
 /// A number is read from its own digits: no float is ever made of it.
@@ -207,22 +274,42 @@ mod tests {
     use super::*;
 
     fn read(json: &str) -> Result<Event, String> {
-        serde_json::from_str::<Fields>(json).map_err(|error| error.to_string())?.event()
+        serde_json::from_str::<Fields>(json)
+            .map_err(|error| error.to_string())?
+            .event()
     }
 
     #[test]
     fn a_line_that_is_no_event_says_why() {
         let cases = [
-            (r#"{"account_id":"x","idempotency_key":"k","resource_type":"r","quantity":1}"#, "account_id \"x\" is not a UUID"),
-            (r#"{"external_id":"a","resource_type":"r","quantity":1}"#, "idempotency_key is missing"),
-            (r#"{"idempotency_key":"k","resource_type":"r","quantity":1}"#, "account_id is missing, and external_id too"),
-            (r#"{"external_id":"a","idempotency_key":"k","quantity":1}"#, "resource_type is missing"),
-            (r#"{"external_id":"a","idempotency_key":"k","resource_type":"r"}"#, "quantity is missing"),
+            (
+                r#"{"account_id":"x","idempotency_key":"k","resource_type":"r","quantity":1}"#,
+                "account_id \"x\" is not a UUID",
+            ),
+            (
+                r#"{"external_id":"a","resource_type":"r","quantity":1}"#,
+                "idempotency_key is missing",
+            ),
+            (
+                r#"{"idempotency_key":"k","resource_type":"r","quantity":1}"#,
+                "account_id is missing, and external_id too",
+            ),
+            (
+                r#"{"external_id":"a","idempotency_key":"k","quantity":1}"#,
+                "resource_type is missing",
+            ),
+            (
+                r#"{"external_id":"a","idempotency_key":"k","resource_type":"r"}"#,
+                "quantity is missing",
+            ),
             (
                 r#"{"external_id":"a","idempotency_key":"k","resource_type":"r","quantity":"many"}"#,
                 "quantity \"many\": not a decimal number",
             ),
-            (r#"{"external_id":"a","idempotency_key":"k","resource_type":"r","quantity":[]}"#, "quantity is not a number"),
+            (
+                r#"{"external_id":"a","idempotency_key":"k","resource_type":"r","quantity":[]}"#,
+                "quantity is not a number",
+            ),
             (
                 r#"{"external_id":"a","idempotency_key":"k","resource_type":"r","quantity":1,"ocurred_at":"x"}"#,
                 "unknown field `ocurred_at`",
@@ -242,7 +329,9 @@ mod tests {
     fn a_quantity_keeps_every_digit_it_came_with() {
         for digits in ["0.000001", "999999999999.999999", "100", "-3", "0.1"] {
             for quoted in [digits.to_owned(), format!("\"{digits}\"")] {
-                let json = format!(r#"{{"external_id":"a","idempotency_key":"k","resource_type_code":"r","quantity":{quoted}}}"#);
+                let json = format!(
+                    r#"{{"external_id":"a","idempotency_key":"k","resource_type_code":"r","quantity":{quoted}}}"#
+                );
                 let event = read(&json).expect("an event");
                 assert_eq!(event.quantity.to_string(), digits);
                 assert_eq!(event.json()["quantity"].to_string(), digits);

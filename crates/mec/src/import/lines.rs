@@ -1,4 +1,5 @@
-//! Reading a file: lines become events or reasons why they are none, in batches with their line numbers.
+//! Reading a file: lines become events or reasons why they are none, in batches with their line
+//! numbers.
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read};
@@ -15,10 +16,12 @@ use super::event::{Event, Fields, NAMES, OPTIONAL};
 use super::is_standard;
 use crate::cli::failure::{Exit, Failure};
 
-/// A batch is full at so many events, or at so many bytes of lines: well within what a server takes at once.
+/// A batch is full at so many events, or at so many bytes of lines: well within what a server takes
+/// at once.
 const BATCH_EVENTS: usize = 2_000;
 const BATCH_BYTES: usize = 2 << 20;
-/// One line may be so long. A quote that is never closed would otherwise swallow the rest of the file.
+/// One line may be so long. A quote that is never closed would otherwise swallow the rest of the
+/// file.
 const LINE_BYTES_MAX: u64 = 1 << 20;
 
 /// How the events are written down.
@@ -36,18 +39,28 @@ impl Format {
     /// # Errors
     /// It speaks of none.
     pub(crate) fn of_path(path: &Path) -> Result<Self, Failure> {
-        let extension = path.extension().and_then(|extension| extension.to_str()).map(str::to_lowercase);
+        let extension = path
+            .extension()
+            .and_then(|extension| extension.to_str())
+            .map(str::to_lowercase);
         match extension.as_deref() {
             Some("csv") => Ok(Self::Csv),
             Some("ndjson" | "jsonl" | "json") => Ok(Self::Ndjson),
-            _ if is_standard(path) => Err(Failure::new(Exit::BadInput, "stdin has no name that says what is in it")
-                .with_hint("add --format csv or --format ndjson")),
-            Some("gz" | "zst" | "xz" | "bz2" | "zip" | "xlsx") => {
-                Err(Failure::new(Exit::BadInput, format!("{} is no text file by its name", path.display()))
-                    .with_hint("unpack it first, as in: gunzip -c FILE | mec import - --format csv"))
-            }
-            _ => Err(Failure::new(Exit::BadInput, format!("the name {} does not say what is in it", path.display()))
-                .with_hint("add --format csv or --format ndjson")),
+            _ if is_standard(path) => Err(Failure::new(
+                Exit::BadInput,
+                "stdin has no name that says what is in it",
+            )
+            .with_hint("add --format csv or --format ndjson")),
+            Some("gz" | "zst" | "xz" | "bz2" | "zip" | "xlsx") => Err(Failure::new(
+                Exit::BadInput,
+                format!("{} is no text file by its name", path.display()),
+            )
+            .with_hint("unpack it first, as in: gunzip -c FILE | mec import - --format csv")),
+            _ => Err(Failure::new(
+                Exit::BadInput,
+                format!("the name {} does not say what is in it", path.display()),
+            )
+            .with_hint("add --format csv or --format ndjson")),
         }
     }
 }
@@ -68,7 +81,11 @@ impl Raw {
             Self::Text(bytes) => String::from_utf8_lossy(bytes).into_owned(),
             Self::Record(record) => {
                 let mut writer = csv::Writer::from_writer(Vec::new());
-                let line = writer.write_byte_record(record).ok().and_then(|()| writer.into_inner().ok()).unwrap_or_default();
+                let line = writer
+                    .write_byte_record(record)
+                    .ok()
+                    .and_then(|()| writer.into_inner().ok())
+                    .unwrap_or_default();
                 String::from_utf8_lossy(&line).trim_end().to_owned()
             }
         }
@@ -138,10 +155,15 @@ impl Reading {
             (Box::new(io::stdin()), None)
         } else {
             let file = File::open(path).map_err(|error| Failure::io(path.display(), &error))?;
-            let metadata = file.metadata().map_err(|error| Failure::io(path.display(), &error))?;
+            let metadata = file
+                .metadata()
+                .map_err(|error| Failure::io(path.display(), &error))?;
             if metadata.is_dir() {
-                return Err(Failure::new(Exit::NoInput, format!("{} is a directory", path.display()))
-                    .with_hint("name a file; several are imported one after the other"));
+                return Err(Failure::new(
+                    Exit::NoInput,
+                    format!("{} is a directory", path.display()),
+                )
+                .with_hint("name a file; several are imported one after the other"));
             }
             (Box::new(file), metadata.is_file().then_some(metadata.len()))
         };
@@ -152,13 +174,27 @@ impl Reading {
             limits_lines: format == Format::Csv,
             is_looked_at: false,
         };
-        Ok(Self { path: path.to_owned(), format, source, bytes_read, bytes_total })
+        Ok(Self {
+            path: path.to_owned(),
+            format,
+            source,
+            bytes_read,
+            bytes_total,
+        })
     }
 
     /// Reads to the end, or until nobody receives any more.
     pub(super) fn run(self, parcels: &mpsc::Sender<Parcel>) -> Result<(), Failure> {
-        let Self { path, format, source, .. } = self;
-        let mut packer = Packer { parcels, parcel: Parcel::default() };
+        let Self {
+            path,
+            format,
+            source,
+            ..
+        } = self;
+        let mut packer = Packer {
+            parcels,
+            parcel: Parcel::default(),
+        };
         let read = match format {
             Format::Csv => read_csv(source, &mut packer),
             Format::Ndjson => read_ndjson(source, &mut packer),
@@ -204,11 +240,23 @@ struct Packer<'a> {
 }
 
 impl Packer<'_> {
-    fn add(&mut self, line: u64, bytes: usize, event: Result<Event, String>, raw: Raw) -> Result<(), Ended> {
+    fn add(
+        &mut self,
+        line: u64,
+        bytes: usize,
+        event: Result<Event, String>,
+        raw: Raw,
+    ) -> Result<(), Ended> {
         let corrects_by_key = |event: &Event| event.corrects_key.is_some();
-        // What a correction names is looked up before its batch is sent, so it must not be in that batch.
-        let is_behind_others =
-            event.as_ref().is_ok_and(corrects_by_key) && self.parcel.batch.items.iter().any(|item| !corrects_by_key(&item.event));
+        // What a correction names is looked up before its batch is sent, so it must not be in that
+        // batch.
+        let is_behind_others = event.as_ref().is_ok_and(corrects_by_key)
+            && self
+                .parcel
+                .batch
+                .items
+                .iter()
+                .any(|item| !corrects_by_key(&item.event));
         if is_behind_others && !self.ship() {
             return Err(Ended::Unwanted);
         }
@@ -216,17 +264,28 @@ impl Packer<'_> {
         self.parcel.bytes += bytes;
         match event {
             Ok(event) => self.parcel.batch.items.push(Item { line, event, raw }),
-            Err(reason) => self.parcel.unreadable.push(Rejected { line, code: "MEC_BAD_LINE".to_owned(), reason, raw }),
+            Err(reason) => self.parcel.unreadable.push(Rejected {
+                line,
+                code: "MEC_BAD_LINE".to_owned(),
+                reason,
+                raw,
+            }),
         }
         let is_full = self.parcel.batch.items.len() >= BATCH_EVENTS
             || self.parcel.unreadable.len() >= BATCH_EVENTS
             || self.parcel.bytes >= BATCH_BYTES;
-        if is_full && !self.ship() { Err(Ended::Unwanted) } else { Ok(()) }
+        if is_full && !self.ship() {
+            Err(Ended::Unwanted)
+        } else {
+            Ok(())
+        }
     }
 
     /// `false` where nobody receives.
     fn ship(&mut self) -> bool {
-        self.parcels.blocking_send(std::mem::take(&mut self.parcel)).is_ok()
+        self.parcels
+            .blocking_send(std::mem::take(&mut self.parcel))
+            .is_ok()
     }
 }
 
@@ -234,7 +293,10 @@ fn read_ndjson(source: Counting, packer: &mut Packer<'_>) -> Result<(), Ended> {
     let mut reader = BufReader::with_capacity(1 << 16, source);
     for line in 1.. {
         let mut text = Vec::new();
-        let read = (&mut reader).take(LINE_BYTES_MAX + 1).read_until(b'\n', &mut text).map_err(Ended::Io)?;
+        let read = (&mut reader)
+            .take(LINE_BYTES_MAX + 1)
+            .read_until(b'\n', &mut text)
+            .map_err(Ended::Io)?;
         if read == 0 {
             return Ok(());
         }
@@ -242,7 +304,13 @@ fn read_ndjson(source: Counting, packer: &mut Packer<'_>) -> Result<(), Ended> {
             return Err(Ended::TooLong(line));
         }
         let content = text.trim_ascii();
-        let content = if line == 1 { content.strip_prefix("\u{feff}".as_bytes()).unwrap_or(content) } else { content };
+        let content = if line == 1 {
+            content
+                .strip_prefix("\u{feff}".as_bytes())
+                .unwrap_or(content)
+        } else {
+            content
+        };
         if content.is_empty() {
             continue;
         }
@@ -255,7 +323,9 @@ fn read_ndjson(source: Counting, packer: &mut Packer<'_>) -> Result<(), Ended> {
                     without_place(&error)
                 }
             };
-            serde_json::from_slice::<Fields>(content).map_err(unread).and_then(Fields::event)
+            serde_json::from_slice::<Fields>(content)
+                .map_err(unread)
+                .and_then(Fields::event)
         } else {
             Err("not a JSON object; each line is one event".to_owned())
         };
@@ -268,15 +338,26 @@ fn read_ndjson(source: Counting, packer: &mut Packer<'_>) -> Result<(), Ended> {
 /// The line within the line is always 1.
 fn without_place(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    let problem = text.split_once(" at line ").map_or(text.as_str(), |(problem, _)| problem);
-    if error.is_data() { problem.to_owned() } else { format!("not JSON: {problem} (column {})", error.column()) }
+    let problem = text
+        .split_once(" at line ")
+        .map_or(text.as_str(), |(problem, _)| problem);
+    if error.is_data() {
+        problem.to_owned()
+    } else {
+        format!("not JSON: {problem} (column {})", error.column())
+    }
 }
 
 fn read_csv(source: Counting, packer: &mut Packer<'_>) -> Result<(), Ended> {
     let of_line = source.of_line.clone();
     let mut reader = csv::ReaderBuilder::new();
-    // Lines end at their line feed: a carriage return that ended one would make the next one's number too small.
-    let mut reader = reader.flexible(true).has_headers(false).terminator(csv::Terminator::Any(b'\n')).from_reader(source);
+    // Lines end at their line feed: a carriage return that ended one would make the next one's
+    // number too small.
+    let mut reader = reader
+        .flexible(true)
+        .has_headers(false)
+        .terminator(csv::Terminator::Any(b'\n'))
+        .from_reader(source);
     let mut record = ByteRecord::new();
     let mut next = |record: &mut ByteRecord| {
         of_line.store(0, Ordering::Relaxed);
@@ -284,7 +365,9 @@ fn read_csv(source: Counting, packer: &mut Packer<'_>) -> Result<(), Ended> {
         let read = reader.read_byte_record(record);
         without_carriage_return(record);
         read.map_err(|error| match error.into_kind() {
-            csv::ErrorKind::Io(error) if error.kind() == io::ErrorKind::FileTooLarge => Ended::TooLong(line),
+            csv::ErrorKind::Io(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+                Ended::TooLong(line)
+            }
             csv::ErrorKind::Io(error) => Ended::Io(error),
             other => Ended::Header(format!("{other:?}")),
         })
@@ -304,7 +387,9 @@ fn read_csv(source: Counting, packer: &mut Packer<'_>) -> Result<(), Ended> {
 
 /// Lines may end in CR LF.
 fn without_carriage_return(record: &mut ByteRecord) {
-    let Some(before) = record.len().checked_sub(1) else { return };
+    let Some(before) = record.len().checked_sub(1) else {
+        return;
+    };
     if let Some(content) = record[before].strip_suffix(b"\r").map(<[u8]>::to_vec) {
         record.truncate(before);
         record.push_field(&content);
@@ -314,17 +399,29 @@ fn without_carriage_return(record: &mut ByteRecord) {
 /// The header's names, each known and none twice.
 fn columns(header: &ByteRecord) -> Result<Vec<&'static str>, String> {
     if let (1, Some(only)) = (header.len(), header.get(0))
-        && let Some(separator) = [b';', b'\t', b'|'].into_iter().find(|separator| only.contains(separator))
+        && let Some(separator) = [b';', b'\t', b'|']
+            .into_iter()
+            .find(|separator| only.contains(separator))
     {
-        return Err(format!("the columns are separated by {:?}", char::from(separator)));
+        return Err(format!(
+            "the columns are separated by {:?}",
+            char::from(separator)
+        ));
     }
     let mut columns = Vec::with_capacity(header.len());
     for name in header {
         let name = String::from_utf8_lossy(name);
         // Spreadsheets begin a file with a byte order mark.
         let name = name.trim_start_matches('\u{feff}').trim();
-        let wanted = if name == "resource_type_code" { "resource_type" } else { name };
-        let known = NAMES.iter().find(|known| **known == wanted).ok_or_else(|| format!("there is no column \"{name}\""))?;
+        let wanted = if name == "resource_type_code" {
+            "resource_type"
+        } else {
+            name
+        };
+        let known = NAMES
+            .iter()
+            .find(|known| **known == wanted)
+            .ok_or_else(|| format!("there is no column \"{name}\""))?;
         if columns.contains(known) {
             return Err(format!("the column {known} is there twice"));
         }
@@ -343,7 +440,11 @@ fn columns(header: &ByteRecord) -> Result<Vec<&'static str>, String> {
 
 fn of_record(columns: &[&str], record: &ByteRecord) -> Result<Fields, String> {
     if record.len() != columns.len() {
-        return Err(format!("{} fields instead of {}", record.len(), columns.len()));
+        return Err(format!(
+            "{} fields instead of {}",
+            record.len(),
+            columns.len()
+        ));
     }
     let mut fields = Fields::default();
     for (name, value) in columns.iter().zip(record) {
@@ -362,10 +463,16 @@ fn of_record(columns: &[&str], record: &ByteRecord) -> Result<Fields, String> {
             "resource_scope" => fields.resource_scope = owned(),
             "occurred_at" => fields.occurred_at = owned(),
             "details" => {
-                fields.details = Some(serde_json::from_str(text).map_err(|error| format!("details: {}", without_place(&error)))?)
+                fields.details = Some(
+                    serde_json::from_str(text)
+                        .map_err(|error| format!("details: {}", without_place(&error)))?,
+                )
             }
             "is_correction" => {
-                fields.is_correction = Some(text.parse().map_err(|_| "is_correction is true or false".to_owned())?)
+                fields.is_correction = Some(
+                    text.parse()
+                        .map_err(|_| "is_correction is true or false".to_owned())?,
+                )
             }
             "corrects_event_id" => fields.corrects_event_id = owned(),
             "corrects_idempotency_key" => fields.corrects_idempotency_key = owned(),
@@ -403,7 +510,9 @@ impl Read for Counting {
         let read = self.inner.read(buffer)?;
         if !self.is_looked_at && read > 0 {
             self.is_looked_at = true;
-            let known = FOREIGN.iter().find(|(begin, _)| buffer[..read].starts_with(begin));
+            let known = FOREIGN
+                .iter()
+                .find(|(begin, _)| buffer[..read].starts_with(begin));
             if let Some((_, what)) = known {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, *what));
             }
@@ -428,10 +537,22 @@ mod tests {
     #[test]
     fn a_header_is_refused_with_the_column_that_is_wrong() {
         let cases = [
-            ("idempotency_key,external_id,resource_type,quantity,ocurred_at", "there is no column \"ocurred_at\""),
-            ("external_id,resource_type,quantity", "the column idempotency_key is missing"),
-            ("idempotency_key,resource_type,quantity", "the column account_id is missing, and external_id too"),
-            ("idempotency_key,external_id,resource_type,resource_type_code,quantity", "the column resource_type is there twice"),
+            (
+                "idempotency_key,external_id,resource_type,quantity,ocurred_at",
+                "there is no column \"ocurred_at\"",
+            ),
+            (
+                "external_id,resource_type,quantity",
+                "the column idempotency_key is missing",
+            ),
+            (
+                "idempotency_key,resource_type,quantity",
+                "the column account_id is missing, and external_id too",
+            ),
+            (
+                "idempotency_key,external_id,resource_type,resource_type_code,quantity",
+                "the column resource_type is there twice",
+            ),
         ];
         for (names, problem) in cases {
             assert_eq!(header(names), Err(problem.to_owned()));

@@ -1,4 +1,5 @@
-//! How far it is: a bar with rate and remaining time on a terminal, a plain line every few seconds elsewhere.
+//! How far it is: a bar with rate and remaining time on a terminal, a plain line every few seconds
+//! elsewhere.
 
 use std::io::{self, IsTerminal as _};
 use std::time::{Duration, Instant};
@@ -25,17 +26,34 @@ impl Progress {
         let now = Instant::now();
         let bar = io::stderr().is_terminal().then(|| {
             let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
-            let template = if total.is_some() { "{bar:30} {percent:>3} % {msg}, {eta} left" } else { "{spinner} {msg}" };
+            let template = if total.is_some() {
+                "{bar:30} {percent:>3} % {msg}, {eta} left"
+            } else {
+                "{spinner} {msg}"
+            };
             // The template is fixed, so that it is understood does not depend on anything given.
-            bar.with_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()))
+            bar.with_style(
+                ProgressStyle::with_template(template)
+                    .unwrap_or_else(|_| ProgressStyle::default_bar()),
+            )
         });
-        Self { bar, what, total, began: now, told_at: now }
+        Self {
+            bar,
+            what,
+            total,
+            began: now,
+            told_at: now,
+        }
     }
 
     /// An import's progress: `done` bytes are read.
     pub(super) fn show(&mut self, done: u64, report: &Report) {
         let settled = report.recorded + report.replayed + report.rejected;
-        let rejected = if report.rejected > 0 { format!(", {} rejected", report.rejected) } else { String::new() };
+        let rejected = if report.rejected > 0 {
+            format!(", {} rejected", report.rejected)
+        } else {
+            String::new()
+        };
         self.update(done, settled, &rejected);
     }
 
@@ -51,12 +69,24 @@ impl Progress {
             return;
         }
         self.told_at = Instant::now();
-        let left = self.total.filter(|total| *total > 0 && done > 0).map(|total| {
-            let percent = done.saturating_mul(100) / total;
-            let seconds = self.began.elapsed().as_secs().saturating_mul(total.saturating_sub(done)) / done;
-            format!(", {percent} %, about {seconds} s left")
-        });
-        eprintln!("{count} {}{more}, {rate}/s{}", self.what, left.unwrap_or_default());
+        let left = self
+            .total
+            .filter(|total| *total > 0 && done > 0)
+            .map(|total| {
+                let percent = done.saturating_mul(100) / total;
+                let seconds = self
+                    .began
+                    .elapsed()
+                    .as_secs()
+                    .saturating_mul(total.saturating_sub(done))
+                    / done;
+                format!(", {percent} %, about {seconds} s left")
+            });
+        eprintln!(
+            "{count} {}{more}, {rate}/s{}",
+            self.what,
+            left.unwrap_or_default()
+        );
     }
 
     /// Takes the bar away.
@@ -69,6 +99,8 @@ impl Progress {
 
 /// Whole things a second.
 pub(crate) fn per_second(count: u64, elapsed: Duration) -> u64 {
-    let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
+    let millis = u64::try_from(elapsed.as_millis())
+        .unwrap_or(u64::MAX)
+        .max(1);
     count.saturating_mul(1_000) / millis
 }

@@ -27,12 +27,20 @@ impl Rejects {
     /// # Errors
     /// It cannot be made, or is the very file that is imported, which would be lost.
     pub(super) fn open(path: Option<&Path>, source: &Path) -> Result<Self, Failure> {
-        let Some(path) = path else { return Ok(Self::Stderr(0)) };
+        let Some(path) = path else {
+            return Ok(Self::Stderr(0));
+        };
         if is_same_file(path, source) {
-            return Err(Failure::new(Exit::BadInput, format!("{} is the file that is imported", path.display()))
-                .with_hint("name another file for --rejects"));
+            return Err(Failure::new(
+                Exit::BadInput,
+                format!("{} is the file that is imported", path.display()),
+            )
+            .with_hint("name another file for --rejects"));
         }
-        Ok(Self::File(path.to_owned(), BufWriter::new(private_file(path)?)))
+        Ok(Self::File(
+            path.to_owned(),
+            BufWriter::new(private_file(path)?),
+        ))
     }
 
     /// Tells of a line.
@@ -49,7 +57,12 @@ impl Rejects {
             }
             Self::Stderr(told) => {
                 if *told < TOLD_MAX {
-                    eprintln!("line {}: {} ({})", rejected.line, printable(&rejected.reason), rejected.code);
+                    eprintln!(
+                        "line {}: {} ({})",
+                        rejected.line,
+                        printable(&rejected.reason),
+                        rejected.code
+                    );
                 }
                 *told += 1;
                 Ok(())
@@ -60,10 +73,15 @@ impl Rejects {
     /// Writes out what is left.
     pub(super) fn finish(self) -> Result<(), Failure> {
         match self {
-            Self::File(path, mut file) => file.flush().map_err(|error| Failure::io(path.display(), &error)),
+            Self::File(path, mut file) => file
+                .flush()
+                .map_err(|error| Failure::io(path.display(), &error)),
             Self::Stderr(told) => {
                 if told > TOLD_MAX {
-                    eprintln!("… and {} more; --rejects FILE writes all of them to a file", told - TOLD_MAX);
+                    eprintln!(
+                        "… and {} more; --rejects FILE writes all of them to a file",
+                        told - TOLD_MAX
+                    );
                 }
                 Ok(())
             }

@@ -16,12 +16,20 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::target::{CallError, Target};
 use crate::http::errors::ApiError;
 
-/// How often a batch is sent until it is given up: with the pauses between, for about half a minute.
+/// How often a batch is sent until it is given up: with the pauses between, for about half a
+/// minute.
 const ATTEMPTS_MAX: u32 = 10;
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// Codes that say: not now.
-const AGAIN: &[&str] = &["MEC_BUSY", "MEC_NOT_DONE", "MEC_OVERRAN", "MEC_OUTCOME_UNKNOWN", "MEC_TIMED_OUT", "MEC_STOPPED"];
+const AGAIN: &[&str] = &[
+    "MEC_BUSY",
+    "MEC_NOT_DONE",
+    "MEC_OVERRAN",
+    "MEC_OUTCOME_UNKNOWN",
+    "MEC_TIMED_OUT",
+    "MEC_STOPPED",
+];
 
 /// What became of a batch.
 #[derive(Debug, Default)]
@@ -52,7 +60,11 @@ pub(super) struct Sender {
 
 impl Sender {
     pub(super) fn new(target: Arc<Target>) -> Self {
-        Self { resolver: Resolver::new(target.clone()), target, caller: Caller::new("operator", "import") }
+        Self {
+            resolver: Resolver::new(target.clone()),
+            target,
+            caller: Caller::new("operator", "import"),
+        }
     }
 
     /// Sends `batch` until every outcome is known.
@@ -76,14 +88,20 @@ impl Sender {
                 match outcome {
                     Outcome::Recorded => counted.recorded += 1,
                     Outcome::Replayed => counted.replayed += 1,
-                    // The key is taken, so what is sent again records nothing: it is the same event, or a conflict still.
+                    // The key is taken, so what is sent again records nothing: it is the same
+                    // event, or a conflict still.
                     Outcome::Rejected(error)
-                        if error.code == "MEC_IDEMPOTENCY_CONFLICT" && item.event.may_have_omitted_occurred_at() =>
+                        if error.code == "MEC_IDEMPOTENCY_CONFLICT"
+                            && item.event.may_have_omitted_occurred_at() =>
                     {
                         item.event.occurred_at = None;
                         again.push(item);
                     }
-                    Outcome::Rejected(error) => counted.rejected.push(rejected(item, &error.code, error.message)),
+                    Outcome::Rejected(error) => {
+                        counted
+                            .rejected
+                            .push(rejected(item, &error.code, error.message))
+                    }
                     Outcome::Again(problem) => {
                         again.push(item);
                         why = Some(problem);
@@ -104,22 +122,28 @@ impl Sender {
             }
         }
         let line = waiting.first().map_or(0, |item| item.line);
-        Err(Failure::new(Exit::Unavailable, format!("the events from line {line} on could not be recorded"))
-            .with_hint("import the file again when the store works: what was recorded is not recorded twice"))
+        Err(Failure::new(
+            Exit::Unavailable,
+            format!("the events from line {line} on could not be recorded"),
+        )
+        .with_hint(
+            "import the file again when the store works: what was recorded is not recorded twice",
+        ))
     }
 
     /// A store that failed does not come back in this process.
     async fn check_alive(&self) -> Result<(), Failure> {
         match &*self.target {
             Target::Local { mec, .. } if matches!(mec.ping().await, Err(MecError::Stopped)) => {
-                Err(Failure::new(Exit::Io, "the store failed").with_hint("import the file again: what was recorded stays"))
+                Err(Failure::new(Exit::Io, "the store failed")
+                    .with_hint("import the file again: what was recorded stays"))
             }
             _ => Ok(()),
         }
     }
 
-    /// The items whose names lead somewhere; those that lead nowhere are counted as rejected, and the rest has to
-    /// wait where the target cannot be asked.
+    /// The items whose names lead somewhere; those that lead nowhere are counted as rejected, and
+    /// the rest has to wait where the target cannot be asked.
     async fn resolve(&self, items: Vec<Item>, counted: &mut Counted) -> Result<Ready, Failure> {
         let mut ready = Vec::with_capacity(items.len());
         let mut rest = items.into_iter();
@@ -143,7 +167,9 @@ impl Sender {
                 }
                 Err(Unresolved::Engine(error)) => match self.outcome_of(error) {
                     Outcome::Rejected(error) => {
-                        counted.rejected.push(rejected(item, &error.code, error.message));
+                        counted
+                            .rejected
+                            .push(rejected(item, &error.code, error.message));
                         continue;
                     }
                     Outcome::Again(problem) => problem,
@@ -165,7 +191,9 @@ impl Sender {
         match &*self.target {
             Target::Local { mec, .. } => {
                 // An item without an account was not resolved, and those are not ready.
-                let meters = items.iter().filter_map(|item| item.event.account.map(|account| item.event.meter(account)));
+                let meters = items
+                    .iter()
+                    .filter_map(|item| item.event.account.map(|account| item.event.meter(account)));
                 let outcomes = mec.meter_batch(meters.collect(), &self.caller).await;
                 let told = outcomes.into_iter().map(|outcome| match outcome {
                     Ok(recorded) if recorded.replayed => Outcome::Replayed,
@@ -176,7 +204,10 @@ impl Sender {
             }
             Target::Remote { .. } => {
                 let events: Vec<Value> = items.iter().map(|item| item.event.json()).collect();
-                let answered = self.target.rpc("meter_batch", &json!({ "p_events": events })).await;
+                let answered = self
+                    .target
+                    .rpc("meter_batch", &json!({ "p_events": events }))
+                    .await;
                 remote_outcomes(answered.map(|answer| answer.body), items.len())
             }
         }
@@ -193,14 +224,19 @@ impl Sender {
             return Outcome::Again(error.to_string());
         }
         match &*self.target {
-            Target::Local { mec, .. } => Outcome::Rejected(of_error(error, &mec.catalogue(), Repeat::Key)),
+            Target::Local { mec, .. } => {
+                Outcome::Rejected(of_error(error, &mec.catalog(), Repeat::Key))
+            }
             Target::Remote { .. } => Outcome::Again(error.to_string()),
         }
     }
 }
 
 /// What a server answered, for each of `count` events.
-fn remote_outcomes(answered: Result<bytes::Bytes, CallError>, count: usize) -> Result<Vec<Outcome>, Failure> {
+fn remote_outcomes(
+    answered: Result<bytes::Bytes, CallError>,
+    count: usize,
+) -> Result<Vec<Outcome>, Failure> {
     #[derive(Deserialize)]
     struct Row {
         status: String,
@@ -211,7 +247,11 @@ fn remote_outcomes(answered: Result<bytes::Bytes, CallError>, count: usize) -> R
         code: String,
         message: String,
     }
-    let all_again = |problem: &str| Ok((0..count).map(|_| Outcome::Again(problem.to_owned())).collect());
+    let all_again = |problem: &str| {
+        Ok((0..count)
+            .map(|_| Outcome::Again(problem.to_owned()))
+            .collect())
+    };
     let body = match answered {
         Ok(body) => body,
         Err(error) => return all_again(&not_now(error)?),
@@ -221,17 +261,26 @@ fn remote_outcomes(answered: Result<bytes::Bytes, CallError>, count: usize) -> R
         Err(error) => return all_again(&format!("the answer is not understood: {error}")),
     };
     if rows.len() != count {
-        return all_again(&format!("the server answered {} outcomes for {count} events", rows.len()));
+        return all_again(&format!(
+            "the server answered {} outcomes for {count} events",
+            rows.len()
+        ));
     }
-    let told = rows.into_iter().map(|row| match (row.status.as_str(), row.error) {
-        ("recorded", _) => Outcome::Recorded,
-        ("replayed", _) => Outcome::Replayed,
-        ("rejected", Some(error)) if !AGAIN.contains(&error.code.as_str()) => {
-            Outcome::Rejected(ApiError::new(axum::http::StatusCode::BAD_REQUEST, error.code, error.message))
-        }
-        (_, Some(error)) => Outcome::Again(error.message),
-        (status, None) => Outcome::Again(status.to_owned()),
-    });
+    let told = rows
+        .into_iter()
+        .map(|row| match (row.status.as_str(), row.error) {
+            ("recorded", _) => Outcome::Recorded,
+            ("replayed", _) => Outcome::Replayed,
+            ("rejected", Some(error)) if !AGAIN.contains(&error.code.as_str()) => {
+                Outcome::Rejected(ApiError::new(
+                    axum::http::StatusCode::BAD_REQUEST,
+                    error.code,
+                    error.message,
+                ))
+            }
+            (_, Some(error)) => Outcome::Again(error.message),
+            (status, None) => Outcome::Again(status.to_owned()),
+        });
     Ok(told.collect())
 }
 
@@ -245,5 +294,10 @@ fn not_now(error: CallError) -> Result<String, Failure> {
 }
 
 fn rejected(item: Item, code: &str, reason: String) -> Rejected {
-    Rejected { line: item.line, code: code.to_owned(), reason, raw: item.raw }
+    Rejected {
+        line: item.line,
+        code: code.to_owned(),
+        reason,
+        raw: item.raw,
+    }
 }

@@ -21,12 +21,20 @@ pub(crate) type Outcome = (u16, String);
 
 impl Request {
     pub(crate) fn get(path: &str) -> Self {
-        Self { head: format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n"), body: String::new() }
+        Self {
+            head: format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n"),
+            body: String::new(),
+        }
     }
 
     pub(crate) fn post(path: &str, body: &Value) -> Self {
-        let head = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n");
-        Self { head, body: body.to_string() }
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        );
+        Self {
+            head,
+            body: body.to_string(),
+        }
     }
 
     pub(crate) fn with(mut self, header: &str) -> Self {
@@ -36,7 +44,12 @@ impl Request {
     }
 
     fn text(&self) -> String {
-        format!("{}Content-Length: {}\r\n\r\n{}", self.head, self.body.len(), self.body)
+        format!(
+            "{}Content-Length: {}\r\n\r\n{}",
+            self.head,
+            self.body.len(),
+            self.body
+        )
     }
 }
 
@@ -69,9 +82,16 @@ impl Connection {
                 return Ok((status.ok_or(ErrorKind::InvalidData)?, length));
             }
             match line.split_once(": ") {
-                Some(("content-length", value)) => length = value.parse().map_err(|_| ErrorKind::InvalidData)?,
+                Some(("content-length", value)) => {
+                    length = value.parse().map_err(|_| ErrorKind::InvalidData)?
+                }
                 Some(_) => {}
-                None => status = line.split(' ').nth(1).and_then(|status| status.parse().ok()),
+                None => {
+                    status = line
+                        .split(' ')
+                        .nth(1)
+                        .and_then(|status| status.parse().ok())
+                }
             }
         }
     }
@@ -88,7 +108,20 @@ impl Connection {
     /// What became of a request.
     pub(crate) fn outcome(&mut self, request: &Request) -> std::io::Result<Outcome> {
         let (status, body) = self.ask(request)?;
-        let code = |body: &[u8]| Some(serde_json::from_slice::<Value>(body).ok()?["code"].as_str()?.to_owned());
-        Ok((status, if status < 400 { String::new() } else { code(&body).unwrap_or_default() }))
+        let code = |body: &[u8]| {
+            Some(
+                serde_json::from_slice::<Value>(body).ok()?["code"]
+                    .as_str()?
+                    .to_owned(),
+            )
+        };
+        Ok((
+            status,
+            if status < 400 {
+                String::new()
+            } else {
+                code(&body).unwrap_or_default()
+            },
+        ))
     }
 }

@@ -1,4 +1,5 @@
-//! Whoever reads, however dearly, takes memory within the budget, and next to nothing of what checks and writes wait for.
+//! Whoever reads, however dearly, takes memory within the budget, and next to nothing of what
+//! checks and writes wait for.
 
 mod attacks;
 mod client;
@@ -28,11 +29,13 @@ const READERS: usize = 8;
 const STRIKES: usize = 3;
 /// Checks and writes that are timed.
 const TIMED: usize = 1_000;
-/// What reads can take: two that are fetched and written, four answers on their way, and two calls that are read and
-/// answered, of the largest size; and four JSON documents of as many values as a request can have.
+/// What reads can take: two that are fetched and written, four answers on their way, and two calls
+/// that are read and answered, of the largest size; and four JSON documents of as many values as a
+/// request can have.
 const READS_MEGABYTES_MAX: u64 = (2 * 2 + 4 + 2) * ANSWER_MEGABYTES + 4 * 100;
-/// A thread that becomes ready waits for the next tick of the scheduler, 4 ms apart, until the one that runs is ended; a
-/// check and its answer make three ready: the server's, the database's, and the caller's.
+/// A thread that becomes ready waits for the next tick of the scheduler, 4 ms apart, until the one
+/// that runs is ended; a check and its answer make three ready: the server's, the database's, and
+/// the caller's.
 const TURNS: Duration = Duration::from_millis(12);
 /// The longest that attacks go on.
 const ATTACKED_MAX: Duration = Duration::from_secs(240);
@@ -48,7 +51,10 @@ struct Times {
 
 impl Times {
     fn add(&mut self, others: Self) {
-        for (times, others) in [(&mut self.checks, others.checks), (&mut self.writes, others.writes)] {
+        for (times, others) in [
+            (&mut self.checks, others.checks),
+            (&mut self.writes, others.writes),
+        ] {
             times.extend(others);
             times.sort_unstable();
         }
@@ -60,7 +66,11 @@ fn percentile(times: &[Duration], percent: usize) -> Duration {
 }
 
 /// Asks again and again until enough was timed and `has_ended`.
-fn timed(address: SocketAddr, request: impl Fn(usize) -> Request, goes_on: impl Fn(usize) -> bool) -> Vec<Duration> {
+fn timed(
+    address: SocketAddr,
+    request: impl Fn(usize) -> Request,
+    goes_on: impl Fn(usize) -> bool,
+) -> Vec<Duration> {
     let mut connection = Connection::to(address).expect("it accepts");
     let mut times = Vec::new();
     while goes_on(times.len()) {
@@ -82,9 +92,22 @@ fn time(world: &World, name: &str, goes_on: impl Fn(usize) -> bool + Sync) -> Ti
             "p_resource_type": "benchmark_runs", "p_quantity": 1})
     };
     thread::scope(|scope| {
-        let checks = scope.spawn(|| timed(world.address, |_| Request::post("/api/rpc/check_entitlement", &check), &goes_on));
-        let writes = timed(world.address, |at| Request::post("/api/rpc/meter_consumption", &write(at)), &goes_on);
-        Times { checks: checks.join().unwrap(), writes }
+        let checks = scope.spawn(|| {
+            timed(
+                world.address,
+                |_| Request::post("/api/rpc/check_entitlement", &check),
+                &goes_on,
+            )
+        });
+        let writes = timed(
+            world.address,
+            |at| Request::post("/api/rpc/meter_consumption", &write(at)),
+            &goes_on,
+        );
+        Times {
+            checks: checks.join().unwrap(),
+            writes,
+        }
     })
 }
 
@@ -97,14 +120,21 @@ struct Struck {
 
 impl Struck {
     fn all(&self) -> bool {
-        self.times.iter().all(|times| times.load(Ordering::Relaxed) >= STRIKES)
+        self.times
+            .iter()
+            .all(|times| times.load(Ordering::Relaxed) >= STRIKES)
     }
 
     fn tell(&self, at: usize, attack: &Attack, outcome: Outcome) {
         if attack.strikes.contains(&(outcome.0, outcome.1.as_str())) {
             self.times[at].fetch_add(1, Ordering::Relaxed);
         }
-        *self.outcomes.lock().unwrap().entry((attack.name, outcome)).or_default() += 1;
+        *self
+            .outcomes
+            .lock()
+            .unwrap()
+            .entry((attack.name, outcome))
+            .or_default() += 1;
     }
 }
 
@@ -121,10 +151,19 @@ fn attack(address: SocketAddr, first: usize, attacks: &[Attack], struck: &Struck
         let mut connection = Connection::to(address).expect("it accepts");
         let outcome = match attack.manner {
             Manner::Reads => connection.outcome(&attack.request),
-            Manner::Leaves => connection.send(&attack.request).map(|()| (200, String::new())),
+            Manner::Leaves => connection
+                .send(&attack.request)
+                .map(|()| (200, String::new())),
             Manner::NeverReads => connection.send(&attack.request).and_then(|()| {
                 let (status, length) = connection.head()?;
-                Ok((status, if length > 1 << 20 { String::new() } else { "small".to_owned() }))
+                Ok((
+                    status,
+                    if length > 1 << 20 {
+                        String::new()
+                    } else {
+                        "small".to_owned()
+                    },
+                ))
             }),
         };
         let outcome = outcome.unwrap_or_else(|error| panic!("{}: {error}", attack.name));
@@ -151,9 +190,18 @@ fn readers_take_no_more_than_is_theirs(home: Home) {
     let attacked = thread::scope(|scope| {
         for reader in 0..READERS {
             let (attacks, struck) = (&attacks, &struck);
-            scope.spawn(move || attack(world.address, reader * attacks.len() / READERS, attacks, struck));
+            scope.spawn(move || {
+                attack(
+                    world.address,
+                    reader * attacks.len() / READERS,
+                    attacks,
+                    struck,
+                )
+            });
         }
-        let times = time(&world, "attacked", |times| (times < TIMED || !struck.all()) && began.elapsed() < ATTACKED_MAX);
+        let times = time(&world, "attacked", |times| {
+            (times < TIMED || !struck.all()) && began.elapsed() < ATTACKED_MAX
+        });
         struck.has_ended.store(true, Ordering::Relaxed);
         times
     });
@@ -163,7 +211,10 @@ fn readers_take_no_more_than_is_theirs(home: Home) {
     for ((name, (status, code)), times) in &*struck.outcomes.lock().unwrap() {
         println!("{times:4} x {name}: {status} {code}");
     }
-    for (what, quiet, attacked) in [("check", &quiet.checks, &attacked.checks), ("write", &quiet.writes, &attacked.writes)] {
+    for (what, quiet, attacked) in [
+        ("check", &quiet.checks, &attacked.checks),
+        ("write", &quiet.writes, &attacked.writes),
+    ] {
         let of = |times: &[Duration]| {
             format!(
                 "{} times, p50 {:?}, p99 {:?}, most {:?}",
@@ -175,12 +226,27 @@ fn readers_take_no_more_than_is_theirs(home: Home) {
         };
         println!("{what}: quiet {}; attacked {}", of(quiet), of(attacked));
     }
-    println!("memory: quiet {} MB, attacked {} MB, took {:?}", quiet_bytes >> 20, peak >> 20, began.elapsed());
+    println!(
+        "memory: quiet {} MB, attacked {} MB, took {:?}",
+        quiet_bytes >> 20,
+        peak >> 20,
+        began.elapsed()
+    );
     assert!(struck.all(), "not every attack has struck");
-    assert!(peak <= quiet_bytes + (READS_MEGABYTES_MAX << 20), "reads took {} MB", (peak - quiet_bytes) >> 20);
+    assert!(
+        peak <= quiet_bytes + (READS_MEGABYTES_MAX << 20),
+        "reads took {} MB",
+        (peak - quiet_bytes) >> 20
+    );
     let (quiet_check, quiet_write) = (percentile(&quiet.checks, 99), percentile(&quiet.writes, 99));
-    assert!(percentile(&attacked.checks, 99) <= (5 * quiet_check).max(TURNS), "checks wait for reads");
-    assert!(percentile(&attacked.writes, 99) <= (10 * quiet_write).max(TURNS), "writes wait for reads");
+    assert!(
+        percentile(&attacked.checks, 99) <= (5 * quiet_check).max(TURNS),
+        "checks wait for reads"
+    );
+    assert!(
+        percentile(&attacked.writes, 99) <= (10 * quiet_write).max(TURNS),
+        "writes wait for reads"
+    );
 }
 
 #[test]

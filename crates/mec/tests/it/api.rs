@@ -1,5 +1,5 @@
-//! The API on a real socket over a store of its own, with the demo's catalogue and a clock that stands still until it
-//! is moved.
+//! The API on a real socket over a store of its own, with the demo's catalog and a clock that
+//! stands still until it is moved.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -12,7 +12,7 @@ use mec::http::limits::Limits;
 use mec::http::operator::Door;
 use mec::http::{listen, router};
 use mec_engine::{Caller, Clock, Mec, NewAccount, Now, Options, catalog_file};
-use mec_kernel::{AccountId, Catalogue, CreateAccount, Provision, Time};
+use mec_kernel::{AccountId, Catalog, CreateAccount, Provision, Time};
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};
 
@@ -61,7 +61,9 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).map(|value| value.to_str().expect("a header of text"))
+        self.headers
+            .get(name)
+            .map(|value| value.to_str().expect("a header of text"))
     }
 
     pub(crate) fn json(&self) -> Value {
@@ -77,13 +79,35 @@ impl Answer {
     /// Asserts an error of this status and code, with the four keys, the headers and a hint.
     pub(crate) fn expect_error(&self, status: u16, code: &str) -> Value {
         let body: Value = self.json();
-        let keys: Vec<_> = body.as_object().unwrap_or_else(|| panic!("{self:?}")).keys().collect();
+        let keys: Vec<_> = body
+            .as_object()
+            .unwrap_or_else(|| panic!("{self:?}"))
+            .keys()
+            .collect();
         assert_eq!(keys, ["code", "message", "details", "hint"], "{self:?}");
-        assert_eq!((self.status.as_u16(), &body["code"]), (status, &json!(code)), "{self:?}");
-        assert!(body["message"].as_str().is_some_and(|message| !message.is_empty()), "{self:?}");
-        assert!(body["hint"].as_str().is_some_and(|hint| !hint.is_empty()), "no hint: {self:?}");
-        assert_eq!(self.header("content-type"), Some("application/json; charset=utf-8"));
-        assert_eq!(self.header("proxy-status"), Some(format!("PostgREST; error={code}").as_str()));
+        assert_eq!(
+            (self.status.as_u16(), &body["code"]),
+            (status, &json!(code)),
+            "{self:?}"
+        );
+        assert!(
+            body["message"]
+                .as_str()
+                .is_some_and(|message| !message.is_empty()),
+            "{self:?}"
+        );
+        assert!(
+            body["hint"].as_str().is_some_and(|hint| !hint.is_empty()),
+            "no hint: {self:?}"
+        );
+        assert_eq!(
+            self.header("content-type"),
+            Some("application/json; charset=utf-8")
+        );
+        assert_eq!(
+            self.header("proxy-status"),
+            Some(format!("PostgREST; error={code}").as_str())
+        );
         assert!(self.header("x-request-id").is_some());
         body
     }
@@ -110,28 +134,56 @@ impl Api {
     }
 
     async fn open(home: Home, auth: Auth, hosts: Hosts) -> Self {
-        let hands = Arc::new(Hands(AtomicI64::new(START.parse::<Time>().expect("an instant").micros())));
-        let file = catalog_file::parse(catalog_file::DEMO).expect("the demo's catalogue");
-        let catalogue = file.changes(&Catalogue::default(), false);
-        let options = Options { catalogue, clock: Clock::ruling(hands.clone()), ..Options::default() };
+        let hands = Arc::new(Hands(AtomicI64::new(
+            START.parse::<Time>().expect("an instant").micros(),
+        )));
+        let file = catalog_file::parse(catalog_file::DEMO).expect("the demo's catalog");
+        let catalog = file.changes(&Catalog::default(), false);
+        let options = Options {
+            catalog,
+            clock: Clock::ruling(hands.clone()),
+            ..Options::default()
+        };
         let url = home.url();
         let mec = Arc::new(Mec::open(&url, options).await.expect("a store"));
         let router = router::router(AppState::new(mec.clone()).with_auth(auth));
-        let limits = Limits { body_bytes_max: BODY_BYTES_MAX, ..Limits::default() };
+        let limits = Limits {
+            body_bytes_max: BODY_BYTES_MAX,
+            ..Limits::default()
+        };
         let (mut bases, mut serving) = (Vec::new(), Vec::new());
         for door in [Door::Public, Door::Operators] {
-            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-            bases.push(format!("http://{}", listener.local_addr().expect("an address")));
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+                .await
+                .expect("a free port");
+            bases.push(format!(
+                "http://{}",
+                listener.local_addr().expect("an address")
+            ));
             let (router, limits, hosts) = (router.clone(), limits.clone(), hosts.clone());
             serving.push(tokio::spawn(async move {
                 let never = std::future::pending::<()>();
-                listen::serve(listener, router, limits, hosts, door, never).await.expect("usable limits");
+                listen::serve(listener, router, limits, hosts, door, never)
+                    .await
+                    .expect("usable limits");
             }));
         }
         let [base, operators] = bases.try_into().expect("two");
         let serving = serving.try_into().expect("two");
-        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-        Self { mec, client, base, operators, store_url: url, hands, serving, _home: home }
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .build()
+            .expect("a client");
+        Self {
+            mec,
+            client,
+            base,
+            operators,
+            store_url: url,
+            hands,
+            serving,
+            _home: home,
+        }
     }
 
     pub(crate) fn caller() -> Caller {
@@ -140,20 +192,32 @@ impl Api {
 
     /// Moves the clock on.
     pub(crate) fn pass(&self, seconds: i64) {
-        self.hands.0.fetch_add(seconds * 1_000_000, Ordering::Relaxed);
+        self.hands
+            .0
+            .fetch_add(seconds * 1_000_000, Ordering::Relaxed);
     }
 
     /// A new organization.
     pub(crate) async fn account(&self, external_id: &str) -> AccountId {
         let NewAccount(new) = NewAccount::named("Acme Corp");
-        let new = CreateAccount { external_id: Some(external_id.into()), ..new };
-        self.mec.create_account(NewAccount(new), &Self::caller()).await.expect("an account").id
+        let new = CreateAccount {
+            external_id: Some(external_id.into()),
+            ..new
+        };
+        self.mec
+            .create_account(NewAccount(new), &Self::caller())
+            .await
+            .expect("an account")
+            .id
     }
 
     /// A new organization on this plan.
     pub(crate) async fn customer(&self, external_id: &str, plan: &str) -> AccountId {
         let account = self.account(external_id).await;
-        self.mec.provision(Provision::new(account, plan), &Self::caller()).await.expect("a plan");
+        self.mec
+            .provision(Provision::new(account, plan), &Self::caller())
+            .await
+            .expect("a plan");
         account
     }
 
@@ -168,30 +232,66 @@ impl Api {
     }
 
     /// A request as it is; one below `/admin` on the operators' port.
-    pub(crate) async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: String) -> Answer {
-        let base = if path.starts_with("/admin") { &self.operators } else { &self.base };
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: String,
+    ) -> Answer {
+        let base = if path.starts_with("/admin") {
+            &self.operators
+        } else {
+            &self.base
+        };
         self.send_to(base, method, path, headers, body).await
     }
 
     /// A request as it is on the port that clients use.
-    pub(crate) async fn send_in_public(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
-        self.send_to(&self.base, method, path, headers, String::new()).await
+    pub(crate) async fn send_in_public(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Answer {
+        self.send_to(&self.base, method, path, headers, String::new())
+            .await
     }
 
-    async fn send_to(&self, base: &str, method: Method, path: &str, headers: &[(&str, &str)], body: String) -> Answer {
-        let mut request = self.client.request(method, format!("{base}{path}")).body(body);
+    async fn send_to(
+        &self,
+        base: &str,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: String,
+    ) -> Answer {
+        let mut request = self
+            .client
+            .request(method, format!("{base}{path}"))
+            .body(body);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let response = request.send().await.expect("an answer");
         let (status, headers) = (response.status(), response.headers().clone());
-        Answer { status, headers, text: response.text().await.expect("a body of text") }
+        Answer {
+            status,
+            headers,
+            text: response.text().await.expect("a body of text"),
+        }
     }
 
     /// POSTs JSON to a function; `call` may have a query string.
     pub(crate) async fn call(&self, call: &str, arguments: Value) -> Answer {
         let json = [("content-type", "application/json")];
-        self.send(Method::POST, &format!("/api/rpc/{call}"), &json, arguments.to_string()).await
+        self.send(
+            Method::POST,
+            &format!("/api/rpc/{call}"),
+            &json,
+            arguments.to_string(),
+        )
+        .await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -200,7 +300,9 @@ impl Api {
 
     /// The account's newest decisions, once there are `wanted` of them.
     pub(crate) async fn decided(&self, account: &str, wanted: usize) -> Vec<Value> {
-        let path = format!("/api/control_decisions_log?account_id=eq.{account}&order=decided_at.desc&limit=50");
+        let path = format!(
+            "/api/control_decisions_log?account_id=eq.{account}&order=decided_at.desc&limit=50"
+        );
         let end = Instant::now() + Duration::from_secs(30);
         loop {
             let rows = self.get(&path).await.ok();
@@ -209,7 +311,11 @@ impl Api {
                 assert_eq!(rows.len(), wanted);
                 return rows;
             }
-            assert!(Instant::now() < end, "{} decisions, not {wanted}", rows.len());
+            assert!(
+                Instant::now() < end,
+                "{} decisions, not {wanted}",
+                rows.len()
+            );
             tokio::task::yield_now().await;
         }
     }

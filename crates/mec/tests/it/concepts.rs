@@ -1,5 +1,5 @@
-//! The concept pages run as written: every command of `docs/concepts` is given to `sh` against a `mec demo` of its own,
-//! and every answer compared with the one shown.
+//! The concept pages run as written: every command of `docs/concepts` is given to `sh` against a
+//! `mec demo` of its own, and every answer compared with the one shown.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,11 +14,13 @@ const INDEX: &str = "README.md";
 /// What every page tells, as the headings below its title.
 const SECTIONS: [&str; 4] = ["Rules", "What it never does", "Example", "Pitfalls"];
 
-/// By this name the check's command leaves them out where `curl` or `jq` is missing, as it does the guides.
+/// By this name the check's command leaves them out where `curl` or `jq` is missing, as it does the
+/// guides.
 mod guide_runs_as_written {
     use super::*;
 
-    // Its own server is what each page takes time for, so on the other store one reader follows them all.
+    // Its own server is what each page takes time for, so on the other store one reader follows
+    // them all.
     on_both!(a_reader_may_follow_all_pages_on_one_server_and_the_index_names_each);
 
     #[test]
@@ -66,10 +68,17 @@ mod guide_runs_as_written {
         let (home, directory) = (home(), tempfile::tempdir().unwrap());
         let server = Server::demo_on(&home);
         let pages = pages();
-        assert_eq!(pages.len(), 8, "{pages:?}: a page has a test of its own above");
+        assert_eq!(
+            pages.len(),
+            8,
+            "{pages:?}: a page has a test of its own above"
+        );
         for page in pages {
             let name = page.file_name().unwrap().to_string_lossy().into_owned();
-            assert!(index.contains(&format!("]({name})")), "docs/concepts/{INDEX} does not lead to {name}");
+            assert!(
+                index.contains(&format!("]({name})")),
+                "docs/concepts/{INDEX} does not lead to {name}"
+            );
             follow(&page, &server, directory.path());
         }
     }
@@ -78,14 +87,20 @@ mod guide_runs_as_written {
 /// Every page but the index, in order.
 pub(crate) fn pages() -> Vec<PathBuf> {
     let entries = fs::read_dir(PAGES).unwrap_or_else(|why| panic!("{PAGES}: {why}"));
-    let mut pages: Vec<_> = entries.map(|entry| entry.unwrap().path()).filter(|path| !path.ends_with(INDEX)).collect();
+    let mut pages: Vec<_> = entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| !path.ends_with(INDEX))
+        .collect();
     pages.sort();
     pages
 }
 
 /// The answers that a page shows, all of which are compared when it runs.
 pub(crate) fn shown(page: &Path) -> Vec<Shown> {
-    steps(page).into_iter().filter_map(|step| step.shown).collect()
+    steps(page)
+        .into_iter()
+        .filter_map(|step| step.shown)
+        .collect()
 }
 
 fn on_a_server_of_its_own(page: &str) {
@@ -103,11 +118,19 @@ fn steps(page: &Path) -> Vec<Step> {
 fn follow(page: &Path, server: &Server, home: &Path) {
     let text = fs::read_to_string(page).unwrap_or_else(|why| panic!("{}: {why}", page.display()));
     for section in SECTIONS {
-        assert!(text.lines().any(|line| line == format!("## {section}")), "{} has no section {section:?}", page.display());
+        assert!(
+            text.lines().any(|line| line == format!("## {section}")),
+            "{} has no section {section:?}",
+            page.display()
+        );
     }
     let steps = steps(page);
     let compared = steps.iter().filter(|step| step.shown.is_some()).count();
-    assert!(compared >= 8, "{} shows only {compared} answers", page.display());
+    assert!(
+        compared >= 8,
+        "{} shows only {compared} answers",
+        page.display()
+    );
     let mut shell = Shell::new(home);
     let mut failures = Vec::new();
     for step in &steps {
@@ -116,7 +139,12 @@ fn follow(page: &Path, server: &Server, home: &Path) {
         }
     }
     let (failed, all) = (failures.len(), steps.len());
-    assert!(failures.is_empty(), "{failed} of {all} steps went otherwise:\n\n{}\n\n{}", failures.join("\n\n"), server.said());
+    assert!(
+        failures.is_empty(),
+        "{failed} of {all} steps went otherwise:\n\n{}\n\n{}",
+        failures.join("\n\n"),
+        server.said()
+    );
 }
 
 fn take(step: &Step, shell: &mut Shell, address: &str) -> Result<(), String> {
@@ -128,10 +156,16 @@ fn take(step: &Step, shell: &mut Shell, address: &str) -> Result<(), String> {
         }
         Action::Keep { name, command } => return shell.keep(name, &here(command)),
         Action::Shell(command) => here(command),
-        Action::Request { method, path, .. } => return Err(format!("write {method} {path} as a command")),
+        Action::Request { method, path, .. } => {
+            return Err(format!("write {method} {path} as a command"));
+        }
     };
-    let Shown { text, pattern } = step.shown.as_ref().ok_or(format!("no answer is shown to\n{command}"))?;
+    let Shown { text, pattern } = step
+        .shown
+        .as_ref()
+        .ok_or(format!("no answer is shown to\n{command}"))?;
     let printed = shell.run(&command)?;
-    let verdict = documents(&printed).and_then(|answer| pattern.check(&answer).map_err(|why| why.to_string()));
+    let verdict = documents(&printed)
+        .and_then(|answer| pattern.check(&answer).map_err(|why| why.to_string()));
     verdict.map_err(|why| format!("command:\n{command}\nexpected:\n{text}\ngot:\n{printed}\n{why}"))
 }

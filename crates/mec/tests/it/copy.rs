@@ -1,4 +1,5 @@
-//! `mec copy`: an installation moves from a file to a database, and everything it answers stays as it was.
+//! `mec copy`: an installation moves from a file to a database, and everything it answers stays as
+//! it was.
 
 use crate::cli::Shell;
 
@@ -7,10 +8,30 @@ fn only_a_file_is_copied_and_only_to_a_database() {
     let (shell, _) = Shell::with_acme();
     for (line, code, error, hint) in [
         ("copy --from mec.db --to postgres://h/d", 78, "", "sqlite:"),
-        ("copy --from postgres://h/d --to postgres://h/e", 78, "", "sqlite:"),
-        ("copy --from sqlite:mec.db --to sqlite:other.db", 78, "", "postgres://USER@HOST/DATABASE"),
-        ("copy --from sqlite:mec.db", 78, "", "postgres://USER@HOST/DATABASE"),
-        ("copy --from sqlite:none.db --to postgres://h/d", 66, "none.db does not exist", "sqlite:PATH"),
+        (
+            "copy --from postgres://h/d --to postgres://h/e",
+            78,
+            "",
+            "sqlite:",
+        ),
+        (
+            "copy --from sqlite:mec.db --to sqlite:other.db",
+            78,
+            "",
+            "postgres://USER@HOST/DATABASE",
+        ),
+        (
+            "copy --from sqlite:mec.db",
+            78,
+            "",
+            "postgres://USER@HOST/DATABASE",
+        ),
+        (
+            "copy --from sqlite:none.db --to postgres://h/d",
+            66,
+            "none.db does not exist",
+            "sqlite:PATH",
+        ),
     ] {
         shell.run(line).failed(code, error, hint);
     }
@@ -68,13 +89,20 @@ mod on_postgres {
 
     /// Runs `mec copy` of the shell's file.
     fn copied(shell: &Shell, to: &Target) -> Ran {
-        shell.run(&format!("-o json copy --from sqlite:mec.db --to {}", to.url))
+        shell.run(&format!(
+            "-o json copy --from sqlite:mec.db --to {}",
+            to.url
+        ))
     }
 
     /// Starts one that is killed.
     fn started(shell: &Shell, to: &Target) -> Child {
         let mut command = shell.command(&["copy", "--from", "sqlite:mec.db", "--to", &to.url]);
-        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+        command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
     }
 
     /// Copies with batches of so many rows.
@@ -83,12 +111,18 @@ mod on_postgres {
     }
 
     fn by(rows: usize) -> CopyOptions {
-        CopyOptions { batch_rows_max: rows, ..CopyOptions::at(LATER, "a test") }
+        CopyOptions {
+            batch_rows_max: rows,
+            ..CopyOptions::at(LATER, "a test")
+        }
     }
 
     /// Runs a statement on a file that nobody serves.
     fn on_file(path: &Path, sql: &str) {
-        rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap();
+        rusqlite::Connection::open(path)
+            .unwrap()
+            .execute_batch(sql)
+            .unwrap();
     }
 
     #[test]
@@ -103,17 +137,48 @@ mod on_postgres {
             .unwrap()
             .iter()
             .map(|table| {
-                assert_eq!((&table["is_same"], &table["from"]), (&json!(true), &table["to"]), "{table}");
-                (table["table"].as_str().unwrap(), table["from"]["rows"].as_u64().unwrap())
+                assert_eq!(
+                    (&table["is_same"], &table["from"]),
+                    (&json!(true), &table["to"]),
+                    "{table}"
+                );
+                (
+                    table["table"].as_str().unwrap(),
+                    table["from"]["rows"].as_u64().unwrap(),
+                )
             })
             .collect();
-        for table in ["plans", "accounts", "account_links", "entitlements", "entitlements_audit", "control_decisions_log"] {
-            assert_eq!(target.number(&format!("SELECT count(*) FROM {table}")), rows[table], "{table}");
+        for table in [
+            "plans",
+            "accounts",
+            "account_links",
+            "entitlements",
+            "entitlements_audit",
+            "control_decisions_log",
+        ] {
+            assert_eq!(
+                target.number(&format!("SELECT count(*) FROM {table}")),
+                rows[table],
+                "{table}"
+            );
         }
-        assert!(rows["consumption_ledger"] > 1_000 && rows["usage_hours"] > 1_000, "{rows:?}");
-        assert_eq!(target.number("SELECT count(*) FROM pg_class WHERE relname = 'copy_progress'"), 0);
-        assert!(shell.done(&format!("verify --store {}", target.url)).starts_with("everything agrees"));
-        shell.done(&format!("migrate --store {} --app-role {APP_ROLE}", target.url));
+        assert!(
+            rows["consumption_ledger"] > 1_000 && rows["usage_hours"] > 1_000,
+            "{rows:?}"
+        );
+        assert_eq!(
+            target.number("SELECT count(*) FROM pg_class WHERE relname = 'copy_progress'"),
+            0
+        );
+        assert!(
+            shell
+                .done(&format!("verify --store {}", target.url))
+                .starts_with("everything agrees")
+        );
+        shell.done(&format!(
+            "migrate --store {} --app-role {APP_ROLE}",
+            target.url
+        ));
         let app_url = target.cluster.app_url(name_of(&target.url));
         let (file, database) = (Server::serve(&file(&shell)), Server::on(&app_url));
         for path in [
@@ -129,19 +194,32 @@ mod on_postgres {
             assert_eq!(database.get(path), file.get(path), "{path}");
             assert_eq!(file.get(path).0, 200, "{path}");
         }
-        let accounts: Value = serde_json::from_str(&file.get("/api/accounts?select=account_id&order=account_id").1).unwrap();
+        let accounts: Value = serde_json::from_str(
+            &file
+                .get("/api/accounts?select=account_id&order=account_id")
+                .1,
+        )
+        .unwrap();
         for account in accounts.as_array().unwrap() {
             let asked = json!({ "p_account_id": account["account_id"], "p_resource_type": "benchmark_runs" });
             for function in ["get_usage", "check_entitlement"] {
                 let path = format!("/api/rpc/{function}");
-                assert_eq!(database.post(&path, &asked), file.post(&path, &asked), "{function} {asked}");
+                assert_eq!(
+                    database.post(&path, &asked),
+                    file.post(&path, &asked),
+                    "{function} {asked}"
+                );
             }
         }
         // It goes on: the next event follows the last one of the file.
         let used = json!({ "p_external_id": "demo_alder", "p_resource_type": "benchmark_runs", "p_quantity": 1, "p_idempotency_key": "moved" });
         assert_eq!(database.post("/api/rpc/consume", &used).0, 200);
         assert!(database.stop().success());
-        assert!(shell.done(&format!("verify --store {}", target.url)).starts_with("everything agrees"));
+        assert!(
+            shell
+                .done(&format!("verify --store {}", target.url))
+                .starts_with("everything agrees")
+        );
     }
 
     #[test]
@@ -151,30 +229,42 @@ mod on_postgres {
         let target = Target::new();
         shell.done(&format!("migrate --store {}", target.url));
         let database = name_of(&target.url).to_owned();
-        // A table that somebody holds stops the copy in its middle, for as long as it takes to kill it there.
+        // A table that somebody holds stops the copy in its middle, for as long as it takes to kill
+        // it there.
         let mut earlier = 0;
         for held in ["ledger_keys", "usage_windows"] {
-            let hold = target.cluster.hold(&database, &format!("LOCK TABLE {held} IN SHARE MODE"));
+            let hold = target
+                .cluster
+                .hold(&database, &format!("LOCK TABLE {held} IN SHARE MODE"));
             let mut killed = started(&shell, &target);
-            let waits = format!("SELECT count(*) FROM pg_locks WHERE relation = '{held}'::regclass AND NOT granted");
+            let waits = format!(
+                "SELECT count(*) FROM pg_locks WHERE relation = '{held}'::regclass AND NOT granted"
+            );
             target.cluster.wait_for(&database, &waits, "1");
             killed.kill().unwrap();
             killed.wait().unwrap();
             drop(hold);
-            target.cluster.wait_for("postgres", &connections(&database), "0");
+            target
+                .cluster
+                .wait_for("postgres", &connections(&database), "0");
             let marked = target.number("SELECT sum(rows_copied) FROM copy_progress");
             assert!(marked > earlier, "{held}: {marked} after {earlier}");
             earlier = marked;
             assert!(target.opens().unwrap_err().to_string().contains(MARKED));
-            shell.run(&format!("serve --store {} --listen 127.0.0.1:0", target.url)).failed(
-                69,
-                "",
-                "run the same `mec copy` again",
-            );
+            shell
+                .run(&format!(
+                    "serve --store {} --listen 127.0.0.1:0",
+                    target.url
+                ))
+                .failed(69, "", "run the same `mec copy` again");
         }
         assert!(earlier > 40_000, "{earlier}");
         let told = copied(&shell, &target).json();
-        assert_eq!((&told["is_whole"], &told["rows_of_an_earlier_run"]), (&json!(true), &json!(earlier)), "{told:#}");
+        assert_eq!(
+            (&told["is_whole"], &told["rows_of_an_earlier_run"]),
+            (&json!(true), &json!(earlier)),
+            "{told:#}"
+        );
         target.opens().unwrap();
     }
 
@@ -186,10 +276,13 @@ mod on_postgres {
     fn a_copy_that_ends_anywhere_is_finished_by_the_next() {
         let (shell, _) = Shell::with_acme();
         for number in 0..40 {
-            shell.done(&format!("meter acme benchmark_runs 1 --key run-{number} --details {{\"n\":{number}}}"));
+            shell.done(&format!(
+                "meter acme benchmark_runs 1 --key run-{number} --details {{\"n\":{number}}}"
+            ));
         }
         let target = Target::new();
-        // Each run ends one batch later than the one before, wherever that is: copying, reading back, verifying.
+        // Each run ends one batch later than the one before, wherever that is: copying, reading
+        // back, verifying.
         let (mut runs, mut stages) = (0_u64, vec![]);
         let whole = loop {
             let (said, stage) = (Cell::new(0), Cell::new(None));
@@ -197,7 +290,11 @@ mod on_postgres {
                 said.set(said.get() + 1);
                 stage.set(Some(at.stage));
                 assert!(at.done <= at.total, "{at:?}");
-                if said.get() > 2 { Err(StoreError::Stopped("the test ends it".to_owned())) } else { Ok(()) }
+                if said.get() > 2 {
+                    Err(StoreError::Stopped("the test ends it".to_owned()))
+                } else {
+                    Ok(())
+                }
             });
             runs += 1;
             match told {
@@ -211,7 +308,10 @@ mod on_postgres {
                 told => panic!("{told:?}"),
             }
         };
-        assert!(runs > 20 && stages.last() == Some(&CopyStage::Comparing), "{runs} runs, {stages:?}");
+        assert!(
+            runs > 20 && stages.last() == Some(&CopyStage::Comparing),
+            "{runs} runs, {stages:?}"
+        );
         assert!(whole.is_whole(), "{whole:?}");
         let rows: u64 = whole.tables.iter().map(|table| table.from.count).sum();
         assert_eq!(whole.of_earlier, rows);
@@ -242,7 +342,9 @@ mod on_postgres {
     fn a_file_that_was_used_meanwhile_does_not_go_on() {
         let (shell, _) = Shell::with_acme();
         let target = Target::new();
-        let stopped = copy(&file(&shell), &target.url, &by(5), &mut |_| Err(StoreError::Stopped("here".to_owned())));
+        let stopped = copy(&file(&shell), &target.url, &by(5), &mut |_| {
+            Err(StoreError::Stopped("here".to_owned()))
+        });
         assert_eq!(stopped.unwrap_err().to_string(), "here");
         shell.done("meter acme benchmark_runs 1 --key run-1");
         let told = copied(&shell, &target);
@@ -257,8 +359,15 @@ mod on_postgres {
         let server = Server::serve(&file(&shell));
         let told = copied(&shell, &target);
         told.failed(69, "", "stop it first");
-        assert!(told.stderr.contains("is in use by another process") && told.stderr.contains(&server.address()), "{told:?}");
-        assert_eq!(target.number("SELECT count(*) FROM pg_class WHERE relname = 'accounts'"), 0);
+        assert!(
+            told.stderr.contains("is in use by another process")
+                && told.stderr.contains(&server.address()),
+            "{told:?}"
+        );
+        assert_eq!(
+            target.number("SELECT count(*) FROM pg_class WHERE relname = 'accounts'"),
+            0
+        );
     }
 
     #[test]
@@ -276,12 +385,22 @@ mod on_postgres {
                 Ok(())
             });
             let told = told.unwrap();
-            let differ: Vec<&str> =
-                told.tables.iter().filter(|table| !table.is_same()).map(|table| table.name.as_str()).collect();
-            assert_eq!((told.is_whole(), told.is_same(), differ), (false, false, vec![table]));
+            let differ: Vec<&str> = told
+                .tables
+                .iter()
+                .filter(|table| !table.is_same())
+                .map(|table| table.name.as_str())
+                .collect();
+            assert_eq!(
+                (told.is_whole(), told.is_same(), differ),
+                (false, false, vec![table])
+            );
             assert!(target.opens().unwrap_err().to_string().contains(MARKED));
             let again = copied(&shell, &target);
-            assert_eq!((again.code, &again.json()["is_whole"]), (Some(1), &json!(false)));
+            assert_eq!(
+                (again.code, &again.json()["is_whole"]),
+                (Some(1), &json!(false))
+            );
         }
     }
 
@@ -294,7 +413,11 @@ mod on_postgres {
         let told = copied(&shell, &target);
         assert_eq!(told.code, Some(1), "{told:?}");
         let told = told.json();
-        assert_eq!((&told["is_whole"], &told["verify"]["is_clean"]), (&json!(false), &json!(false)), "{told:#}");
+        assert_eq!(
+            (&told["is_whole"], &told["verify"]["is_clean"]),
+            (&json!(false), &json!(false)),
+            "{told:#}"
+        );
         assert!(target.opens().unwrap_err().to_string().contains(MARKED));
     }
 
@@ -315,7 +438,9 @@ mod on_postgres {
         assert!(told.is_whole(), "{told:?}");
         let shown = |sql: &str| target.sql(sql).join("; ");
         assert_eq!(
-            shown("SELECT endpoint_id, event_types, is_active, created_at FROM webhook_endpoints ORDER BY url"),
+            shown(
+                "SELECT endpoint_id, event_types, is_active, created_at FROM webhook_endpoints ORDER BY url"
+            ),
             "00000000-0000-0000-0000-000000000000|{}|f|-infinity; \
              ffffffff-ffff-ffff-ffff-ffffffffffff|{\"a \\\"b\\\"\",é}|t|infinity"
         );
@@ -335,12 +460,17 @@ mod on_postgres {
     fn a_role_that_owns_nothing_does_not_copy() {
         let (shell, _) = Shell::with_acme();
         let target = Target::new();
-        shell.done(&format!("migrate --store {} --app-role {APP_ROLE}", target.url));
+        shell.done(&format!(
+            "migrate --store {} --app-role {APP_ROLE}",
+            target.url
+        ));
         let app_url = target.cluster.app_url(name_of(&target.url));
-        shell.run(&format!("copy --from sqlite:mec.db --to {app_url}")).failed(
-            69,
-            &format!("the role {APP_ROLE} does not own the tables"),
-            "copy as the role that ran `mec migrate`",
-        );
+        shell
+            .run(&format!("copy --from sqlite:mec.db --to {app_url}"))
+            .failed(
+                69,
+                &format!("the role {APP_ROLE} does not own the tables"),
+                "copy as the role that ran `mec migrate`",
+            );
     }
 }

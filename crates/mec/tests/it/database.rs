@@ -28,19 +28,37 @@ mod on_postgres {
         let (shell, acme) = Shell::with_acme_on(Home::postgres());
         let servers = [Server::on(&shell.store()), Server::on(&shell.store())];
         shell.done("meter acme benchmark_runs 5 --key by-hand");
-        shell.write("events.csv", "idempotency_key,external_id,resource_type,quantity\na,acme,benchmark_runs,2\n");
-        assert_eq!(shell.run("import events.csv -o json").json()["recorded"], json!(1));
-        assert_eq!(shell.run("check acme benchmark_runs --quantity 1 -o json").json()["quantity_used"], json!(7));
+        shell.write(
+            "events.csv",
+            "idempotency_key,external_id,resource_type,quantity\na,acme,benchmark_runs,2\n",
+        );
+        assert_eq!(
+            shell.run("import events.csv -o json").json()["recorded"],
+            json!(1)
+        );
+        assert_eq!(
+            shell
+                .run("check acme benchmark_runs --quantity 1 -o json")
+                .json()["quantity_used"],
+            json!(7)
+        );
         let asked = json!({ "p_account_id": acme.to_string(), "p_resource_type": "benchmark_runs", "p_requested_qty": 1 });
         for server in &servers {
             let (status, answer) = server.post("/api/rpc/check_entitlement", &asked);
             assert_eq!((status, &answer[0]["quantity_used"]), (200, &json!(7)));
         }
-        // What a command changes in the catalogue, the servers go by.
-        let catalogue = shell.done("catalog export");
-        shell.write("catalog.toml", &catalogue.replacen("quantity = \"100\"", "quantity = \"200\"", 1));
+        // What a command changes in the catalog, the servers go by.
+        let catalog = shell.done("catalog export");
+        shell.write(
+            "catalog.toml",
+            &catalog.replacen("quantity = \"100\"", "quantity = \"200\"", 1),
+        );
         shell.done("catalog apply catalog.toml --yes");
-        assert!(shell.done("plan migrate starter").contains("1 account moved to version 2"));
+        assert!(
+            shell
+                .done("plan migrate starter")
+                .contains("1 account moved to version 2")
+        );
         for server in &servers {
             let (_, answer) = server.post("/api/rpc/check_entitlement", &asked);
             assert_eq!(answer[0]["quantity_allowed"], json!(200));
@@ -49,11 +67,39 @@ mod on_postgres {
         assert!(shown.contains("1 on version 2, the newest"), "{shown}");
         assert_eq!(shell.done("export").lines().count(), 2);
         shell.done("prune --older-than 0s");
-        assert!(shell.done("verify").starts_with("everything agrees: 2 events"));
+        assert!(
+            shell
+                .done("verify")
+                .starts_with("everything agrees: 2 events")
+        );
         let told: Value = shell.run("doctor --listen 127.0.0.1:0 -o json").json();
-        let whats: Vec<&str> = told.as_array().unwrap().iter().map(|line| line["what"].as_str().unwrap()).collect();
-        assert_eq!(whats, ["configuration", "store", "schema", "commits", "role", "clock", "connections", "SQLite", "listen"]);
-        assert!(told.as_array().unwrap().iter().all(|line| line["verdict"] == "ok"), "{told:#}");
+        let whats: Vec<&str> = told
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|line| line["what"].as_str().unwrap())
+            .collect();
+        assert_eq!(
+            whats,
+            [
+                "configuration",
+                "store",
+                "schema",
+                "commits",
+                "role",
+                "clock",
+                "connections",
+                "SQLite",
+                "listen"
+            ]
+        );
+        assert!(
+            told.as_array()
+                .unwrap()
+                .iter()
+                .all(|line| line["verdict"] == "ok"),
+            "{told:#}"
+        );
         for server in servers {
             assert!(server.stop().success());
         }
@@ -68,36 +114,69 @@ mod on_postgres {
                 "p_external_id": "acme", "p_resource_type": "benchmark_runs", "p_resource_types": ["benchmark_runs"],
                 "p_max_staleness_ms": staleness,
             });
-            let taken = if function == "check_entitlements" { "p_resource_types" } else { "p_resource_type" };
-            let is_taken = |(name, _): &(String, Value)| !name.starts_with("p_resource") || name == taken;
-            let asked = asked.as_object().unwrap().clone().into_iter().filter(is_taken).collect();
-            let (status, answer) = checking.post(&format!("/api/rpc/{function}"), &Value::Object(asked));
-            (status, if status == 200 { answer[0].clone() } else { answer })
+            let taken = if function == "check_entitlements" {
+                "p_resource_types"
+            } else {
+                "p_resource_type"
+            };
+            let is_taken =
+                |(name, _): &(String, Value)| !name.starts_with("p_resource") || name == taken;
+            let asked = asked
+                .as_object()
+                .unwrap()
+                .clone()
+                .into_iter()
+                .filter(is_taken)
+                .collect();
+            let (status, answer) =
+                checking.post(&format!("/api/rpc/{function}"), &Value::Object(asked));
+            (
+                status,
+                if status == 200 {
+                    answer[0].clone()
+                } else {
+                    answer
+                },
+            )
         };
         let used = |function, staleness| {
             let (status, row) = seen(function, staleness);
             assert_eq!(status, 200, "{row}");
-            let column = if function == "get_usage" { "quantity" } else { "quantity_used" };
+            let column = if function == "get_usage" {
+                "quantity"
+            } else {
+                "quantity_used"
+            };
             row[column].as_i64().unwrap_or_else(|| panic!("{row}"))
         };
-        for (number, function) in (0..).zip(["check_entitlement", "check_entitlements", "get_usage"]) {
+        for (number, function) in
+            (0..).zip(["check_entitlement", "check_entitlements", "get_usage"])
+        {
             assert_eq!(used(function, json!(0)), number);
             let event = json!({
                 "p_external_id": "acme", "p_resource_type": "benchmark_runs", "p_quantity": 1,
                 "p_idempotency_key": format!("one-of-{function}"),
             });
             assert_eq!(recording.post("/api/rpc/meter_consumption", &event).0, 200);
-            assert!((number..=number + 1).contains(&used(function, json!(60_000))), "{function}");
+            assert!(
+                (number..=number + 1).contains(&used(function, json!(60_000))),
+                "{function}"
+            );
             assert_eq!(used(function, Value::Null), number + 1, "{function}");
             for wrong in [-1, 60_001] {
                 let (status, answer) = seen(function, json!(wrong));
-                assert_eq!((status, &answer["code"]), (400, &json!("MEC_BAD_ARGUMENT")), "{answer}");
+                assert_eq!(
+                    (status, &answer["code"]),
+                    (400, &json!("MEC_BAD_ARGUMENT")),
+                    "{answer}"
+                );
                 assert!(answer["hint"].is_string());
             }
         }
     }
 
-    /// A check may still know whom a name meant a moment ago; what is recorded goes to whom it means now.
+    /// A check may still know whom a name meant a moment ago; what is recorded goes to whom it
+    /// means now.
     #[test]
     fn what_is_recorded_goes_by_the_names_of_this_moment_however_old_a_check_may_be() {
         let (shell, _) = Shell::with_acme_on(Home::postgres());
@@ -110,11 +189,31 @@ mod on_postgres {
                 "p_max_staleness_ms": staleness,
             })
         };
-        let decision = |asked: &Value| content.post("/api/rpc/check_entitlement", asked).1[0]["decision"].clone();
+        let decision = |asked: &Value| {
+            content.post("/api/rpc/check_entitlement", asked).1[0]["decision"].clone()
+        };
         assert_eq!(decision(&asked(Value::Null)), json!("allow"));
         let path = "/api/accounts?external_id=eq.acme";
-        assert_eq!(request(&recording.address(), "PATCH", path, r#"{"external_id":"acme-before"}"#).unwrap().0, 204);
-        assert_eq!(recording.post("/api/accounts", &json!({"external_id": "acme", "display_name": "Another"})).0, 201);
+        assert_eq!(
+            request(
+                &recording.address(),
+                "PATCH",
+                path,
+                r#"{"external_id":"acme-before"}"#
+            )
+            .unwrap()
+            .0,
+            204
+        );
+        assert_eq!(
+            recording
+                .post(
+                    "/api/accounts",
+                    &json!({"external_id": "acme", "display_name": "Another"})
+                )
+                .0,
+            201
+        );
         let event = json!({
             "p_external_id": "acme", "p_resource_type": "benchmark_runs", "p_quantity": 1, "p_idempotency_key": "one",
         });
@@ -147,14 +246,36 @@ mod on_postgres {
         for store in [&store, &nowhere, &in_the_query, &behind_nobody, &misspelt] {
             for line in lines {
                 let ran = ran_on(&shell, store, line);
-                assert!(!ran.stdout.contains(PASSWORD) && !ran.stderr.contains(PASSWORD), "mec {line} on {store}: {ran:?}");
+                assert!(
+                    !ran.stdout.contains(PASSWORD) && !ran.stderr.contains(PASSWORD),
+                    "mec {line} on {store}: {ran:?}"
+                );
             }
         }
-        assert_eq!(ran_on(&shell, &store, "check acme benchmark_runs --quantity 1").code, Some(0));
-        assert_eq!(ran_on(&shell, &in_the_query, "check acme benchmark_runs --quantity 1").code, Some(0));
+        assert_eq!(
+            ran_on(&shell, &store, "check acme benchmark_runs --quantity 1").code,
+            Some(0)
+        );
+        assert_eq!(
+            ran_on(
+                &shell,
+                &in_the_query,
+                "check acme benchmark_runs --quantity 1"
+            )
+            .code,
+            Some(0)
+        );
         ran_on(&shell, &nowhere, "verify").failed(69, "", "see that the server runs");
-        ran_on(&shell, &behind_nobody, "verify").failed(69, "postgres://127.0.0.1/mec cannot be reached", "user and password");
-        ran_on(&shell, &misspelt, "verify").failed(78, "\"postgers://mec:***@host/mec\"", "postgres://USER@HOST/DATABASE");
+        ran_on(&shell, &behind_nobody, "verify").failed(
+            69,
+            "postgres://127.0.0.1/mec cannot be reached",
+            "user and password",
+        );
+        ran_on(&shell, &misspelt, "verify").failed(
+            78,
+            "\"postgers://mec:***@host/mec\"",
+            "postgres://USER@HOST/DATABASE",
+        );
     }
 
     #[test]
@@ -167,13 +288,29 @@ mod on_postgres {
             ran.failed(69, "", "run `mec migrate` first");
         }
         let doctor = ran_on(&shell, &store, "doctor --listen 127.0.0.1:0");
-        assert!(doctor.code == Some(0) && doctor.stdout.contains("there is none yet"), "{doctor:?}");
+        assert!(
+            doctor.code == Some(0) && doctor.stdout.contains("there is none yet"),
+            "{doctor:?}"
+        );
         let made = ran_on(&shell, &store, "migrate");
-        assert!(made.code == Some(0) && made.stdout.contains("migrated from schema 0 to "), "{made:?}");
+        assert!(
+            made.code == Some(0) && made.stdout.contains("migrated from schema 0 to "),
+            "{made:?}"
+        );
         let again = ran_on(&shell, &store, "migrate");
-        assert!(again.code == Some(0) && again.stdout.contains(" already"), "{again:?}");
-        assert!(ran_on(&shell, &store, "verify").stdout.starts_with("everything agrees: 0 events"));
-        assert_eq!(cluster.sql(name_of(&store), "SELECT count(*) FROM accounts"), ["0"]);
+        assert!(
+            again.code == Some(0) && again.stdout.contains(" already"),
+            "{again:?}"
+        );
+        assert!(
+            ran_on(&shell, &store, "verify")
+                .stdout
+                .starts_with("everything agrees: 0 events")
+        );
+        assert_eq!(
+            cluster.sql(name_of(&store), "SELECT count(*) FROM accounts"),
+            ["0"]
+        );
     }
 
     #[test]
@@ -183,33 +320,61 @@ mod on_postgres {
         let shell = Shell::new();
         ran_on(&shell, &store, "serve --listen 127.0.0.1:0").failed(69, "", "set fsync = on");
         let doctor = ran_on(&shell, &store, "doctor --listen 127.0.0.1:0");
-        assert!(doctor.code == Some(1) && doctor.stdout.contains("fsync is off"), "{doctor:?}");
+        assert!(
+            doctor.code == Some(1) && doctor.stdout.contains("fsync is off"),
+            "{doctor:?}"
+        );
     }
 
     #[test]
     fn what_a_role_may_is_told_by_the_doctor() {
         let home = Home::postgres();
-        let Home::Postgres(cluster, url) = &home else { unreachable!("it is one") };
+        let Home::Postgres(cluster, url) = &home else {
+            unreachable!("it is one")
+        };
         let (shell, database) = (Shell::new(), name_of(url));
         let doctor = |store: &str| ran_on(&shell, store, "doctor --listen 127.0.0.1:0");
         let told = doctor(url);
-        assert!(told.code == Some(0) && told.stdout.contains("may not change what is recorded"), "{told:?}");
+        assert!(
+            told.code == Some(0) && told.stdout.contains("may not change what is recorded"),
+            "{told:?}"
+        );
         let told = doctor(&cluster.url(database));
-        assert!(told.code == Some(0) && told.stdout.contains("may also change rows of the ledger"), "{told:?}");
-        cluster.sql(database, &format!("REVOKE INSERT ON units, accounts FROM {APP_ROLE}"));
+        assert!(
+            told.code == Some(0) && told.stdout.contains("may also change rows of the ledger"),
+            "{told:?}"
+        );
+        cluster.sql(
+            database,
+            &format!("REVOKE INSERT ON units, accounts FROM {APP_ROLE}"),
+        );
         let told = doctor(url);
-        assert!(told.code == Some(1) && told.stdout.contains("lacks what a node does: INSERT on "), "{told:?}");
-        assert!(told.stdout.contains(&format!("mec migrate --app-role {APP_ROLE}")), "{told:?}");
-        cluster.sql(database, &format!("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {APP_ROLE}"));
+        assert!(
+            told.code == Some(1) && told.stdout.contains("lacks what a node does: INSERT on "),
+            "{told:?}"
+        );
+        assert!(
+            told.stdout
+                .contains(&format!("mec migrate --app-role {APP_ROLE}")),
+            "{told:?}"
+        );
+        cluster.sql(
+            database,
+            &format!("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {APP_ROLE}"),
+        );
         let told = doctor(url);
-        assert!(told.code == Some(1) && told.stdout.contains("mec migrate --app-role"), "{told:?}");
+        assert!(
+            told.code == Some(1) && told.stdout.contains("mec migrate --app-role"),
+            "{told:?}"
+        );
     }
 
     /// A lock that somebody else has on the tree keeps the batch waiting when the stop comes.
     #[test]
     fn a_server_whose_batch_waits_for_a_lock_stops_within_its_grace() {
         let (shell, acme) = Shell::with_acme_on(Home::postgres());
-        let (server, cluster, store) = (Server::on(&shell.store()), Cluster::shared(), shell.store());
+        let (server, cluster, store) =
+            (Server::on(&shell.store()), Cluster::shared(), shell.store());
         let database = name_of(&store);
         let held = cluster.hold(database, "SELECT 1 FROM account_trees FOR UPDATE");
         let event = json!({
@@ -218,29 +383,57 @@ mod on_postgres {
         });
         let address = server.address();
         let path = "/api/rpc/meter_consumption";
-        let recording = std::thread::spawn(move || request(&address, "POST", path, &event.to_string()));
+        let recording =
+            std::thread::spawn(move || request(&address, "POST", path, &event.to_string()));
         let waiting = "SELECT count(*) > 0 FROM pg_stat_activity \
                        WHERE datname = current_database() AND wait_event_type = 'Lock'";
         cluster.wait_for(database, waiting, "t");
         let asked = Instant::now();
         server.stop();
-        // 15 seconds for requests and 10 for batches, and less than the 30 after which supervisors kill.
-        assert!(asked.elapsed() < Duration::from_secs(28), "{:?}", asked.elapsed());
+        // 15 seconds for requests and 10 for batches, and less than the 30 after which supervisors
+        // kill.
+        assert!(
+            asked.elapsed() < Duration::from_secs(28),
+            "{:?}",
+            asked.elapsed()
+        );
         // Nobody was told that it is recorded.
-        assert!(recording.join().unwrap().map_or(true, |(status, _)| status != 200));
+        assert!(
+            recording
+                .join()
+                .unwrap()
+                .map_or(true, |(status, _)| status != 200)
+        );
         drop(held);
-        assert!(shell.done("verify").starts_with("everything agrees: 0 events"));
+        assert!(
+            shell
+                .done("verify")
+                .starts_with("everything agrees: 0 events")
+        );
     }
 
     #[test]
     fn the_demo_serves_no_database_of_others() {
         let (shell, _) = Shell::with_acme_on(Home::postgres());
         let before = shell.done("export");
-        let refused = shell.run(&format!("demo --listen 127.0.0.1:0 --store {}", shell.store()));
+        let refused = shell.run(&format!(
+            "demo --listen 127.0.0.1:0 --store {}",
+            shell.store()
+        ));
         refused.failed(78, "postgres://", "mec serve");
-        assert!(refused.stderr.contains("holds something other than the demo"), "{refused:?}");
+        assert!(
+            refused
+                .stderr
+                .contains("holds something other than the demo"),
+            "{refused:?}"
+        );
         assert_eq!(shell.done("export"), before);
-        assert_eq!(Server::on(&shell.store()).get("/api/accounts?select=external_id").1, r#"[{"external_id":"acme"}]"#);
+        assert_eq!(
+            Server::on(&shell.store())
+                .get("/api/accounts?select=external_id")
+                .1,
+            r#"[{"external_id":"acme"}]"#
+        );
     }
 
     #[test]
@@ -253,12 +446,25 @@ mod on_postgres {
         };
         let server = Server::demo_on(&home);
         let filled = events(&server);
-        assert!(server.said().contains("its data stays in postgres://"), "{}", server.said());
+        assert!(
+            server.said().contains("its data stays in postgres://"),
+            "{}",
+            server.said()
+        );
         assert!(server.stop().success());
         let server = Server::demo_on(&home);
         assert_eq!(events(&server), filled);
         let shell = Shell::on(home);
-        shell.run("demo --store sqlite:mec.db").failed(78, "--store is \"sqlite:mec.db\"", "--data DIR");
-        assert_eq!(shell.run(&format!("demo --data . --store {}", shell.store())).code, Some(2));
+        shell.run("demo --store sqlite:mec.db").failed(
+            78,
+            "--store is \"sqlite:mec.db\"",
+            "--data DIR",
+        );
+        assert_eq!(
+            shell
+                .run(&format!("demo --data . --store {}", shell.store()))
+                .code,
+            Some(2)
+        );
     }
 }

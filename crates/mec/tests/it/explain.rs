@@ -1,4 +1,5 @@
-//! Why a decision is as it is: every level of the path with what it found, in an explained answer and in the log.
+//! Why a decision is as it is: every level of the path with what it found, in an explained answer
+//! and in the log.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -14,26 +15,45 @@ on_both_async!(
 
 /// The one row that was written.
 async fn post(api: &Api, table: &str, row: Value) -> Value {
-    let headers = [("content-type", "application/json"), ("prefer", "return=representation")];
-    let answer = api.send(Method::POST, &format!("/api/{table}"), &headers, row.to_string()).await;
+    let headers = [
+        ("content-type", "application/json"),
+        ("prefer", "return=representation"),
+    ];
+    let answer = api
+        .send(
+            Method::POST,
+            &format!("/api/{table}"),
+            &headers,
+            row.to_string(),
+        )
+        .await;
     assert_eq!(answer.status, 201, "{answer:?}");
     let written = answer.json();
-    written.as_array().map_or(written.clone(), |rows| rows[0].clone())
+    written
+        .as_array()
+        .map_or(written.clone(), |rows| rows[0].clone())
 }
 
 /// An organization and a team below it.
 async fn team(api: &Api) -> (String, String) {
     let acme = api.account("acme").await.to_string();
     let team = json!({"display_name": "Team", "account_type_code": "team", "parent_account_id": acme, "external_id": "team"});
-    let team = post(api, "accounts", team).await["account_id"].as_str().expect("an id").to_owned();
+    let team = post(api, "accounts", team).await["account_id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
     (acme, team)
 }
 
 async fn granted(api: &Api, account: &str, more: Value) -> String {
-    let mut row =
-        json!({"account_id": account, "resource_type_code": "gpu_hours", "quantity_allowed": 10, "window_type_code": "month"});
-    row.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
-    post(api, "entitlements", row).await["entitlement_id"].as_str().expect("an id").to_owned()
+    let mut row = json!({"account_id": account, "resource_type_code": "gpu_hours", "quantity_allowed": 10, "window_type_code": "month"});
+    row.as_object_mut()
+        .expect("an object")
+        .extend(more.as_object().expect("an object").clone());
+    post(api, "entitlements", row).await["entitlement_id"]
+        .as_str()
+        .expect("an id")
+        .to_owned()
 }
 
 async fn explained(api: &Api, account: &str) -> Value {
@@ -45,14 +65,24 @@ async fn an_explained_deny_lists_every_level_with_its_rows_and_what_they_miss(ho
     let api = Api::on(home).await;
     let (acme, team) = team(&api).await;
     let nothing = explained(&api, &team).await;
-    assert_eq!((&nothing["decision"], &nothing["binding_account_id"]), (&json!("deny"), &json!(team)));
+    assert_eq!(
+        (&nothing["decision"], &nothing["binding_account_id"]),
+        (&json!("deny"), &json!(team))
+    );
     let levels = nothing["limits"].as_array().expect("every level");
     assert_eq!(levels.len(), 2);
     for (level, account) in [(0, &team), (1, &acme)] {
         let of = &levels[level];
-        assert_eq!((&of["level"], &of["account_id"], &of["decision"]), (&json!(level), &json!(account), &Value::Null));
         assert_eq!(
-            (&of["reason_code"], &of["entitlements"], &of["quantity_allowed"]),
+            (&of["level"], &of["account_id"], &of["decision"]),
+            (&json!(level), &json!(account), &Value::Null)
+        );
+        assert_eq!(
+            (
+                &of["reason_code"],
+                &of["entitlements"],
+                &of["quantity_allowed"]
+            ),
             (&json!("no_entitlement"), &json!([]), &Value::Null)
         );
     }
@@ -65,9 +95,15 @@ async fn an_explained_deny_lists_every_level_with_its_rows_and_what_they_miss(ho
     let later = granted(&api, &team, json!({"valid_from": "2027-01-01T00:00:00Z"})).await;
     let above = granted(&api, &acme, json!({"quantity_allowed": 40})).await;
     let missed = explained(&api, &team).await;
-    assert_eq!((&missed["reason_code"], &missed["binding_account_id"]), (&json!("condition_not_met"), &json!(team)));
+    assert_eq!(
+        (&missed["reason_code"], &missed["binding_account_id"]),
+        (&json!("condition_not_met"), &json!(team))
+    );
     let level = &missed["limits"][0];
-    assert_eq!((&level["decision"], &level["reason"]), (&json!("deny"), &json!("Condition not met")));
+    assert_eq!(
+        (&level["decision"], &level["reason"]),
+        (&json!("deny"), &json!("Condition not met"))
+    );
     assert_eq!(level["entitlement_ids"], json!([eu, later]));
     let rows = &level["entitlements"];
     let condition = json!({
@@ -91,7 +127,10 @@ async fn an_explained_deny_lists_every_level_with_its_rows_and_what_they_miss(ho
     );
     // The limit above is listed although it does not decide.
     let limit = &missed["limits"][1];
-    assert_eq!((&limit["entitlement_ids"], &limit["decision"]), (&json!([above]), &json!("allow")));
+    assert_eq!(
+        (&limit["entitlement_ids"], &limit["decision"]),
+        (&json!([above]), &json!("allow"))
+    );
     assert_eq!(missed["limits"].as_array().map(Vec::len), Some(2));
 
     // A level without a limit is listed beside the limit that decides, too.
@@ -101,13 +140,32 @@ async fn an_explained_deny_lists_every_level_with_its_rows_and_what_they_miss(ho
     });
     let suspended = json!({"status": "suspended"}).to_string();
     let path = format!("/api/entitlements?account_id=eq.{acme}");
-    let patched = api.send(Method::PATCH, &path, &[("content-type", "application/json")], suspended).await;
+    let patched = api
+        .send(
+            Method::PATCH,
+            &path,
+            &[("content-type", "application/json")],
+            suspended,
+        )
+        .await;
     assert_eq!(patched.status, 204, "{patched:?}");
     let denied = api.call("check_entitlement", asked).await.ok()[0].clone();
-    assert_eq!((&denied["reason_code"], &denied["binding_account_id"]), (&json!("entitlement_suspended"), &json!(acme)));
+    assert_eq!(
+        (&denied["reason_code"], &denied["binding_account_id"]),
+        (&json!("entitlement_suspended"), &json!(acme))
+    );
     let above = &denied["limits"][1]["entitlements"][0];
-    assert_eq!((&above["status"], &above["reason_code"]), (&json!("suspended"), &json!("entitlement_suspended")));
-    assert_eq!((&denied["limits"][0]["decision"], &denied["limits"][0]["quantity_allowed"]), (&json!("block"), &json!(10)));
+    assert_eq!(
+        (&above["status"], &above["reason_code"]),
+        (&json!("suspended"), &json!("entitlement_suspended"))
+    );
+    assert_eq!(
+        (
+            &denied["limits"][0]["decision"],
+            &denied["limits"][0]["quantity_allowed"]
+        ),
+        (&json!("block"), &json!(10))
+    );
 }
 
 async fn a_suspended_account_is_the_level_that_denies(home: Home) {
@@ -116,12 +174,26 @@ async fn a_suspended_account_is_the_level_that_denies(home: Home) {
     granted(&api, &team, json!({})).await;
     let suspended = json!({"status": "suspended"}).to_string();
     let path = format!("/api/accounts?account_id=eq.{acme}");
-    let patched = api.send(Method::PATCH, &path, &[("content-type", "application/json")], suspended).await;
+    let patched = api
+        .send(
+            Method::PATCH,
+            &path,
+            &[("content-type", "application/json")],
+            suspended,
+        )
+        .await;
     assert_eq!(patched.status, 204, "{patched:?}");
     let answer = explained(&api, &team).await;
-    assert_eq!((&answer["reason_code"], &answer["binding_account_id"]), (&json!("account_suspended"), &json!(acme)));
-    let levels: Vec<_> =
-        answer["limits"].as_array().expect("a level").iter().map(|of| (&of["level"], &of["reason_code"])).collect();
+    assert_eq!(
+        (&answer["reason_code"], &answer["binding_account_id"]),
+        (&json!("account_suspended"), &json!(acme))
+    );
+    let levels: Vec<_> = answer["limits"]
+        .as_array()
+        .expect("a level")
+        .iter()
+        .map(|of| (&of["level"], &of["reason_code"]))
+        .collect();
     assert_eq!(levels, [(&json!(1), &json!("account_suspended"))]);
 }
 
@@ -135,12 +207,30 @@ async fn the_log_keeps_whose_limit_bound_and_whose_level_denied(home: Home) {
     assert_eq!(allowed["binding_account_id"], json!(acme));
     api.pass(1);
     let consume = json!({"p_account_id": team, "p_resource_type": "gpu_hours", "p_quantity": 11, "p_idempotency_key": "k"});
-    assert_eq!(api.call("consume", consume).await.ok()[0]["decision"], json!("block"));
+    assert_eq!(
+        api.call("consume", consume).await.ok()[0]["decision"],
+        json!("block")
+    );
     let rows = api.decided(&team, 3).await;
-    let shown: Vec<_> = rows.iter().map(|row| (&row["decision"], &row["binding_account_id"])).collect();
+    let shown: Vec<_> = rows
+        .iter()
+        .map(|row| (&row["decision"], &row["binding_account_id"]))
+        .collect();
     let (block, allow, deny) = (json!("block"), json!("allow"), json!("deny"));
-    assert_eq!(shown, [(&block, &json!(acme)), (&allow, &json!(acme)), (&deny, &json!(team))]);
+    assert_eq!(
+        shown,
+        [
+            (&block, &json!(acme)),
+            (&allow, &json!(acme)),
+            (&deny, &json!(team))
+        ]
+    );
     assert_eq!(rows[2]["limits"], denied["limits"]);
-    let levels: Vec<_> = rows[0]["limits"].as_array().expect("every level").iter().map(|of| &of["level"]).collect();
+    let levels: Vec<_> = rows[0]["limits"]
+        .as_array()
+        .expect("every level")
+        .iter()
+        .map(|of| &of["level"])
+        .collect();
     assert_eq!(levels, [&json!(0), &json!(1)]);
 }

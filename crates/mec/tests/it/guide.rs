@@ -34,19 +34,26 @@ const ORIGINAL_GUIDE: &str = "../../../shared/guide.md";
 
 /// What an answer must be where a guide shows none.
 const UNSHOWN: [(&str, &str); 6] = [
-    ("POST /api/accounts", r#"{"account_id": "00000000-...", "status": "active"}"#),
+    (
+        "POST /api/accounts",
+        r#"{"account_id": "00000000-...", "status": "active"}"#,
+    ),
     ("POST /api/rpc/provision_plan", "5"),
     (
         "POST /api/rpc/check_entitlement",
         r#"[{"decision": "allow", "allowed": true, "quantity_allowed": ..., "quantity_used": ...}]"#,
     ),
-    ("POST /api/rpc/consume", r#"[{"decision": "allow", "allowed": true, "event_id": "00000000-..."}]"#),
+    (
+        "POST /api/rpc/consume",
+        r#"[{"decision": "allow", "allowed": true, "event_id": "00000000-..."}]"#,
+    ),
     ("POST /api/rpc/meter_consumption", r#""00000000-...""#),
     ("PATCH /api/entitlements", NO_BODY),
 ];
 const NO_BODY: &str = "";
 
-/// What must hold when the last scenario, the upgrade, is through: the new limit, and the use so far.
+/// What must hold when the last scenario, the upgrade, is through: the new limit, and the use so
+/// far.
 struct Upgraded {
     benchmark_runs_used: u32,
 }
@@ -75,7 +82,9 @@ fn the_original_guide_runs_as_written_with_kill_9_between_every_two_steps(home: 
 
 fn our_guide(home: fn() -> Home, between: Between) {
     // One run in Scenario B's two requests and one in its single step.
-    let upgraded = Upgraded { benchmark_runs_used: 2 };
+    let upgraded = Upgraded {
+        benchmark_runs_used: 2,
+    };
     walk(&here(OUR_GUIDE), home(), between, &upgraded);
 }
 
@@ -83,10 +92,16 @@ fn the_original_guide(home: fn() -> Home, between: Between) {
     let path = here(ORIGINAL_GUIDE);
     if !path.exists() {
         // Past the test harness, which swallows what a passing test prints.
-        let said = writeln!(io::stderr(), "skipped: {} is not there, so only docs/guide.md is run", path.display());
+        let said = writeln!(
+            io::stderr(),
+            "skipped: {} is not there, so only docs/guide.md is run",
+            path.display()
+        );
         return said.unwrap();
     }
-    let upgraded = Upgraded { benchmark_runs_used: 1 };
+    let upgraded = Upgraded {
+        benchmark_runs_used: 1,
+    };
     walk(&path, home(), between, &upgraded);
 }
 
@@ -102,7 +117,12 @@ fn walk(guide: &Path, home: Home, between: Between, upgraded: &Upgraded) {
     must_be_complete(&steps);
 
     let directory = tempfile::tempdir().unwrap();
-    let mut reader = Reader { server: Server::demo_on(&home), account: None, lease: None, shell: Shell::new(directory.path()) };
+    let mut reader = Reader {
+        server: Server::demo_on(&home),
+        account: None,
+        lease: None,
+        shell: Shell::new(directory.path()),
+    };
     let mut failures = Vec::new();
     for (index, step) in steps.iter().enumerate() {
         if index > 0 && between == Between::Kill9 {
@@ -164,12 +184,16 @@ impl Reader {
             self.learn(&command, &answer);
             pattern.check(&answer).map_err(|why| why.to_string())
         });
-        verdict.map_err(|why| format!("command:\n{command}\nexpected:\n{shown}\ngot:\n{printed}\n{why}"))
+        verdict.map_err(|why| {
+            format!("command:\n{command}\nexpected:\n{shown}\ngot:\n{printed}\n{why}")
+        })
     }
 
     fn finds(&mut self, upgraded: &Upgraded) -> Result<(), String> {
         let used = upgraded.benchmark_runs_used;
-        let text = format!(r#"[{{"decision": "allow", "quantity_allowed": 500, "quantity_used": {used}}}]"#);
+        let text = format!(
+            r#"[{{"decision": "allow", "quantity_allowed": 500, "quantity_used": {used}}}]"#
+        );
         let pattern = Sequence::parse(&text)?;
         self.follow(&Step {
             section: String::new(),
@@ -195,7 +219,11 @@ impl Reader {
             }
             Action::Request { method, path, body } => {
                 let account = self.account.as_deref();
-                let path = put_in(path, "eq.xxx", account.map(|id| format!("eq.{id}")).as_deref())?;
+                let path = put_in(
+                    path,
+                    "eq.xxx",
+                    account.map(|id| format!("eq.{id}")).as_deref(),
+                )?;
                 let body = self.fill_in(body)?.replace('\'', r"'\''");
                 format!(
                     "curl -sS --fail-with-body -X {method} 'http://localhost:8000{path}' \

@@ -1,6 +1,7 @@
 //! The program as its users meet it: a started `mec`, spoken to over HTTP and the command line.
 //!
-//! One binary for the whole crate. Nothing here sleeps, uses a fixed port or leaves a process behind.
+//! One binary for the whole crate. Nothing here sleeps, uses a fixed port or leaves a process
+//! behind.
 
 mod api;
 mod audit;

@@ -1,5 +1,5 @@
-//! 64 clients at once over HTTP: exactly the limit, exactly one event per key, and nothing acknowledged is lost when
-//! the program dies in between.
+//! 64 clients at once over HTTP: exactly the limit, exactly one event per key, and nothing
+//! acknowledged is lost when the program dies in between.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -36,7 +36,8 @@ fn limited_account(server: &Server, resource: &str, kind: &str) -> String {
     account
 }
 
-/// `CLIENTS` threads that together make `ATTEMPTS` requests; how many of them `is_let_through` says of.
+/// `CLIENTS` threads that together make `ATTEMPTS` requests; how many of them `is_let_through` says
+/// of.
 fn race(
     address: &str,
     path: &str,
@@ -53,7 +54,8 @@ fn race(
                     if attempt >= ATTEMPTS {
                         return;
                     }
-                    let (status, answer) = request(address, "POST", path, &body(attempt).to_string()).unwrap();
+                    let (status, answer) =
+                        request(address, "POST", path, &body(attempt).to_string()).unwrap();
                     assert_eq!(status, 200, "{answer}");
                     let answer: Value = serde_json::from_str(&answer).unwrap();
                     passed.fetch_add(usize::from(is_let_through(&answer)), Ordering::Relaxed);
@@ -78,9 +80,18 @@ fn of_5000_attempts_at_a_limit_of_1000_exactly_1000_are_recorded(home: fn() -> H
         json!({"p_account_id": account, "p_resource_type": "benchmark_runs", "p_quantity": 1,
                "p_idempotency_key": format!("run-{attempt}")})
     };
-    let passed = race(&server.address(), "/api/rpc/consume", body, |answer| answer[0]["event_id"].is_string());
+    let passed = race(&server.address(), "/api/rpc/consume", body, |answer| {
+        answer[0]["event_id"].is_string()
+    });
     assert_eq!(passed, LIMIT);
-    assert_eq!(rows(&server, &format!("/api/consumption_ledger?account_id=eq.{account}&select=event_id")).len(), LIMIT);
+    assert_eq!(
+        rows(
+            &server,
+            &format!("/api/consumption_ledger?account_id=eq.{account}&select=event_id")
+        )
+        .len(),
+        LIMIT
+    );
     let question = json!({"p_account_id": account, "p_resource_type": "benchmark_runs"});
     let (_, standing) = server.post("/api/rpc/check_entitlement", &question);
     assert_eq!(standing[0]["quantity_used"], json!(LIMIT));
@@ -91,9 +102,21 @@ fn of_5000_attempts_at_1000_seats_exactly_1000_are_taken(home: fn() -> Home) {
     let server = Server::demo_on(&home);
     let account = limited_account(&server, "concurrent_users", "concurrency");
     let body = |attempt: usize| json!({"p_account_id": account, "p_resource_type": "concurrent_users", "p_session_token": format!("session-{attempt}")});
-    let passed = race(&server.address(), "/api/rpc/acquire_lease", body, |answer| answer[0]["success"] == json!(true));
+    let passed = race(
+        &server.address(),
+        "/api/rpc/acquire_lease",
+        body,
+        |answer| answer[0]["success"] == json!(true),
+    );
     assert_eq!(passed, LIMIT);
-    assert_eq!(rows(&server, &format!("/api/concurrency_leases?account_id=eq.{account}&select=lease_id")).len(), LIMIT);
+    assert_eq!(
+        rows(
+            &server,
+            &format!("/api/concurrency_leases?account_id=eq.{account}&select=lease_id")
+        )
+        .len(),
+        LIMIT
+    );
 }
 
 fn the_same_key_from_20_clients_at_once_is_one_event(home: fn() -> Home) {
@@ -109,14 +132,28 @@ fn the_same_key_from_20_clients_at_once_is_one_event(home: fn() -> Home) {
                 scope.spawn(|| {
                     let (status, answer) = server.post(&format!("/api/rpc/{function}"), &body);
                     assert_eq!(status, 200, "{answer}");
-                    let event = if function == "consume" { &answer[0]["event_id"] } else { &answer };
-                    events.lock().unwrap().insert(event.as_str().unwrap().to_owned());
+                    let event = if function == "consume" {
+                        &answer[0]["event_id"]
+                    } else {
+                        &answer
+                    };
+                    events
+                        .lock()
+                        .unwrap()
+                        .insert(event.as_str().unwrap().to_owned());
                 });
             }
         });
         assert_eq!(events.into_inner().unwrap().len(), 1);
     }
-    assert_eq!(rows(&server, &format!("/api/consumption_ledger?account_id=eq.{account}&select=event_id")).len(), 2);
+    assert_eq!(
+        rows(
+            &server,
+            &format!("/api/consumption_ledger?account_id=eq.{account}&select=event_id")
+        )
+        .len(),
+        2
+    );
 }
 
 /// Every client repeats what it got no answer to, with the same key, as a real one does.
@@ -140,12 +177,17 @@ fn kill_9_in_the_middle_loses_nothing_acknowledged_and_grants_nothing_twice(home
                 scope.spawn(|| {
                     loop {
                         let attempt = next.fetch_add(1, Ordering::Relaxed);
-                        let Some(slot) = told.get(attempt) else { return };
+                        let Some(slot) = told.get(attempt) else {
+                            return;
+                        };
                         if slot.lock().unwrap().is_some() {
                             continue;
                         }
-                        // No answer: the program is dead, and whether it was recorded is not known here.
-                        let Ok((status, answer)) = request(&address, "POST", "/api/rpc/consume", &body(attempt)) else {
+                        // No answer: the program is dead, and whether it was recorded is not known
+                        // here.
+                        let Ok((status, answer)) =
+                            request(&address, "POST", "/api/rpc/consume", &body(attempt))
+                        else {
                             cut_off.fetch_add(1, Ordering::Relaxed);
                             return;
                         };
@@ -166,15 +208,25 @@ fn kill_9_in_the_middle_loses_nothing_acknowledged_and_grants_nothing_twice(home
     }
     // At each of the three kills some were in the middle.
     assert!(cut_off.into_inner() >= 3);
-    let acknowledged: BTreeSet<String> =
-        told.iter().filter_map(|slot| slot.lock().unwrap().clone()?.as_str().map(str::to_owned)).collect();
-    let ledger = rows(&server, &format!("/api/consumption_ledger?account_id=eq.{account}&select=event_id"));
-    let recorded: BTreeSet<String> = ledger.iter().map(|row| row["event_id"].as_str().unwrap().to_owned()).collect();
+    let acknowledged: BTreeSet<String> = told
+        .iter()
+        .filter_map(|slot| slot.lock().unwrap().clone()?.as_str().map(str::to_owned))
+        .collect();
+    let ledger = rows(
+        &server,
+        &format!("/api/consumption_ledger?account_id=eq.{account}&select=event_id"),
+    );
+    let recorded: BTreeSet<String> = ledger
+        .iter()
+        .map(|row| row["event_id"].as_str().unwrap().to_owned())
+        .collect();
     assert_eq!((acknowledged.len(), ledger.len()), (LIMIT, LIMIT));
     assert_eq!(acknowledged, recorded);
     drop(server);
-    let verify =
-        Command::new(env!("CARGO_BIN_EXE_mec")).args(["verify", "--store", &home.url()]).env_remove("MEC_STORE").output();
+    let verify = Command::new(env!("CARGO_BIN_EXE_mec"))
+        .args(["verify", "--store", &home.url()])
+        .env_remove("MEC_STORE")
+        .output();
     let verified = verify.unwrap();
     assert!(verified.status.success(), "{verified:?}");
 }

@@ -42,22 +42,58 @@ fn caller() -> Caller {
 impl Served {
     /// A customer with some events.
     async fn on(home: Home) -> Self {
-        let catalogue = catalog_file::parse(catalog_file::DEMO).unwrap().changes(&mec_kernel::Catalogue::default(), false);
-        let options = Options { catalogue, readers: 2, answer_bytes_max: ANSWER_BYTES_MAX, ..Options::default() };
+        let catalog = catalog_file::parse(catalog_file::DEMO)
+            .unwrap()
+            .changes(&mec_kernel::Catalog::default(), false);
+        let options = Options {
+            catalog,
+            readers: 2,
+            answer_bytes_max: ANSWER_BYTES_MAX,
+            ..Options::default()
+        };
         let mec = Arc::new(Mec::open(&home.url(), options).await.unwrap());
-        let account = mec.create_account(NewAccount::named("Acme Corp"), &caller()).await.unwrap().id;
-        mec.provision(Provision::new(account, "starter"), &caller()).await.unwrap();
-        let served = Self { router: mec::http::router::router(AppState::new(mec.clone())), mec, account, _home: home };
+        let account = mec
+            .create_account(NewAccount::named("Acme Corp"), &caller())
+            .await
+            .unwrap()
+            .id;
+        mec.provision(Provision::new(account, "starter"), &caller())
+            .await
+            .unwrap();
+        let served = Self {
+            router: mec::http::router::router(AppState::new(mec.clone())),
+            mec,
+            account,
+            _home: home,
+        };
         let event = |at: usize| json!({"idempotency_key": format!("e{at}"), "account_id": account.to_string(), "resource_type": "benchmark_runs", "quantity": 1});
         let events: Vec<Value> = (0..EVENTS).map(event).collect();
-        let (status, text) = served.send("POST", "/api/rpc/meter_batch", json!({"p_events": events}).to_string()).await;
-        assert_eq!((status, text.matches("\"recorded\"").count()), (StatusCode::OK, EVENTS), "{text}");
+        let (status, text) = served
+            .send(
+                "POST",
+                "/api/rpc/meter_batch",
+                json!({"p_events": events}).to_string(),
+            )
+            .await;
+        assert_eq!(
+            (status, text.matches("\"recorded\"").count()),
+            (StatusCode::OK, EVENTS),
+            "{text}"
+        );
         served
     }
 
     async fn send(&self, method: &str, path: &str, body: String) -> (StatusCode, String) {
-        let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
-        let response = self.router.clone().call(request.body(Body::from(body)).unwrap()).await.unwrap();
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("content-type", "application/json");
+        let response = self
+            .router
+            .clone()
+            .call(request.body(Body::from(body)).unwrap())
+            .await
+            .unwrap();
         let (parts, body) = response.into_parts();
         let said: Option<usize> = body.size_hint_exact();
         let bytes = body.collect().await.unwrap().to_bytes();
@@ -76,15 +112,25 @@ trait Exact {
 
 impl Exact for Body {
     fn size_hint_exact(&self) -> Option<usize> {
-        hyper::body::Body::size_hint(self).exact().and_then(|exact| usize::try_from(exact).ok())
+        hyper::body::Body::size_hint(self)
+            .exact()
+            .and_then(|exact| usize::try_from(exact).ok())
     }
 }
 
 #[track_caller]
 fn expect_code((status, text): (StatusCode, String), wanted: u16, code: &str) {
-    let body: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{status}, {} bytes that are no error", text.len()));
-    assert_eq!((status.as_u16(), body["code"].as_str()), (wanted, Some(code)), "{text}");
-    assert!(body["hint"].as_str().is_some_and(|hint| !hint.is_empty()), "{text}");
+    let body: Value = serde_json::from_str(&text)
+        .unwrap_or_else(|_| panic!("{status}, {} bytes that are no error", text.len()));
+    assert_eq!(
+        (status.as_u16(), body["code"].as_str()),
+        (wanted, Some(code)),
+        "{text}"
+    );
+    assert!(
+        body["hint"].as_str().is_some_and(|hint| !hint.is_empty()),
+        "{text}"
+    );
 }
 
 async fn an_answer_is_no_larger_than_its_budget_however_often_its_rows_are_shown(home: Home) {
@@ -103,36 +149,78 @@ async fn a_large_answer_is_sent_in_parts_of_its_length(home: Home) {
     let path = "/api/consumption_ledger?select=*,accounts(*,consumption_ledger(*))&limit=3";
     let (status, text) = served.get(path).await;
     assert_eq!(status, StatusCode::OK);
-    assert!(text.len() > 128 << 10, "only {} bytes: it is not sent in parts", text.len());
+    assert!(
+        text.len() > 128 << 10,
+        "only {} bytes: it is not sent in parts",
+        text.len()
+    );
     let rows: Vec<Value> = serde_json::from_str(&text).unwrap();
-    let embedded = |row: &Value| row["accounts"]["consumption_ledger"].as_array().map(Vec::len);
-    assert_eq!(rows.iter().map(embedded).collect::<Vec<_>>(), [Some(EVENTS); 3]);
+    let embedded = |row: &Value| {
+        row["accounts"]["consumption_ledger"]
+            .as_array()
+            .map(Vec::len)
+    };
+    assert_eq!(
+        rows.iter().map(embedded).collect::<Vec<_>>(),
+        [Some(EVENTS); 3]
+    );
 }
 
 async fn regular_expressions_of_a_request_have_one_budget(home: Home) {
     let served = Served::on(home).await;
     let expression = |at: usize| format!("display_name=match.%5Cw%7B20%7Dx{at}");
     let many: Vec<String> = (0..200).map(expression).collect();
-    expect_code(served.get(&format!("/api/accounts?{}", many.join("&"))).await, 400, "MEC_PATTERN_TOO_LARGE");
-    let few: Vec<String> = (0..200).map(|at| format!("display_name=not.match.%5Ex{at}")).collect();
-    let (status, text) = served.get(&format!("/api/accounts?select=display_name&{}", few.join("&"))).await;
-    assert_eq!((status, text.as_str()), (StatusCode::OK, r#"[{"display_name":"Acme Corp"}]"#));
+    expect_code(
+        served
+            .get(&format!("/api/accounts?{}", many.join("&")))
+            .await,
+        400,
+        "MEC_PATTERN_TOO_LARGE",
+    );
+    let few: Vec<String> = (0..200)
+        .map(|at| format!("display_name=not.match.%5Ex{at}"))
+        .collect();
+    let (status, text) = served
+        .get(&format!(
+            "/api/accounts?select=display_name&{}",
+            few.join("&")
+        ))
+        .await;
+    assert_eq!(
+        (status, text.as_str()),
+        (StatusCode::OK, r#"[{"display_name":"Acme Corp"}]"#)
+    );
 }
 
 async fn an_order_by_many_json_terms_is_answered_or_refused(home: Home) {
     let served = Served::on(home).await;
     let terms: Vec<String> = (0..256).map(|at| format!("metadata-%3Ea{at}")).collect();
-    let (status, text) = served.get(&format!("/api/accounts?select=display_name&order={}", terms.join(","))).await;
-    assert!(status == StatusCode::OK || status == StatusCode::BAD_REQUEST, "{status} {text}");
+    let (status, text) = served
+        .get(&format!(
+            "/api/accounts?select=display_name&order={}",
+            terms.join(",")
+        ))
+        .await;
+    assert!(
+        status == StatusCode::OK || status == StatusCode::BAD_REQUEST,
+        "{status} {text}"
+    );
 }
 
 async fn a_name_is_checked_once_however_often_it_was_asked_for(home: Home) {
     let served = Served::on(home).await;
     let names = vec!["benchmark_runs"; 5_000];
     let asked = json!({"p_account_id": served.account.to_string(), "p_resource_types": names});
-    let (status, text) = served.send("POST", "/api/rpc/check_entitlements", asked.to_string()).await;
+    let (status, text) = served
+        .send("POST", "/api/rpc/check_entitlements", asked.to_string())
+        .await;
     let rows: Vec<Value> = serde_json::from_str(&text).unwrap();
-    assert_eq!((status, rows.len()), (StatusCode::OK, 1), "{} bytes", text.len());
+    assert_eq!(
+        (status, rows.len()),
+        (StatusCode::OK, 1),
+        "{} bytes",
+        text.len()
+    );
 }
 
 async fn health_and_checks_do_not_wait_for_reads_of_tables(home: Home) {
@@ -156,7 +244,11 @@ async fn health_and_checks_do_not_wait_for_reads_of_tables(home: Home) {
         is_held.recv().await.unwrap();
     }
     served.mec.ping().await.unwrap();
-    served.mec.check(Check::of(served.account, "benchmark_runs", None), &caller()).await.unwrap();
+    served
+        .mec
+        .check(Check::of(served.account, "benchmark_runs", None), &caller())
+        .await
+        .unwrap();
     assert_eq!(served.get("/health").await.0, StatusCode::OK);
     for (read, resume) in held {
         drop(resume);

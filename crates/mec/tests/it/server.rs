@@ -1,5 +1,5 @@
-//! A running `mec`: started on a free port, killed on drop, and, on request, killed with SIGKILL and
-//! started again on the same data.
+//! A running `mec`: started on a free port, killed on drop, and, on request, killed with SIGKILL
+//! and started again on the same data.
 //!
 //! It relies on one promise of the program: as soon as it accepts connections, it prints a line on
 //! stdout that holds `http://127.0.0.1:PORT`, or another address of the loopback network.
@@ -50,7 +50,9 @@ impl Server {
     pub(crate) fn demo_on(home: &Home) -> Server {
         match home {
             Home::Sqlite(directory) => Server::demo(directory.path()),
-            Home::Postgres(_, url) => Server::start(&["demo".as_ref(), "--store".as_ref(), url.as_ref()]),
+            Home::Postgres(_, url) => {
+                Server::start(&["demo".as_ref(), "--store".as_ref(), url.as_ref()])
+            }
         }
     }
 
@@ -68,13 +70,21 @@ impl Server {
 
     /// The same with the settings of a file.
     pub(crate) fn configured(store: &str, file: &Path) -> Server {
-        Server::start(&["serve".as_ref(), "--store".as_ref(), store.as_ref(), "--config".as_ref(), file.as_os_str()])
+        Server::start(&[
+            "serve".as_ref(),
+            "--store".as_ref(),
+            store.as_ref(),
+            "--config".as_ref(),
+            file.as_os_str(),
+        ])
     }
 
     /// `mec serve` on any store at another address of this machine, with further options.
     pub(crate) fn beside(store: &str, ip: IpAddr, options: &[&str]) -> Server {
         let listen = format!("{ip}:0");
-        let arguments = ["serve", "--store", store, "--listen", &listen].into_iter().chain(options.iter().copied());
+        let arguments = ["serve", "--store", store, "--listen", &listen]
+            .into_iter()
+            .chain(options.iter().copied());
         let arguments: Vec<OsString> = arguments.map(OsString::from).collect();
         let process = Process::start(&arguments);
         Server { arguments, process }
@@ -124,24 +134,41 @@ impl Server {
     /// One POST of JSON on a connection of its own: status and the JSON of the body.
     pub(crate) fn post(&self, path: &str, body: &serde_json::Value) -> (u16, serde_json::Value) {
         let (status, body) = request(&self.address(), "POST", path, &body.to_string()).unwrap();
-        (status, serde_json::from_str(&body).unwrap_or(serde_json::Value::Null))
+        (
+            status,
+            serde_json::from_str(&body).unwrap_or(serde_json::Value::Null),
+        )
     }
 }
 
 /// SIGTERM. By the shell's own `kill`: not every machine has the program.
 pub(crate) fn ask_to_stop(process: &Child) {
     let pid = process.id().to_string();
-    let asked = Command::new("sh").args(["-c", "kill -TERM \"$1\"", "sh", &pid]).status().unwrap();
+    let asked = Command::new("sh")
+        .args(["-c", "kill -TERM \"$1\"", "sh", &pid])
+        .status()
+        .unwrap();
     assert!(asked.success(), "kill -TERM {pid}: {asked}");
 }
 
 /// One request on a connection of its own: status and body, or why there is no whole answer.
-pub(crate) fn request(address: &str, method: &str, path: &str, body: &str) -> io::Result<(u16, String)> {
+pub(crate) fn request(
+    address: &str,
+    method: &str,
+    path: &str,
+    body: &str,
+) -> io::Result<(u16, String)> {
     request_with(address, method, path, "", body)
 }
 
 /// The same with further header lines, each with its line end.
-pub(crate) fn request_with(address: &str, method: &str, path: &str, headers: &str, body: &str) -> io::Result<(u16, String)> {
+pub(crate) fn request_with(
+    address: &str,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &str,
+) -> io::Result<(u16, String)> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(ANSWERS_WITHIN))?;
     // HTTP/1.0, so that the end of the body is the end of the stream.
@@ -154,8 +181,12 @@ pub(crate) fn request_with(address: &str, method: &str, path: &str, headers: &st
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     let parts = answer.split_once("\r\n\r\n").and_then(|(head, body)| {
-        let header = |name: &str| head.lines().find_map(|line| line.to_lowercase().strip_prefix(name).map(str::to_owned));
-        let length: Option<usize> = header("content-length: ").and_then(|length| length.parse().ok());
+        let header = |name: &str| {
+            head.lines()
+                .find_map(|line| line.to_lowercase().strip_prefix(name).map(str::to_owned))
+        };
+        let length: Option<usize> =
+            header("content-length: ").and_then(|length| length.parse().ok());
         let is_whole = length.is_none_or(|length| length == body.len());
         let status = head.split(' ').nth(1)?.parse().ok()?;
         is_whole.then(|| (status, body.to_owned()))
@@ -196,7 +227,11 @@ impl Process {
             }
         });
         let port = port.recv_timeout(STARTS_WITHIN);
-        let mut process = Process { child, port: 0, said };
+        let mut process = Process {
+            child,
+            port: 0,
+            said,
+        };
         match port {
             Ok(port) => process.port = port,
             Err(why) => {
@@ -252,7 +287,10 @@ fn the_port_is_read_from_the_line_that_names_it() {
 fn a_new_store_is_healthy_and_has_no_plans(home: fn() -> Home) {
     let home = home();
     let server = Server::on(&home.url());
-    assert_eq!(server.get("/health"), (200, r#"{"status": "healthy"}"#.to_owned()));
+    assert_eq!(
+        server.get("/health"),
+        (200, r#"{"status": "healthy"}"#.to_owned())
+    );
     assert_eq!(server.get("/api/plans"), (200, "[]".to_owned()));
 }
 

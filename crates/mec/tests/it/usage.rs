@@ -14,7 +14,9 @@ on_both_async!(
 
 async fn granted(api: &Api, row: Value) {
     let json = [("content-type", "application/json")];
-    let answer = api.send(Method::POST, "/api/entitlements", &json, row.to_string()).await;
+    let answer = api
+        .send(Method::POST, "/api/entitlements", &json, row.to_string())
+        .await;
     assert_eq!(answer.status, 201, "{answer:?}");
 }
 
@@ -24,7 +26,12 @@ async fn seats_over_time_are_their_peak_and_the_hours_of_their_leases(home: Home
     granted(&api, json!({"account_id": account, "resource_type_code": "concurrent_users", "quantity_allowed": 20})).await;
     let team = json!({"display_name": "Team", "account_type_code": "team", "parent_account_id": account, "external_id": "team"});
     let json = [("content-type", "application/json")];
-    assert_eq!(api.send(Method::POST, "/api/accounts", &json, team.to_string()).await.status, 201);
+    assert_eq!(
+        api.send(Method::POST, "/api/accounts", &json, team.to_string())
+            .await
+            .status,
+        201
+    );
     let acquire = async |account: &str, token: &str, seats: i64, minutes: i64| {
         let lease = json!({
             "p_external_id": account, "p_resource_type": "concurrent_users", "p_session_token": token,
@@ -44,7 +51,12 @@ async fn seats_over_time_are_their_peak_and_the_hours_of_their_leases(home: Home
     let carol = acquire("acme", "carol", 1, 60).await;
     api.pass(15 * 60);
     for lease in [&alice, &carol] {
-        assert_eq!(api.call("release_lease", json!({"p_lease_id": lease})).await.ok(), true);
+        assert_eq!(
+            api.call("release_lease", json!({"p_lease_id": lease}))
+                .await
+                .ok(),
+            true
+        );
     }
     acquire("acme", "dora", 4, 60).await;
     api.pass(30 * 60);
@@ -59,8 +71,8 @@ async fn seats_over_time_are_their_peak_and_the_hours_of_their_leases(home: Home
     };
     let select = "get_usage?select=quantity,lease_hours,overage,overage_cost,events";
     let row = |quantity: Value, lease_hours: Value| json!({"quantity": quantity, "lease_hours": lease_hours, "overage": 0, "overage_cost": null, "events": 0});
-    // 12:00:00.5 to 13:01:01.5: Alice's two. Bob's three from 12:30:00.5 to 12:45:01. Carol's from 12:45:01.5 to 13:00:01.5,
-    // then Dora's four until now, 13:30:01.5.
+    // 12:00:00.5 to 13:01:01.5: Alice's two. Bob's three from 12:30:00.5 to 12:45:01. Carol's from
+    // 12:45:01.5 to 13:00:01.5, then Dora's four until now, 13:30:01.5.
     let nothing = row(json!(0), json!(0));
     // Milliseconds of seats as hours, rounded to millionths.
     let hours_of = |milliseconds: i64| -> Value {
@@ -70,17 +82,29 @@ async fn seats_over_time_are_their_peak_and_the_hours_of_their_leases(home: Home
     };
     let first = hours_of(2 * 3_599_500 + 3 * 900_500 + 898_500);
     let second = hours_of(2 * 1_500 + 1_500 + 4 * 1_800_000);
-    let wanted = json!([nothing, row(json!(5), first), row(json!(4), second), nothing, nothing]);
+    let wanted = json!([
+        nothing,
+        row(json!(5), first),
+        row(json!(4), second),
+        nothing,
+        nothing
+    ]);
     assert_eq!(api.call(select, asked(false)).await.ok(), wanted);
     let rows = api.call(select, asked(true)).await.ok();
     assert_eq!(rows[1], row(json!(3), hours_of(2 * 3_599_500 + 898_500)));
     let month = json!({"p_external_id": "team", "p_resource_type": "concurrent_users"});
-    assert_eq!(api.call(select, month.clone()).await.ok(), json!([row(json!(3), hours_of(3 * 900_500))]));
+    assert_eq!(
+        api.call(select, month.clone()).await.ok(),
+        json!([row(json!(3), hours_of(3 * 900_500))])
+    );
     let scoped = json!({"p_external_id": "team", "p_resource_type": "concurrent_users", "p_resource_scope": "eu"});
     assert_eq!(api.call(select, scoped).await.ok(), json!([nothing]));
     // What is not counted in seats has none.
     let runs = json!({"p_external_id": "acme", "p_resource_type": "benchmark_runs"});
-    assert_eq!(api.call("get_usage?select=lease_hours", runs).await.ok(), json!([{"lease_hours": null}]));
+    assert_eq!(
+        api.call("get_usage?select=lease_hours", runs).await.ok(),
+        json!([{"lease_hours": null}])
+    );
 }
 
 async fn inventory_over_time_is_what_is_owned_at_the_end_of_each_bucket(home: Home) {
@@ -103,10 +127,18 @@ async fn inventory_over_time_is_what_is_owned_at_the_end_of_each_bucket(home: Ho
         "p_group_by": "day",
     });
     let row = |quantity: i64, events: i64| json!({"quantity": quantity, "events": events});
-    let rows = api.call("get_usage?select=quantity,events", days).await.ok();
+    let rows = api
+        .call("get_usage?select=quantity,events", days)
+        .await
+        .ok();
     assert_eq!(rows, json!([row(7, 1), row(4, 1), row(5, 1), row(5, 0)]));
     let month = json!({"p_account_id": account, "p_resource_type": "server_instances"});
-    assert_eq!(api.call("get_usage?select=quantity,events", month).await.ok(), json!([row(5, 3)]));
+    assert_eq!(
+        api.call("get_usage?select=quantity,events", month)
+            .await
+            .ok(),
+        json!([row(5, 3)])
+    );
 }
 
 async fn everything_an_account_has_is_checked_scope_by_scope(home: Home) {
@@ -126,12 +158,21 @@ async fn everything_an_account_has_is_checked_scope_by_scope(home: Home) {
     }
     let row = |resource: &str, scope: Option<&str>, quantity: i64| json!({"resource_type": resource, "resource_scope": scope, "decision": "allow", "quantity_allowed": quantity});
     let select = "check_entitlements?select=resource_type,resource_scope,decision,quantity_allowed";
-    let all = api.call(select, json!({"p_account_id": account})).await.ok();
-    let (whole, nightly) = (row("benchmark_runs", None, 100), row("benchmark_runs", Some("nightly"), 3));
-    let (eu, us) = (row("gpu_hours", Some("eu"), 10), row("gpu_hours", Some("us"), 20));
+    let all = api
+        .call(select, json!({"p_account_id": account}))
+        .await
+        .ok();
+    let (whole, nightly) = (
+        row("benchmark_runs", None, 100),
+        row("benchmark_runs", Some("nightly"), 3),
+    );
+    let (eu, us) = (
+        row("gpu_hours", Some("eu"), 10),
+        row("gpu_hours", Some("us"), 20),
+    );
     assert_eq!(all, json!([whole, nightly, eu, us]));
-    let named = json!({"p_account_id": account, "p_resource_types": ["gpu_hours", "server_configs"]});
-    let nothing =
-        json!({"resource_type": "server_configs", "resource_scope": null, "decision": "deny", "quantity_allowed": null});
+    let named =
+        json!({"p_account_id": account, "p_resource_types": ["gpu_hours", "server_configs"]});
+    let nothing = json!({"resource_type": "server_configs", "resource_scope": null, "decision": "deny", "quantity_allowed": null});
     assert_eq!(api.call(select, named).await.ok(), json!([eu, us, nothing]));
 }

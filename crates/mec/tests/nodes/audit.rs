@@ -1,4 +1,5 @@
-//! What is kept, compared with what clients were told: read from the tables while no client waits for anything.
+//! What is kept, compared with what clients were told: read from the tables while no client waits
+//! for anything.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -25,10 +26,21 @@ pub(crate) fn audit(cluster: &Cluster, database: &str, shared: &Shared) -> Resul
 /// # Errors
 /// What differs.
 pub(crate) fn verify(store: &str) -> Result<(), String> {
-    let verify = Command::new(env!("CARGO_BIN_EXE_mec")).args(["verify", "--store", store]).env_remove("MEC_STORE").output();
+    let verify = Command::new(env!("CARGO_BIN_EXE_mec"))
+        .args(["verify", "--store", store])
+        .env_remove("MEC_STORE")
+        .output();
     let said = verify.map_err(|error| error.to_string())?;
-    let text = format!("{}{}", String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
-    if said.status.success() { Ok(()) } else { Err(format!("mec verify: {text}")) }
+    let text = format!(
+        "{}{}",
+        String::from_utf8_lossy(&said.stdout),
+        String::from_utf8_lossy(&said.stderr)
+    );
+    if said.status.success() {
+        Ok(())
+    } else {
+        Err(format!("mec verify: {text}"))
+    }
 }
 
 fn ledger(cluster: &Cluster, database: &str, shared: &Shared) -> Result<(), String> {
@@ -47,12 +59,24 @@ fn ledger(cluster: &Cluster, database: &str, shared: &Shared) -> Result<(), Stri
     let world = &shared.world;
     let mut used = vec![0; world.accounts.len()];
     for (key, event) in shared.told.events.lock().unwrap().iter_mut() {
-        let Event { account, resource, quantity, unit, .. } = *event;
+        let Event {
+            account,
+            resource,
+            quantity,
+            unit,
+            ..
+        } = *event;
         let row = kept.remove(key);
         match (&row, &event.outcome) {
             (None, Outcome::Refused | Outcome::Open) => continue,
-            (None, Outcome::Recorded(id)) => return Err(format!("event {id} of the key {key} was acknowledged and is lost")),
-            (Some(row), Outcome::Refused) => return Err(format!("the refused {key} is recorded: {row:?}")),
+            (None, Outcome::Recorded(id)) => {
+                return Err(format!(
+                    "event {id} of the key {key} was acknowledged and is lost"
+                ));
+            }
+            (Some(row), Outcome::Refused) => {
+                return Err(format!("the refused {key} is recorded: {row:?}"));
+            }
             (Some(_), Outcome::Recorded(_) | Outcome::Open) => {}
         }
         let row = row.unwrap_or_default();
@@ -60,23 +84,42 @@ fn ledger(cluster: &Cluster, database: &str, shared: &Shared) -> Result<(), Stri
             event.outcome = Outcome::Recorded(row[0].clone());
             world.add(account, |account| &account.recorded, quantity);
         }
-        let Outcome::Recorded(id) = &event.outcome else { continue };
+        let Outcome::Recorded(id) = &event.outcome else {
+            continue;
+        };
         let quantity_kept = format!("{quantity}.000000");
-        let told = [id, &world.accounts[account].id, resource, &quantity_kept, unit];
+        let told = [
+            id,
+            &world.accounts[account].id,
+            resource,
+            &quantity_kept,
+            unit,
+        ];
         if row != told {
-            return Err(format!("the event of {key} is {row:?}, and its client was told {told:?}"));
+            return Err(format!(
+                "the event of {key} is {row:?}, and its client was told {told:?}"
+            ));
         }
         if resource == RUNS {
-            world.accounts[account].path.iter().for_each(|at| used[*at] += quantity);
+            world.accounts[account]
+                .path
+                .iter()
+                .for_each(|at| used[*at] += quantity);
         }
     }
     if let Some((key, row)) = kept.first_key_value() {
         return Err(format!("nobody knows the event of {key}: {row:?}"));
     }
     for (account, used) in world.accounts.iter().zip(used) {
-        let (limit, seen) = (account.limit.load(Ordering::SeqCst), account.seen.load(Ordering::SeqCst));
+        let (limit, seen) = (
+            account.limit.load(Ordering::SeqCst),
+            account.seen.load(Ordering::SeqCst),
+        );
         if used > limit || used < seen {
-            return Err(format!("{} uses {used} of {limit}, and a client was told of {seen}", account.id));
+            return Err(format!(
+                "{} uses {used} of {limit}, and a client was told of {seen}",
+                account.id
+            ));
         }
     }
     Ok(())
@@ -91,11 +134,17 @@ fn leases(cluster: &Cluster, database: &str, shared: &Shared) -> Result<(), Stri
     let mut live = vec![0; world.accounts.len()];
     let mut found = 0;
     for row in cluster.sql(name_of(database), sql) {
-        let [lease, account, session] = row.split('|').collect::<Vec<_>>().try_into().map_err(|_| row.clone())?;
+        let [lease, account, session] = row
+            .split('|')
+            .collect::<Vec<_>>()
+            .try_into()
+            .map_err(|_| row.clone())?;
         if is_witnessed(session) {
             continue;
         }
-        let at = world.of_id(account).ok_or_else(|| format!("a lease of nobody: {row}"))?;
+        let at = world
+            .of_id(account)
+            .ok_or_else(|| format!("a lease of nobody: {row}"))?;
         match told.get(lease) {
             Some(holder) if *holder == at => found += 1,
             None if open.contains(session) => {}
@@ -104,16 +153,26 @@ fn leases(cluster: &Cluster, database: &str, shared: &Shared) -> Result<(), Stri
         world.accounts[at].path.iter().for_each(|at| live[*at] += 1);
     }
     if found < told.len() {
-        return Err(format!("{} leases are held, and {found} of them are live", told.len()));
+        return Err(format!(
+            "{} leases are held, and {found} of them are live",
+            told.len()
+        ));
     }
     for (account, live) in world.accounts.iter().zip(live) {
         if live > account.seats {
-            return Err(format!("{live} leases of {} are live, and {} may be", account.id, account.seats));
+            return Err(format!(
+                "{live} leases of {} are live, and {} may be",
+                account.id, account.seats
+            ));
         }
     }
     let twice = "SELECT count(*) - count(DISTINCT (tree, fencing_token)) FROM concurrency_leases";
     let twice = cluster.sql(name_of(database), twice);
-    if twice == ["0"] { Ok(()) } else { Err(format!("fencing tokens that were given twice: {twice:?}")) }
+    if twice == ["0"] {
+        Ok(())
+    } else {
+        Err(format!("fencing tokens that were given twice: {twice:?}"))
+    }
 }
 
 fn accounts(cluster: &Cluster, database: &str, shared: &Shared) -> Result<(), String> {
@@ -121,5 +180,11 @@ fn accounts(cluster: &Cluster, database: &str, shared: &Shared) -> Result<(), St
     let mut kept = cluster.sql(name_of(database), sql);
     kept.sort();
     let told: Vec<String> = shared.told.names.lock().unwrap().iter().cloned().collect();
-    if kept == told { Ok(()) } else { Err(format!("the accounts are {kept:?}, and clients were told of {told:?}")) }
+    if kept == told {
+        Ok(())
+    } else {
+        Err(format!(
+            "the accounts are {kept:?}, and clients were told of {told:?}"
+        ))
+    }
 }

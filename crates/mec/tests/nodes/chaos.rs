@@ -1,4 +1,5 @@
-//! Rounds of trouble: nodes are killed and stopped, the server is started again, connections are cut, while clients go on.
+//! Rounds of trouble: nodes are killed and stopped, the server is started again, connections are
+//! cut, while clients go on.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -12,7 +13,8 @@ use crate::node::Node;
 use crate::proxy::{AtCommit, Met, Proxy};
 use crate::request::{Answer, request};
 
-/// Longer than a server waits for a batch that goes on, than a batch waits for a tree, and than a node waits for its server.
+/// Longer than a server waits for a batch that goes on, than a batch waits for a tree, and than a
+/// node waits for its server.
 const PAST_EVERY_LIMIT: Duration = Duration::from_secs(26);
 /// How long a commit takes more, in every other ten rounds.
 const COMMIT_DELAY_MICROSECONDS: &str = "20000";
@@ -114,13 +116,24 @@ impl Chaos<'_> {
             }
             let begun = Instant::now();
             let done = self.round();
-            done.as_ref().map_err(|what| format!("round {round}: {what}"))?;
-            println!("round {round}: {:?} in {} ms", done?, begun.elapsed().as_millis());
+            done.as_ref()
+                .map_err(|what| format!("round {round}: {what}"))?;
+            println!(
+                "round {round}: {:?} in {} ms",
+                done?,
+                begun.elapsed().as_millis()
+            );
             if round % ROUNDS_PER_AUDIT == ROUNDS_PER_AUDIT - 1 {
-                self.look().map_err(|what| format!("after round {round}: {what}"))?;
+                self.look()
+                    .map_err(|what| format!("after round {round}: {what}"))?;
                 // Whoever looks what became of a batch then finds it on its way.
-                let microseconds = if (round / ROUNDS_PER_AUDIT).is_multiple_of(2) { COMMIT_DELAY_MICROSECONDS } else { "0" };
-                self.cluster.set(&[("commit_siblings", "0"), ("commit_delay", microseconds)]);
+                let microseconds = if (round / ROUNDS_PER_AUDIT).is_multiple_of(2) {
+                    COMMIT_DELAY_MICROSECONDS
+                } else {
+                    "0"
+                };
+                self.cluster
+                    .set(&[("commit_siblings", "0"), ("commit_delay", microseconds)]);
             }
             round += 1;
         }
@@ -128,7 +141,10 @@ impl Chaos<'_> {
     }
 
     fn round(&mut self) -> Result<Vec<Trouble>, String> {
-        if self.lasting.is_some_and(|(_, _, since)| since.elapsed() > PAST_EVERY_LIMIT) {
+        if self
+            .lasting
+            .is_some_and(|(_, _, since)| since.elapsed() > PAST_EVERY_LIMIT)
+        {
             self.end_lasting();
         }
         let mut done = vec![];
@@ -146,7 +162,10 @@ impl Chaos<'_> {
 
     fn draw(&mut self) -> Trouble {
         if self.deck.is_empty() {
-            self.deck = TROUBLES.iter().flat_map(|(weight, trouble)| (0..*weight).map(|_| *trouble)).collect();
+            self.deck = TROUBLES
+                .iter()
+                .flat_map(|(weight, trouble)| (0..*weight).map(|_| *trouble))
+                .collect();
         }
         let drawn = self.deck.swap_remove(self.dice.index(self.deck.len()));
         self.decks += u64::from(self.deck.is_empty());
@@ -159,14 +178,31 @@ impl Chaos<'_> {
     /// What there was too little of.
     pub(crate) fn enough(&self) -> Result<(), String> {
         let figures = &self.shared.told.figures;
-        let met = |what: Met| self.proxies.iter().map(|proxy| proxy.met(what)).sum::<u64>();
+        let met = |what: Met| {
+            self.proxies
+                .iter()
+                .map(|proxy| proxy.met(what))
+                .sum::<u64>()
+        };
         let number = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let error = |code: &str| figures.errors().get(code).copied().unwrap_or(0);
         let least = [
             ("whole decks", self.decks, 1),
-            ("nodes stopped past every limit", figures.times(Lasting::Stopped.name()), 1),
-            ("ways silent past every limit", figures.times(Lasting::Silent.name()), 1),
-            ("connections cut before COMMIT", met(Met::CutBeforeCommit), 8),
+            (
+                "nodes stopped past every limit",
+                figures.times(Lasting::Stopped.name()),
+                1,
+            ),
+            (
+                "ways silent past every limit",
+                figures.times(Lasting::Silent.name()),
+                1,
+            ),
+            (
+                "connections cut before COMMIT",
+                met(Met::CutBeforeCommit),
+                8,
+            ),
             ("connections cut at COMMIT", met(Met::CutAtCommit), 8),
             ("connections cut after COMMIT", met(Met::CutAfterCommit), 8),
             ("connections cut", met(Met::Cut), 24),
@@ -178,12 +214,23 @@ impl Chaos<'_> {
             ("refusals", number(&figures.refused), 100),
             ("seats that were taken", number(&figures.full), 20),
         ];
-        let of_a_deck = TROUBLES.map(|(weight, trouble)| (trouble.name(), figures.times(trouble.name()), weight));
+        let of_a_deck = TROUBLES
+            .map(|(weight, trouble)| (trouble.name(), figures.times(trouble.name()), weight));
         let all = || least.iter().chain(&of_a_deck);
-        let told: Vec<String> = all().map(|(what, times, least)| format!("{what} {times} ({least})")).collect();
-        println!("{} connections; how often, and how often at least: {}", met(Met::Made), told.join(", "));
+        let told: Vec<String> = all()
+            .map(|(what, times, least)| format!("{what} {times} ({least})"))
+            .collect();
+        println!(
+            "{} connections; how often, and how often at least: {}",
+            met(Met::Made),
+            told.join(", ")
+        );
         let rare: Vec<_> = all().filter(|(_, times, least)| times < least).collect();
-        if rare.is_empty() { Ok(()) } else { Err(format!("there was too little of {rare:?}")) }
+        if rare.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("there was too little of {rare:?}"))
+        }
     }
 
     /// A node that has no trouble that lasts.
@@ -222,7 +269,8 @@ impl Chaos<'_> {
             Trouble::AtCommit => {
                 // Each kind is the first as often as the others.
                 let times = self.shared.told.figures.times(trouble.name());
-                let first = AtCommit::ALL[usize::try_from(times).unwrap_or_default() % AtCommit::ALL.len()];
+                let first =
+                    AtCommit::ALL[usize::try_from(times).unwrap_or_default() % AtCommit::ALL.len()];
                 let more = (0..self.dice.roll(3)).map(|_| self.dice.one_of(&AtCommit::ALL));
                 let traps: Vec<AtCommit> = more.chain([first]).collect();
                 self.proxies[node].trap(&traps);
@@ -244,10 +292,16 @@ impl Chaos<'_> {
                 self.proxies[node].heal();
             }
             Trouble::ServerFast | Trouble::ServerImmediate => {
-                let signal = if matches!(trouble, Trouble::ServerFast) { "INT" } else { "QUIT" };
+                let signal = if matches!(trouble, Trouble::ServerFast) {
+                    "INT"
+                } else {
+                    "QUIT"
+                };
                 let begun = Instant::now();
                 self.cluster.stop(signal);
-                self.shared.gate.wait_for("requests in vain", |counts| counts.in_vain >= 12)?;
+                self.shared
+                    .gate
+                    .wait_for("requests in vain", |counts| counts.in_vain >= 12)?;
                 self.cluster.run(&[]);
                 println!("the server was away for {} ms", begun.elapsed().as_millis());
             }
@@ -257,19 +311,27 @@ impl Chaos<'_> {
 
     /// Waits for so many answers, of those who want the hot tree and of the others.
     fn answers(&self, hot: u64, others: u64) -> Result<(), String> {
-        self.shared.gate.wait_for("answers", |counts| counts.hot >= hot && counts.others >= others)
+        self.shared.gate.wait_for("answers", |counts| {
+            counts.hot >= hot && counts.others >= others
+        })
     }
 
-    /// Waits for answers, or for as many clients that are not answered: what the node holds delays them.
+    /// Waits for answers, or for as many clients that are not answered: what the node holds delays
+    /// them.
     fn a_while(&self) -> Result<(), String> {
-        self.shared.gate.wait_for("answers or none", |counts| counts.hot + counts.others >= 40 || counts.in_vain >= 12)
+        self.shared.gate.wait_for("answers or none", |counts| {
+            counts.hot + counts.others >= 40 || counts.in_vain >= 12
+        })
     }
 
     fn start(&self, node: usize) -> Result<(), String> {
         let end = Instant::now() + PATIENCE;
         while !self.shared.nodes[node].start() {
             if Instant::now() > end {
-                return Err(format!("node {node} does not start: {}", self.shared.nodes[node].said()));
+                return Err(format!(
+                    "node {node} does not start: {}",
+                    self.shared.nodes[node].said()
+                ));
             }
         }
         Ok(())
@@ -286,7 +348,9 @@ impl Chaos<'_> {
     }
 
     fn end_lasting(&mut self) {
-        let Some((kind, node, since)) = self.lasting.take() else { return };
+        let Some((kind, node, since)) = self.lasting.take() else {
+            return;
+        };
         println!("node {node} was {kind:?} for {:?}", since.elapsed());
         self.shared.told.figures.did(kind.name());
         self.shared.away.store(0, Ordering::SeqCst);
@@ -301,7 +365,9 @@ impl Chaos<'_> {
         self.shared.gate.close(self.clients)?;
         audit(self.cluster, self.database, self.shared)?;
         let away = self.lasting.map(|(_, node, _)| node);
-        let node = (0..self.shared.nodes.len()).find(|node| Some(*node) != away).unwrap_or_default();
+        let node = (0..self.shared.nodes.len())
+            .find(|node| Some(*node) != away)
+            .unwrap_or_default();
         self.shared.world.raise_limits(&self.shared.nodes[node]);
         self.shared.witnessed.make_more(&self.shared.nodes[node]);
         self.shared.gate.open();
@@ -312,10 +378,18 @@ impl Chaos<'_> {
     fn calm(&self) -> Result<(), String> {
         self.shared.gate.close(self.clients)?;
         for (number, node) in self.shared.nodes.iter().enumerate() {
-            let address = node.address().ok_or_else(|| format!("node {number} does not run"))?;
+            let address = node
+                .address()
+                .ok_or_else(|| format!("node {number} does not run"))?;
             let end = Instant::now() + PATIENCE;
             loop {
-                match request(address, "GET", "/health", &serde_json::Value::Null, PATIENCE) {
+                match request(
+                    address,
+                    "GET",
+                    "/health",
+                    &serde_json::Value::Null,
+                    PATIENCE,
+                ) {
                     Ok(Answer { status: 200, .. }) => break,
                     Ok(Answer { status: 503, .. }) if Instant::now() < end => {}
                     other => return Err(format!("node {number} is not well again: {other:?}")),
@@ -323,14 +397,19 @@ impl Chaos<'_> {
             }
         }
         // Whoever writes by way of any of them is answered, and from then on everybody is.
-        self.shared.nodes.iter().for_each(|node| self.shared.world.raise_limits(node));
+        self.shared
+            .nodes
+            .iter()
+            .for_each(|node| self.shared.world.raise_limits(node));
         let errors = self.shared.told.figures.errors();
         self.shared.gate.open();
         self.answers(200, 200)?;
         self.shared.gate.close(self.clients)?;
         let now = self.shared.told.figures.errors();
         if now != errors {
-            return Err(format!("all is well, and there are errors: {errors:?}, and then {now:?}"));
+            return Err(format!(
+                "all is well, and there are errors: {errors:?}, and then {now:?}"
+            ));
         }
         audit(self.cluster, self.database, self.shared)?;
         verify(self.database)

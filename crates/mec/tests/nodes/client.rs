@@ -1,5 +1,5 @@
-//! A client: it asks any node, repeats with the same key what it gets no answer to, and compares every answer with what
-//! must be true at that instant.
+//! A client: it asks any node, repeats with the same key what it gets no answer to, and compares
+//! every answer with what must be true at that instant.
 
 use std::io::ErrorKind;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -65,7 +65,15 @@ impl<'a> Client<'a> {
     pub(crate) fn new(number: usize, seed: u64, shared: &'a Shared) -> Self {
         let dice = Dice::of(seed ^ (number as u64 + 1).wrapping_mul(0x2545_f491_4f6c_dd1d));
         let avoided = vec![0; shared.nodes.len()];
-        Self { number, is_hot: number.is_multiple_of(2), dice, made: 0, avoided, leases: vec![], shared }
+        Self {
+            number,
+            is_hot: number.is_multiple_of(2),
+            dice,
+            made: 0,
+            avoided,
+            leases: vec![],
+            shared,
+        }
     }
 
     /// Goes on until the gate ends it, or something is wrong.
@@ -73,7 +81,10 @@ impl<'a> Client<'a> {
         while self.shared.gate.pass() {
             match self.act() {
                 Ok(()) => self.shared.gate.answered(self.is_hot),
-                Err(what) => self.shared.gate.fail(format!("client {}: {what}", self.number)),
+                Err(what) => self
+                    .shared
+                    .gate
+                    .fail(format!("client {}: {what}", self.number)),
             }
         }
     }
@@ -83,7 +94,12 @@ impl<'a> Client<'a> {
         match self.dice.roll(100) {
             0..45 => self.consume(),
             45..60 => self.check(),
-            60..80 if self.leases.is_empty() || (self.leases.len() < LEASES_MAX && self.dice.happens(50)) => self.acquire(),
+            60..80
+                if self.leases.is_empty()
+                    || (self.leases.len() < LEASES_MAX && self.dice.happens(50)) =>
+            {
+                self.acquire()
+            }
             60..80 => self.release(),
             80..96 => self.meter(),
             _ => self.create(),
@@ -97,13 +113,25 @@ impl<'a> Client<'a> {
     /// Some are wanted more than others, so that not all limits are reached at once.
     fn user(&mut self) -> usize {
         let trees = self.shared.world.users.len();
-        let tree = if self.is_hot { 0 } else { 1 + self.dice.index(trees - 1) };
+        let tree = if self.is_hot {
+            0
+        } else {
+            1 + self.dice.index(trees - 1)
+        };
         let users = &self.shared.world.users[tree];
-        users[self.dice.index(users.len()).min(self.dice.index(users.len()))]
+        users[self
+            .dice
+            .index(users.len())
+            .min(self.dice.index(users.len()))]
     }
 
     /// Sends it until there is an answer that is one. `before` is called before each attempt.
-    fn ask(&mut self, path: &str, body: &Value, mut before: impl FnMut()) -> Result<Answer, String> {
+    fn ask(
+        &mut self,
+        path: &str,
+        body: &Value,
+        mut before: impl FnMut(),
+    ) -> Result<Answer, String> {
         let figures = &self.shared.told.figures;
         let mut is_late = false;
         for attempt in 0.. {
@@ -114,19 +142,38 @@ impl<'a> Client<'a> {
                 count(&figures.repeated);
             }
             let at = self.choose();
-            let Some(address) = self.shared.nodes[at].address() else { continue };
+            let Some(address) = self.shared.nodes[at].address() else {
+                continue;
+            };
             before();
             count(&figures.requests);
             match request(address, "POST", path, body, PATIENCE) {
-                Ok(request::Answer { status: 503 | 504, body, .. }) => {
-                    let code = body["code"].as_str().ok_or_else(|| format!("an error without a code: {body}"))?;
+                Ok(request::Answer {
+                    status: 503 | 504,
+                    body,
+                    ..
+                }) => {
+                    let code = body["code"]
+                        .as_str()
+                        .ok_or_else(|| format!("an error without a code: {body}"))?;
                     is_late |= code == "MEC_OUTCOME_UNKNOWN";
                     figures.error(code);
                 }
-                Ok(request::Answer { status, is_replayed, body }) => {
-                    return Ok(Answer { status, is_replayed, body, is_late });
+                Ok(request::Answer {
+                    status,
+                    is_replayed,
+                    body,
+                }) => {
+                    return Ok(Answer {
+                        status,
+                        is_replayed,
+                        body,
+                        is_late,
+                    });
                 }
-                Err(error) if error.kind() == ErrorKind::InvalidData => return Err(format!("{path}: {error}")),
+                Err(error) if error.kind() == ErrorKind::InvalidData => {
+                    return Err(format!("{path}: {error}"));
+                }
                 Err(error) => {
                     count(&figures.unanswered);
                     is_late |= error.kind() != ErrorKind::ConnectionRefused;
@@ -138,9 +185,17 @@ impl<'a> Client<'a> {
     }
 
     fn choose(&mut self) -> usize {
-        let fresh: Vec<usize> = (0..self.avoided.len()).filter(|node| self.avoided[*node] == 0).collect();
-        self.avoided.iter_mut().for_each(|left| *left = left.saturating_sub(1));
-        if fresh.is_empty() { self.dice.index(self.avoided.len()) } else { self.dice.one_of(&fresh) }
+        let fresh: Vec<usize> = (0..self.avoided.len())
+            .filter(|node| self.avoided[*node] == 0)
+            .collect();
+        self.avoided
+            .iter_mut()
+            .for_each(|left| *left = left.saturating_sub(1));
+        if fresh.is_empty() {
+            self.dice.index(self.avoided.len())
+        } else {
+            self.dice.one_of(&fresh)
+        }
     }
 
     fn consume(&mut self) -> Result<(), String> {
@@ -153,48 +208,88 @@ impl<'a> Client<'a> {
             "p_idempotency_key": key});
         let mut least = vec![];
         let answer = self.ask("/api/rpc/consume", &body, || {
-            least = path.iter().map(|at| world.accounts[*at].used_at_least()).collect();
+            least = path
+                .iter()
+                .map(|at| world.accounts[*at].used_at_least())
+                .collect();
         })?;
         let row = &answer.body[0];
-        let wrong = |what: &str| format!("consume {key} of {quantity}: {what}: {}: {}", answer.status, answer.body);
-        demand(answer.is_late || !answer.is_replayed, || wrong("told of something earlier"))?;
-        let binding = row["binding_account_id"].as_str().and_then(|id| world.of_id(id)).ok_or_else(|| wrong("no answer"))?;
-        let level = path.iter().position(|at| *at == binding).ok_or_else(|| wrong("another's limit"))?;
+        let wrong = |what: &str| {
+            format!(
+                "consume {key} of {quantity}: {what}: {}: {}",
+                answer.status, answer.body
+            )
+        };
+        demand(answer.is_late || !answer.is_replayed, || {
+            wrong("told of something earlier")
+        })?;
+        let binding = row["binding_account_id"]
+            .as_str()
+            .and_then(|id| world.of_id(id))
+            .ok_or_else(|| wrong("no answer"))?;
+        let level = path
+            .iter()
+            .position(|at| *at == binding)
+            .ok_or_else(|| wrong("another's limit"))?;
         let account = &world.accounts[binding];
         let limit = account.limit.load(Ordering::SeqCst);
-        let used = self.used(row, binding, least[level]).map_err(|what| wrong(&what))?;
-        demand(row["quantity_allowed"] == json!(limit), || wrong(&format!("the limit is {limit}")))?;
+        let used = self
+            .used(row, binding, least[level])
+            .map_err(|what| wrong(&what))?;
+        demand(row["quantity_allowed"] == json!(limit), || {
+            wrong(&format!("the limit is {limit}"))
+        })?;
         demand(used <= limit, || wrong("more than the limit"))?;
         let outcome = match row["event_id"].as_str() {
             Some(event) => {
-                demand(row["allowed"] == json!(true), || wrong("recorded but not allowed"))?;
+                demand(row["allowed"] == json!(true), || {
+                    wrong("recorded but not allowed")
+                })?;
                 world.add(user, |account| &account.recorded, quantity);
                 Outcome::Recorded(event.to_owned())
             }
             None => {
-                demand(row["reason_code"] == json!("limit_reached"), || wrong("another reason"))?;
-                demand(used + quantity > limit, || wrong("refused although there is room"))?;
+                demand(row["reason_code"] == json!("limit_reached"), || {
+                    wrong("another reason")
+                })?;
+                demand(used + quantity > limit, || {
+                    wrong("refused although there is room")
+                })?;
                 count(&self.shared.told.figures.refused);
                 if answer.is_late {
                     Outcome::Open
                 } else {
                     for at in path {
-                        world.accounts[*at].sent.fetch_sub(quantity, Ordering::SeqCst);
+                        world.accounts[*at]
+                            .sent
+                            .fetch_sub(quantity, Ordering::SeqCst);
                     }
                     Outcome::Refused
                 }
             }
         };
-        self.tell(key, Event { account: user, resource: RUNS, quantity, unit: "count", outcome });
+        self.tell(
+            key,
+            Event {
+                account: user,
+                resource: RUNS,
+                quantity,
+                unit: "count",
+                outcome,
+            },
+        );
         Ok(())
     }
 
-    /// The use that is told of an account, where it is one that it may have had since the question was sent.
+    /// The use that is told of an account, where it is one that it may have had since the question
+    /// was sent.
     fn used(&self, row: &Value, account: usize, least: u64) -> Result<u64, String> {
         let account = &self.shared.world.accounts[account];
         let used = row["quantity_used"].as_u64().ok_or("no quantity")?;
         let most = account.sent.load(Ordering::SeqCst);
-        demand((least..=most).contains(&used), || format!("{used} used, and it was between {least} and {most}"))?;
+        demand((least..=most).contains(&used), || {
+            format!("{used} used, and it was between {least} and {most}")
+        })?;
         account.seen.fetch_max(used, Ordering::SeqCst);
         Ok(used)
     }
@@ -207,7 +302,10 @@ impl<'a> Client<'a> {
             "p_explain": true});
         let mut least = vec![];
         let answer = self.ask("/api/rpc/check_entitlement", &body, || {
-            least = path.iter().map(|at| world.accounts[*at].used_at_least()).collect();
+            least = path
+                .iter()
+                .map(|at| world.accounts[*at].used_at_least())
+                .collect();
         })?;
         let row = &answer.body[0];
         let wrong = |what: &str| format!("a check: {what}: {}: {}", answer.status, answer.body);
@@ -215,15 +313,27 @@ impl<'a> Client<'a> {
         demand(limits.len() == path.len(), || wrong("not every level"))?;
         let mut has_room = true;
         for pool in limits {
-            let at = pool["account_id"].as_str().and_then(|id| world.of_id(id)).ok_or_else(|| wrong("an unknown account"))?;
-            let level = path.iter().position(|of| *of == at).ok_or_else(|| wrong("another's limit"))?;
-            let used = self.used(pool, at, least[level]).map_err(|what| wrong(&what))?;
+            let at = pool["account_id"]
+                .as_str()
+                .and_then(|id| world.of_id(id))
+                .ok_or_else(|| wrong("an unknown account"))?;
+            let level = path
+                .iter()
+                .position(|of| *of == at)
+                .ok_or_else(|| wrong("another's limit"))?;
+            let used = self
+                .used(pool, at, least[level])
+                .map_err(|what| wrong(&what))?;
             let limit = world.accounts[at].limit.load(Ordering::SeqCst);
-            demand(pool["quantity_allowed"] == json!(limit), || wrong(&format!("the limit is {limit}")))?;
+            demand(pool["quantity_allowed"] == json!(limit), || {
+                wrong(&format!("the limit is {limit}"))
+            })?;
             demand(used <= limit, || wrong("more than the limit"))?;
             has_room &= used < limit;
         }
-        demand(row["allowed"] == json!(has_room), || wrong("not what its limits say"))?;
+        demand(row["allowed"] == json!(has_room), || {
+            wrong("not what its limits say")
+        })?;
         count(&self.shared.told.figures.checks);
         Ok(())
     }
@@ -237,22 +347,39 @@ impl<'a> Client<'a> {
         let path = &world.accounts[user].path;
         let mut ended = vec![];
         let answer = self.ask("/api/rpc/acquire_lease", &body, || {
-            ended = path.iter().map(|at| world.accounts[*at].ended.load(Ordering::SeqCst)).collect();
+            ended = path
+                .iter()
+                .map(|at| world.accounts[*at].ended.load(Ordering::SeqCst))
+                .collect();
         })?;
         let row = &answer.body[0];
-        let wrong = |what: &str| format!("a lease of session {token}: {what}: {}: {}", answer.status, answer.body);
+        let wrong = |what: &str| {
+            format!(
+                "a lease of session {token}: {what}: {}: {}",
+                answer.status, answer.body
+            )
+        };
         if answer.is_late {
-            self.shared.told.open_sessions.lock().unwrap().insert(token.clone());
+            self.shared
+                .told
+                .open_sessions
+                .lock()
+                .unwrap()
+                .insert(token.clone());
         }
         let is_held = row["success"].as_bool().ok_or_else(|| wrong("no answer"))?;
         if !is_held {
-            demand(row["decision"] == json!("block"), || wrong("another reason"))?;
+            demand(row["decision"] == json!("block"), || {
+                wrong("another reason")
+            })?;
             // As many as were asked for but for those that had ended before, and this one.
             let is_full = |(at, ended): (&usize, &u64)| {
                 let account = &world.accounts[*at];
                 account.asked.load(Ordering::SeqCst) - 1 - ended >= account.seats
             };
-            demand(path.iter().zip(&ended).any(is_full), || wrong("refused although there is a seat"))?;
+            demand(path.iter().zip(&ended).any(is_full), || {
+                wrong("refused although there is a seat")
+            })?;
             count(&self.shared.told.figures.refused);
             count(&self.shared.told.figures.full);
             if !answer.is_late {
@@ -260,27 +387,60 @@ impl<'a> Client<'a> {
             }
             return Ok(());
         }
-        let lease = row["lease_id"].as_str().ok_or_else(|| wrong("no lease"))?.to_owned();
+        let lease = row["lease_id"]
+            .as_str()
+            .ok_or_else(|| wrong("no lease"))?
+            .to_owned();
         for at in path {
             let account = &world.accounts[*at];
             let held = account.held.fetch_add(1, Ordering::SeqCst) + 1;
-            demand(held <= account.seats, || wrong(&format!("{held} seats of {}", account.seats)))?;
+            demand(held <= account.seats, || {
+                wrong(&format!("{held} seats of {}", account.seats))
+            })?;
         }
-        self.shared.told.leases.lock().unwrap().insert(lease.clone(), user);
-        self.leases.push(Lease { id: lease, account: user, is_late: answer.is_late });
+        self.shared
+            .told
+            .leases
+            .lock()
+            .unwrap()
+            .insert(lease.clone(), user);
+        self.leases.push(Lease {
+            id: lease,
+            account: user,
+            is_late: answer.is_late,
+        });
         Ok(())
     }
 
     fn release(&mut self) -> Result<(), String> {
-        let Lease { id: lease, account: user, is_late } = self.leases.swap_remove(self.dice.index(self.leases.len()));
+        let Lease {
+            id: lease,
+            account: user,
+            is_late,
+        } = self.leases.swap_remove(self.dice.index(self.leases.len()));
         let world = &self.shared.world;
         for at in &world.accounts[user].path {
             world.accounts[*at].held.fetch_sub(1, Ordering::SeqCst);
         }
         self.shared.told.leases.lock().unwrap().remove(&lease);
-        let answer = self.ask("/api/rpc/release_lease", &json!({"p_lease_id": lease}), || {})?;
-        let wrong = || format!("lease {lease} is released: {}: {}", answer.status, answer.body);
-        demand(answer.body.as_bool().is_some_and(|released| released || answer.is_late), wrong)?;
+        let answer = self.ask(
+            "/api/rpc/release_lease",
+            &json!({"p_lease_id": lease}),
+            || {},
+        )?;
+        let wrong = || {
+            format!(
+                "lease {lease} is released: {}: {}",
+                answer.status, answer.body
+            )
+        };
+        demand(
+            answer
+                .body
+                .as_bool()
+                .is_some_and(|released| released || answer.is_late),
+            wrong,
+        )?;
         if !is_late {
             world.add(user, |account| &account.ended, 1);
         }
@@ -290,8 +450,16 @@ impl<'a> Client<'a> {
     fn meter(&mut self) -> Result<(), String> {
         let events: Vec<(String, usize, u64, &'static str)> = (0..2 + self.dice.roll(5))
             .map(|number| {
-                let (quantity, unit) = (1 + self.dice.roll(9), self.dice.one_of(&["hour", "minute", "second"]));
-                (format!("{}-{number}", self.key()), self.user(), quantity, unit)
+                let (quantity, unit) = (
+                    1 + self.dice.roll(9),
+                    self.dice.one_of(&["hour", "minute", "second"]),
+                );
+                (
+                    format!("{}-{number}", self.key()),
+                    self.user(),
+                    quantity,
+                    unit,
+                )
             })
             .collect();
         let world = &self.shared.world;
@@ -308,7 +476,9 @@ impl<'a> Client<'a> {
             let answer = self.ask("/api/rpc/meter_batch", &body, || {})?;
             let wrong = |what: &str| format!("a batch: {what}: {}: {}", answer.status, answer.body);
             let results = answer.body.as_array().ok_or_else(|| wrong("no answer"))?;
-            demand(results.len() == events.len(), || wrong("not one answer an event"))?;
+            demand(results.len() == events.len(), || {
+                wrong("not one answer an event")
+            })?;
             for (id, result) in ids.iter_mut().zip(results) {
                 match (result["status"].as_str(), result["event_id"].as_str()) {
                     (Some("recorded" | "replayed"), Some(event)) => {
@@ -316,22 +486,44 @@ impl<'a> Client<'a> {
                         demand(first == event, || wrong("another event of the same key"))?;
                     }
                     (Some("unknown"), _) => self.shared.told.figures.error("an event unknown"),
-                    (Some("rejected"), _) if passes(result) => self.shared.told.figures.error("an event not done"),
+                    (Some("rejected"), _) if passes(result) => {
+                        self.shared.told.figures.error("an event not done")
+                    }
                     _ => return Err(wrong("rejected")),
                 }
             }
         }
-        for ((key, account, quantity, unit), id) in events.into_iter().zip(ids.into_iter().flatten()) {
-            self.tell(key, Event { account, resource: GPU, quantity, unit, outcome: Outcome::Recorded(id) });
+        for ((key, account, quantity, unit), id) in
+            events.into_iter().zip(ids.into_iter().flatten())
+        {
+            self.tell(
+                key,
+                Event {
+                    account,
+                    resource: GPU,
+                    quantity,
+                    unit,
+                    outcome: Outcome::Recorded(id),
+                },
+            );
         }
         Ok(())
     }
 
     fn create(&mut self) -> Result<(), String> {
         let name = self.key();
-        let answer = self.ask("/api/accounts", &json!({"external_id": name, "display_name": "New"}), || {})?;
+        let answer = self.ask(
+            "/api/accounts",
+            &json!({"external_id": name, "display_name": "New"}),
+            || {},
+        )?;
         let is_made = answer.status == 201 || (answer.status == 409 && answer.is_late);
-        demand(is_made, || format!("an account {name} is made: {}: {}", answer.status, answer.body))?;
+        demand(is_made, || {
+            format!(
+                "an account {name} is made: {}: {}",
+                answer.status, answer.body
+            )
+        })?;
         self.shared.told.names.lock().unwrap().insert(name);
         Ok(())
     }
@@ -343,8 +535,13 @@ impl<'a> Client<'a> {
 
 /// An event that was not recorded because the store could not, which another attempt changes.
 fn passes(result: &Value) -> bool {
-    let code = result["error"]["code"].as_str().or(result["error"].as_str()).unwrap_or_default();
-    ["MEC_NOT_DONE", "MEC_BUSY", "MEC_STOPPED"].iter().any(|passing| code.contains(passing))
+    let code = result["error"]["code"]
+        .as_str()
+        .or(result["error"].as_str())
+        .unwrap_or_default();
+    ["MEC_NOT_DONE", "MEC_BUSY", "MEC_STOPPED"]
+        .iter()
+        .any(|passing| code.contains(passing))
 }
 
 fn demand(is_so: bool, what: impl FnOnce() -> String) -> Result<(), String> {

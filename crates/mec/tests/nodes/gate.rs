@@ -1,4 +1,5 @@
-//! How the test and its clients go on together: it waits for their answers, lets them rest, and hears of what is wrong.
+//! How the test and its clients go on together: it waits for their answers, lets them rest, and
+//! hears of what is wrong.
 
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -29,7 +30,8 @@ struct State {
 /// What the clients have done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
-    /// Commands and questions whose outcome is known: of those who want the hot tree, and of the others.
+    /// Commands and questions whose outcome is known: of those who want the hot tree, and of the
+    /// others.
     pub(crate) hot: u64,
     pub(crate) others: u64,
     /// Requests sent in vain.
@@ -58,7 +60,10 @@ impl Gate {
         if state.is_closed {
             state.resting += 1;
             self.progress.notify_all();
-            state = self.opened.wait_while(state, |state| state.is_closed && !state.is_stopped).unwrap();
+            state = self
+                .opened
+                .wait_while(state, |state| state.is_closed && !state.is_stopped)
+                .unwrap();
             state.resting -= 1;
         }
         !state.is_stopped && state.failure.is_none()
@@ -69,14 +74,21 @@ impl Gate {
         let mut state = self.state();
         state.counts.in_vain += 1;
         self.progress.notify_all();
-        let (state, _) = self.stopped.wait_timeout_while(state, PAUSE, |state| !state.is_stopped).unwrap();
+        let (state, _) = self
+            .stopped
+            .wait_timeout_while(state, PAUSE, |state| !state.is_stopped)
+            .unwrap();
         !state.is_stopped
     }
 
     pub(crate) fn answered(&self, is_hot: bool) {
         let mut state = self.state();
         let count = &mut state.counts;
-        *if is_hot { &mut count.hot } else { &mut count.others } += 1;
+        *if is_hot {
+            &mut count.hot
+        } else {
+            &mut count.others
+        } += 1;
         self.progress.notify_all();
     }
 
@@ -97,12 +109,24 @@ impl Gate {
     ///
     /// # Errors
     /// What a client has seen; that they do not go on.
-    pub(crate) fn wait_for(&self, what: &str, is_enough: impl Fn(Counts) -> bool) -> Result<(), String> {
+    pub(crate) fn wait_for(
+        &self,
+        what: &str,
+        is_enough: impl Fn(Counts) -> bool,
+    ) -> Result<(), String> {
         let first = self.counts();
         self.wait(what, |state| {
             let now = state.counts;
-            let Counts { hot, others, in_vain } = first;
-            is_enough(Counts { hot: now.hot - hot, others: now.others - others, in_vain: now.in_vain - in_vain })
+            let Counts {
+                hot,
+                others,
+                in_vain,
+            } = first;
+            is_enough(Counts {
+                hot: now.hot - hot,
+                others: now.others - others,
+                in_vain: now.in_vain - in_vain,
+            })
         })
     }
 
@@ -129,7 +153,10 @@ impl Gate {
             }
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(format!("not within {PATIENCE:?}: {what}; {:?}, {} rest", state.counts, state.resting));
+                return Err(format!(
+                    "not within {PATIENCE:?}: {what}; {:?}, {} rest",
+                    state.counts, state.resting
+                ));
             }
             state = self.progress.wait_timeout(state, left).unwrap().0;
         }

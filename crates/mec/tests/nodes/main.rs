@@ -1,5 +1,6 @@
-//! Several `mec` processes on one PostgreSQL, and everything that can happen to them: clients that repeat what is not
-//! answered, nodes that are killed and stopped, a server that is started again, connections that are cut.
+//! Several `mec` processes on one PostgreSQL, and everything that can happen to them: clients that
+//! repeat what is not answered, nodes that are killed and stopped, a server that is started again,
+//! connections that are cut.
 //!
 //! Nothing here sleeps, uses a fixed port or leaves a process behind.
 
@@ -52,15 +53,24 @@ const CLIENTS: usize = 24;
 /// How many of them are witnesses where histories are judged.
 const WITNESSES: usize = 10;
 
-/// A new database with the demo's catalogue, for its owner.
+/// A new database with the demo's catalog, for its owner.
 fn database(cluster: &Cluster) -> String {
     let url = cluster.database();
-    let options = MigrateOptions { app_role: Some(APP_ROLE.to_owned()), ..MigrateOptions::default() };
+    let options = MigrateOptions {
+        app_role: Some(APP_ROLE.to_owned()),
+        ..MigrateOptions::default()
+    };
     migrate(&url, &options).unwrap();
     let mut apply = std::process::Command::new(env!("CARGO_BIN_EXE_mec"));
-    apply.args(["catalog", "apply", "--demo", "--store", &url]).env_remove("MEC_STORE");
+    apply
+        .args(["catalog", "apply", "--demo", "--store", &url])
+        .env_remove("MEC_STORE");
     let applied = apply.output().unwrap();
-    assert!(applied.status.success(), "{}", String::from_utf8_lossy(&applied.stderr));
+    assert!(
+        applied.status.success(),
+        "{}",
+        String::from_utf8_lossy(&applied.stderr)
+    );
     url
 }
 
@@ -75,11 +85,23 @@ fn start(database: &str, proxy: &Proxy) -> Node {
 fn nodes(database: &str, proxies: &[Proxy]) -> Shared {
     let nodes: Vec<Node> = proxies.iter().map(|proxy| start(database, proxy)).collect();
     let (world, witnessed) = (World::make(&nodes[0]), Witnessed::make(&nodes[0]));
-    Shared { world, told: Told::default(), gate: Gate::default(), nodes, witnessed, away: AtomicUsize::new(0) }
+    Shared {
+        world,
+        told: Told::default(),
+        gate: Gate::default(),
+        nodes,
+        witnessed,
+        away: AtomicUsize::new(0),
+    }
 }
 
 /// Runs clients while `test` does, and tells what the nodes said where something is wrong.
-fn with_clients(shared: &Shared, seed: u64, witnesses: usize, test: impl FnOnce() -> Result<(), String>) {
+fn with_clients(
+    shared: &Shared,
+    seed: u64,
+    witnesses: usize,
+    test: impl FnOnce() -> Result<(), String>,
+) {
     let outcome = thread::scope(|scope| {
         let _stop = StopOnDrop(&shared.gate);
         for number in 0..CLIENTS {
@@ -109,7 +131,9 @@ fn three_nodes_on_postgres_lose_and_double_nothing_whatever_happens_to_them() {
     let seed = chance::seed("MEC_NODES_SEED");
     let cluster = Cluster::start(&[]);
     let database = database(&cluster);
-    let proxies: Vec<Proxy> = (0..NODES).map(|_| Proxy::before(&cluster.socket())).collect();
+    let proxies: Vec<Proxy> = (0..NODES)
+        .map(|_| Proxy::before(&cluster.socket()))
+        .collect();
     let shared = nodes(&database, &proxies);
     with_clients(&shared, seed, WITNESSES, || {
         let rounds = chance::number("MEC_NODES_ROUNDS").unwrap_or(ROUNDS);
@@ -130,7 +154,11 @@ fn three_nodes_on_postgres_lose_and_double_nothing_whatever_happens_to_them() {
         chaos.run(rounds)?;
         Witness::new(CLIENTS, seed, &shared).look_at_everything()?;
         let happened = shared.witnessed.judge()?;
-        if is_whole { shared.witnessed.enough(happened).and(chaos.enough()) } else { Ok(()) }
+        if is_whole {
+            shared.witnessed.enough(happened).and(chaos.enough())
+        } else {
+            Ok(())
+        }
     });
 }
 
@@ -139,9 +167,17 @@ fn a_standby_that_takes_over_on_postgres_has_everything_that_was_acknowledged() 
     let seed = chance::seed("MEC_NODES_SEED");
     let primary = Cluster::start(&FOLLOWED);
     let database = database(&primary);
-    let proxies: Vec<Proxy> = (0..NODES).map(|_| Proxy::before(&primary.socket())).collect();
+    let proxies: Vec<Proxy> = (0..NODES)
+        .map(|_| Proxy::before(&primary.socket()))
+        .collect();
     let shared = nodes(&database, &proxies);
-    let mut servers = Servers { primary, database, proxies: &proxies, shared: &shared, clients: CLIENTS };
+    let mut servers = Servers {
+        primary,
+        database,
+        proxies: &proxies,
+        shared: &shared,
+        clients: CLIENTS,
+    };
     with_clients(&shared, seed, 0, || {
         servers.fail_over()?;
         servers.fail_over_without_what_was_cancelled()
@@ -156,13 +192,26 @@ fn an_account_whose_commit_is_not_answered_is_made_once_on_postgres() {
     let proxies = [Proxy::before(&cluster.socket())];
     let node = start(&database, &proxies[0]);
     let address = node.address().unwrap();
-    for (number, trap) in [AtCommit::Sent, AtCommit::Answered, AtCommit::Before].repeat(3).into_iter().enumerate() {
+    for (number, trap) in [AtCommit::Sent, AtCommit::Answered, AtCommit::Before]
+        .repeat(3)
+        .into_iter()
+        .enumerate()
+    {
         let name = format!("cus_{number}");
         let body = json!({"external_id": name, "display_name": "Acme Corp"});
         proxies[0].trap(&[trap]);
         let made = request(address, "POST", "/api/accounts", &body, gate::PATIENCE).unwrap();
-        assert_eq!(made.status, 201, "{trap:?}: {}; it said:\n{}", made.body, node.said());
-        let kept = cluster.sql(name_of(&database), &format!("SELECT account_id FROM accounts WHERE external_id = '{name}'"));
+        assert_eq!(
+            made.status,
+            201,
+            "{trap:?}: {}; it said:\n{}",
+            made.body,
+            node.said()
+        );
+        let kept = cluster.sql(
+            name_of(&database),
+            &format!("SELECT account_id FROM accounts WHERE external_id = '{name}'"),
+        );
         assert_eq!(json!(kept), json!([made.body[0]["account_id"]]), "{trap:?}");
     }
     verify(&database).unwrap();

@@ -9,7 +9,8 @@ use std::thread;
 
 use crate::request::address_in;
 
-/// Runs the node that is its command and sends it each signal it is told the name of; told nothing more, kills it.
+/// Runs the node that is its command and sends it each signal it is told the name of; told nothing
+/// more, kills it.
 const KEEPER: &str = "\"$@\" & node=$!; exec >/dev/null 2>&1; \
      while read -r signal; do kill -\"$signal\" \"$node\"; [ \"$signal\" = KILL ] && break; done; \
      kill -KILL \"$node\"; wait \"$node\"";
@@ -27,15 +28,35 @@ pub(crate) struct Node {
 impl Node {
     pub(crate) fn on(store: &str) -> Self {
         let port = AtomicU16::new(0);
-        Self { store: store.to_owned(), port, has_ended: Mutex::default(), keeper: Mutex::default(), said: Arc::default() }
+        Self {
+            store: store.to_owned(),
+            port,
+            has_ended: Mutex::default(),
+            keeper: Mutex::default(),
+            said: Arc::default(),
+        }
     }
 
     /// Starts it; `false`: it has ended, because its store is away.
     pub(crate) fn start(&self) -> bool {
         let mut keeper = Command::new("sh");
-        keeper.args(["-c", KEEPER, "sh", env!("CARGO_BIN_EXE_mec"), "serve", "--listen", "127.0.0.1:0"]);
-        keeper.args(["--store", &self.store, "--log", "warn"]).env_remove("MEC_STORE").env_remove("MEC_LISTEN");
-        keeper.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        keeper.args([
+            "-c",
+            KEEPER,
+            "sh",
+            env!("CARGO_BIN_EXE_mec"),
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+        ]);
+        keeper
+            .args(["--store", &self.store, "--log", "warn"])
+            .env_remove("MEC_STORE")
+            .env_remove("MEC_LISTEN");
+        keeper
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut keeper = keeper.spawn().expect("a shell runs");
         let stderr = BufReader::new(keeper.stderr.take().expect("it is piped"));
         let said = self.said.clone();
@@ -46,8 +67,12 @@ impl Node {
                 said.push('\n');
             }
         });
-        let mut stdout = BufReader::new(keeper.stdout.take().expect("it is piped")).lines().map_while(Result::ok);
-        let port = stdout.find_map(|line| address_in(&line)).map(|address| address.port());
+        let mut stdout = BufReader::new(keeper.stdout.take().expect("it is piped"))
+            .lines()
+            .map_while(Result::ok);
+        let port = stdout
+            .find_map(|line| address_in(&line))
+            .map(|address| address.port());
         let has_ended: Arc<AtomicBool> = Arc::default();
         *self.has_ended.lock().unwrap() = has_ended.clone();
         thread::spawn(move || {
@@ -86,8 +111,12 @@ impl Node {
     /// `STOP` or `CONT`.
     pub(crate) fn signal(&self, name: &str) {
         let mut keeper = self.keeper.lock().unwrap();
-        let told = keeper.as_mut().and_then(|keeper| keeper.stdin.as_mut()).expect("it runs");
-        told.write_all(format!("{name}\n").as_bytes()).expect("its keeper reads");
+        let told = keeper
+            .as_mut()
+            .and_then(|keeper| keeper.stdin.as_mut())
+            .expect("it runs");
+        told.write_all(format!("{name}\n").as_bytes())
+            .expect("its keeper reads");
     }
 
     /// Everything it has written to its log.

@@ -1,6 +1,7 @@
 //! The way from a node to its database, which can be cut, fall silent and heal.
 //!
-//! It passes bytes on and changes none. What it knows of PostgreSQL's protocol is what a COMMIT looks like.
+//! It passes bytes on and changes none. What it knows of PostgreSQL's protocol is what a COMMIT
+//! looks like.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -94,14 +95,29 @@ impl Shared {
 impl Proxy {
     /// Listens on a free port before the server's socket.
     pub(crate) fn before(server: &Path) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let first = State { server: server.to_owned(), is_silent: false, refuses: false, cuts: 0, by_reset: false };
+        let first = State {
+            server: server.to_owned(),
+            is_silent: false,
+            refuses: false,
+            cuts: 0,
+            by_reset: false,
+        };
         let (state, seen) = watch::channel(first);
         let shared = Arc::new(Shared::default());
         runtime.spawn(accept(listener, seen, shared.clone()));
-        Self { port, state, shared, runtime: Some(runtime) }
+        Self {
+            port,
+            state,
+            shared,
+            runtime: Some(runtime),
+        }
     }
 
     /// The address of a database for a role.
@@ -109,7 +125,8 @@ impl Proxy {
         format!("postgres://{role}@127.0.0.1:{}/{database}", self.port)
     }
 
-    /// Ends every connection, as a server does that ends one, or as a network that has forgotten it.
+    /// Ends every connection, as a server does that ends one, or as a network that has forgotten
+    /// it.
     pub(crate) fn cut(&self, by_reset: bool) {
         self.state.send_modify(|state| {
             state.cuts += 1;
@@ -134,18 +151,26 @@ impl Proxy {
 
     /// Leads new connections to another server.
     pub(crate) fn lead_to(&self, server: &Path) {
-        self.state.send_modify(|state| state.server = server.to_owned());
+        self.state
+            .send_modify(|state| state.server = server.to_owned());
     }
 
     /// Is a way like any other again. What was held back in silence is passed on.
     pub(crate) fn heal(&self) {
         self.shared.traps.lock().unwrap().clear();
-        self.state.send_modify(|state| (state.is_silent, state.refuses) = (false, false));
+        self.state
+            .send_modify(|state| (state.is_silent, state.refuses) = (false, false));
     }
 
     /// How often its connections have met that.
     pub(crate) fn met(&self, what: Met) -> u64 {
-        self.shared.met.lock().unwrap().get(&what).copied().unwrap_or(0)
+        self.shared
+            .met
+            .lock()
+            .unwrap()
+            .get(&what)
+            .copied()
+            .unwrap_or(0)
     }
 }
 
@@ -159,7 +184,9 @@ impl Drop for Proxy {
 
 async fn accept(listener: TcpListener, state: watch::Receiver<State>, shared: Arc<Shared>) {
     loop {
-        let Ok((client, _)) = listener.accept().await else { continue };
+        let Ok((client, _)) = listener.accept().await else {
+            continue;
+        };
         shared.meets(Met::Made);
         let (state, shared) = (state.clone(), shared.clone());
         tokio::spawn(async move {
@@ -169,7 +196,11 @@ async fn accept(listener: TcpListener, state: watch::Receiver<State>, shared: Ar
     }
 }
 
-async fn relay(mut client: TcpStream, mut state: watch::Receiver<State>, shared: &Shared) -> io::Result<()> {
+async fn relay(
+    mut client: TcpStream,
+    mut state: watch::Receiver<State>,
+    shared: &Shared,
+) -> io::Result<()> {
     let (refuses, cuts) = (state.borrow().refuses, state.borrow().cuts);
     if refuses {
         shared.meets(Met::TurnedAway);
@@ -243,11 +274,18 @@ async fn pass_up(
         spoken(&mut state).await;
         let bytes = &buffer[..read];
         let seen = [&before[..], bytes].concat();
-        let end = seen.windows(COMMIT.len()).position(|part| part == COMMIT).map(|at| at + COMMIT.len() - before.len());
+        let end = seen
+            .windows(COMMIT.len())
+            .position(|part| part == COMMIT)
+            .map(|at| at + COMMIT.len() - before.len());
         let trap = end.and_then(|_| shared.traps.lock().unwrap().pop());
         if let (Some(end), Some(trap)) = (end, trap) {
             shared.meets(trap.into());
-            let kept_back = if trap == AtCommit::Before { COMMIT.len().min(end) } else { 0 };
+            let kept_back = if trap == AtCommit::Before {
+                COMMIT.len().min(end)
+            } else {
+                0
+            };
             answers.are_kept_back.store(true, Ordering::SeqCst);
             server.write_all(&bytes[..end - kept_back]).await?;
             if trap == AtCommit::Answered {
@@ -279,7 +317,10 @@ async fn pass_down(
             continue;
         }
         kept_back.extend_from_slice(&buffer[..read]);
-        if ENDED.iter().any(|ended| kept_back.windows(ended.len()).any(|part| part == *ended)) {
+        if ENDED
+            .iter()
+            .any(|ended| kept_back.windows(ended.len()).any(|part| part == *ended))
+        {
             answers.ended.notify_one();
         }
     }

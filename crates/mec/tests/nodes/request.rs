@@ -25,8 +25,18 @@ pub(crate) fn address_in(line: &str) -> Option<SocketAddr> {
 ///
 /// # Errors
 /// Why there is no whole answer within `patience`; `InvalidData`: there is one that cannot be read.
-pub(crate) fn request(address: SocketAddr, method: &str, path: &str, body: &Value, patience: Duration) -> io::Result<Answer> {
-    let body = if body.is_null() { String::new() } else { body.to_string() };
+pub(crate) fn request(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    body: &Value,
+    patience: Duration,
+) -> io::Result<Answer> {
+    let body = if body.is_null() {
+        String::new()
+    } else {
+        body.to_string()
+    };
     let mut stream = TcpStream::connect_timeout(&address, patience)?;
     stream.set_read_timeout(Some(patience))?;
     // HTTP/1.0, so that the end of the body is the end of the stream.
@@ -43,12 +53,27 @@ pub(crate) fn request(address: SocketAddr, method: &str, path: &str, body: &Valu
 
 fn whole(answer: &[u8]) -> io::Result<Answer> {
     const END: &[u8] = b"\r\n\r\n";
-    let head = answer.windows(END.len()).position(|part| part == END).ok_or(ErrorKind::UnexpectedEof)?;
-    let (head, body) = (String::from_utf8_lossy(&answer[..head]).to_lowercase(), &answer[head + END.len()..]);
+    let head = answer
+        .windows(END.len())
+        .position(|part| part == END)
+        .ok_or(ErrorKind::UnexpectedEof)?;
+    let (head, body) = (
+        String::from_utf8_lossy(&answer[..head]).to_lowercase(),
+        &answer[head + END.len()..],
+    );
     let unreadable = |what: &str| io::Error::new(ErrorKind::InvalidData, format!("{what}: {head}"));
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(|| unreadable("no status"))?;
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-    let length: Option<usize> = length.map(str::parse).transpose().map_err(|_| unreadable("no length"))?;
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok())
+        .ok_or_else(|| unreadable("no status"))?;
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "));
+    let length: Option<usize> = length
+        .map(str::parse)
+        .transpose()
+        .map_err(|_| unreadable("no length"))?;
     if length.is_some_and(|length| length > body.len()) {
         return Err(ErrorKind::UnexpectedEof.into());
     }
@@ -59,17 +84,46 @@ fn whole(answer: &[u8]) -> io::Result<Answer> {
         Err(_) if length.is_none() => return Err(ErrorKind::UnexpectedEof.into()),
         Err(error) => return Err(unreadable(&error.to_string())),
     };
-    Ok(Answer { status, is_replayed: head.contains("\r\nidempotent-replayed: true"), body })
+    Ok(Answer {
+        status,
+        is_replayed: head.contains("\r\nidempotent-replayed: true"),
+        body,
+    })
 }
 
 #[test]
 fn half_an_answer_is_none_and_one_that_cannot_be_read_is_told() {
-    let kind = |answer: &str| whole(answer.as_bytes()).map(|answer| answer.body).map_err(|error| error.kind());
-    assert_eq!(kind("HTTP/1.0 200 OK\r\ncontent-length: 4\r\n\r\ntrue"), Ok(Value::Bool(true)));
-    assert_eq!(kind("HTTP/1.0 204 No Content\r\ncontent-length: 0\r\n\r\n"), Ok(Value::Null));
-    assert_eq!(kind("HTTP/1.0 200 OK\r\ncontent-length: 4\r\n\r\ntru"), Err(ErrorKind::UnexpectedEof));
-    assert_eq!(kind("HTTP/1.0 200 OK\r\n\r\ntru"), Err(ErrorKind::UnexpectedEof));
-    assert_eq!(kind("HTTP/1.0 200 OK\r\ncontent-len"), Err(ErrorKind::UnexpectedEof));
-    assert_eq!(kind("HTTP/1.0 200 OK\r\ncontent-length: 3\r\n\r\ntru"), Err(ErrorKind::InvalidData));
-    assert_eq!(kind("HTTP/1.0 okay\r\ncontent-length: 4\r\n\r\ntrue"), Err(ErrorKind::InvalidData));
+    let kind = |answer: &str| {
+        whole(answer.as_bytes())
+            .map(|answer| answer.body)
+            .map_err(|error| error.kind())
+    };
+    assert_eq!(
+        kind("HTTP/1.0 200 OK\r\ncontent-length: 4\r\n\r\ntrue"),
+        Ok(Value::Bool(true))
+    );
+    assert_eq!(
+        kind("HTTP/1.0 204 No Content\r\ncontent-length: 0\r\n\r\n"),
+        Ok(Value::Null)
+    );
+    assert_eq!(
+        kind("HTTP/1.0 200 OK\r\ncontent-length: 4\r\n\r\ntru"),
+        Err(ErrorKind::UnexpectedEof)
+    );
+    assert_eq!(
+        kind("HTTP/1.0 200 OK\r\n\r\ntru"),
+        Err(ErrorKind::UnexpectedEof)
+    );
+    assert_eq!(
+        kind("HTTP/1.0 200 OK\r\ncontent-len"),
+        Err(ErrorKind::UnexpectedEof)
+    );
+    assert_eq!(
+        kind("HTTP/1.0 200 OK\r\ncontent-length: 3\r\n\r\ntru"),
+        Err(ErrorKind::InvalidData)
+    );
+    assert_eq!(
+        kind("HTTP/1.0 okay\r\ncontent-length: 4\r\n\r\ntrue"),
+        Err(ErrorKind::InvalidData)
+    );
 }

@@ -1,4 +1,5 @@
-//! A primary and the standby it waits for at every commit, which takes its place while clients go on.
+//! A primary and the standby it waits for at every commit, which takes its place while clients go
+//! on.
 
 use crate::audit::{audit, verify};
 use crate::client::Shared;
@@ -27,7 +28,11 @@ impl Servers<'_> {
     fn follow(&self) -> Cluster {
         let standby = self.primary.followed_by(NAME, &FOLLOWED);
         self.primary.set(&[("synchronous_standby_names", NAME)]);
-        self.primary.wait_for("postgres", "SELECT sync_state FROM pg_stat_replication", "sync");
+        self.primary.wait_for(
+            "postgres",
+            "SELECT sync_state FROM pg_stat_replication",
+            "sync",
+        );
         standby
     }
 
@@ -42,8 +47,8 @@ impl Servers<'_> {
         self.promote(standby)
     }
 
-    /// The standby is away and waits for it are cancelled, so that what was committed is on a primary alone that then
-    /// dies: nobody was told of it.
+    /// The standby is away and waits for it are cancelled, so that what was committed is on a
+    /// primary alone that then dies: nobody was told of it.
     ///
     /// # Errors
     /// What a client has seen; what is lost.
@@ -54,19 +59,30 @@ impl Servers<'_> {
         let safe = self.events(&self.primary);
         // What is waited for is seen by others when the wait is over, however that ends.
         while self.events(&self.primary) < safe + UNSAFE {
-            let cancel = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+            let cancel =
+                "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
             self.primary.sql("postgres", cancel);
         }
         self.primary.stop("INT");
         standby.run(&FOLLOWED);
-        assert!(self.events(&standby) <= safe, "nothing is lost, so nothing was tested");
+        assert!(
+            self.events(&standby) <= safe,
+            "nothing is lost, so nothing was tested"
+        );
         // A question, which writes nothing, may have been answered from what is lost.
-        self.shared.world.accounts.iter().for_each(Account::forget_what_was_seen);
+        self.shared
+            .world
+            .accounts
+            .iter()
+            .for_each(Account::forget_what_was_seen);
         self.promote(standby)
     }
 
     fn events(&self, server: &Cluster) -> usize {
-        let count = server.sql(name_of(&self.database), "SELECT count(*) FROM consumption_ledger");
+        let count = server.sql(
+            name_of(&self.database),
+            "SELECT count(*) FROM consumption_ledger",
+        );
         count[0].parse().unwrap()
     }
 
@@ -90,6 +106,8 @@ impl Servers<'_> {
 
     fn answers(&self, count: u64) -> Result<(), String> {
         let gate = &self.shared.gate;
-        gate.wait_for("answers", |counts| counts.hot >= count / 2 && counts.others >= count / 2)
+        gate.wait_for("answers", |counts| {
+            counts.hot >= count / 2 && counts.others >= count / 2
+        })
     }
 }

@@ -64,7 +64,12 @@ pub(crate) fn count(counter: &AtomicU64) {
 
 impl Figures {
     pub(crate) fn error(&self, code: &str) {
-        *self.errors.lock().unwrap().entry(code.to_owned()).or_default() += 1;
+        *self
+            .errors
+            .lock()
+            .unwrap()
+            .entry(code.to_owned())
+            .or_default() += 1;
     }
 
     /// How often there was which.
@@ -88,7 +93,10 @@ impl fmt::Display for Told {
         let number = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let all = |map: String| map.replace(['{', '}', '"'], "");
         let events = self.events.lock().unwrap();
-        let recorded = events.values().filter(|event| matches!(event.outcome, Outcome::Recorded(_))).count();
+        let recorded = events
+            .values()
+            .filter(|event| matches!(event.outcome, Outcome::Recorded(_)))
+            .count();
         write!(
             f,
             "{} requests ({} sent again, {} unanswered), {recorded} events, {} refusals, {} checks, {} accounts; {}; {}",

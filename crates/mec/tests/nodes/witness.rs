@@ -1,5 +1,6 @@
-//! Clients whose every attempt is written down, and judged when all is over: on small trees of their own, with leases and
-//! holds of a few seconds that expire, are renewed, settled and given back, while limits, plans and suspensions change.
+//! Clients whose every attempt is written down, and judged when all is over: on small trees of
+//! their own, with leases and holds of a few seconds that expire, are renewed, settled and given
+//! back, while limits, plans and suspensions change.
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -44,14 +45,28 @@ struct Sent {
 
 impl Sent {
     fn function(tree: usize, call: Call, name: &str, body: Value) -> Self {
-        Self { tree, call, method: "POST", path: format!("/api/rpc/{name}"), body }
+        Self {
+            tree,
+            call,
+            method: "POST",
+            path: format!("/api/rpc/{name}"),
+            body,
+        }
     }
 }
 
 impl<'a> Witness<'a> {
     pub(crate) fn new(number: usize, seed: u64, shared: &'a Shared) -> Self {
         let dice = Dice::of(seed ^ (number as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        Self { number, dice, made: 0, shared, events: vec![], holds: vec![], leases: vec![] }
+        Self {
+            number,
+            dice,
+            made: 0,
+            shared,
+            events: vec![],
+            holds: vec![],
+            leases: vec![],
+        }
     }
 
     /// Goes on until the gate ends it, or an answer cannot be read.
@@ -59,7 +74,10 @@ impl<'a> Witness<'a> {
         while self.shared.gate.pass() {
             match self.act() {
                 Ok(()) => self.shared.gate.answered(self.number.is_multiple_of(2)),
-                Err(what) => self.shared.gate.fail(format!("witness {}: {what}", self.number)),
+                Err(what) => self
+                    .shared
+                    .gate
+                    .fail(format!("witness {}: {what}", self.number)),
             }
         }
     }
@@ -112,9 +130,15 @@ impl<'a> Witness<'a> {
     /// A tree and a resource whose entitlement is changed; often where it has a lease itself.
     fn changed(&mut self) -> (usize, Resource) {
         if !self.leases.is_empty() && self.dice.happens(50) {
-            return (self.leases[self.dice.index(self.leases.len())].0, Resource::Seats);
+            return (
+                self.leases[self.dice.index(self.leases.len())].0,
+                Resource::Seats,
+            );
         }
-        (self.tree(), self.dice.one_of(&[Resource::Runs, Resource::Seats]))
+        (
+            self.tree(),
+            self.dice.one_of(&[Resource::Runs, Resource::Seats]),
+        )
     }
 
     fn somebody(&mut self) -> (usize, usize, String) {
@@ -122,8 +146,8 @@ impl<'a> Witness<'a> {
         (tree, place, self.tree_of(tree).accounts[place].clone())
     }
 
-    /// Any but the one whose trouble lasts: it does half a minute later what it was asked, and too many orders would have to
-    /// be tried.
+    /// Any but the one whose trouble lasts: it does half a minute later what it was asked, and too
+    /// many orders would have to be tried.
     fn node(&mut self) -> usize {
         loop {
             let node = self.dice.index(self.shared.nodes.len());
@@ -145,20 +169,42 @@ impl<'a> Witness<'a> {
                 let told = request(address, sent.method, &sent.path, &sent.body, PATIENCE);
                 let answered = now();
                 let answer = match told {
-                    // Nothing is told again that might not have been told before; what settles a hold is sent twice.
-                    Ok(told) if told.is_replayed && !is_late && !matches!(sent.call, Call::Settle { .. }) => {
-                        return Err(format!("{:?} is told of something earlier: {told:?}", sent.call));
+                    // Nothing is told again that might not have been told before; what settles a
+                    // hold is sent twice.
+                    Ok(told)
+                        if told.is_replayed
+                            && !is_late
+                            && !matches!(sent.call, Call::Settle { .. }) =>
+                    {
+                        return Err(format!(
+                            "{:?} is told of something earlier: {told:?}",
+                            sent.call
+                        ));
                     }
-                    Ok(told) => self.read(sent, &told).ok_or_else(|| format!("{:?} is answered {told:?}", sent.call))?,
-                    Err(error) if error.kind() == ErrorKind::InvalidData => return Err(format!("{:?}: {error}", sent.call)),
+                    Ok(told) => self
+                        .read(sent, &told)
+                        .ok_or_else(|| format!("{:?} is answered {told:?}", sent.call))?,
+                    Err(error) if error.kind() == ErrorKind::InvalidData => {
+                        return Err(format!("{:?}: {error}", sent.call));
+                    }
                     Err(error) => {
                         count(&figures.unanswered);
                         (error.kind() != ErrorKind::ConnectionRefused).then_some(Answer::Unknown)
                     }
                 };
                 if let Some(answer) = answer {
-                    let (client, call, is_known) = (self.number, sent.call.clone(), answer != Answer::Unknown);
-                    self.shared.witnessed.write(sent.tree, Attempt { client, call, sent: at, answered, answer: answer.clone() });
+                    let (client, call, is_known) =
+                        (self.number, sent.call.clone(), answer != Answer::Unknown);
+                    self.shared.witnessed.write(
+                        sent.tree,
+                        Attempt {
+                            client,
+                            call,
+                            sent: at,
+                            answered,
+                            answer: answer.clone(),
+                        },
+                    );
                     if is_known {
                         return Ok(answer);
                     }
@@ -176,7 +222,9 @@ impl<'a> Witness<'a> {
         let request::Answer { status, body, .. } = told;
         match status {
             200 => self.read_done(sent, body).map(Some),
-            409 if body["code"] == "MEC_RESERVATION_CLOSED" && matches!(sent.call, Call::Settle { .. }) => {
+            409 if body["code"] == "MEC_RESERVATION_CLOSED"
+                && matches!(sent.call, Call::Settle { .. }) =>
+            {
                 Some(Some(Answer::Closed))
             }
             503 | 504 => {
@@ -199,8 +247,17 @@ impl<'a> Witness<'a> {
         // What is told of a limit; a repeat is told of none while it would be denied.
         let level = |row: &Value, account: &str| {
             let figure = |of: &str| row[of].as_u64();
-            let (limit, used, reserved) = (figure("quantity_allowed")?, figure("quantity_used")?, figure("quantity_reserved")?);
-            Some(Level { account: place(&row[account])?, limit, used, reserved })
+            let (limit, used, reserved) = (
+                figure("quantity_allowed")?,
+                figure("quantity_used")?,
+                figure("quantity_reserved")?,
+            );
+            Some(Level {
+                account: place(&row[account])?,
+                limit,
+                used,
+                reserved,
+            })
         };
         let is_told = !row["quantity_used"].is_null();
         let text = |id: &Value| id.as_str().map(str::to_owned);
@@ -208,26 +265,52 @@ impl<'a> Witness<'a> {
         let is_suspended = row["reason"] == "Entitlement suspended";
         let refused = || match row["decision"].as_str()? {
             "block" => Some(Answer::Refused(binding()?)),
-            "deny" if is_suspended => Some(Answer::Denied { account: Some(place(&row["binding_account_id"])?), kept: None }),
+            "deny" if is_suspended => Some(Answer::Denied {
+                account: Some(place(&row["binding_account_id"])?),
+                kept: None,
+            }),
             _ => None,
         };
-        let told_level = || if is_told { binding().map(Some) } else { Some(None) };
+        let told_level = || {
+            if is_told {
+                binding().map(Some)
+            } else {
+                Some(None)
+            }
+        };
         match &sent.call {
             Call::Consume { .. } if row["event_id"].is_null() => refused(),
-            Call::Consume { .. } => Some(Answer::Recorded { id: text(&row["event_id"])?, level: told_level()? }),
+            Call::Consume { .. } => Some(Answer::Recorded {
+                id: text(&row["event_id"])?,
+                level: told_level()?,
+            }),
             Call::Check { .. } if row["decision"] == "deny" => refused(),
             Call::Check { .. } => {
                 // Accounts that have nothing, or whose plan has ended, are listed too.
-                let has_none =
-                    |limit: &&Value| ["no_entitlement", "entitlement_expired"].map(Value::from).contains(&limit["reason_code"]);
-                let limits = row["limits"].as_array()?.iter().filter(|limit| !has_none(limit));
+                let has_none = |limit: &&Value| {
+                    ["no_entitlement", "entitlement_expired"]
+                        .map(Value::from)
+                        .contains(&limit["reason_code"])
+                };
+                let limits = row["limits"]
+                    .as_array()?
+                    .iter()
+                    .filter(|limit| !has_none(limit));
                 let levels = limits.map(|limit| level(limit, "account_id"));
-                Some(Answer::Checked { levels: levels.collect::<Option<_>>()?, is_allowed: row["allowed"].as_bool()? })
+                Some(Answer::Checked {
+                    levels: levels.collect::<Option<_>>()?,
+                    is_allowed: row["allowed"].as_bool()?,
+                })
             }
             Call::Reserve { .. } if row["reservation_id"].is_null() => refused(),
             Call::Reserve { .. } => {
                 let (id, expires) = (text(&row["reservation_id"])?, instant(&row["expires_at"])?);
-                Some(Answer::Held { id, expires, is_held: row["success"].as_bool()?, level: told_level()? })
+                Some(Answer::Held {
+                    id,
+                    expires,
+                    is_held: row["success"].as_bool()?,
+                    level: told_level()?,
+                })
             }
             Call::Settle { quantity: 0, .. } if body.is_null() => Some(Answer::Done),
             Call::Settle { .. } | Call::Correct { .. } => text(body).map(Answer::Event),
@@ -237,18 +320,31 @@ impl<'a> Witness<'a> {
                     Call::Acquire { .. } => Some(row["fencing_token"].as_i64()?),
                     _ => None,
                 };
-                Some(Answer::Leased { id: text(&row["lease_id"])?, fencing, expires: instant(&row["expires_at"])? })
+                Some(Answer::Leased {
+                    id: text(&row["lease_id"])?,
+                    fencing,
+                    expires: instant(&row["expires_at"])?,
+                })
             }
             Call::Acquire { .. } | Call::Renew { .. } => {
-                let kept = if row["expires_at"].is_null() { None } else { Some(instant(&row["expires_at"])?) };
+                let kept = if row["expires_at"].is_null() {
+                    None
+                } else {
+                    Some(instant(&row["expires_at"])?)
+                };
                 match (row["decision"].as_str()?, row["reason"].as_str()?) {
                     ("block", "Limit reached") => Some(Answer::Full { kept }),
                     ("deny", "Lease is over") => Some(Answer::Over),
-                    ("deny", _) if is_suspended => Some(Answer::Denied { account: None, kept }),
+                    ("deny", _) if is_suspended => Some(Answer::Denied {
+                        account: None,
+                        kept,
+                    }),
                     _ => None,
                 }
             }
-            Call::Limit { .. } | Call::Suspend { .. } => (body.as_array()?.len() == 1).then_some(Answer::Done),
+            Call::Limit { .. } | Call::Suspend { .. } => {
+                (body.as_array()?.len() == 1).then_some(Answer::Done)
+            }
             Call::Provision { .. } | Call::Cancel { .. } => body.as_u64().map(Answer::Changed),
         }
     }
@@ -257,8 +353,14 @@ impl<'a> Witness<'a> {
         let (tree, account, id) = self.somebody();
         let (key, quantity) = (self.name(), 1 + self.dice.roll(2));
         let body = json!({"p_account_id": id, "p_resource_type": RUNS, "p_quantity": quantity, "p_idempotency_key": key});
-        let call = Call::Consume { key: key.clone(), account, quantity };
-        if let Answer::Recorded { id, .. } = self.ask(&Sent::function(tree, call, "consume", body))? {
+        let call = Call::Consume {
+            key: key.clone(),
+            account,
+            quantity,
+        };
+        if let Answer::Recorded { id, .. } =
+            self.ask(&Sent::function(tree, call, "consume", body))?
+        {
             self.events.push((tree, key, id, quantity));
         }
         Ok(())
@@ -273,10 +375,17 @@ impl<'a> Witness<'a> {
     fn look(&mut self, tree: usize, account: usize, resource: Resource) -> Result<(), String> {
         let id = &self.tree_of(tree).accounts[account];
         let body = json!({"p_account_id": id, "p_resource_type": code(resource), "p_requested_qty": 1, "p_explain": true});
-        self.ask(&Sent::function(tree, Call::Check { account, resource }, "check_entitlement", body)).map(drop)
+        self.ask(&Sent::function(
+            tree,
+            Call::Check { account, resource },
+            "check_entitlement",
+            body,
+        ))
+        .map(drop)
     }
 
-    /// Asks what everybody has in every tree, so that the end is judged too: nothing is under way any more.
+    /// Asks what everybody has in every tree, so that the end is judged too: nothing is under way
+    /// any more.
     pub(crate) fn look_at_everything(&mut self) -> Result<(), String> {
         for (tree, made) in self.shared.witnessed.trees().iter().enumerate() {
             for account in 0..made.accounts.len() {
@@ -292,7 +401,12 @@ impl<'a> Witness<'a> {
         let (key, quantity, seconds) = (self.name(), 1 + self.dice.roll(3), self.seconds());
         let body = json!({"p_account_id": id, "p_resource_type": RUNS, "p_quantity": quantity, "p_idempotency_key": key,
             "p_ttl_seconds": seconds});
-        let call = Call::Reserve { key: key.clone(), account, quantity, seconds };
+        let call = Call::Reserve {
+            key: key.clone(),
+            account,
+            quantity,
+            seconds,
+        };
         if let Answer::Held { id, .. } = self.ask(&Sent::function(tree, call, "reserve", body))? {
             self.holds.push((tree, key, id, quantity));
         }
@@ -303,21 +417,37 @@ impl<'a> Witness<'a> {
     fn close_hold(&mut self) -> Result<(), String> {
         // Often the newest, which has not expired.
         let newest = self.holds.len() - 1;
-        let at = if self.dice.happens(50) { newest } else { self.dice.index(self.holds.len()) };
+        let at = if self.dice.happens(50) {
+            newest
+        } else {
+            self.dice.index(self.holds.len())
+        };
         let (tree, key, id, held) = self.holds.swap_remove(at);
         if self.dice.happens(15) {
             return Ok(());
         }
         if self.dice.happens(35) {
             let body = json!({"p_reservation_id": id});
-            return self.ask(&Sent::function(tree, Call::GiveBack { key }, "release_reservation", body)).map(drop);
+            return self
+                .ask(&Sent::function(
+                    tree,
+                    Call::GiveBack { key },
+                    "release_reservation",
+                    body,
+                ))
+                .map(drop);
         }
         // Again, sometimes with another amount: that changes nothing.
         for _ in 0..1 + self.dice.roll(4) / 3 {
             let quantity = self.dice.roll(held + 1);
             let body = json!({"p_reservation_id": id, "p_quantity": quantity});
-            let call = Call::Settle { key: key.clone(), quantity };
-            if let Answer::Event(id) = self.ask(&Sent::function(tree, call, "settle_reservation", body))? {
+            let call = Call::Settle {
+                key: key.clone(),
+                quantity,
+            };
+            if let Answer::Event(id) =
+                self.ask(&Sent::function(tree, call, "settle_reservation", body))?
+            {
                 let event = (tree, format!("{SETTLED}{key}"), id, quantity);
                 if !self.events.contains(&event) {
                     self.events.push(event);
@@ -332,16 +462,27 @@ impl<'a> Witness<'a> {
         let (tree, event, id, before) = self.events.swap_remove(self.dice.index(self.events.len()));
         let (key, quantity) = (self.name(), self.dice.roll(before));
         let body = json!({"p_event_id": id, "p_quantity": quantity, "p_idempotency_key": key, "p_reason": "a test"});
-        let call = Call::Correct { key, event, quantity };
-        self.ask(&Sent::function(tree, call, "correct_consumption", body)).map(drop)
+        let call = Call::Correct {
+            key,
+            event,
+            quantity,
+        };
+        self.ask(&Sent::function(tree, call, "correct_consumption", body))
+            .map(drop)
     }
 
     fn acquire(&mut self) -> Result<(), String> {
         let (tree, account, id) = self.somebody();
         let (session, seconds) = (self.name(), self.seconds());
         let body = json!({"p_account_id": id, "p_resource_type": SEATS, "p_session_token": session, "p_ttl_seconds": seconds});
-        let call = Call::Acquire { session: session.clone(), account, seconds };
-        if let Answer::Leased { id, .. } = self.ask(&Sent::function(tree, call, "acquire_lease", body))? {
+        let call = Call::Acquire {
+            session: session.clone(),
+            account,
+            seconds,
+        };
+        if let Answer::Leased { id, .. } =
+            self.ask(&Sent::function(tree, call, "acquire_lease", body))?
+        {
             self.leases.push((tree, session, id));
         }
         Ok(())
@@ -366,7 +507,13 @@ impl<'a> Witness<'a> {
         let (tree, session, id) = self.leases[at].clone();
         let seconds = self.seconds();
         let body = json!({"p_lease_id": id, "p_ttl_seconds": seconds});
-        if self.ask(&Sent::function(tree, Call::Renew { session, seconds }, "renew_lease", body))? == Answer::Over {
+        if self.ask(&Sent::function(
+            tree,
+            Call::Renew { session, seconds },
+            "renew_lease",
+            body,
+        ))? == Answer::Over
+        {
             self.leases.swap_remove(at);
         }
         Ok(())
@@ -375,46 +522,92 @@ impl<'a> Witness<'a> {
     fn release(&mut self) -> Result<(), String> {
         let (tree, session, id) = self.leases.swap_remove(self.dice.index(self.leases.len()));
         let body = json!({"p_lease_id": id});
-        self.ask(&Sent::function(tree, Call::Release { session }, "release_lease", body)).map(drop)
+        self.ask(&Sent::function(
+            tree,
+            Call::Release { session },
+            "release_lease",
+            body,
+        ))
+        .map(drop)
     }
 
     /// Changes the entitlement of an account that has one by hand.
-    fn change(&mut self, tree: usize, call: Call, (account, resource): (usize, Resource), body: Value) -> Result<(), String> {
+    fn change(
+        &mut self,
+        tree: usize,
+        call: Call,
+        (account, resource): (usize, Resource),
+        body: Value,
+    ) -> Result<(), String> {
         let entitlement = &self.tree_of(tree).entitlements[&(account, resource)];
         let path = format!("/api/entitlements?entitlement_id=eq.{entitlement}");
-        self.ask(&Sent { tree, call, method: "PATCH", path, body }).map(drop)
+        self.ask(&Sent {
+            tree,
+            call,
+            method: "PATCH",
+            path,
+            body,
+        })
+        .map(drop)
     }
 
     fn limit(&mut self) -> Result<usize, String> {
         let ((tree, resource), account) = (self.changed(), self.dice.one_of(&BY_HAND));
         let (least, more) = RANGES[account][usize::from(resource == Resource::Seats)];
         // Often the least, so that there are more leases than seats.
-        let limit = if self.dice.happens(35) { least } else { least + self.dice.roll(more + 1) };
-        let call = Call::Limit { account, resource, limit };
-        self.change(tree, call, (account, resource), json!({"quantity_allowed": limit})).map(|()| tree)
+        let limit = if self.dice.happens(35) {
+            least
+        } else {
+            least + self.dice.roll(more + 1)
+        };
+        let call = Call::Limit {
+            account,
+            resource,
+            limit,
+        };
+        self.change(
+            tree,
+            call,
+            (account, resource),
+            json!({"quantity_allowed": limit}),
+        )
+        .map(|()| tree)
     }
 
     /// Mostly it is in force again.
     fn suspend(&mut self) -> Result<usize, String> {
         let ((tree, resource), account) = (self.changed(), self.dice.one_of(&BY_HAND));
         let is_suspended = self.dice.happens(22);
-        let call = Call::Suspend { account, resource, is_suspended };
+        let call = Call::Suspend {
+            account,
+            resource,
+            is_suspended,
+        };
         let status = if is_suspended { "suspended" } else { "active" };
-        self.change(tree, call, (account, resource), json!({"status": status})).map(|()| tree)
+        self.change(tree, call, (account, resource), json!({"status": status}))
+            .map(|()| tree)
     }
 
     fn provision(&mut self) -> Result<(), String> {
         let (tree, plan) = (self.tree(), self.dice.index(PLANS.len()));
         let body = json!({"p_account_id": self.tree_of(tree).accounts[WITH_PLANS], "p_plan_id": plan_id(plan)});
-        let call = Call::Provision { account: WITH_PLANS, plan };
-        self.ask(&Sent::function(tree, call, "provision_plan", body)).map(drop)
+        let call = Call::Provision {
+            account: WITH_PLANS,
+            plan,
+        };
+        self.ask(&Sent::function(tree, call, "provision_plan", body))
+            .map(drop)
     }
 
     fn cancel(&mut self) -> Result<(), String> {
         let (tree, plan) = (self.tree(), self.dice.index(PLANS.len()));
         let body = json!({"p_account_id": self.tree_of(tree).accounts[WITH_PLANS], "p_plan_id": plan_id(plan)});
-        let call = Call::Cancel { account: WITH_PLANS, plan };
-        self.ask(&Sent::function(tree, call, "cancel_plan", body)).map(drop)
+        let call = Call::Cancel {
+            account: WITH_PLANS,
+            plan,
+        };
+        self.ask(&Sent::function(tree, call, "cancel_plan", body))
+            .map(drop)
     }
 }
 

@@ -13,7 +13,8 @@ use crate::world::{RUNS, SEATS, done, text};
 
 /// So many trees are in use at once.
 pub(crate) const TREES: usize = 3;
-/// A tree that was asked so often is left for a new one, so that every history is short enough to be judged.
+/// A tree that was asked so often is left for a new one, so that every history is short enough to
+/// be judged.
 const LIFE: usize = 100;
 /// So many trees wait for those who leave theirs: more than they need until there are new ones.
 const SPARE: usize = 15;
@@ -21,7 +22,11 @@ const SPARE: usize = 15;
 pub(crate) const BY_HAND: [usize; 2] = [0, 1];
 /// A team below the root that has what its plan gives it.
 pub(crate) const WITH_PLANS: usize = 2;
-const FIRST: [Option<Limits>; 3] = [Some(Limits { runs: 14, seats: 4 }), Some(Limits { runs: 9, seats: 3 }), None];
+const FIRST: [Option<Limits>; 3] = [
+    Some(Limits { runs: 14, seats: 4 }),
+    Some(Limits { runs: 9, seats: 3 }),
+    None,
+];
 pub(crate) const PLANS: [Limits; 2] = [Limits { runs: 5, seats: 1 }, Limits { runs: 9, seats: 3 }];
 /// Between what and how much more the limits of those by hand change: of runs, of seats.
 pub(crate) const RANGES: [[(u64, u64); 2]; 2] = [[(11, 6), (2, 3)], [(6, 6), (1, 3)]];
@@ -56,7 +61,10 @@ pub(crate) fn plan_id(plan: usize) -> String {
 }
 
 const fn each(limits: Limits) -> [(Resource, &'static str, u64); 2] {
-    [(Resource::Runs, "cumulative", limits.runs), (Resource::Seats, "concurrency", limits.seats)]
+    [
+        (Resource::Runs, "cumulative", limits.runs),
+        (Resource::Seats, "concurrency", limits.seats),
+    ]
 }
 
 impl Tree {
@@ -69,11 +77,18 @@ impl Tree {
             for (resource, kind, quantity) in limits.into_iter().flat_map(each) {
                 let row = json!({"account_id": id, "resource_type_code": code(resource), "limit_kind_code": kind,
                     "quantity_allowed": quantity});
-                entitlements.insert((place, resource), text(&post("entitlements", &row), "entitlement_id"));
+                entitlements.insert(
+                    (place, resource),
+                    text(&post("entitlements", &row), "entitlement_id"),
+                );
             }
             ids.push(id);
         }
-        Self { accounts: ids.try_into().expect("there are three"), entitlements, history: Mutex::default() }
+        Self {
+            accounts: ids.try_into().expect("there are three"),
+            entitlements,
+            history: Mutex::default(),
+        }
     }
 
     /// Which account that is.
@@ -87,15 +102,24 @@ impl Witnessed {
     pub(crate) fn make(node: &Node) -> Self {
         let post = |table: &str, row: &Value| done(node, "POST", &format!("/api/{table}"), row);
         for (plan, limits) in PLANS.into_iter().enumerate() {
-            post("plans", &json!({"plan_id": plan_id(plan), "plan_name": format!("Plan {plan}")}));
+            post(
+                "plans",
+                &json!({"plan_id": plan_id(plan), "plan_name": format!("Plan {plan}")}),
+            );
             for (resource, _, quantity) in each(limits) {
                 let row = json!({"plan_id": plan_id(plan), "resource_type_code": code(resource), "quantity_allowed": quantity});
                 post("plan_entitlement_templates", &row);
             }
         }
-        let trees = (0..TREES).map(|number| Arc::new(Tree::make(node, number))).collect();
+        let trees = (0..TREES)
+            .map(|number| Arc::new(Tree::make(node, number)))
+            .collect();
         let used = std::array::from_fn(AtomicUsize::new);
-        let witnessed = Self { trees: RwLock::new(trees), used, first_waiting: AtomicUsize::new(TREES) };
+        let witnessed = Self {
+            trees: RwLock::new(trees),
+            used,
+            first_waiting: AtomicUsize::new(TREES),
+        };
         witnessed.make_more(node);
         witnessed
     }
@@ -104,7 +128,9 @@ impl Witnessed {
     pub(crate) fn make_more(&self, node: &Node) {
         let wanted = self.first_waiting.load(Ordering::SeqCst) + SPARE;
         let made = self.trees().len();
-        let more: Vec<_> = (made..wanted).map(|number| Arc::new(Tree::make(node, number))).collect();
+        let more: Vec<_> = (made..wanted)
+            .map(|number| Arc::new(Tree::make(node, number)))
+            .collect();
         self.trees.write().unwrap().extend(more);
     }
 
@@ -123,11 +149,13 @@ impl Witnessed {
     }
 
     pub(crate) fn is_used(&self, number: usize) -> bool {
-        self.used.iter().any(|used| used.load(Ordering::SeqCst) == number)
+        self.used
+            .iter()
+            .any(|used| used.load(Ordering::SeqCst) == number)
     }
 
-    /// Writes down what was told of a tree. One that was asked often enough is left: what is under way still belongs to it,
-    /// and nobody asks anything else of it until everything is over.
+    /// Writes down what was told of a tree. One that was asked often enough is left: what is under
+    /// way still belongs to it, and nobody asks anything else of it until everything is over.
     pub(crate) fn write(&self, number: usize, attempt: Attempt) {
         let tree = self.tree(number);
         let mut history = tree.history.lock().unwrap();
@@ -137,15 +165,24 @@ impl Witnessed {
         }
         let next = self.first_waiting.load(Ordering::SeqCst);
         let is_there = next < self.trees.read().unwrap().len();
-        let used = self.used.iter().find(|used| used.load(Ordering::SeqCst) == number).filter(|_| is_there);
+        let used = self
+            .used
+            .iter()
+            .find(|used| used.load(Ordering::SeqCst) == number)
+            .filter(|_| is_there);
         let Some(used) = used else { return };
         // Only who takes the next one leaves; another does it with its next attempt.
-        if self.first_waiting.compare_exchange(next, next + 1, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+        if self
+            .first_waiting
+            .compare_exchange(next, next + 1, Ordering::SeqCst, Ordering::SeqCst)
+            .is_ok()
+        {
             used.store(next, Ordering::SeqCst);
         }
     }
 
-    /// Judges all of them, each by itself, and tells how many calls that were not answered must have happened.
+    /// Judges all of them, each by itself, and tells how many calls that were not answered must
+    /// have happened.
     ///
     /// # Errors
     /// What no order explains, or what could not be decided, and where all of it can be read.
@@ -162,7 +199,10 @@ impl Witnessed {
                 }
                 Err(why) => {
                     let kept = keep(number, &history);
-                    wrong.push(format!("the witnessed tree {number}: {why}\nall {} attempts: {kept}", history.len()));
+                    wrong.push(format!(
+                        "the witnessed tree {number}: {why}\nall {} attempts: {kept}",
+                        history.len()
+                    ));
                 }
             }
         }
@@ -174,7 +214,11 @@ impl Witnessed {
             most.0,
             most.1
         );
-        if wrong.is_empty() { Ok(happened) } else { Err(wrong.join("\n")) }
+        if wrong.is_empty() {
+            Ok(happened)
+        } else {
+            Err(wrong.join("\n"))
+        }
     }
 
     /// Whether there was enough of everything to judge.
@@ -182,16 +226,28 @@ impl Witnessed {
     /// # Errors
     /// What was too rare.
     pub(crate) fn enough(&self, happened: usize) -> Result<(), String> {
-        let mut kinds: BTreeMap<&str, usize> = BTreeMap::from([("unknown that must have happened", happened)]);
+        let mut kinds: BTreeMap<&str, usize> =
+            BTreeMap::from([("unknown that must have happened", happened)]);
         for tree in self.trees() {
             let history = tree.history.lock().unwrap();
-            history.iter().for_each(|attempt| *kinds.entry(kind(attempt)).or_default() += 1);
+            history
+                .iter()
+                .for_each(|attempt| *kinds.entry(kind(attempt)).or_default() += 1);
             *kinds.entry("whole lives").or_default() += usize::from(history.len() >= LIFE);
         }
         println!("witnessed: {kinds:?}");
         let times = |kind: &str| kinds.get(kind).copied().unwrap_or(0);
-        let rare: Vec<_> = LEAST.iter().filter(|(least, kind)| times(kind) < *least).collect();
-        if rare.is_empty() { Ok(()) } else { Err(format!("too rare to say anything of: {rare:?} in {kinds:?}")) }
+        let rare: Vec<_> = LEAST
+            .iter()
+            .filter(|(least, kind)| times(kind) < *least)
+            .collect();
+        if rare.is_empty() {
+            Ok(())
+        } else {
+            Err(format!(
+                "too rare to say anything of: {rare:?} in {kinds:?}"
+            ))
+        }
     }
 }
 
@@ -258,7 +314,8 @@ fn kind(attempt: &Attempt) -> &'static str {
 
 /// Where a history is written that has no order.
 fn keep(tree: usize, history: &[Attempt]) -> String {
-    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("history-{}-{tree}.json", std::process::id()));
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join(format!("history-{}-{tree}.json", std::process::id()));
     let text = serde_json::to_string(history).expect("it is text");
     match std::fs::write(&path, text) {
         Ok(()) => path.display().to_string(),
@@ -272,12 +329,17 @@ fn keep(tree: usize, history: &[Attempt]) -> String {
 /// What no order explains.
 pub(crate) fn judge_kept(path: &str) -> Result<(), String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
-    let history: Vec<Attempt> = serde_json::from_str(&text).map_err(|error| format!("{path}: {error}"))?;
+    let history: Vec<Attempt> =
+        serde_json::from_str(&text).map_err(|error| format!("{path}: {error}"))?;
     judge(&accounts(), &history).map(|order| println!("{path}: {order:?}"))
 }
 
 fn accounts() -> Accounts {
-    Accounts { parents: vec![None, Some(0), Some(0)], limits: FIRST.to_vec(), plans: PLANS.to_vec() }
+    Accounts {
+        parents: vec![None, Some(0), Some(0)],
+        limits: FIRST.to_vec(),
+        plans: PLANS.to_vec(),
+    }
 }
 
 /// Whether the audit of the other clients has nothing to say of it.

@@ -69,14 +69,19 @@ impl World {
             }
             id
         });
-        Self { accounts: accounts.collect() }
+        Self {
+            accounts: accounts.collect(),
+        }
     }
 
     /// The use of an account that a check tells of.
     pub(crate) fn used(&self, address: SocketAddr, account: usize) -> Result<u64, String> {
         let body = json!({"p_account_id": self.accounts[account], "p_resource_type": RUNS, "p_requested_qty": 1});
-        let answer = ask(address, "POST", "/api/rpc/check_entitlement", &body).map_err(|error| error.to_string())?;
-        answer.body[0]["quantity_used"].as_u64().ok_or_else(|| format!("a check without an answer: {answer:?}"))
+        let answer = ask(address, "POST", "/api/rpc/check_entitlement", &body)
+            .map_err(|error| error.to_string())?;
+        answer.body[0]["quantity_used"]
+            .as_u64()
+            .ok_or_else(|| format!("a check without an answer: {answer:?}"))
     }
 
     pub(crate) fn account(&self, number: usize) -> &str {
@@ -90,15 +95,32 @@ impl World {
 
 impl Load {
     pub(crate) fn new(world: &World) -> Self {
-        let told = Told { used: vec![0; world.accounts()], ..Told::default() };
-        Self { told: Mutex::new(told), more: Condvar::new(), has_ended: AtomicBool::new(false) }
+        let told = Told {
+            used: vec![0; world.accounts()],
+            ..Told::default()
+        };
+        Self {
+            told: Mutex::new(told),
+            more: Condvar::new(),
+            has_ended: AtomicBool::new(false),
+        }
     }
 
     /// Waits until so many effects were acknowledged.
     pub(crate) fn wait_for(&self, acknowledged: usize) -> Result<(), String> {
         let told = self.told.lock().unwrap();
-        let waited = self.more.wait_timeout_while(told, PATIENCE, |told| told.acknowledged < acknowledged).unwrap();
-        if waited.1.timed_out() { Err(format!("{} of {acknowledged} acknowledged", waited.0.acknowledged)) } else { Ok(()) }
+        let waited = self
+            .more
+            .wait_timeout_while(told, PATIENCE, |told| told.acknowledged < acknowledged)
+            .unwrap();
+        if waited.1.timed_out() {
+            Err(format!(
+                "{} of {acknowledged} acknowledged",
+                waited.0.acknowledged
+            ))
+        } else {
+            Ok(())
+        }
     }
 
     pub(crate) fn end(&self) {
@@ -113,7 +135,12 @@ impl Load {
             let key = format!("{name}-{number}");
             let goes_on = match dice.roll(12) {
                 0..5 => self.record(address, "/api/rpc/consume", &world.accounts[account], &key),
-                5..8 => self.record(address, "/api/rpc/meter_consumption", &world.accounts[account], &key),
+                5..8 => self.record(
+                    address,
+                    "/api/rpc/meter_consumption",
+                    &world.accounts[account],
+                    &key,
+                ),
                 8 => self.acquire(address, &world.accounts[account], &key),
                 9 => self.release(address, &mut dice),
                 10 => self.repeat(address, &mut dice),
@@ -134,7 +161,9 @@ impl Load {
 
     fn record(&self, address: SocketAddr, path: &'static str, account: &str, key: &str) -> bool {
         let body = json!({"p_account_id": account, "p_resource_type": RUNS, "p_quantity": 1, "p_idempotency_key": key});
-        let id = ask(address, "POST", path, &body).ok().and_then(|answer| event_in(&answer));
+        let id = ask(address, "POST", path, &body)
+            .ok()
+            .and_then(|answer| event_in(&answer));
         let is_answered = id.is_some();
         let event = Event { path, body, id };
         if is_answered {
@@ -147,16 +176,27 @@ impl Load {
 
     fn acquire(&self, address: SocketAddr, account: &str, session: &str) -> bool {
         let body = json!({"p_account_id": account, "p_resource_type": SEATS, "p_session_token": session, "p_ttl_seconds": 3_600});
-        let Ok(answer) = ask(address, "POST", "/api/rpc/acquire_lease", &body) else { return false };
-        let Some(id) = answer.body[0]["lease_id"].as_str().map(str::to_owned) else { return false };
-        self.tell(|told| told.leases.push(Lease { id, is_released: Some(false) }));
+        let Ok(answer) = ask(address, "POST", "/api/rpc/acquire_lease", &body) else {
+            return false;
+        };
+        let Some(id) = answer.body[0]["lease_id"].as_str().map(str::to_owned) else {
+            return false;
+        };
+        self.tell(|told| {
+            told.leases.push(Lease {
+                id,
+                is_released: Some(false),
+            })
+        });
         true
     }
 
     fn release(&self, address: SocketAddr, dice: &mut Dice) -> bool {
         let lease = {
             let mut told = self.told.lock().unwrap();
-            let held: Vec<usize> = (0..told.leases.len()).filter(|at| told.leases[*at].is_released == Some(false)).collect();
+            let held: Vec<usize> = (0..told.leases.len())
+                .filter(|at| told.leases[*at].is_released == Some(false))
+                .collect();
             if held.is_empty() {
                 return true;
             }
@@ -164,7 +204,12 @@ impl Load {
             told.leases[at].is_released = None;
             told.leases[at].id.clone()
         };
-        match ask(address, "POST", "/api/rpc/release_lease", &json!({"p_lease_id": lease})) {
+        match ask(
+            address,
+            "POST",
+            "/api/rpc/release_lease",
+            &json!({"p_lease_id": lease}),
+        ) {
             Ok(answer) if answer.body == json!(true) => {
                 self.tell(|told| {
                     let released = told.leases.iter_mut().filter(|other| other.id == lease);
@@ -179,13 +224,19 @@ impl Load {
     fn repeat(&self, address: SocketAddr, dice: &mut Dice) -> bool {
         let event = {
             let told = self.told.lock().unwrap();
-            let known: Vec<&Event> = told.events.iter().filter(|event| event.id.is_some()).collect();
+            let known: Vec<&Event> = told
+                .events
+                .iter()
+                .filter(|event| event.id.is_some())
+                .collect();
             if known.is_empty() {
                 return true;
             }
             known[dice.index(known.len())].clone()
         };
-        let Ok(answer) = ask(address, "POST", event.path, &event.body) else { return false };
+        let Ok(answer) = ask(address, "POST", event.path, &event.body) else {
+            return false;
+        };
         if answer.status == 503 {
             return false;
         }
@@ -195,7 +246,9 @@ impl Load {
     }
 
     fn check(&self, address: SocketAddr, world: &World, account: usize) -> bool {
-        let Ok(used) = world.used(address, account) else { return false };
+        let Ok(used) = world.used(address, account) else {
+            return false;
+        };
         let mut told = self.told.lock().unwrap();
         told.used[account] = told.used[account].max(used);
         told.checks += 1;
@@ -205,17 +258,27 @@ impl Load {
 
 /// The event that an answer tells of.
 pub(crate) fn event_in(answer: &Answer) -> Option<String> {
-    let id = answer.body[0]["event_id"].as_str().or(answer.body.as_str())?;
+    let id = answer.body[0]["event_id"]
+        .as_str()
+        .or(answer.body.as_str())?;
     (answer.status == 200).then(|| id.to_owned())
 }
 
 fn done(address: SocketAddr, path: &str, body: &Value) -> Value {
     let answer = ask(address, "POST", path, body).expect("it answers");
-    assert!(matches!(answer.status, 200 | 201), "{path} {body}: {answer:?}");
+    assert!(
+        matches!(answer.status, 200 | 201),
+        "{path} {body}: {answer:?}"
+    );
     answer.body
 }
 
 /// Asks a server that is given all the time it needs.
-pub(crate) fn ask(address: SocketAddr, method: &str, path: &str, body: &Value) -> std::io::Result<Answer> {
+pub(crate) fn ask(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    body: &Value,
+) -> std::io::Result<Answer> {
     request(address, method, path, body, PATIENCE)
 }

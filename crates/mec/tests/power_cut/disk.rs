@@ -1,5 +1,5 @@
-//! A disk that can lose its power: a file with a file system in it. A copy of the file has what was synced, and of the rest
-//! only what the system happened to write by itself.
+//! A disk that can lose its power: a file with a file system in it. A copy of the file has what was
+//! synced, and of the rest only what the system happened to write by itself.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -21,22 +21,40 @@ impl Disk {
     /// A new one with so many megabytes.
     pub(crate) fn make(dir: &Path, megabytes: u64) -> Self {
         let image = dir.join("disk-0");
-        std::fs::File::create(&image).and_then(|file| file.set_len(megabytes << 20)).expect("an image is made");
-        let made = Command::new("mkfs.ext4").args(["-q", "-F", "-E", "lazy_itable_init=0"]).arg(&image).output();
+        std::fs::File::create(&image)
+            .and_then(|file| file.set_len(megabytes << 20))
+            .expect("an image is made");
+        let made = Command::new("mkfs.ext4")
+            .args(["-q", "-F", "-E", "lazy_itable_init=0"])
+            .arg(&image)
+            .output();
         let made = made.expect("mkfs.ext4 runs (Debian: apt-get install e2fsprogs)");
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        assert!(
+            made.status.success(),
+            "{}",
+            String::from_utf8_lossy(&made.stderr)
+        );
         Self::mount(dir, image)
     }
 
     fn mount(dir: &Path, image: PathBuf) -> Self {
-        let at = dir.join(format!("{}.at", image.file_name().expect("it has a name").display()));
+        let at = dir.join(format!(
+            "{}.at",
+            image.file_name().expect("it has a name").display()
+        ));
         std::fs::create_dir(&at).expect("a directory is made");
         let mut keeper = Command::new("sh");
-        keeper.args(["-c", KEEPER, "sh"]).arg(&image).arg(&at).arg(OPTIONS);
+        keeper
+            .args(["-c", KEEPER, "sh"])
+            .arg(&image)
+            .arg(&at)
+            .arg(OPTIONS);
         keeper.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut keeper = keeper.spawn().expect("a shell runs");
         let mut told = String::new();
-        BufReader::new(keeper.stdout.take().expect("it is piped")).read_line(&mut told).expect("it says something");
+        BufReader::new(keeper.stdout.take().expect("it is piped"))
+            .read_line(&mut told)
+            .expect("it says something");
         assert_eq!(
             told, "mounted\n",
             "a file is mounted: this test needs root and a loop device, and `cargo xtask test` skips it without"
@@ -49,12 +67,23 @@ impl Disk {
         &self.at
     }
 
-    /// The disk as it is found after its power was cut now. Whoever writes to this one has to stand still.
+    /// The disk as it is found after its power was cut now. Whoever writes to this one has to stand
+    /// still.
     pub(crate) fn after_power_cut(&self, dir: &Path, number: usize) -> CutDisk {
         let image = dir.join(format!("disk-{number}"));
-        let copied = Command::new("cp").arg("--sparse=always").arg(&self.image).arg(&image).status();
-        assert!(copied.is_ok_and(|status| status.success()), "the image is copied");
-        CutDisk { dir: dir.to_owned(), image }
+        let copied = Command::new("cp")
+            .arg("--sparse=always")
+            .arg(&self.image)
+            .arg(&image)
+            .status();
+        assert!(
+            copied.is_ok_and(|status| status.success()),
+            "the image is copied"
+        );
+        CutDisk {
+            dir: dir.to_owned(),
+            image,
+        }
     }
 }
 

@@ -47,10 +47,18 @@ pub(crate) struct Machine<'a> {
 
 impl Place {
     pub(crate) fn new(kept: Kept) -> Self {
-        let dir = tempfile::Builder::new().prefix("mec-power").tempdir().unwrap();
+        let dir = tempfile::Builder::new()
+            .prefix("mec-power")
+            .tempdir()
+            .unwrap();
         let sockets = tempfile::Builder::new().prefix("mec-pg").tempdir().unwrap();
         let orders = Orders::new(dir.path());
-        Self { kept, orders, sockets, dir }
+        Self {
+            kept,
+            orders,
+            sockets,
+            dir,
+        }
     }
 
     /// The address of the store on a disk.
@@ -58,7 +66,14 @@ impl Place {
         match self.kept {
             Kept::Sqlite => format!("sqlite:{}", disk.path().join("mec.db").display()),
             Kept::Postgres => {
-                format!("postgres://mec@{}:5432/postgres", self.sockets.path().display().to_string().replace('/', "%2F"))
+                format!(
+                    "postgres://mec@{}:5432/postgres",
+                    self.sockets
+                        .path()
+                        .display()
+                        .to_string()
+                        .replace('/', "%2F")
+                )
             }
         }
     }
@@ -68,10 +83,21 @@ impl Place {
             return None;
         }
         let mut command = cluster::as_nobody(Path::new("sh"));
-        command.args(["-c", "exec \"$@\" 2>&1", "sh"]).arg(cluster::programs().join("postgres"));
-        command.arg("-D").arg(disk.path().join("data")).arg("-k").arg(self.sockets.path());
-        for setting in ["listen_addresses=", "wal_level=minimal", "max_wal_senders=0", "shared_buffers=16MB", "max_wal_size=32MB"]
-        {
+        command
+            .args(["-c", "exec \"$@\" 2>&1", "sh"])
+            .arg(cluster::programs().join("postgres"));
+        command
+            .arg("-D")
+            .arg(disk.path().join("data"))
+            .arg("-k")
+            .arg(self.sockets.path());
+        for setting in [
+            "listen_addresses=",
+            "wal_level=minimal",
+            "max_wal_senders=0",
+            "shared_buffers=16MB",
+            "max_wal_size=32MB",
+        ] {
             command.args(["-c", setting]);
         }
         self.orders.hold_for(&mut command);
@@ -87,7 +113,8 @@ fn is_ready(database: &mut Process) {
     let ready = database.line(|line| {
         told.push_str(&line);
         told.push('\n');
-        line.contains("database system is ready to accept ").then_some(())
+        line.contains("database system is ready to accept ")
+            .then_some(())
     });
     assert!(ready.is_some(), "the database server has ended:\n{told}");
 }
@@ -95,20 +122,34 @@ fn is_ready(database: &mut Process) {
 /// `mec` with arguments, in no surroundings.
 fn mec(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mec"));
-    command.args(arguments).env_remove("MEC_STORE").env_remove("MEC_LISTEN").env_remove("MEC_CONFIG");
+    command
+        .args(arguments)
+        .env_remove("MEC_STORE")
+        .env_remove("MEC_LISTEN")
+        .env_remove("MEC_CONFIG");
     // A row of the log would sync what came before it.
     command.env("MEC_DECISION_LOG", "off");
     command
 }
 
 fn done(command: &mut Command) -> Result<String, String> {
-    let done = command.output().map_err(|error| format!("{command:?}: {error}"))?;
-    let said = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
-    if done.status.success() { Ok(said) } else { Err(format!("{command:?}: {said}")) }
+    let done = command
+        .output()
+        .map_err(|error| format!("{command:?}: {error}"))?;
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&done.stdout),
+        String::from_utf8_lossy(&done.stderr)
+    );
+    if done.status.success() {
+        Ok(said)
+    } else {
+        Err(format!("{command:?}: {said}"))
+    }
 }
 
 impl<'a> Machine<'a> {
-    /// A new one that serves the demo's catalogue.
+    /// A new one that serves the demo's catalog.
     pub(crate) fn make(place: &'a Place) -> Result<Self, String> {
         let disk = Disk::make(place.dir.path(), place.kept.megabytes());
         if place.kept == Kept::Postgres {
@@ -116,23 +157,43 @@ impl<'a> Machine<'a> {
                 cluster::own(owned);
             }
             let mut make = cluster::as_nobody(&cluster::programs().join("initdb"));
-            make.args(["--auth=trust", "--encoding=UTF8", "--locale=C", "--wal-segsize=1", "--username=mec", "-D"]);
+            make.args([
+                "--auth=trust",
+                "--encoding=UTF8",
+                "--locale=C",
+                "--wal-segsize=1",
+                "--username=mec",
+                "-D",
+            ]);
             done(make.arg(disk.path().join("data")).current_dir("/"))?;
         }
         let database = place.start_database(&disk);
         let store = place.store(&disk);
         done(&mut mec(&["catalog", "apply", "--demo", "--store", &store]))?;
-        let mut machine = Self { place, server: None, database, address: ([127, 0, 0, 1], 0).into(), disk };
+        let mut machine = Self {
+            place,
+            server: None,
+            database,
+            address: ([127, 0, 0, 1], 0).into(),
+            disk,
+        };
         machine.serve()?;
         Ok(machine)
     }
 
-    /// The machine with this disk, switched on again: everything is verified before anybody is served.
+    /// The machine with this disk, switched on again: everything is verified before anybody is
+    /// served.
     pub(crate) fn switch_on(place: &'a Place, disk: CutDisk) -> Result<Self, String> {
         let disk = disk.mount();
         let database = place.start_database(&disk);
         let store = place.store(&disk);
-        let mut machine = Self { place, server: None, database, address: ([127, 0, 0, 1], 0).into(), disk };
+        let mut machine = Self {
+            place,
+            server: None,
+            database,
+            address: ([127, 0, 0, 1], 0).into(),
+            disk,
+        };
         machine.serve()?;
         done(&mut mec(&["verify", "--store", &store]))?;
         Ok(machine)
@@ -141,7 +202,15 @@ impl<'a> Machine<'a> {
     /// Starts `mec`.
     pub(crate) fn serve(&mut self) -> Result<(), String> {
         let store = self.store();
-        let mut command = mec(&["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--store", &store]);
+        let mut command = mec(&[
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--log",
+            "warn",
+            "--store",
+            &store,
+        ]);
         self.place.orders.hold_for(&mut command);
         let mut server = Process::start(&command);
         match server.line(|line| address_in(&line)) {
@@ -151,7 +220,8 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// Waits until the database server, one of whose processes has ended, has begun again by itself.
+    /// Waits until the database server, one of whose processes has ended, has begun again by
+    /// itself.
     pub(crate) fn database_began_again(&mut self) {
         self.database.iter_mut().for_each(is_ready);
     }
@@ -187,7 +257,9 @@ impl<'a> Machine<'a> {
         while !bytes.is_empty() {
             match file.write_all(&bytes) {
                 Ok(()) => {}
-                Err(error) if error.kind() == ErrorKind::StorageFull => bytes.truncate(bytes.len() / 2),
+                Err(error) if error.kind() == ErrorKind::StorageFull => {
+                    bytes.truncate(bytes.len() / 2)
+                }
                 Err(error) => panic!("{error}"),
             }
         }
@@ -200,7 +272,10 @@ impl<'a> Machine<'a> {
         }
         let left = self.disk.after_power_cut(self.place.dir.path(), number);
         self.place.orders.give(Order::Done);
-        for process in [self.server.take(), self.database.take()].into_iter().flatten() {
+        for process in [self.server.take(), self.database.take()]
+            .into_iter()
+            .flatten()
+        {
             drop(process.kill());
         }
         left

@@ -28,7 +28,8 @@ pub(crate) enum Fault {
 /// The order that follows a strike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AfterStrike {
-    /// What could not be synced is not synced later either: the system has forgotten that it should be.
+    /// What could not be synced is not synced later either: the system has forgotten that it should
+    /// be.
     Lie,
     /// The database server begins again by itself, and has to sync what it reads.
     Done,
@@ -46,13 +47,29 @@ impl Orders {
     pub(crate) fn new(root: &Path) -> Self {
         let (library, file) = (root.join("fsync.so"), root.join("orders"));
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/power_cut/fsync.c");
-        let built = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).output();
+        let built = Command::new("cc")
+            .args(["-shared", "-fPIC", "-O1", "-o"])
+            .arg(&library)
+            .arg(source)
+            .output();
         let built = built.expect("cc runs (Debian: apt-get install gcc libc6-dev)");
-        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-        let orders = Self { library, file, root: root.to_owned() };
+        assert!(
+            built.status.success(),
+            "{}",
+            String::from_utf8_lossy(&built.stderr)
+        );
+        let orders = Self {
+            library,
+            file,
+            root: root.to_owned(),
+        };
         orders.give(Order::Done);
         // A database server runs as somebody else.
-        for (path, mode) in [(root, 0o777), (orders.library.as_path(), 0o755), (orders.file.as_path(), 0o666)] {
+        for (path, mode) in [
+            (root, 0o777),
+            (orders.library.as_path(), 0o755),
+            (orders.file.as_path(), 0o666),
+        ] {
             std::fs::set_permissions(path, Permissions::from_mode(mode)).expect("the mode is set");
         }
         orders
@@ -60,7 +77,10 @@ impl Orders {
 
     /// Lets a process's fsyncs be ordered.
     pub(crate) fn hold_for(&self, process: &mut Command) {
-        process.env("LD_PRELOAD", &self.library).env("MEC_TEST_ORDERS", &self.file).env("MEC_TEST_ROOT", &self.root);
+        process
+            .env("LD_PRELOAD", &self.library)
+            .env("MEC_TEST_ORDERS", &self.file)
+            .env("MEC_TEST_ROOT", &self.root);
     }
 
     pub(crate) fn give(&self, order: Order) {
@@ -70,7 +90,14 @@ impl Orders {
             Order::LieOfLog => "lie-log".to_owned(),
             Order::Strike(fault, then) => {
                 let fault = if fault == Fault::Kill { "kill" } else { "eio" };
-                format!("{fault} {}", if then == AfterStrike::Lie { "lie" } else { "ok" })
+                format!(
+                    "{fault} {}",
+                    if then == AfterStrike::Lie {
+                        "lie"
+                    } else {
+                        "ok"
+                    }
+                )
             }
         };
         std::fs::write(&self.file, text).expect("the order is written");

@@ -9,7 +9,8 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Says the number of the process that is its command, and kills it when its input ends.
-const KEEPER: &str = "\"$@\" & echo $!; exec >/dev/null; read -r _; kill -KILL $! 2>/dev/null; wait $!";
+const KEEPER: &str =
+    "\"$@\" & echo $!; exec >/dev/null; read -r _; kill -KILL $! 2>/dev/null; wait $!";
 
 pub(crate) struct Process {
     pub(crate) pid: i32,
@@ -22,24 +23,40 @@ impl Process {
     /// Runs `command` below a shell with its environment.
     pub(crate) fn start(command: &Command) -> Self {
         let mut keeper = Command::new("sh");
-        keeper.args(["-c", KEEPER, "sh"]).arg(command.get_program()).args(command.get_args()).current_dir("/");
+        keeper
+            .args(["-c", KEEPER, "sh"])
+            .arg(command.get_program())
+            .args(command.get_args())
+            .current_dir("/");
         for (name, value) in command.get_envs() {
             match value {
                 Some(value) => keeper.env(name, value),
                 None => keeper.env_remove(name),
             };
         }
-        keeper.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        keeper
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut keeper = keeper.spawn().expect("a shell runs");
         let mut lines = BufReader::new(keeper.stdout.take().expect("it is piped")).lines();
-        let pid = lines.next().and_then(Result::ok).and_then(|line| line.parse().ok()).expect("the shell says its number");
+        let pid = lines
+            .next()
+            .and_then(Result::ok)
+            .and_then(|line| line.parse().ok())
+            .expect("the shell says its number");
         let mut stderr = keeper.stderr.take().expect("it is piped");
         let said = std::thread::spawn(move || {
             let mut said = String::new();
             drop(stderr.read_to_string(&mut said));
             said
         });
-        Self { pid, keeper, lines, said: Some(said) }
+        Self {
+            pid,
+            keeper,
+            lines,
+            said: Some(said),
+        }
     }
 
     /// The first line it prints that `found` makes something of; `None`: it has ended.
@@ -52,8 +69,14 @@ impl Process {
         let mut family = vec![self.pid];
         let mut at = 0;
         while at < family.len() {
-            let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", family[at])).unwrap_or_default();
-            family.extend(children.split_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
+            let children =
+                std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", family[at]))
+                    .unwrap_or_default();
+            family.extend(
+                children
+                    .split_whitespace()
+                    .filter_map(|pid| pid.parse::<i32>().ok()),
+            );
             at += 1;
         }
         family
@@ -77,7 +100,9 @@ impl Process {
     /// Waits until it has ended by itself.
     pub(crate) fn ended(&mut self) {
         while self.line(|_| Some(())).is_some() {}
-        while std::fs::read_to_string(format!("/proc/{}/stat", self.pid)).is_ok_and(|stat| state(&stat) != Some('Z')) {
+        while std::fs::read_to_string(format!("/proc/{}/stat", self.pid))
+            .is_ok_and(|stat| state(&stat) != Some('Z'))
+        {
             std::thread::yield_now();
         }
     }
@@ -85,7 +110,10 @@ impl Process {
     /// Ends it at once, and tells what it said on stderr.
     pub(crate) fn kill(mut self) -> String {
         self.end();
-        self.said.take().and_then(|said| said.join().ok()).unwrap_or_default()
+        self.said
+            .take()
+            .and_then(|said| said.join().ok())
+            .unwrap_or_default()
     }
 
     fn end(&mut self) {
@@ -95,7 +123,10 @@ impl Process {
         }
         drop(self.keeper.stdin.take());
         drop(self.keeper.wait());
-        while family.iter().any(|pid| PathBuf::from(format!("/proc/{pid}/fd/0")).is_symlink()) {
+        while family
+            .iter()
+            .any(|pid| PathBuf::from(format!("/proc/{pid}/fd/0")).is_symlink())
+        {
             std::thread::yield_now();
         }
     }
@@ -120,10 +151,14 @@ fn signal(pid: i32, signal: Signal) {
 }
 
 fn stands_still(pid: i32) -> bool {
-    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return true };
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else {
+        return true;
+    };
     tasks.filter_map(Result::ok).all(|task| {
         let stat = std::fs::read_to_string(task.path().join("stat"));
-        stat.map_or(true, |stat| matches!(state(&stat), Some('T' | 't' | 'Z' | 'X')))
+        stat.map_or(true, |stat| {
+            matches!(state(&stat), Some('T' | 't' | 'Z' | 'X'))
+        })
     })
 }
 

@@ -17,12 +17,21 @@ pub(super) struct Table<'t> {
 impl<'t> Table<'t> {
     /// The document itself.
     pub(super) fn root(text: &'t str, table: &'t DeTable<'t>) -> Self {
-        Self { text, place: String::new(), line: 1, table }
+        Self {
+            text,
+            place: String::new(),
+            line: 1,
+            table,
+        }
     }
 
     /// Refuses a key that is not in `known`.
     pub(super) fn know(&self, known: &[&str]) -> Result<(), CatalogFileError> {
-        match self.table.keys().find(|key| !known.contains(&&**key.get_ref())) {
+        match self
+            .table
+            .keys()
+            .find(|key| !known.contains(&&**key.get_ref()))
+        {
             Some(key) => Err(CatalogFileError {
                 line: line_of(self.text, key.span().start),
                 place: self.place_of(key.get_ref()),
@@ -43,13 +52,19 @@ impl<'t> Table<'t> {
 
     /// The table under `key`.
     pub(super) fn table(&self, key: &str) -> Result<Option<Table<'t>>, CatalogFileError> {
-        let Some((name, value)) = self.table.get_key_value(key) else { return Ok(None) };
+        let Some((name, value)) = self.table.get_key_value(key) else {
+            return Ok(None);
+        };
         let line = line_of(self.text, name.span().start);
         self.inner(self.place_of(key), line, value).map(Some)
     }
 
     /// The tables in the table under `key` with their codes.
-    pub(super) fn tables(&self, key: &str, known: &[&str]) -> Result<Vec<(Code, Table<'t>)>, CatalogFileError> {
+    pub(super) fn tables(
+        &self,
+        key: &str,
+        known: &[&str],
+    ) -> Result<Vec<(Code, Table<'t>)>, CatalogFileError> {
         let mut tables = Vec::new();
         if let Some(outer) = self.table(key)? {
             for code in outer.keys() {
@@ -63,10 +78,19 @@ impl<'t> Table<'t> {
     }
 
     /// The tables in the array under `key`, in order.
-    pub(super) fn list(&self, key: &str, known: &[&str]) -> Result<Vec<Table<'t>>, CatalogFileError> {
-        let Some(value) = self.get(key) else { return Ok(Vec::new()) };
+    pub(super) fn list(
+        &self,
+        key: &str,
+        known: &[&str],
+    ) -> Result<Vec<Table<'t>>, CatalogFileError> {
+        let Some(value) = self.get(key) else {
+            return Ok(Vec::new());
+        };
         let hint = format!("write [[{}]] for each", self.place_of(key));
-        let array = value.get_ref().as_array().ok_or_else(|| self.wrong(key, value, "not a list of tables", &hint))?;
+        let array = value
+            .get_ref()
+            .as_array()
+            .ok_or_else(|| self.wrong(key, value, "not a list of tables", &hint))?;
         let mut tables = Vec::new();
         for (number, value) in (1_usize..).zip(array.iter()) {
             let place = format!("{}[{number}]", self.place_of(key));
@@ -77,23 +101,44 @@ impl<'t> Table<'t> {
         Ok(tables)
     }
 
-    fn inner(&self, place: String, line: usize, value: &'t Spanned<DeValue<'t>>) -> Result<Table<'t>, CatalogFileError> {
+    fn inner(
+        &self,
+        place: String,
+        line: usize,
+        value: &'t Spanned<DeValue<'t>>,
+    ) -> Result<Table<'t>, CatalogFileError> {
         match value.get_ref().as_table() {
-            Some(table) => Ok(Table { text: self.text, place, line, table }),
+            Some(table) => Ok(Table {
+                text: self.text,
+                place,
+                line,
+                table,
+            }),
             None => {
                 let problem = format!("not a table but {}", article(value.get_ref().type_str()));
-                Err(CatalogFileError { line, hint: format!("write [{place}] and its keys below"), place, problem })
+                Err(CatalogFileError {
+                    line,
+                    hint: format!("write [{place}] and its keys below"),
+                    place,
+                    problem,
+                })
             }
         }
     }
 
     /// The value of a key that must be there.
-    pub(super) fn needed(&self, key: &str, what: &str) -> Result<&'t Spanned<DeValue<'t>>, CatalogFileError> {
+    pub(super) fn needed(
+        &self,
+        key: &str,
+        what: &str,
+    ) -> Result<&'t Spanned<DeValue<'t>>, CatalogFileError> {
         self.get(key).ok_or_else(|| self.missing(key, what))
     }
 
     pub(super) fn text(&self, key: &str) -> Result<Option<String>, CatalogFileError> {
-        let Some(value) = self.get(key) else { return Ok(None) };
+        let Some(value) = self.get(key) else {
+            return Ok(None);
+        };
         match value.get_ref().as_str() {
             Some(text) => Ok(Some(text.to_owned())),
             None => Err(self.wrong(key, value, &not_a("text", value), "write it in quotes")),
@@ -105,18 +150,37 @@ impl<'t> Table<'t> {
     }
 
     pub(super) fn flag(&self, key: &str) -> Result<Option<bool>, CatalogFileError> {
-        let Some(value) = self.get(key) else { return Ok(None) };
+        let Some(value) = self.get(key) else {
+            return Ok(None);
+        };
         match value.get_ref().as_bool() {
             Some(flag) => Ok(Some(flag)),
-            None => Err(self.wrong(key, value, &not_a("yes or no", value), "write true or false")),
+            None => Err(self.wrong(
+                key,
+                value,
+                &not_a("yes or no", value),
+                "write true or false",
+            )),
         }
     }
 
     /// A whole number of the wanted width.
-    pub(super) fn integer<T: TryFrom<i128>>(&self, key: &str) -> Result<Option<T>, CatalogFileError> {
-        let Some(value) = self.get(key) else { return Ok(None) };
+    pub(super) fn integer<T: TryFrom<i128>>(
+        &self,
+        key: &str,
+    ) -> Result<Option<T>, CatalogFileError> {
+        let Some(value) = self.get(key) else {
+            return Ok(None);
+        };
         let whole = integer(value.get_ref());
-        let whole = whole.ok_or_else(|| self.wrong(key, value, &not_a("whole number", value), "write it without quotes"))?;
+        let whole = whole.ok_or_else(|| {
+            self.wrong(
+                key,
+                value,
+                &not_a("whole number", value),
+                "write it without quotes",
+            )
+        })?;
         match T::try_from(whole) {
             Ok(whole) => Ok(Some(whole)),
             Err(_) => Err(self.wrong(key, value, "too large a number", "write a smaller one")),
@@ -124,12 +188,23 @@ impl<'t> Table<'t> {
     }
 
     pub(super) fn codes(&self, key: &str) -> Result<Vec<Code>, CatalogFileError> {
-        let Some(value) = self.get(key) else { return Ok(Vec::new()) };
-        let codes = value
-            .get_ref()
-            .as_array()
-            .and_then(|array| array.iter().map(|code| code.get_ref().as_str().map(Code::from)).collect::<Option<Vec<_>>>());
-        codes.ok_or_else(|| self.wrong(key, value, "not a list of codes", "write it as [\"minute\", \"second\"]"))
+        let Some(value) = self.get(key) else {
+            return Ok(Vec::new());
+        };
+        let codes = value.get_ref().as_array().and_then(|array| {
+            array
+                .iter()
+                .map(|code| code.get_ref().as_str().map(Code::from))
+                .collect::<Option<Vec<_>>>()
+        });
+        codes.ok_or_else(|| {
+            self.wrong(
+                key,
+                value,
+                "not a list of codes",
+                "write it as [\"minute\", \"second\"]",
+            )
+        })
     }
 
     /// A member of a closed list.
@@ -139,18 +214,29 @@ impl<'t> Table<'t> {
         from_code: impl Fn(&str) -> Option<T>,
         codes: impl Iterator<Item = &'static str>,
     ) -> Result<Option<T>, CatalogFileError> {
-        let Some(value) = self.get(key) else { return Ok(None) };
+        let Some(value) = self.get(key) else {
+            return Ok(None);
+        };
         match value.get_ref().as_str().and_then(from_code) {
             Some(member) => Ok(Some(member)),
             None => {
-                let hint = format!("write one of {} in quotes", codes.collect::<Vec<_>>().join(", "));
+                let hint = format!(
+                    "write one of {} in quotes",
+                    codes.collect::<Vec<_>>().join(", ")
+                );
                 Err(self.wrong(key, value, "not one there is", &hint))
             }
         }
     }
 
     /// The error for a value that does not fit.
-    pub(super) fn wrong(&self, key: &str, value: &Spanned<DeValue<'_>>, problem: &str, hint: &str) -> CatalogFileError {
+    pub(super) fn wrong(
+        &self,
+        key: &str,
+        value: &Spanned<DeValue<'_>>,
+        problem: &str,
+        hint: &str,
+    ) -> CatalogFileError {
         CatalogFileError {
             line: line_of(self.text, value.span().start),
             place: self.place_of(key),
@@ -170,13 +256,19 @@ impl<'t> Table<'t> {
     }
 
     fn place_of(&self, key: &str) -> String {
-        if self.place.is_empty() { key.to_owned() } else { format!("{}.{key}", self.place) }
+        if self.place.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{}.{key}", self.place)
+        }
     }
 }
 
 /// The whole number a value is, in whatever base it was written.
 pub(super) fn integer(value: &DeValue<'_>) -> Option<i128> {
-    value.as_integer().and_then(|integer| i128::from_str_radix(integer.as_str(), integer.radix()).ok())
+    value
+        .as_integer()
+        .and_then(|integer| i128::from_str_radix(integer.as_str(), integer.radix()).ok())
 }
 
 /// The line of a place in the text, from 1.
@@ -187,7 +279,11 @@ pub(super) fn line_of(text: &str, at: usize) -> usize {
 fn not_a(what: &str, value: &Spanned<DeValue<'_>>) -> String {
     format!(
         "not {} but {}",
-        if what == "yes or no" { what.to_owned() } else { article(what) },
+        if what == "yes or no" {
+            what.to_owned()
+        } else {
+            article(what)
+        },
         article(value.get_ref().type_str())
     )
 }

@@ -1,4 +1,5 @@
-//! One row of a table, told to the kernel: what the accounts have, what happened, and what is asked.
+//! One row of a table, told to the kernel: what the accounts have, what happened, and what is
+//! asked.
 
 use std::sync::Arc;
 
@@ -63,7 +64,8 @@ impl From<Refusal> for Stop {
     }
 }
 
-/// Tells a row and asks its question. `is_cold`: everything loaded is forgotten before every command.
+/// Tells a row and asks its question. `is_cold`: everything loaded is forgotten before every
+/// command.
 pub(super) fn tell(row: &Row, is_cold: bool) -> Result<(Story, Outcome), String> {
     let mut story = Story::begin(row, is_cold)?;
     let outcome = match story.lead_up(row).and_then(|()| story.ask(row)) {
@@ -79,19 +81,43 @@ impl Story {
         let mut world = World::new();
         world.is_cold = is_cold;
         let mut accounts: Vec<(String, AccountId)> = Vec::new();
-        let levels = LEVELS.into_iter().filter(|level| row.cell(level).is_some()).collect::<Vec<_>>();
-        for name in if levels.is_empty() { vec![ALONE] } else { levels } {
+        let levels = LEVELS
+            .into_iter()
+            .filter(|level| row.cell(level).is_some())
+            .collect::<Vec<_>>();
+        for name in if levels.is_empty() {
+            vec![ALONE]
+        } else {
+            levels
+        } {
             let account = new_account(accounts.last().map(|(_, parent)| *parent));
             let made = world.run(|view, making| create_account(view, making.ids, &account));
-            accounts.push((name.to_owned(), made.map_err(|why| format!("{name}: {}", why.code()))?.id));
+            accounts.push((
+                name.to_owned(),
+                made.map_err(|why| format!("{name}: {}", why.code()))?.id,
+            ));
         }
         let resource = row.given("resource").unwrap_or(DEFAULT_RESOURCE).to_owned();
         let who = accounts.last().expect("at least one").1;
         let (rows, rules) = (Vec::new(), Vec::new());
-        let mut story = Self { world, resource, accounts, who, rows, rules, event: None, lease: None, made: 0 };
+        let mut story = Self {
+            world,
+            resource,
+            accounts,
+            who,
+            rows,
+            rules,
+            event: None,
+            lease: None,
+            made: 0,
+        };
         if let Some(name) = row.given("who") {
             let nobody = AccountId(story.who.0 + 1);
-            story.who = if name == "nobody" { nobody } else { story.account(Some(name))? };
+            story.who = if name == "nobody" {
+                nobody
+            } else {
+                story.account(Some(name))?
+            };
         }
         Ok(story)
     }
@@ -101,11 +127,21 @@ impl Story {
         let mut has = Vec::new();
         for (name, account) in self.accounts.clone() {
             let column = if name == ALONE { "has" } else { &name };
-            has.push((name.clone(), account, vocabulary::items(row.cell(column).unwrap_or(super::document::NOTHING))?));
+            has.push((
+                name.clone(),
+                account,
+                vocabulary::items(row.cell(column).unwrap_or(super::document::NOTHING))?,
+            ));
         }
         for (name, account, items) in &has {
-            self.put_plans_into_catalogue(name, items);
-            if let Some(zone) = items.iter().find_map(|item| if let Item::Zone(zone) = item { Some(zone) } else { None }) {
+            self.put_plans_into_catalog(name, items);
+            if let Some(zone) = items.iter().find_map(|item| {
+                if let Item::Zone(zone) = item {
+                    Some(zone)
+                } else {
+                    None
+                }
+            }) {
                 self.world.set_zone(*account, zone);
             }
         }
@@ -133,28 +169,51 @@ impl Story {
     }
 
     fn account(&self, name: Option<&str>) -> Result<AccountId, String> {
-        let Some(name) = name else { return Ok(self.who) };
+        let Some(name) = name else {
+            return Ok(self.who);
+        };
         let found = self.accounts.iter().find(|(other, _)| other == name);
-        found.map(|(_, id)| *id).ok_or(format!("no account is called {name:?} here"))
+        found
+            .map(|(_, id)| *id)
+            .ok_or(format!("no account is called {name:?} here"))
     }
 
-    /// What the account that asks is billed beyond its limits, of the resource, by all that was recorded.
+    /// What the account that asks is billed beyond its limits, of the resource, by all that was
+    /// recorded.
     pub(super) fn billed(&self) -> Option<Total> {
-        let resource = self.world.catalogue.resources.get(self.resource.as_str())?;
-        let effects = self.world.written.events.iter().flat_map(|event| &event.effects);
-        let of_account = effects.filter(|effect| effect.account == self.who && effect.key.resource == resource.code);
+        let resource = self.world.catalog.resources.get(self.resource.as_str())?;
+        let effects = self
+            .world
+            .written
+            .events
+            .iter()
+            .flat_map(|event| &event.effects);
+        let of_account = effects
+            .filter(|effect| effect.account == self.who && effect.key.resource == resource.code);
         let overage = of_account.fold(Amount::ZERO, |sum, effect| sum.plus(effect.overage));
-        Some(overage.rounded(self.world.catalogue.factor(&resource.unit)))
+        Some(overage.rounded(self.world.catalog.factor(&resource.unit)))
     }
 
     pub(super) fn name_of(&self, account: AccountId) -> &str {
-        self.accounts.iter().find(|(_, id)| *id == account).map_or("?", |(name, _)| name)
+        self.accounts
+            .iter()
+            .find(|(_, id)| *id == account)
+            .map_or("?", |(name, _)| name)
     }
 
-    /// The plan rows of an account are the templates of one plan, and every add-on is a plan of its own.
-    fn put_plans_into_catalogue(&mut self, name: &str, items: &[Item]) {
-        let rows = || items.iter().enumerate().filter_map(|(place, item)| Some((place, row_of(item)?)));
-        let templates: Vec<_> = rows().filter(|(_, row)| row.source == Source::Plan).map(|(_, row)| self.template(row)).collect();
+    /// The plan rows of an account are the templates of one plan, and every add-on is a plan of its
+    /// own.
+    fn put_plans_into_catalog(&mut self, name: &str, items: &[Item]) {
+        let rows = || {
+            items
+                .iter()
+                .enumerate()
+                .filter_map(|(place, item)| Some((place, row_of(item)?)))
+        };
+        let templates: Vec<_> = rows()
+            .filter(|(_, row)| row.source == Source::Plan)
+            .map(|(_, row)| self.template(row))
+            .collect();
         if !templates.is_empty() {
             self.put_plan(plan_of(name), false, templates);
         }
@@ -178,16 +237,26 @@ impl Story {
     }
 
     fn put_plan(&mut self, id: Code, is_addon: bool, templates: Vec<Template>) {
-        let starter = Plan::clone(&self.world.catalogue.plans["starter"]);
-        let plan = Plan { id: id.clone(), is_addon, templates, ..starter };
-        self.world.catalogue.plans.insert(id, Arc::new(plan));
+        let starter = Plan::clone(&self.world.catalog.plans["starter"]);
+        let plan = Plan {
+            id: id.clone(),
+            is_addon,
+            templates,
+            ..starter
+        };
+        self.world.catalog.plans.insert(id, Arc::new(plan));
     }
 
     fn rule(&mut self, rule: &RuleOf) -> Result<RuleId, Stop> {
         let plan = match rule.whose {
             Whose::Plan => {
-                let plans = &self.world.catalogue.plans;
-                let given = self.accounts.iter().rev().map(|(name, _)| plan_of(name)).find(|plan| plans.contains_key(plan));
+                let plans = &self.world.catalog.plans;
+                let given = self
+                    .accounts
+                    .iter()
+                    .rev()
+                    .map(|(name, _)| plan_of(name))
+                    .find(|plan| plans.contains_key(plan));
                 Some(given.ok_or("no plan is given that the rule could be for".to_owned())?)
             }
             Whose::AnotherPlan => Some(Code::from("pro")),
@@ -213,18 +282,28 @@ impl Story {
         }))
     }
 
-    /// Gives an account its rows: the plan with all of its templates where the first of them stands.
+    /// Gives an account its rows: the plan with all of its templates where the first of them
+    /// stands.
     fn give(&mut self, name: &str, account: AccountId, items: &[Item]) -> Result<(), Stop> {
         for (place, item) in items.iter().enumerate() {
             let Some(row) = row_of(item) else { continue };
             let entitlement = match row.source {
                 Source::Plan => {
-                    let before = items[..place].iter().filter_map(row_of).filter(|row| row.source == Source::Plan).count();
+                    let before = items[..place]
+                        .iter()
+                        .filter_map(row_of)
+                        .filter(|row| row.source == Source::Plan)
+                        .count();
                     if before == 0 {
-                        self.world.try_provision(&provision_of(account, &plan_of(name)))?;
+                        self.world
+                            .try_provision(&provision_of(account, &plan_of(name)))?;
                     }
                     let rows = self.world.rows(account);
-                    let mut given = rows.iter().filter(|row| row.source == Source::Plan).map(|row| row.id).collect::<Vec<_>>();
+                    let mut given = rows
+                        .iter()
+                        .filter(|row| row.source == Source::Plan)
+                        .map(|row| row.id)
+                        .collect::<Vec<_>>();
                     given.sort();
                     given[before]
                 }
@@ -232,7 +311,10 @@ impl Story {
                     let plan = addon_of(name, place);
                     self.world.try_provision(&provision_of(account, &plan))?;
                     let rows = self.world.rows(account);
-                    rows.iter().find(|row| row.plan.as_ref() == Some(&plan)).expect("it was just given").id
+                    rows.iter()
+                        .find(|row| row.plan.as_ref() == Some(&plan))
+                        .expect("it was just given")
+                        .id
                 }
                 Source::Manual | Source::Override => {
                     let mut grant = grant_of(account, &self.resource, None);
@@ -244,7 +326,8 @@ impl Story {
                 }
             };
             self.qualify(entitlement, row)?;
-            self.rows.push((entitlement, format!("{name} {}", place + 1)));
+            self.rows
+                .push((entitlement, format!("{name} {}", place + 1)));
         }
         Ok(())
     }
@@ -254,10 +337,18 @@ impl Story {
         if !row.conditions.is_empty() {
             self.world.set_conditions(id, &row.conditions);
         }
-        let until = if row.is_expired { Some(self.world.now) } else { row.until };
+        let until = if row.is_expired {
+            Some(self.world.now)
+        } else {
+            row.until
+        };
         let status = row.is_suspended.then_some(EntitlementStatus::Suspended);
-        let patch =
-            EntitlementPatch { status, valid_from: row.from, valid_until: until.map(Some), ..EntitlementPatch::default() };
+        let patch = EntitlementPatch {
+            status,
+            valid_from: row.from,
+            valid_until: until.map(Some),
+            ..EntitlementPatch::default()
+        };
         if patch != EntitlementPatch::default() {
             self.world.patch(id, &patch)?;
         }
@@ -270,9 +361,18 @@ impl Story {
             Step::Hold(used) => {
                 let check = self.check_of(used)?;
                 self.made += 1;
-                let hold = Reserve { check, key: format!("hold {}", self.made).as_str().into(), ttl_seconds: used.seconds };
-                let reserved = self.world.run(|view, making| reserve(view, making, &hold))?;
-                reserved.reservation.map(|_| ()).ok_or(Stop::Words("the hold is not let through".to_owned()))
+                let hold = Reserve {
+                    check,
+                    key: format!("hold {}", self.made).as_str().into(),
+                    ttl_seconds: used.seconds,
+                };
+                let reserved = self
+                    .world
+                    .run(|view, making| reserve(view, making, &hold))?;
+                reserved
+                    .reservation
+                    .map(|_| ())
+                    .ok_or(Stop::Words("the hold is not let through".to_owned()))
             }
             Step::Wait(seconds) => {
                 self.world.pass(*seconds);
@@ -283,25 +383,47 @@ impl Story {
                 Ok(())
             }
             Step::CorrectTo(total) => {
-                let event = self.event.ok_or("nothing was used that could be corrected".to_owned())?;
+                let event = self
+                    .event
+                    .ok_or("nothing was used that could be corrected".to_owned())?;
                 self.made += 1;
                 let key = format!("correction {}", self.made).as_str().into();
-                let correction = Correct { key, event, quantity: Some(*total), details: "{}".into() };
+                let correction = Correct {
+                    key,
+                    event,
+                    quantity: Some(*total),
+                    details: "{}".into(),
+                };
                 self.world.try_correct(&correction)?;
                 Ok(())
             }
             Step::LimitBecomes { who, quantity } => {
                 let account = self.account(who.as_deref())?;
                 let rows = self.world.rows(account);
-                let row = rows.iter().map(|row| row.id).min().ok_or("there is no limit to change".to_owned())?;
-                self.world.patch(row, &EntitlementPatch { quantity: Some(*quantity), ..EntitlementPatch::default() })?;
+                let row = rows
+                    .iter()
+                    .map(|row| row.id)
+                    .min()
+                    .ok_or("there is no limit to change".to_owned())?;
+                self.world.patch(
+                    row,
+                    &EntitlementPatch {
+                        quantity: Some(*quantity),
+                        ..EntitlementPatch::default()
+                    },
+                )?;
                 Ok(())
             }
             Step::PlanCancelled { who } => {
                 let account = self.account(who.as_deref())?;
                 let plan = plan_of(self.name_of(account));
                 self.world.run(|view, making| {
-                    let asked = Cancel { account, plan: plan.clone(), reference: None, at: None };
+                    let asked = Cancel {
+                        account,
+                        plan: plan.clone(),
+                        reference: None,
+                        at: None,
+                    };
                     cancel(view, making, &asked)
                 })?;
                 Ok(())
@@ -310,7 +432,11 @@ impl Story {
     }
 
     fn kind(&self) -> Option<LimitKind> {
-        self.world.catalogue.resources.get(self.resource.as_str()).map(|resource| resource.limit_kind)
+        self.world
+            .catalog
+            .resources
+            .get(self.resource.as_str())
+            .map(|resource| resource.limit_kind)
     }
 
     /// Records use: an event, or a lease where seats are counted.
@@ -321,13 +447,20 @@ impl Story {
         let account = self.account(used.who.as_deref())?;
         if self.kind() == Some(LimitKind::Concurrency) {
             let leased = self.lease(account, used)?;
-            let lease = leased.lease.ok_or(Stop::Words("the lease is not let through".to_owned()))?;
+            let lease = leased
+                .lease
+                .ok_or(Stop::Words("the lease is not let through".to_owned()))?;
             self.lease = Some(lease.id);
             return Ok(());
         }
         self.made += 1;
         let amount = used.quantity.to_string();
-        let mut event = meter_of(account, &self.resource, &amount, &format!("used {}", self.made));
+        let mut event = meter_of(
+            account,
+            &self.resource,
+            &amount,
+            &format!("used {}", self.made),
+        );
         event.scope.clone_from(&used.scope);
         event.unit.clone_from(&used.unit);
         event.attributes.clone_from(&used.attributes);
@@ -359,23 +492,41 @@ impl Story {
     }
 
     fn ask(&mut self, row: &Row) -> Result<Told, Stop> {
-        let Question { verb, used } = vocabulary::question(row.cell("asks").ok_or("no column asks".to_owned())?)?;
-        let amount = || used.as_ref().ok_or(Stop::Words("an amount is missing".to_owned()));
+        let Question { verb, used } =
+            vocabulary::question(row.cell("asks").ok_or("no column asks".to_owned())?)?;
+        let amount = || {
+            used.as_ref()
+                .ok_or(Stop::Words("an amount is missing".to_owned()))
+        };
         let nothing = check_of(self.who, &self.resource, None);
         match verb {
             Verb::Check => {
-                let mut check = used.as_ref().map_or(Ok(nothing), |used| self.check_of(used))?;
+                let mut check = used
+                    .as_ref()
+                    .map_or(Ok(nothing), |used| self.check_of(used))?;
                 check.explain = true;
                 Ok(of_standing(self.world.check(&check)?))
             }
             Verb::Consume => {
-                let consume = Consume { check: self.check_of(amount()?)?, key: "asked".into(), details: None };
+                let consume = Consume {
+                    check: self.check_of(amount()?)?,
+                    key: "asked".into(),
+                    details: None,
+                };
                 Ok(of_standing(self.world.try_consume(&consume)?.standing))
             }
             Verb::Reserve => {
                 let used = amount()?;
-                let hold = Reserve { check: self.check_of(used)?, key: "asked".into(), ttl_seconds: used.seconds };
-                Ok(of_standing(self.world.run(|view, making| reserve(view, making, &hold))?.standing))
+                let hold = Reserve {
+                    check: self.check_of(used)?,
+                    key: "asked".into(),
+                    ttl_seconds: used.seconds,
+                };
+                Ok(of_standing(
+                    self.world
+                        .run(|view, making| reserve(view, making, &hold))?
+                        .standing,
+                ))
             }
             Verb::Lease => {
                 let used = amount()?.clone();
@@ -384,43 +535,94 @@ impl Story {
             Verb::Renew => {
                 let lease = self.lease.ok_or("no lease was taken".to_owned())?;
                 let attributes = used.map(|used| used.attributes).unwrap_or_default();
-                let asked = Renew { lease, ttl_seconds: 3_600, attributes };
+                let asked = Renew {
+                    lease,
+                    ttl_seconds: 3_600,
+                    attributes,
+                };
                 Ok(of_lease(self.world.run(|view, _| renew(view, &asked))?))
             }
         }
     }
 
-    /// A consume's decision and reason are the check's, and it records exactly what was let through.
+    /// A consume's decision and reason are the check's, and it records exactly what was let
+    /// through.
     pub(super) fn consume_agrees(&mut self, row: &Row, told: &Told) -> Result<(), String> {
         let question = vocabulary::question(row.cell("asks").unwrap_or_default())?;
-        let is_counted = matches!(self.kind(), Some(LimitKind::Cumulative | LimitKind::Inventory));
-        let Some(used) = question.used.filter(|used| question.verb == Verb::Check && used.quantity.millionths() > 0) else {
+        let is_counted = matches!(
+            self.kind(),
+            Some(LimitKind::Cumulative | LimitKind::Inventory)
+        );
+        let Some(used) = question
+            .used
+            .filter(|used| question.verb == Verb::Check && used.quantity.millionths() > 0)
+        else {
             return Ok(());
         };
         if !is_counted {
             return Ok(());
         }
-        let consume = Consume { check: self.check_of(&used)?, key: "consumed".into(), details: None };
-        let consumed = self.world.try_consume(&consume).map_err(|why| format!("consume is refused: {}", why.code()))?;
-        let said = (consumed.standing.decision, consumed.standing.reason, consumed.event.is_some());
+        let consume = Consume {
+            check: self.check_of(&used)?,
+            key: "consumed".into(),
+            details: None,
+        };
+        let consumed = self
+            .world
+            .try_consume(&consume)
+            .map_err(|why| format!("consume is refused: {}", why.code()))?;
+        let said = (
+            consumed.standing.decision,
+            consumed.standing.reason,
+            consumed.event.is_some(),
+        );
         let expected = (told.decision, told.reason.clone(), told.allowed);
-        if said == expected { Ok(()) } else { Err(format!("consume says {said:?} where check says {expected:?}")) }
+        if said == expected {
+            Ok(())
+        } else {
+            Err(format!(
+                "consume says {said:?} where check says {expected:?}"
+            ))
+        }
     }
 }
 
 fn of_standing(standing: Standing) -> Told {
-    let (decision, reason, allowed) = (standing.decision, standing.reason.clone(), standing.allowed);
+    let (decision, reason, allowed) =
+        (standing.decision, standing.reason.clone(), standing.allowed);
     let retry_after_seconds = standing.retry_after_seconds;
-    Told { decision, reason, allowed, standing: Some(standing), retry_after_seconds }
+    Told {
+        decision,
+        reason,
+        allowed,
+        standing: Some(standing),
+        retry_after_seconds,
+    }
 }
 
 fn of_lease(leased: Leased) -> Told {
-    let Leased { lease, decision, reason, retry_after_seconds, .. } = leased;
-    Told { decision, reason, allowed: lease.is_some(), standing: None, retry_after_seconds }
+    let Leased {
+        lease,
+        decision,
+        reason,
+        retry_after_seconds,
+        ..
+    } = leased;
+    Told {
+        decision,
+        reason,
+        allowed: lease.is_some(),
+        standing: None,
+        retry_after_seconds,
+    }
 }
 
 fn row_of(item: &Item) -> Option<&RowOf> {
-    if let Item::Row(row) = item { Some(row) } else { None }
+    if let Item::Row(row) = item {
+        Some(row)
+    } else {
+        None
+    }
 }
 
 fn plan_of(account: &str) -> Code {

@@ -1,6 +1,8 @@
-//! The words that cells are written in: what an account has, the rules, what happened and what is asked.
+//! The words that cells are written in: what an account has, the rules, what happened and what is
+//! asked.
 //!
-//! `docs/decisions/README.md` lists them for people. A word that is not in the list is an error, never ignored.
+//! `docs/decisions/README.md` lists them for people. A word that is not in the list is an error,
+//! never ignored.
 
 use mec_kernel::*;
 
@@ -80,8 +82,13 @@ pub(super) enum Step {
     Wait(i64),
     ItIs(Time),
     CorrectTo(Quantity),
-    LimitBecomes { who: Option<String>, quantity: Option<Quantity> },
-    PlanCancelled { who: Option<String> },
+    LimitBecomes {
+        who: Option<String>,
+        quantity: Option<Quantity>,
+    },
+    PlanCancelled {
+        who: Option<String>,
+    },
 }
 
 /// What is asked, and how.
@@ -102,7 +109,16 @@ pub(super) enum Verb {
 }
 
 /// Accounts a table may have, from the root down.
-pub(super) const LEVELS: [&str; LEVELS_MAX] = ["org", "region", "division", "department", "team", "project", "group", "user"];
+pub(super) const LEVELS: [&str; LEVELS_MAX] = [
+    "org",
+    "region",
+    "division",
+    "department",
+    "team",
+    "project",
+    "group",
+    "user",
+];
 
 /// How long a lease or a hold is taken where nothing is said.
 const AN_HOUR_SECONDS: i64 = 3_600;
@@ -114,7 +130,9 @@ pub(super) fn items(cell: &str) -> Result<Vec<Item>, String> {
 
 fn item(text: &str) -> Result<Item, String> {
     if let Some(status) = text.strip_prefix("account ") {
-        return AccountStatus::from_code(status).map(Item::Account).ok_or(format!("{status:?} is no state of an account"));
+        return AccountStatus::from_code(status)
+            .map(Item::Account)
+            .ok_or(format!("{status:?} is no state of an account"));
     }
     if let Some(zone) = text.strip_prefix("zone ") {
         return Ok(Item::Zone(zone.to_owned()));
@@ -130,8 +148,16 @@ fn item(text: &str) -> Result<Item, String> {
     let (amount, span) = text.split_once(' ').unwrap_or((text, ""));
     let mut row = RowOf {
         source,
-        quantity: if ["unlimited", "access"].contains(&amount) { None } else { Some(quantity(amount)?) },
-        window: if span.is_empty() { None } else { Some(window(span)?) },
+        quantity: if ["unlimited", "access"].contains(&amount) {
+            None
+        } else {
+            Some(quantity(amount)?)
+        },
+        window: if span.is_empty() {
+            None
+        } else {
+            Some(window(span)?)
+        },
         scope: None,
         is_suspended: false,
         is_expired: false,
@@ -157,13 +183,25 @@ fn item(text: &str) -> Result<Item, String> {
 
 fn window(text: &str) -> Result<WindowRule, String> {
     if let Some(length) = text.strip_prefix("in any ") {
-        return Ok(WindowRule { seconds: Some(seconds(length)?), ..WindowRule::of(WindowKind::Rolling) });
+        return Ok(WindowRule {
+            seconds: Some(seconds(length)?),
+            ..WindowRule::of(WindowKind::Rolling)
+        });
     }
     if let Some(start) = text.strip_prefix("in all from ") {
-        return Ok(WindowRule { anchor: Some(time(start)?), ..WindowRule::LIFETIME });
+        return Ok(WindowRule {
+            anchor: Some(time(start)?),
+            ..WindowRule::LIFETIME
+        });
     }
-    if let Some((start, end)) = text.strip_prefix("from ").and_then(|span| span.split_once(" to ")) {
-        return Ok(WindowRule { period: Some((time(start)?, time(end)?)), ..WindowRule::of(WindowKind::Period) });
+    if let Some((start, end)) = text
+        .strip_prefix("from ")
+        .and_then(|span| span.split_once(" to "))
+    {
+        return Ok(WindowRule {
+            period: Some((time(start)?, time(end)?)),
+            ..WindowRule::of(WindowKind::Period)
+        });
     }
     let kind = match text {
         "in all" => WindowKind::Lifetime,
@@ -186,11 +224,20 @@ fn condition(text: &str) -> Result<ConditionTest, String> {
     let list = |text: &str| text.split('/').map(value).collect::<Vec<_>>();
     let comparison = match words[..] {
         ["weekday", days] => {
-            return days.split('/').map(whole).collect::<Result<_, _>>().map(ConditionTest::Weekday);
+            return days
+                .split('/')
+                .map(whole)
+                .collect::<Result<_, _>>()
+                .map(ConditionTest::Weekday);
         }
         ["time", from, to] => {
-            let to = to.strip_prefix("to ").ok_or("a time of day goes `from` … `to`")?;
-            return Ok(ConditionTest::TimeOfDay { from: second_of_day(from)?, to: second_of_day(to)? });
+            let to = to
+                .strip_prefix("to ")
+                .ok_or("a time of day goes `from` … `to`")?;
+            return Ok(ConditionTest::TimeOfDay {
+                from: second_of_day(from)?,
+                to: second_of_day(to)?,
+            });
         }
         [_, "=", values] => Comparison::In(list(values)),
         [_, "not", values] => Comparison::NotIn(list(values)),
@@ -200,7 +247,10 @@ fn condition(text: &str) -> Result<ConditionTest, String> {
         [_, "<=", bound] => Comparison::AtMost(decimal(bound)?),
         _ => return Err(format!("{text:?} is no condition")),
     };
-    Ok(ConditionTest::Attribute { name: words[0].into(), comparison })
+    Ok(ConditionTest::Attribute {
+        name: words[0].into(),
+        comparison,
+    })
 }
 
 fn decimal(text: &str) -> Result<Decimal, String> {
@@ -249,14 +299,22 @@ fn rule(text: &str) -> Result<RuleOf, String> {
         match (action, word) {
             (_, "warned") if words.next() == Some("at") => {
                 let percent = after(words.next())?;
-                let percent = percent.strip_suffix('%').ok_or(format!("{percent:?} is no percentage"))?;
+                let percent = percent
+                    .strip_suffix('%')
+                    .ok_or(format!("{percent:?} is no percentage"))?;
                 rule.warn_at = Some(Percent(quantity(percent)?.millionths() / 10_000));
             }
             (LimitAction::Grace, "for") => {
-                rule.seconds = Some(seconds(&format!("{} {}", after(words.next())?, after(words.next())?))?);
+                rule.seconds = Some(seconds(&format!(
+                    "{} {}",
+                    after(words.next())?,
+                    after(words.next())?
+                ))?);
             }
             (LimitAction::Grace, amount) => rule.quantity = Some(quantity(amount)?),
-            (LimitAction::Overage, "up") if words.next() == Some("to") => rule.quantity = Some(quantity(&after(words.next())?)?),
+            (LimitAction::Overage, "up") if words.next() == Some("to") => {
+                rule.quantity = Some(quantity(&after(words.next())?)?)
+            }
             (LimitAction::Overage, "at") => rule.price = Some(quantity(&after(words.next())?)?),
             _ => return Err(format!("{word:?} says nothing about {action}")),
         }
@@ -265,7 +323,10 @@ fn rule(text: &str) -> Result<RuleOf, String> {
         match modifier.split_once(' ') {
             None if modifier == "inactive" => rule.is_active = false,
             Some(("priority", number)) => rule.priority = whole(number)?,
-            Some(("window", kind)) => rule.window = Some(WindowKind::from_code(kind).ok_or(format!("{kind:?} is no window"))?),
+            Some(("window", kind)) => {
+                rule.window =
+                    Some(WindowKind::from_code(kind).ok_or(format!("{kind:?} is no window"))?)
+            }
             _ => return Err(format!("{modifier:?} says nothing about a rule")),
         }
     }
@@ -290,14 +351,23 @@ fn used(text: &str) -> Result<Use, String> {
         _ => return Err(format!("{text:?} is no amount")),
     };
     let quantity = quantity(amount)?;
-    let mut used = Use { who, quantity, unit, scope: None, attributes: Attributes::new(), seconds: AN_HOUR_SECONDS, at: None };
+    let mut used = Use {
+        who,
+        quantity,
+        unit,
+        scope: None,
+        attributes: Attributes::new(),
+        seconds: AN_HOUR_SECONDS,
+        at: None,
+    };
     for modifier in modifiers {
         match modifier.split_once(' ') {
             Some(("scope", scope)) => used.scope = Some(scope.into()),
             Some(("for", length)) => used.seconds = seconds(length)?,
             Some(("at", instant)) => used.at = Some(time(instant)?),
             Some((name, said)) if said.starts_with("= ") => {
-                used.attributes.insert(name.to_owned(), value(said.trim_start_matches("= ")));
+                used.attributes
+                    .insert(name.to_owned(), value(said.trim_start_matches("= ")));
             }
             _ => return Err(format!("{modifier:?} says nothing about an amount")),
         }
@@ -317,16 +387,34 @@ fn step(text: &str) -> Result<Step, String> {
     };
     let (verb, rest) = what.split_once(' ').unwrap_or((what, ""));
     match (verb, rest) {
-        ("use", amount) => Ok(Step::Use(Use { who, ..used(amount)? })),
-        ("hold", amount) => Ok(Step::Hold(Use { who, ..used(amount)? })),
+        ("use", amount) => Ok(Step::Use(Use {
+            who,
+            ..used(amount)?
+        })),
+        ("hold", amount) => Ok(Step::Hold(Use {
+            who,
+            ..used(amount)?
+        })),
         ("wait", length) => Ok(Step::Wait(seconds(length)?)),
-        ("it", rest) => rest.strip_prefix("is ").ok_or(format!("{text:?} is no time")).and_then(time).map(Step::ItIs),
-        ("correct", rest) => {
-            rest.strip_prefix("to ").ok_or(format!("{text:?} corrects nothing")).and_then(quantity).map(Step::CorrectTo)
-        }
+        ("it", rest) => rest
+            .strip_prefix("is ")
+            .ok_or(format!("{text:?} is no time"))
+            .and_then(time)
+            .map(Step::ItIs),
+        ("correct", rest) => rest
+            .strip_prefix("to ")
+            .ok_or(format!("{text:?} corrects nothing"))
+            .and_then(quantity)
+            .map(Step::CorrectTo),
         ("limit", rest) => {
-            let limit = rest.strip_prefix("becomes ").ok_or(format!("{text:?} changes nothing"))?;
-            let quantity = if limit == "unlimited" { None } else { Some(quantity(limit)?) };
+            let limit = rest
+                .strip_prefix("becomes ")
+                .ok_or(format!("{text:?} changes nothing"))?;
+            let quantity = if limit == "unlimited" {
+                None
+            } else {
+                Some(quantity(limit)?)
+            };
             Ok(Step::LimitBecomes { who, quantity })
         }
         ("plan", "cancelled") => Ok(Step::PlanCancelled { who }),
@@ -340,11 +428,18 @@ pub(super) fn question(cell: &str) -> Result<Question, String> {
         ("consume", rest) => (Verb::Consume, rest.to_owned()),
         ("reserve", rest) => (Verb::Reserve, rest.to_owned()),
         ("lease", rest) => (Verb::Lease, rest.to_owned()),
-        ("renew", rest) => (Verb::Renew, format!("{NOTHING} {rest}").trim_end().to_owned()),
+        ("renew", rest) => (
+            Verb::Renew,
+            format!("{NOTHING} {rest}").trim_end().to_owned(),
+        ),
         _ => (Verb::Check, cell.to_owned()),
     };
     let is_nothing = rest == NOTHING || rest.starts_with("— (");
-    let mut asked = if rest == NOTHING { None } else { Some(used(&rest.replacen(NOTHING, "0", 1))?) };
+    let mut asked = if rest == NOTHING {
+        None
+    } else {
+        Some(used(&rest.replacen(NOTHING, "0", 1))?)
+    };
     if let Some(asked) = asked.as_mut().filter(|_| is_nothing) {
         asked.quantity = Quantity::ZERO;
     }
@@ -352,7 +447,11 @@ pub(super) fn question(cell: &str) -> Result<Question, String> {
 }
 
 /// Cuts a cell at `separator` outside parentheses; nothing is no part.
-fn each<T>(cell: &str, separator: char, read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
+fn each<T>(
+    cell: &str,
+    separator: char,
+    read: impl Fn(&str) -> Result<T, String>,
+) -> Result<Vec<T>, String> {
     if cell == NOTHING {
         return Ok(Vec::new());
     }
@@ -366,13 +465,21 @@ fn each<T>(cell: &str, separator: char, read: impl Fn(&str) -> Result<T, String>
 
 /// `10 (scope eu; suspended)`: what comes before the parentheses and what stands in them.
 fn modifiers(text: &str) -> Result<(&str, Vec<&str>), String> {
-    let Some((before, inside)) = text.split_once(" (") else { return Ok((text, Vec::new())) };
-    let inside = inside.strip_suffix(')').ok_or(format!("{text:?} does not close its parenthesis"))?;
+    let Some((before, inside)) = text.split_once(" (") else {
+        return Ok((text, Vec::new()));
+    };
+    let inside = inside
+        .strip_suffix(')')
+        .ok_or(format!("{text:?} does not close its parenthesis"))?;
     Ok((before, inside.split(';').map(str::trim).collect()))
 }
 
 fn level(name: &str) -> Result<String, String> {
-    if LEVELS.contains(&name) { Ok(name.to_owned()) } else { Err(format!("{name:?} is no account of a table")) }
+    if LEVELS.contains(&name) {
+        Ok(name.to_owned())
+    } else {
+        Err(format!("{name:?} is no account of a table"))
+    }
 }
 
 pub(super) fn quantity(text: &str) -> Result<Quantity, String> {
@@ -380,17 +487,24 @@ pub(super) fn quantity(text: &str) -> Result<Quantity, String> {
 }
 
 fn whole<T: std::str::FromStr>(text: &str) -> Result<T, String> {
-    text.parse().map_err(|_| format!("{text:?} is no whole number"))
+    text.parse()
+        .map_err(|_| format!("{text:?} is no whole number"))
 }
 
 /// An instant, or a date for its first one.
 fn time(text: &str) -> Result<Time, String> {
-    let instant = if text.contains('T') { text.to_owned() } else { format!("{text}T00:00:00Z") };
+    let instant = if text.contains('T') {
+        text.to_owned()
+    } else {
+        format!("{text}T00:00:00Z")
+    };
     instant.parse().map_err(|_| format!("{text:?} is no time"))
 }
 
 fn second_of_day(text: &str) -> Result<i64, String> {
-    let (hour, minute) = text.split_once(':').ok_or(format!("{text:?} is no time of day"))?;
+    let (hour, minute) = text
+        .split_once(':')
+        .ok_or(format!("{text:?} is no time of day"))?;
     Ok(whole::<i64>(hour)? * 3_600 + whole::<i64>(minute)? * 60)
 }
 

@@ -1,4 +1,5 @@
-//! A row in the binary form of COPY, from the values of a file, byte for byte as the server itself would say it.
+//! A row in the binary form of COPY, from the values of a file, byte for byte as the server itself
+//! would say it.
 
 use bytes::{BufMut as _, BytesMut};
 use mec_kernel::{Amount, QUANTITY_MAX};
@@ -25,7 +26,8 @@ pub(super) enum Kind {
     Instant,
     /// So many digits behind the point; a count of their unit in the file.
     Units(u8),
-    /// The same, but no more than a quantity may be: the decision log shows totals that may be larger.
+    /// The same, but no more than a quantity may be: the decision log shows totals that may be
+    /// larger.
     Shown(u8),
     /// A whole number of any length; decimal text in the file.
     Whole,
@@ -48,7 +50,11 @@ impl Kind {
             "numeric" => {
                 // Its precision and its scale, 16 bits each, and four more.
                 let scale = u8::try_from((modifier - 4) & 0xffff).ok()?;
-                if table == "control_decisions_log" { Self::Shown(scale) } else { Self::Units(scale) }
+                if table == "control_decisions_log" {
+                    Self::Shown(scale)
+                } else {
+                    Self::Units(scale)
+                }
             }
             _ => return None,
         })
@@ -83,30 +89,42 @@ impl Kind {
                 return Ok(());
             }
             (Self::Json, Value::Text(text)) => {
-                let value: serde_json::Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+                let value: serde_json::Value =
+                    serde_json::from_str(text).map_err(|error| error.to_string())?;
                 Json(json_text(&value)).to_sql(&Type::JSONB, out)
             }
             (Self::TextList, Value::Text(text)) => return put_list(text, out),
             (Self::Flag, Value::Integer(flag @ (0 | 1))) => (flag == 1).to_sql(&Type::BOOL, out),
-            (Self::Int4, Value::Integer(number)) => {
-                i32::try_from(number).map_err(|error| error.to_string())?.to_sql(&Type::INT4, out)
-            }
+            (Self::Int4, Value::Integer(number)) => i32::try_from(number)
+                .map_err(|error| error.to_string())?
+                .to_sql(&Type::INT4, out),
             (Self::Int8, Value::Integer(number)) => number.to_sql(&Type::INT8, out),
-            (Self::Instant, Value::Integer(micros)) => Instant(micros).to_sql(&Type::TIMESTAMPTZ, out),
-            (Self::Units(scale), Value::Integer(units)) => Numeric(units.into(), scale).to_sql(&Type::NUMERIC, out),
+            (Self::Instant, Value::Integer(micros)) => {
+                Instant(micros).to_sql(&Type::TIMESTAMPTZ, out)
+            }
+            (Self::Units(scale), Value::Integer(units)) => {
+                Numeric(units.into(), scale).to_sql(&Type::NUMERIC, out)
+            }
             (Self::Shown(scale), Value::Integer(units)) => {
-                Numeric(units.clamp(-QUANTITY_MAX, QUANTITY_MAX).into(), scale).to_sql(&Type::NUMERIC, out)
+                Numeric(units.clamp(-QUANTITY_MAX, QUANTITY_MAX).into(), scale)
+                    .to_sql(&Type::NUMERIC, out)
             }
-            (Self::Whole, Value::Text(digits)) => {
-                Exact(Amount(digits.parse().map_err(|_| "it is no whole number".to_owned())?)).to_sql(&Type::NUMERIC, out)
+            (Self::Whole, Value::Text(digits)) => Exact(Amount(
+                digits
+                    .parse()
+                    .map_err(|_| "it is no whole number".to_owned())?,
+            ))
+            .to_sql(&Type::NUMERIC, out),
+            (kind, value) => {
+                return Err(format!("{value:?} is not what a column of {kind:?} holds"));
             }
-            (kind, value) => return Err(format!("{value:?} is not what a column of {kind:?} holds")),
         };
         written.map(drop).map_err(|error| error.to_string())
     }
 }
 
-/// An array of texts: its dimensions, that it has no null, the type of its items, then length and start, and the items.
+/// An array of texts: its dimensions, that it has no null, the type of its items, then length and
+/// start, and the items.
 fn put_list(json: &str, out: &mut BytesMut) -> Result<(), String> {
     let items: Vec<String> = serde_json::from_str(json).map_err(|error| error.to_string())?;
     let length = |length: usize| i32::try_from(length).map_err(|_| "it is too long".to_owned());
@@ -156,15 +174,24 @@ impl Cutter {
 
 /// How long the first row is; `None`: it is not there whole, or there is none.
 fn row_length(bytes: &[u8]) -> Result<Option<usize>, String> {
-    let Some(count) = bytes.first_chunk::<2>() else { return Ok(None) };
-    let Ok(count) = u16::try_from(i16::from_be_bytes(*count)) else { return Ok(None) };
+    let Some(count) = bytes.first_chunk::<2>() else {
+        return Ok(None);
+    };
+    let Ok(count) = u16::try_from(i16::from_be_bytes(*count)) else {
+        return Ok(None);
+    };
     let mut at = 2;
     for _ in 0..count {
-        let Some(length) = bytes.get(at..).and_then(<[u8]>::first_chunk::<4>) else { return Ok(None) };
+        let Some(length) = bytes.get(at..).and_then(<[u8]>::first_chunk::<4>) else {
+            return Ok(None);
+        };
         at += 4;
         match i32::from_be_bytes(*length) {
             -1 => {}
-            length => at += usize::try_from(length).map_err(|_| "the server sent a value without a length".to_owned())?,
+            length => {
+                at += usize::try_from(length)
+                    .map_err(|_| "the server sent a value without a length".to_owned())?
+            }
         }
     }
     Ok((bytes.len() >= at).then_some(at))
@@ -174,11 +201,15 @@ fn row_length(bytes: &[u8]) -> Result<Option<usize>, String> {
 pub(super) fn millionths(row: &[u8], place: usize) -> Result<i128, String> {
     let mut rest = row.get(2..).unwrap_or_default();
     for at in 0..=place {
-        let (length, value) = rest.split_first_chunk::<4>().ok_or("a row has too few values")?;
+        let (length, value) = rest
+            .split_first_chunk::<4>()
+            .ok_or("a row has too few values")?;
         let length = usize::try_from(i32::from_be_bytes(*length)).unwrap_or(0);
         let (value, behind) = value.split_at_checked(length).ok_or("a row ends early")?;
         if at == place {
-            return Numeric::from_sql(&Type::NUMERIC, value).map_err(|error| error.to_string())?.at(6);
+            return Numeric::from_sql(&Type::NUMERIC, value)
+                .map_err(|error| error.to_string())?
+                .at(6);
         }
         rest = behind;
     }
@@ -199,7 +230,10 @@ mod tests {
             (Kind::Units(6), Value::Text("1")),
             (Kind::TextList, Value::Text("{}")),
         ] {
-            assert!(kind.put(value, &mut BytesMut::new()).is_err(), "{kind:?} {value:?}");
+            assert!(
+                kind.put(value, &mut BytesMut::new()).is_err(),
+                "{kind:?} {value:?}"
+            );
         }
     }
 
@@ -209,7 +243,9 @@ mod tests {
         row.put_i16(3);
         Kind::Text.put(Value::Text("abc"), &mut row).unwrap();
         Kind::Text.put(Value::Null, &mut row).unwrap();
-        Kind::Units(6).put(Value::Integer(-1_500_000), &mut row).unwrap();
+        Kind::Units(6)
+            .put(Value::Integer(-1_500_000), &mut row)
+            .unwrap();
         assert_eq!(millionths(&row, 2).unwrap(), -1_500_000);
         for place in [0, 1, 3] {
             assert!(millionths(&row, place).is_err(), "{place}");
@@ -233,7 +269,10 @@ mod tests {
         sent.put_i16(-1);
         for size in 1..=sent.len() {
             let mut cutter = Cutter::default();
-            let cut: Vec<BytesMut> = sent.chunks(size).flat_map(|piece| cutter.cut(piece).unwrap()).collect();
+            let cut: Vec<BytesMut> = sent
+                .chunks(size)
+                .flat_map(|piece| cutter.cut(piece).unwrap())
+                .collect();
             assert_eq!(cut, rows, "pieces of {size}");
         }
         assert!(Cutter::default().cut(b"something else altogether").is_err());

@@ -15,7 +15,8 @@ pub(super) const VERB: Verb = Verb {
     params: || {
         of_account([
             Param::required("p_plan_id", Type::TEXT).described("The plan or add-on."),
-            Param::optional("p_ref", REFERENCE).described("Only what has this name; whatever its name by default."),
+            Param::optional("p_ref", REFERENCE)
+                .described("Only what has this name; whatever its name by default."),
             Param::optional("p_at", Type::Timestamp).described("From when; now by default."),
         ])
     },
@@ -24,12 +25,20 @@ pub(super) const VERB: Verb = Verb {
     work: Work::Once(|call| Box::pin(answer(call))),
 };
 
-async fn answer(Call { mec, caller, mut arguments }: Call<'_>) -> Result<Answer, Failure> {
+async fn answer(
+    Call {
+        mec,
+        caller,
+        mut arguments,
+    }: Call<'_>,
+) -> Result<Answer, Failure> {
     let command = Cancel {
         account: arguments.account(mec).await?,
         plan: arguments.required_code("plan_id")?,
         reference: arguments.code("ref"),
         at: arguments.time("at"),
     };
-    Ok(Answer::scalar(Value::Int(mec.cancel(command, caller).await?)))
+    Ok(Answer::scalar(Value::Int(
+        mec.cancel(command, caller).await?,
+    )))
 }

@@ -3,7 +3,9 @@
 use mec_query::Param;
 
 use crate::api::answers::{Answer, Decided, explained_columns, explained_row};
-use crate::api::parameters::{ATTRIBUTES, EXPLAIN, QUANTITY, RESOURCE, RESOURCE_SCOPE, STALENESS, UNIT, check, of_account};
+use crate::api::parameters::{
+    ATTRIBUTES, EXPLAIN, QUANTITY, RESOURCE, RESOURCE_SCOPE, STALENESS, UNIT, check, of_account,
+};
 use crate::api::refusal::{Failure, Repeat};
 use crate::api::verb::{Call, Field, Returns, Verb, Work};
 
@@ -12,9 +14,18 @@ pub(super) const VERB: Verb = Verb {
     aliases: &["fn_check_entitlement"],
     about: "May this account do this? Changes nothing and never waits for what is being recorded.",
     params: || {
-        let quantity = Param::optional("p_requested_qty", QUANTITY)
-            .described("How much is wanted; without it (or 0) the answer describes the present state.");
-        of_account([RESOURCE, RESOURCE_SCOPE, quantity, UNIT, ATTRIBUTES, EXPLAIN, STALENESS])
+        let quantity = Param::optional("p_requested_qty", QUANTITY).described(
+            "How much is wanted; without it (or 0) the answer describes the present state.",
+        );
+        of_account([
+            RESOURCE,
+            RESOURCE_SCOPE,
+            quantity,
+            UNIT,
+            ATTRIBUTES,
+            EXPLAIN,
+            STALENESS,
+        ])
     },
     returns: Returns::Rows(|| explained_columns(NOTHING_MORE)),
     repeat: Repeat::Question,
@@ -23,10 +34,22 @@ pub(super) const VERB: Verb = Verb {
 
 const NOTHING_MORE: &[Field<()>] = &[];
 
-async fn answer(Call { mec, caller, mut arguments }: Call<'_>) -> Result<Answer, Failure> {
+async fn answer(
+    Call {
+        mec,
+        caller,
+        mut arguments,
+    }: Call<'_>,
+) -> Result<Answer, Failure> {
     let caller = arguments.staleness_of(caller)?;
     let account = arguments.account_asked_about(mec, &caller).await?;
     let quantity = arguments.quantity("requested_qty");
-    let standing = mec.check(check(&mut arguments, account, quantity)?, &caller).await?;
-    Ok(Answer::rows(vec![explained_row(&Decided::now(standing), NOTHING_MORE, &())]))
+    let standing = mec
+        .check(check(&mut arguments, account, quantity)?, &caller)
+        .await?;
+    Ok(Answer::rows(vec![explained_row(
+        &Decided::now(standing),
+        NOTHING_MORE,
+        &(),
+    )]))
 }

@@ -25,7 +25,9 @@ pub(super) const VERB: Verb = Verb {
 
 /// What a row is about.
 const PART: &[Field<StandingOf>] = &[
-    Field::new("resource_type", Type::TEXT, "The resource.", |of| Value::text(of.resource.as_str())),
+    Field::new("resource_type", Type::TEXT, "The resource.", |of| {
+        Value::text(of.resource.as_str())
+    }),
     Field::new(
         "resource_scope",
         Type::TEXT,
@@ -34,11 +36,23 @@ const PART: &[Field<StandingOf>] = &[
     ),
 ];
 
-async fn answer(Call { mec, caller, mut arguments }: Call<'_>) -> Result<Answer, Failure> {
+async fn answer(
+    Call {
+        mec,
+        caller,
+        mut arguments,
+    }: Call<'_>,
+) -> Result<Answer, Failure> {
     let caller = arguments.staleness_of(caller)?;
     let account = arguments.account_asked_about(mec, &caller).await?;
-    let resources = arguments.texts("resource_types").map(|names| names.into_iter().map(Code::from).collect());
-    let standings = mec.check_all(account, resources, arguments.attributes()?, &caller).await?;
-    let rows = standings.into_iter().map(|of| [row(PART, &of), decision_row(&Decided::now(of.standing))].concat());
+    let resources = arguments
+        .texts("resource_types")
+        .map(|names| names.into_iter().map(Code::from).collect());
+    let standings = mec
+        .check_all(account, resources, arguments.attributes()?, &caller)
+        .await?;
+    let rows = standings
+        .into_iter()
+        .map(|of| [row(PART, &of), decision_row(&Decided::now(of.standing))].concat());
     Ok(Answer::rows(rows.collect()))
 }

@@ -16,11 +16,14 @@ pub(super) const VERB: Verb = Verb {
     about: "Sets a new total for an event by recording one more, and answers the id of that one.",
     params: || {
         vec![
-            Param::required("p_event_id", Type::Uuid).described("The event that was recorded wrongly."),
+            Param::required("p_event_id", Type::Uuid)
+                .described("The event that was recorded wrongly."),
             KEY,
-            Param::optional("p_quantity", QUANTITY)
-                .described("What its total should be, in its unit; without it the event is voided."),
-            Param::required("p_reason", Type::TEXT).described("Why, for whoever reads the ledger later."),
+            Param::optional("p_quantity", QUANTITY).described(
+                "What its total should be, in its unit; without it the event is voided.",
+            ),
+            Param::required("p_reason", Type::TEXT)
+                .described("Why, for whoever reads the ledger later."),
         ]
     },
     returns: Returns::Value(Type::Uuid),
@@ -28,10 +31,18 @@ pub(super) const VERB: Verb = Verb {
     work: Work::Once(|call| Box::pin(answer(call))),
 };
 
-async fn answer(Call { mec, caller, mut arguments }: Call<'_>) -> Result<Answer, Failure> {
+async fn answer(
+    Call {
+        mec,
+        caller,
+        mut arguments,
+    }: Call<'_>,
+) -> Result<Answer, Failure> {
     let event = EventId(arguments.required_id("event_id")?);
     // To void an event and to set its total to 0 are the same correction.
-    let quantity = arguments.quantity("quantity").filter(|quantity| !quantity.is_zero());
+    let quantity = arguments
+        .quantity("quantity")
+        .filter(|quantity| !quantity.is_zero());
     let reason = arguments.required_text("reason")?;
     let total = quantity.unwrap_or(Quantity::ZERO).to_string();
     let command = Correct {

@@ -36,23 +36,48 @@ pub(super) const VERB: Verb = Verb {
 type Shown = (Bucket, Code);
 
 const FIELDS: &[Field<Shown>] = &[
-    Field::new("bucket_start", Type::Timestamp, "First instant of the bucket.", |(bucket, _)| time(bucket.start)),
-    Field::new("bucket_end", Type::Timestamp, "First instant after it.", |(bucket, _)| time(bucket.end)),
+    Field::new(
+        "bucket_start",
+        Type::Timestamp,
+        "First instant of the bucket.",
+        |(bucket, _)| time(bucket.start),
+    ),
+    Field::new(
+        "bucket_end",
+        Type::Timestamp,
+        "First instant after it.",
+        |(bucket, _)| time(bucket.end),
+    ),
     Field::new(
         "quantity",
         TOTAL,
         "What was used, in unit_code; of inventory: what is owned at the bucket's end; of concurrency: the most seats held at once.",
         |(bucket, _)| total(bucket.quantity),
     ),
-    Field::new("unit_code", Type::TEXT, "The resource's own unit.", |(_, unit)| Value::text(unit.as_str())),
-    Field::new("overage", TOTAL, "What of it was beyond the limit.", |(bucket, _)| total(bucket.overage)),
+    Field::new(
+        "unit_code",
+        Type::TEXT,
+        "The resource's own unit.",
+        |(_, unit)| Value::text(unit.as_str()),
+    ),
+    Field::new(
+        "overage",
+        TOTAL,
+        "What of it was beyond the limit.",
+        |(bucket, _)| total(bucket.overage),
+    ),
     Field::new(
         "overage_cost",
         TOTAL,
         "What that costs at the prices of its moments; null where nothing was billed.",
         |(bucket, _)| bucket.overage_cost.map_or(Value::Null, total),
     ),
-    Field::new("events", Type::Int8, "How many ledger events the bucket holds.", |(bucket, _)| Value::Int(bucket.events)),
+    Field::new(
+        "events",
+        Type::Int8,
+        "How many ledger events the bucket holds.",
+        |(bucket, _)| Value::Int(bucket.events),
+    ),
     Field::new(
         "lease_hours",
         TOTAL,
@@ -61,11 +86,18 @@ const FIELDS: &[Field<Shown>] = &[
     ),
 ];
 
-async fn answer(Call { mec, caller, mut arguments }: Call<'_>) -> Result<Answer, Failure> {
+async fn answer(
+    Call {
+        mec,
+        caller,
+        mut arguments,
+    }: Call<'_>,
+) -> Result<Answer, Failure> {
     let group_by = match arguments.text("group_by") {
         None => None,
         Some(name) => {
-            let known = || refusal::not_one_of("group_by", &name, &["hour", "day", "week", "month"]);
+            let known =
+                || refusal::not_one_of("group_by", &name, &["hour", "day", "week", "month"]);
             Some(GroupBy::from_code(&name).ok_or_else(known)?)
         }
     };
@@ -80,6 +112,9 @@ async fn answer(Call { mec, caller, mut arguments }: Call<'_>) -> Result<Answer,
         own_only: arguments.flag("own_only"),
     };
     let usage = mec.usage(question, &caller).await?;
-    let rows = usage.buckets.into_iter().map(|bucket| verb::row(FIELDS, &(bucket, usage.unit.clone())));
+    let rows = usage
+        .buckets
+        .into_iter()
+        .map(|bucket| verb::row(FIELDS, &(bucket, usage.unit.clone())));
     Ok(Answer::rows(rows.collect()))
 }

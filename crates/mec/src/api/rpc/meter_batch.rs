@@ -37,22 +37,47 @@ struct Outcome {
 }
 
 const FIELDS: &[Field<Outcome>] = &[
-    Field::new("index", Type::Int8, "The event's place in the request, from 0.", |of| Value::Int(of.index)),
-    Field::new("status", Type::TEXT, "recorded, replayed, rejected, or unknown: send it again.", |of| {
-        Value::text(match &of.result {
-            Ok(recorded) if recorded.replayed => "replayed",
-            Ok(_) => "recorded",
-            // What is ours may pass; what is the event's own does not.
-            Err(error) if error.status.is_server_error() => "unknown",
-            Err(_) => "rejected",
-        })
-    }),
-    Field::new("event_id", Type::Uuid, "The ledger event; null where none is known.", |of| {
-        of.result.as_ref().map_or(Value::Null, |recorded| Value::Uuid(recorded.event.0))
-    }),
-    Field::new("error", Type::Json, "Why it was rejected or is unknown: code, message, details and hint.", |of| {
-        of.result.as_ref().err().map_or(Value::Null, |error| Value::Json(refusal::as_json(error)))
-    }),
+    Field::new(
+        "index",
+        Type::Int8,
+        "The event's place in the request, from 0.",
+        |of| Value::Int(of.index),
+    ),
+    Field::new(
+        "status",
+        Type::TEXT,
+        "recorded, replayed, rejected, or unknown: send it again.",
+        |of| {
+            Value::text(match &of.result {
+                Ok(recorded) if recorded.replayed => "replayed",
+                Ok(_) => "recorded",
+                // What is ours may pass; what is the event's own does not.
+                Err(error) if error.status.is_server_error() => "unknown",
+                Err(_) => "rejected",
+            })
+        },
+    ),
+    Field::new(
+        "event_id",
+        Type::Uuid,
+        "The ledger event; null where none is known.",
+        |of| {
+            of.result
+                .as_ref()
+                .map_or(Value::Null, |recorded| Value::Uuid(recorded.event.0))
+        },
+    ),
+    Field::new(
+        "error",
+        Type::Json,
+        "Why it was rejected or is unknown: code, message, details and hint.",
+        |of| {
+            of.result
+                .as_ref()
+                .err()
+                .map_or(Value::Null, |error| Value::Json(refusal::as_json(error)))
+        },
+    ),
 ];
 
 /// Events of one batch.
@@ -66,7 +91,9 @@ pub(super) fn events_of(call: &mec_query::Call) -> Result<Cow<'_, [Json]>, ApiEr
     let events: Cow<'_, [Json]> = match call.given("p_events") {
         Some(Json::Array(events)) => events.into(),
         // From a form.
-        Some(Json::String(text)) => serde_json::from_str::<Vec<Json>>(text).map_err(|_| no_events())?.into(),
+        Some(Json::String(text)) => serde_json::from_str::<Vec<Json>>(text)
+            .map_err(|_| no_events())?
+            .into(),
         _ => return Err(no_events()),
     };
     if events.len() > EVENTS_MAX {
@@ -79,8 +106,16 @@ fn no_events() -> ApiError {
     refusal::bad_argument("p_events", "must be a JSON array of events")
 }
 
-/// Records many events: each has its own outcome, and those that cannot be read do not reach the engine.
-async fn answer(Batch { state, caller, events, now }: Batch<'_>) -> Result<Answer, Failure> {
+/// Records many events: each has its own outcome, and those that cannot be read do not reach the
+/// engine.
+async fn answer(
+    Batch {
+        state,
+        caller,
+        events,
+        now,
+    }: Batch<'_>,
+) -> Result<Answer, Failure> {
     let mut outcomes: Vec<Result<Recorded, Failure>> = Vec::with_capacity(events.len());
     let mut accounts = HashMap::new();
     let mut read = Vec::with_capacity(events.len());
@@ -91,18 +126,23 @@ async fn answer(Batch { state, caller, events, now }: Batch<'_>) -> Result<Answe
                 read.push(event);
                 places.push(place);
                 // Overwritten below; what the engine does not answer is not known.
-                outcomes
-                    .push(Err(MecError::OutcomeUnknown("the engine left an event of a batch without an answer".into()).into()));
+                outcomes.push(Err(MecError::OutcomeUnknown(
+                    "the engine left an event of a batch without an answer".into(),
+                )
+                .into()));
             }
             Err(failure) => outcomes.push(Err(failure)),
         }
     }
-    for (place, outcome) in places.into_iter().zip(state.mec.meter_batch(read, caller).await) {
+    for (place, outcome) in places
+        .into_iter()
+        .zip(state.mec.meter_batch(read, caller).await)
+    {
         outcomes[place] = outcome.map_err(Failure::from);
     }
-    let catalogue = state.mec.catalogue();
+    let catalog = state.mec.catalog();
     let shown = outcomes.into_iter().zip(0..).map(|(outcome, index)| {
-        let result = outcome.map_err(|failure| failure.shown(&catalogue, Repeat::Key));
+        let result = outcome.map_err(|failure| failure.shown(&catalog, Repeat::Key));
         verb::row(FIELDS, &Outcome { index, result })
     });
     Ok(Answer::rows(shown.collect()))
@@ -117,10 +157,15 @@ async fn read_event(
     let Json::Object(given) = given else {
         return Err(refusal::bad_argument("p_events", "must hold objects").into());
     };
-    let function = state.catalogue.find_function(meter_consumption::VERB.name).ok_or_else(ApiError::internal)?;
+    let function = state
+        .schema
+        .find_function(meter_consumption::VERB.name)
+        .ok_or_else(ApiError::internal)?;
     let mut arguments = Arguments::of_event(function, given, now)?;
     let external_id = given.get("external_id").and_then(Json::as_str);
-    let known = external_id.filter(|_| arguments.id("account_id").is_none()).and_then(|name| accounts.get(name).copied());
+    let known = external_id
+        .filter(|_| arguments.id("account_id").is_none())
+        .and_then(|name| accounts.get(name).copied());
     let account = match known {
         Some(account) => account,
         None => arguments.account(&state.mec).await?,

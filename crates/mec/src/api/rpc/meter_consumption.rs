@@ -5,7 +5,9 @@ use mec_query::{Param, Type, Value};
 
 use crate::api::answers::Answer;
 use crate::api::arguments::Arguments;
-use crate::api::parameters::{ATTRIBUTES, DETAILS, KEY, QUANTITY, RESOURCE, RESOURCE_SCOPE, UNIT, of_key_and_account};
+use crate::api::parameters::{
+    ATTRIBUTES, DETAILS, KEY, QUANTITY, RESOURCE, RESOURCE_SCOPE, UNIT, of_key_and_account,
+};
 use crate::api::refusal::{Failure, Repeat};
 use crate::api::verb::{Call, Returns, Verb, Work};
 use crate::http::errors::ApiError;
@@ -15,12 +17,26 @@ pub(super) const VERB: Verb = Verb {
     aliases: &["fn_meter_consumption"],
     about: "Records what was used, whatever the limits say, and answers the id of the ledger event.",
     params: || {
-        let quantity = Param::required("p_quantity", QUANTITY)
-            .described("How much was used; below zero only for inventory given back and for corrections.");
-        let occurred_at = Param::optional("p_occurred_at", Type::Timestamp).described("When it happened; now by default.");
-        let is_correction = Param::optional("p_is_correction", Type::Bool).described("Whether it corrects an earlier event.");
-        let corrects = Param::optional("p_corrects_event_id", Type::Uuid).described("The event it corrects.");
-        let others = [RESOURCE, quantity, UNIT, RESOURCE_SCOPE, occurred_at, DETAILS, is_correction, corrects, ATTRIBUTES];
+        let quantity = Param::required("p_quantity", QUANTITY).described(
+            "How much was used; below zero only for inventory given back and for corrections.",
+        );
+        let occurred_at = Param::optional("p_occurred_at", Type::Timestamp)
+            .described("When it happened; now by default.");
+        let is_correction = Param::optional("p_is_correction", Type::Bool)
+            .described("Whether it corrects an earlier event.");
+        let corrects =
+            Param::optional("p_corrects_event_id", Type::Uuid).described("The event it corrects.");
+        let others = [
+            RESOURCE,
+            quantity,
+            UNIT,
+            RESOURCE_SCOPE,
+            occurred_at,
+            DETAILS,
+            is_correction,
+            corrects,
+            ATTRIBUTES,
+        ];
         of_key_and_account(KEY, others)
     },
     returns: Returns::Value(Type::Uuid),
@@ -28,9 +44,17 @@ pub(super) const VERB: Verb = Verb {
     work: Work::Once(|call| Box::pin(answer(call))),
 };
 
-async fn answer(Call { mec, caller, mut arguments }: Call<'_>) -> Result<Answer, Failure> {
+async fn answer(
+    Call {
+        mec,
+        caller,
+        mut arguments,
+    }: Call<'_>,
+) -> Result<Answer, Failure> {
     let account = arguments.account(mec).await?;
-    Ok(recorded(mec.meter(event(account, arguments)?, caller).await?))
+    Ok(recorded(
+        mec.meter(event(account, arguments)?, caller).await?,
+    ))
 }
 
 /// The answer of what was recorded.

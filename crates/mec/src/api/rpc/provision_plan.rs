@@ -35,7 +35,13 @@ pub(super) const VERB: Verb = Verb {
 /// Characters of an idempotency key.
 const KEY_CHARS_MAX: usize = 255;
 
-async fn answer(Call { mec, caller, mut arguments }: Call<'_>) -> Result<Answer, Failure> {
+async fn answer(
+    Call {
+        mec,
+        caller,
+        mut arguments,
+    }: Call<'_>,
+) -> Result<Answer, Failure> {
     // Known by what it is about, provisioning needs no key; one that is given must still be one.
     if let Some(key) = arguments.text("idempotency_key")
         && !(1..=KEY_CHARS_MAX).contains(&key.chars().count())
@@ -51,5 +57,7 @@ async fn answer(Call { mec, caller, mut arguments }: Call<'_>) -> Result<Answer,
         until: arguments.time("until"),
         migrate: arguments.flag("migrate"),
     };
-    Ok(Answer::scalar(Value::Int(mec.provision(command, caller).await?)))
+    Ok(Answer::scalar(Value::Int(
+        mec.provision(command, caller).await?,
+    )))
 }

@@ -18,7 +18,15 @@ pub(super) const VERB: Verb = Verb {
     work: Work::Once(|call| Box::pin(answer(call))),
 };
 
-async fn answer(Call { mec, caller, arguments }: Call<'_>) -> Result<Answer, Failure> {
+async fn answer(
+    Call {
+        mec,
+        caller,
+        arguments,
+    }: Call<'_>,
+) -> Result<Answer, Failure> {
     let lease = LeaseId(arguments.required_id("lease_id")?);
-    Ok(Answer::scalar(Value::Bool(mec.release_lease(lease, caller).await?)))
+    Ok(Answer::scalar(Value::Bool(
+        mec.release_lease(lease, caller).await?,
+    )))
 }

@@ -18,7 +18,15 @@ pub(super) const VERB: Verb = Verb {
     work: Work::Once(|call| Box::pin(answer(call))),
 };
 
-async fn answer(Call { mec, caller, arguments }: Call<'_>) -> Result<Answer, Failure> {
+async fn answer(
+    Call {
+        mec,
+        caller,
+        arguments,
+    }: Call<'_>,
+) -> Result<Answer, Failure> {
     let reservation = ReservationId(arguments.required_id("reservation_id")?);
-    Ok(Answer::scalar(Value::Bool(mec.release_reservation(reservation, caller).await?)))
+    Ok(Answer::scalar(Value::Bool(
+        mec.release_reservation(reservation, caller).await?,
+    )))
 }

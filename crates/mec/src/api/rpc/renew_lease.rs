@@ -17,9 +17,21 @@ pub(super) const VERB: Verb = Verb {
     work: Work::Once(|call| Box::pin(answer(call))),
 };
 
-async fn answer(Call { mec, caller, mut arguments }: Call<'_>) -> Result<Answer, Failure> {
+async fn answer(
+    Call {
+        mec,
+        caller,
+        mut arguments,
+    }: Call<'_>,
+) -> Result<Answer, Failure> {
     let lease = LeaseId(arguments.required_id("lease_id")?);
-    let command = Renew { lease, ttl_seconds: arguments.ttl_seconds()?, attributes: arguments.attributes()? };
+    let command = Renew {
+        lease,
+        ttl_seconds: arguments.ttl_seconds()?,
+        attributes: arguments.attributes()?,
+    };
     let leased = mec.renew(command, caller).await?;
-    Ok(Answer::rows(vec![[row(LEASE_FIELDS, &leased), row(LEASE_RETRY_FIELD, &leased)].concat()]))
+    Ok(Answer::rows(vec![
+        [row(LEASE_FIELDS, &leased), row(LEASE_RETRY_FIELD, &leased)].concat(),
+    ]))
 }

@@ -22,10 +22,25 @@ pub(super) const VERB: Verb = Verb {
     work: Work::Once(|call| Box::pin(answer(call))),
 };
 
-async fn answer(Call { mec, caller, mut arguments }: Call<'_>) -> Result<Answer, Failure> {
+async fn answer(
+    Call {
+        mec,
+        caller,
+        mut arguments,
+    }: Call<'_>,
+) -> Result<Answer, Failure> {
     let reservation = ReservationId(arguments.required_id("reservation_id")?);
     let quantity = arguments.required_quantity("quantity")?;
-    let settled = mec.settle(Settle { reservation, quantity, attributes: arguments.attributes()? }, caller).await?;
+    let settled = mec
+        .settle(
+            Settle {
+                reservation,
+                quantity,
+                attributes: arguments.attributes()?,
+            },
+            caller,
+        )
+        .await?;
     let event = settled.event.map_or(Value::Null, |id| Value::Uuid(id.0));
     Ok(Answer::scalar(event).replayed(settled.replayed))
 }

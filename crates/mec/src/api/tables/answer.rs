@@ -52,7 +52,8 @@ impl Asked<'_> {
     }
 }
 
-/// What the program itself wrote is always a header's text; a request's words in it have been checked.
+/// What the program itself wrote is always a header's text; a request's words in it have been
+/// checked.
 pub(super) fn insert(headers: &mut HeaderMap, name: HeaderName, text: &str) {
     if let Ok(value) = HeaderValue::from_str(text) {
         headers.insert(name, value);

@@ -1,5 +1,5 @@
-//! `mec plan simulate`: the ledger, replayed under the present catalogue and under a changed one, read beside whoever owns
-//! the store. Nothing is written.
+//! `mec plan simulate`: the ledger, replayed under the present catalog and under a changed one,
+//! read beside whoever owns the store. Nothing is written.
 
 mod show;
 
@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use mec_engine::simulate::{Outcome, Simulation, Tally};
 use mec_engine::{Clock, catalog_file};
-use mec_kernel::{AccountId, Catalogue, Code, IdSource, LedgerEvent, Time, TreeId, change_catalogue};
+use mec_kernel::{AccountId, Catalog, Code, IdSource, LedgerEvent, Time, TreeId, change_catalog};
 use mec_store::{EventCursor, EventFilter, Store, StoreError};
 
 use crate::api::refusal::of_refusal;
@@ -37,10 +37,12 @@ Not simulated, because the ledger does not tell it:
   as long as the present one
   what customers would have done, had they been refused")]
 pub(in crate::cli) struct Args {
-    /// The changed catalogue: a file as for `mec catalog apply`, or - for stdin; what it does not name stays as it is
+    /// The changed catalog: a file as for `mec catalog apply`, or - for stdin; what it does not
+    /// name stays as it is
     #[arg(long, value_name = "FILE")]
     plan: PathBuf,
-    /// Only tell of what happened at this time or later (2026-01-30T12:00:00Z, or 2026-01-30 in UTC)
+    /// Only tell of what happened at this time or later (2026-01-30T12:00:00Z, or 2026-01-30 in
+    /// UTC)
     #[arg(long, value_name = "TIME", value_parser = crate::cli::instant)]
     since: Option<Time>,
     /// Only tell of this account's own requests: its id, or its external id
@@ -82,7 +84,11 @@ impl Args {
 
     pub(in crate::cli) fn run(self, config: &Config, print: Print) -> Result<(), Failure> {
         let (store, present) = read_only(config)?;
-        let account = self.account.as_deref().map(|text| account_of(&store, text)).transpose()?;
+        let account = self
+            .account
+            .as_deref()
+            .map(|text| account_of(&store, text))
+            .transpose()?;
         let changed = changed(&store, &present, &read(&self.plan)?)?;
         let present = Arc::new(present);
         let mut simulation = Simulation::new(present.clone(), Arc::new(changed.clone()));
@@ -93,7 +99,12 @@ impl Args {
             simulation = simulation.only(account);
         }
         let found = replay(&store, &present, simulation, account, self.all)?;
-        let units = |resource: &Code| present.resources.get(resource).map_or_else(String::new, |found| found.unit.to_string());
+        let units = |resource: &Code| {
+            present
+                .resources
+                .get(resource)
+                .map_or_else(String::new, |found| found.unit.to_string())
+        };
         show::show(&found, self.since, &units, print)
     }
 }
@@ -101,30 +112,38 @@ impl Args {
 fn read(path: &Path) -> Result<String, Failure> {
     if path == Path::new("-") {
         let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map_err(|error| Failure::io("stdin", &error))?;
+        std::io::stdin()
+            .read_to_string(&mut text)
+            .map_err(|error| Failure::io("stdin", &error))?;
         return Ok(text);
     }
     std::fs::read_to_string(path).map_err(|error| Failure::io(path.display(), &error))
 }
 
-/// The catalogue as the file would make it; what applying it would refuse is refused here.
-fn changed(store: &Store, present: &Catalogue, text: &str) -> Result<Catalogue, Failure> {
+/// The catalog as the file would make it; what applying it would refuse is refused here.
+fn changed(store: &Store, present: &Catalog, text: &str) -> Result<Catalog, Failure> {
     let file = catalog_file::parse(text).map_err(|error| {
-        Failure::new(Exit::BadInput, format!("line {}, {}: {}", error.line, error.place, error.problem)).with_hint(error.hint)
+        Failure::new(
+            Exit::BadInput,
+            format!("line {}, {}: {}", error.line, error.place, error.problem),
+        )
+        .with_hint(error.hint)
     })?;
     let changes = file.changes(present, false);
     if changes.is_empty() {
-        eprintln!("note: the catalogue is as the file says, so both answers will be the same");
+        eprintln!("note: the catalog is as the file says, so both answers will be the same");
     }
     let now = Clock::machine().now();
-    let mut ids = IdSource::new(TreeId::CATALOGUE, now, 0);
-    let ruling = change_catalogue(present, &changes, &store.in_use()?, now, &mut ids);
-    Ok(ruling.map_err(|refusal| of_refusal(&refusal, Some(present)))?.catalogue)
+    let mut ids = IdSource::new(TreeId::CATALOG, now, 0);
+    let ruling = change_catalog(present, &changes, &store.in_use()?, now, &mut ids);
+    Ok(ruling
+        .map_err(|refusal| of_refusal(&refusal, Some(present)))?
+        .catalog)
 }
 
 fn replay(
     store: &Store,
-    catalogue: &Catalogue,
+    catalog: &Catalog,
     mut simulation: Simulation,
     account: Option<AccountId>,
     all: bool,
@@ -136,31 +155,43 @@ fn replay(
     let after = only.map(|tree| EventCursor { tree, tree_seq: 0 });
     let mut progress = Progress::start(None, "events");
     let mut is_through = false;
-    let scanned = store.each_event(&EventFilter { after, ..EventFilter::default() }, catalogue, &mut |event: &LedgerEvent| {
-        if only.is_some_and(|tree| event.account.tree() != tree) {
-            is_through = true;
-            return Err(StoreError::Stopped("the tree is through".to_owned()));
-        }
-        let mut loaded = vec![];
-        simulation.replay(event, &mut |id| {
-            let node = store.account(id)?;
-            loaded.extend(node.as_ref().map(|node| (id, node.account.external_id.as_ref().map(ToString::to_string))));
-            Ok::<_, StoreError>(node)
-        })?;
-        for outcome in simulation.take_finished() {
-            found.add(outcome, &names, all);
-        }
-        if !loaded.is_empty() {
-            // Names of a tree that is through are not needed any more.
-            names.retain(|known, _| known.tree() == event.account.tree());
-            names.extend(loaded);
-        }
-        found.events += 1;
-        if found.events.is_multiple_of(4_096) {
-            progress.update(found.events, found.events, "");
-        }
-        Ok(())
-    });
+    let scanned = store.each_event(
+        &EventFilter {
+            after,
+            ..EventFilter::default()
+        },
+        catalog,
+        &mut |event: &LedgerEvent| {
+            if only.is_some_and(|tree| event.account.tree() != tree) {
+                is_through = true;
+                return Err(StoreError::Stopped("the tree is through".to_owned()));
+            }
+            let mut loaded = vec![];
+            simulation.replay(event, &mut |id| {
+                let node = store.account(id)?;
+                loaded.extend(node.as_ref().map(|node| {
+                    (
+                        id,
+                        node.account.external_id.as_ref().map(ToString::to_string),
+                    )
+                }));
+                Ok::<_, StoreError>(node)
+            })?;
+            for outcome in simulation.take_finished() {
+                found.add(outcome, &names, all);
+            }
+            if !loaded.is_empty() {
+                // Names of a tree that is through are not needed any more.
+                names.retain(|known, _| known.tree() == event.account.tree());
+                names.extend(loaded);
+            }
+            found.events += 1;
+            if found.events.is_multiple_of(4_096) {
+                progress.update(found.events, found.events, "");
+            }
+            Ok(())
+        },
+    );
     progress.finish();
     if !is_through {
         scanned?;
@@ -168,7 +199,9 @@ fn replay(
     for outcome in simulation.finish() {
         found.add(outcome, &names, all);
     }
-    found.totals.sort_by(|one, other| one.resource.cmp(&other.resource));
+    found
+        .totals
+        .sort_by(|one, other| one.resource.cmp(&other.resource));
     found.outcomes.sort_by(|(one, name), (other, other_name)| {
         (name, one.account, &one.resource).cmp(&(other_name, other.account, &other.resource))
     });
@@ -177,12 +210,22 @@ fn replay(
 
 impl Found {
     fn add(&mut self, outcome: Outcome, names: &HashMap<AccountId, Option<String>>, all: bool) {
-        let place = self.totals.iter().position(|total| total.resource == outcome.resource).unwrap_or_else(|| {
-            let (present, changed) = (Tally::default(), Tally::default());
-            let resource = outcome.resource.clone();
-            self.totals.push(TotalOf { resource, present, changed, accounts_present: 0, accounts_changed: 0 });
-            self.totals.len() - 1
-        });
+        let place = self
+            .totals
+            .iter()
+            .position(|total| total.resource == outcome.resource)
+            .unwrap_or_else(|| {
+                let (present, changed) = (Tally::default(), Tally::default());
+                let resource = outcome.resource.clone();
+                self.totals.push(TotalOf {
+                    resource,
+                    present,
+                    changed,
+                    accounts_present: 0,
+                    accounts_changed: 0,
+                });
+                self.totals.len() - 1
+            });
         let total = &mut self.totals[place];
         total.present.merge(&outcome.present);
         total.changed.merge(&outcome.changed);

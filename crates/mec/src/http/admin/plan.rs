@@ -1,5 +1,5 @@
-//! `POST /admin/plan/migrate`: accounts move to the newest version of a plan they are on, each on its own; one that is
-//! refused keeps none of the others back.
+//! `POST /admin/plan/migrate`: accounts move to the newest version of a plan they are on, each on
+//! its own; one that is refused keeps none of the others back.
 
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
@@ -53,13 +53,17 @@ pub(super) async fn migrate(
     };
     let axum::Json(asked) = body.map_err(|error| bad(error.body_text()))?;
     if asked.accounts.len() > ACCOUNTS_MAX {
-        return Err(bad(format!("One request moves at most {ACCOUNTS_MAX} accounts")));
+        return Err(bad(format!(
+            "One request moves at most {ACCOUNTS_MAX} accounts"
+        )));
     }
     let caller = Caller::new("operator", "admin").with_request_id(id.as_str());
     let mut moves = Vec::with_capacity(asked.accounts.len());
     for holder in asked.accounts {
-        let account: AccountId =
-            holder.account_id.parse().map_err(|_| bad(format!("\"{}\" is not an account's id", holder.account_id)))?;
+        let account: AccountId = holder
+            .account_id
+            .parse()
+            .map_err(|_| bad(format!("\"{}\" is not an account's id", holder.account_id)))?;
         let command = MigratePlan {
             account,
             plan: asked.plan_id.as_str().into(),
@@ -75,7 +79,7 @@ pub(super) async fn migrate(
     for (holder, moved) in moves {
         let outcome = match moved.await {
             Ok(Ok(migration)) => told(migration),
-            Ok(Err(error)) => refused(of_error(error, &state.mec.catalogue(), Repeat::Itself)),
+            Ok(Err(error)) => refused(of_error(error, &state.mec.catalog(), Repeat::Itself)),
             Err(error) => {
                 tracing::error!(%error, account = holder.account_id, "moving an account to its plan's newest version panicked");
                 refused(ApiError::internal())
@@ -92,10 +96,16 @@ pub(super) async fn migrate(
 
 fn told(migration: PlanMigration) -> Value {
     match migration {
-        PlanMigration::Moved { from, to, entitlements } => {
+        PlanMigration::Moved {
+            from,
+            to,
+            entitlements,
+        } => {
             json!({ "outcome": "moved", "from": from, "to": to, "entitlements": entitlements })
         }
-        PlanMigration::Newest { version } => json!({ "outcome": "newest", "from": version, "to": version }),
+        PlanMigration::Newest { version } => {
+            json!({ "outcome": "newest", "from": version, "to": version })
+        }
         PlanMigration::NotOnPlan => json!({
             "outcome": "refused",
             "code": "MEC_NOT_ON_PLAN",

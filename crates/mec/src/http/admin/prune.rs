@@ -1,4 +1,5 @@
-//! `POST /admin/prune?before=&dry_run=`: old rows leave the decision log, a part of them per request.
+//! `POST /admin/prune?before=&dry_run=`: old rows leave the decision log, a part of them per
+//! request.
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
@@ -26,16 +27,23 @@ pub(super) struct How {
     dry_run: bool,
 }
 
-/// Answers `{"before", "rows", "has_more", "applied"}`: ask again with the same `before` while there is more.
-pub(super) async fn prune(State(state): State<AppState>, how: Result<Query<How>, QueryRejection>) -> Result<Response, ApiError> {
+/// Answers `{"before", "rows", "has_more", "applied"}`: ask again with the same `before` while
+/// there is more.
+pub(super) async fn prune(
+    State(state): State<AppState>,
+    how: Result<Query<How>, QueryRejection>,
+) -> Result<Response, ApiError> {
     let bad = |message: String| {
-        ApiError::new(StatusCode::BAD_REQUEST, "MEC_BAD_ARGUMENT", message)
-            .with_hint("before is an instant such as 2026-01-30T12:00:00Z, dry_run is true or false")
+        ApiError::new(StatusCode::BAD_REQUEST, "MEC_BAD_ARGUMENT", message).with_hint(
+            "before is an instant such as 2026-01-30T12:00:00Z, dry_run is true or false",
+        )
     };
     let Query(how) = how.map_err(|error| bad(error.body_text()))?;
-    let failed = |error| of_error(error, &state.mec.catalogue(), Repeat::Itself);
+    let failed = |error| of_error(error, &state.mec.catalog(), Repeat::Itself);
     let before = match &how.before {
-        Some(text) => text.parse::<Time>().map_err(|_| bad(format!("\"{text}\" is not an instant")))?,
+        Some(text) => text
+            .parse::<Time>()
+            .map_err(|_| bad(format!("\"{text}\" is not an instant")))?,
         None => {
             let kept = i64::try_from(state.mec.decisions_kept().as_secs()).unwrap_or(i64::MAX);
             state.mec.now().plus_seconds(kept.saturating_neg())

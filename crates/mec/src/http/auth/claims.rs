@@ -1,4 +1,5 @@
-//! What a token says once its signature is known to be right: whether it holds now and here, and for which role.
+//! What a token says once its signature is known to be right: whether it holds now and here, and
+//! for which role.
 //!
 //! The order of the refusals and their words are PostgREST's.
 
@@ -22,16 +23,23 @@ pub(super) struct Unacceptable {
 
 impl Unacceptable {
     pub(super) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), off_by_seconds: None }
+        Self {
+            message: message.into(),
+            off_by_seconds: None,
+        }
     }
 }
 
-/// Judges `exp`, `nbf`, `iat` and `aud`, in this order. A claim that is absent or null is not judged; an empty list of
-/// audiences is for everybody.
+/// Judges `exp`, `nbf`, `iat` and `aud`, in this order. A claim that is absent or null is not
+/// judged; an empty list of audiences is for everybody.
 ///
 /// # Errors
 /// The first claim that is of the wrong type, not true at `now`, or for another audience.
-pub(super) fn check(claims: &Claims, audience: Option<&str>, now: Time) -> Result<(), Unacceptable> {
+pub(super) fn check(
+    claims: &Claims,
+    audience: Option<&str>,
+    now: Time,
+) -> Result<(), Unacceptable> {
     let now = now.micros().div_euclid(1_000_000);
     let past = |at: i64| now.saturating_sub(at);
     let future = |at: i64| at.saturating_sub(now);
@@ -40,19 +48,32 @@ pub(super) fn check(claims: &Claims, audience: Option<&str>, now: Time) -> Resul
         ("nbf", "JWT not yet valid", &future),
         ("iat", "JWT issued at future", &future),
     ] {
-        let Some(claim) = given(claims, name) else { continue };
-        let at = seconds(claim).ok_or_else(|| Unacceptable::new(format!("The JWT '{name}' claim must be a number")))?;
+        let Some(claim) = given(claims, name) else {
+            continue;
+        };
+        let at = seconds(claim)
+            .ok_or_else(|| Unacceptable::new(format!("The JWT '{name}' claim must be a number")))?;
         let off_by = seconds_off(at);
         if off_by > SKEW_SECONDS {
-            return Err(Unacceptable { message: message.to_owned(), off_by_seconds: Some(off_by) });
+            return Err(Unacceptable {
+                message: message.to_owned(),
+                off_by_seconds: Some(off_by),
+            });
         }
     }
-    let Some(claim) = given(claims, "aud") else { return Ok(()) };
-    let wrong_type = || Unacceptable::new("The JWT 'aud' claim must be a string or an array of strings");
+    let Some(claim) = given(claims, "aud") else {
+        return Ok(());
+    };
+    let wrong_type =
+        || Unacceptable::new("The JWT 'aud' claim must be a string or an array of strings");
     let named: Vec<&str> = match claim {
         Json::String(one) => vec![one],
         Json::Array(several) if several.is_empty() => return Ok(()),
-        Json::Array(several) => several.iter().map(Json::as_str).collect::<Option<_>>().ok_or_else(wrong_type)?,
+        Json::Array(several) => several
+            .iter()
+            .map(Json::as_str)
+            .collect::<Option<_>>()
+            .ok_or_else(wrong_type)?,
         _ => return Err(wrong_type()),
     };
     match audience {
@@ -68,7 +89,9 @@ fn given<'a>(claims: &'a Claims, name: &str) -> Option<&'a Json> {
 /// Whole seconds of a NumericDate, cut; beyond what the clock can count, its end.
 fn seconds(claim: &Json) -> Option<i64> {
     let number = claim.as_number()?;
-    number.as_i64().or_else(|| number.as_f64().map(|seconds| seconds.floor() as i64))
+    number
+        .as_i64()
+        .or_else(|| number.as_f64().map(|seconds| seconds.floor() as i64))
 }
 
 /// Where a token names its role: `$.role`, `$.app["roles"][0]`, `$["https://example.com/role"]`.
@@ -96,7 +119,10 @@ impl RolePath {
         }
         let mut steps = steps.into_iter();
         match steps.next()? {
-            Step::Name(first) => Some(Self { first, rest: steps.collect() }),
+            Step::Name(first) => Some(Self {
+                first,
+                rest: steps.collect(),
+            }),
             // Claims are an object.
             Step::Index(_) => None,
         }
@@ -111,7 +137,11 @@ impl RolePath {
                 Step::Index(place) => found.get(place)?,
             };
         }
-        Some(found.as_str().map_or_else(|| found.to_string(), str::to_owned))
+        Some(
+            found
+                .as_str()
+                .map_or_else(|| found.to_string(), str::to_owned),
+        )
     }
 
     /// Names a role there.
@@ -124,7 +154,10 @@ impl RolePath {
                 Json::Array(list)
             }
         };
-        claims.insert(self.first.clone(), self.rest.iter().rev().fold(role.into(), wrap));
+        claims.insert(
+            self.first.clone(),
+            self.rest.iter().rev().fold(role.into(), wrap),
+        );
     }
 }
 
@@ -136,17 +169,26 @@ fn step(text: &str) -> Option<(Step, &str)> {
         let end = name.find(['.', '[']).unwrap_or(name.len());
         let (name, rest) = name.split_at(end);
         let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '$');
-        return (!name.is_empty() && name.chars().all(is_plain)).then(|| (Step::Name(name.to_owned()), rest));
+        return (!name.is_empty() && name.chars().all(is_plain))
+            .then(|| (Step::Name(name.to_owned()), rest));
     }
     let inside = text.strip_prefix('[')?;
-    if let Some(quote) = inside.chars().next().filter(|first| matches!(first, '"' | '\'')) {
+    if let Some(quote) = inside
+        .chars()
+        .next()
+        .filter(|first| matches!(first, '"' | '\''))
+    {
         let (name, rest) = inside[1..].split_once(quote)?;
         let rest = rest.strip_prefix(']')?;
-        return (!name.is_empty() && !name.contains('\\')).then(|| (Step::Name(name.to_owned()), rest));
+        return (!name.is_empty() && !name.contains('\\'))
+            .then(|| (Step::Name(name.to_owned()), rest));
     }
     let (place, rest) = inside.split_once(']')?;
     let is_digits = place.bytes().all(|byte| byte.is_ascii_digit());
-    let place = place.parse().ok().filter(|place| is_digits && *place <= PLACE_MAX)?;
+    let place = place
+        .parse()
+        .ok()
+        .filter(|place| is_digits && *place <= PLACE_MAX)?;
     Some((Step::Index(place), rest))
 }
 
@@ -158,36 +200,76 @@ mod tests {
     const NOW: i64 = 1_796_000_000;
 
     fn judged(claims: Json, audience: Option<&str>) -> Result<(), Unacceptable> {
-        let Json::Object(claims) = claims else { panic!("claims are an object") };
-        check(&claims, audience, Time::from_micros(NOW * 1_000_000 + 999_999))
+        let Json::Object(claims) = claims else {
+            panic!("claims are an object")
+        };
+        check(
+            &claims,
+            audience,
+            Time::from_micros(NOW * 1_000_000 + 999_999),
+        )
     }
 
     #[test]
     fn a_token_holds_within_thirty_seconds_of_its_times() {
         for (claims, wanted) in [
             (json!({}), None),
-            (json!({"exp": null, "nbf": null, "iat": null, "aud": null}), None),
+            (
+                json!({"exp": null, "nbf": null, "iat": null, "aud": null}),
+                None,
+            ),
             (json!({"exp": NOW - 30}), None),
             (json!({"exp": NOW - 31}), Some(("JWT expired", Some(31)))),
             (json!({"exp": 0}), Some(("JWT expired", Some(NOW)))),
             (json!({"exp": 1e300}), None),
             (json!({"nbf": NOW + 30}), None),
-            (json!({"nbf": NOW + 31}), Some(("JWT not yet valid", Some(31)))),
+            (
+                json!({"nbf": NOW + 31}),
+                Some(("JWT not yet valid", Some(31))),
+            ),
             (json!({"iat": NOW + 30}), None),
-            (json!({"iat": NOW + 31}), Some(("JWT issued at future", Some(31)))),
-            (json!({"nbf": 1e300}), Some(("JWT not yet valid", Some(i64::MAX - NOW)))),
+            (
+                json!({"iat": NOW + 31}),
+                Some(("JWT issued at future", Some(31))),
+            ),
+            (
+                json!({"nbf": 1e300}),
+                Some(("JWT not yet valid", Some(i64::MAX - NOW))),
+            ),
             // The first that is wrong is told.
-            (json!({"iat": NOW + 31, "exp": NOW - 31}), Some(("JWT expired", Some(31)))),
-            (json!({"exp": "soon"}), Some(("The JWT 'exp' claim must be a number", None))),
-            (json!({"nbf": true}), Some(("The JWT 'nbf' claim must be a number", None))),
-            (json!({"iat": [1]}), Some(("The JWT 'iat' claim must be a number", None))),
+            (
+                json!({"iat": NOW + 31, "exp": NOW - 31}),
+                Some(("JWT expired", Some(31))),
+            ),
+            (
+                json!({"exp": "soon"}),
+                Some(("The JWT 'exp' claim must be a number", None)),
+            ),
+            (
+                json!({"nbf": true}),
+                Some(("The JWT 'nbf' claim must be a number", None)),
+            ),
+            (
+                json!({"iat": [1]}),
+                Some(("The JWT 'iat' claim must be a number", None)),
+            ),
         ] {
             let found = judged(claims.clone(), None);
-            let found = found.err().map(|refused| (refused.message, refused.off_by_seconds));
-            assert_eq!(found, wanted.map(|(message, off_by)| (message.to_owned(), off_by)), "{claims}");
+            let found = found
+                .err()
+                .map(|refused| (refused.message, refused.off_by_seconds));
+            assert_eq!(
+                found,
+                wanted.map(|(message, off_by)| (message.to_owned(), off_by)),
+                "{claims}"
+            );
         }
-        let part: Json = serde_json::from_str(&format!(r#"{{"exp": {}.9}}"#, NOW - 31)).expect("JSON");
-        assert!(judged(part, None).is_err(), "a part of a second counts for nothing");
+        let part: Json =
+            serde_json::from_str(&format!(r#"{{"exp": {}.9}}"#, NOW - 31)).expect("JSON");
+        assert!(
+            judged(part, None).is_err(),
+            "a part of a second counts for nothing"
+        );
     }
 
     #[test]
@@ -204,10 +286,18 @@ mod tests {
             (json!({"mec": true}), Some(wrong_type)),
             (json!(["mec", 5]), Some(wrong_type)),
         ] {
-            let found = judged(json!({"aud": aud}), Some("mec")).err().map(|refused| refused.message);
+            let found = judged(json!({"aud": aud}), Some("mec"))
+                .err()
+                .map(|refused| refused.message);
             assert_eq!(found.as_deref(), wanted, "{aud}");
-            let found = judged(json!({"aud": aud}), None).err().map(|refused| refused.message);
-            assert_eq!(found.as_deref(), wanted.filter(|message| *message == wrong_type), "{aud} without an audience");
+            let found = judged(json!({"aud": aud}), None)
+                .err()
+                .map(|refused| refused.message);
+            assert_eq!(
+                found.as_deref(),
+                wanted.filter(|message| *message == wrong_type),
+                "{aud} without an audience"
+            );
         }
     }
 

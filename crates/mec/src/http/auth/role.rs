@@ -16,12 +16,15 @@ pub enum Role {
 }
 
 /// The roles as a hint tells them.
-pub(super) const ROLES: &str = "The roles are admin and service, which may do everything, and reader, which only reads";
+pub(super) const ROLES: &str =
+    "The roles are admin and service, which may do everything, and reader, which only reads";
 
 impl Role {
     /// The role of this name.
     pub(super) fn of(name: &str) -> Option<Self> {
-        [Self::Admin, Self::Service, Self::Reader].into_iter().find(|role| role.name() == name)
+        [Self::Admin, Self::Service, Self::Reader]
+            .into_iter()
+            .find(|role| role.name() == name)
     }
 
     /// Its name in tokens.

@@ -1,6 +1,8 @@
-//! The signature of a token: JWS in its compact form, HS256, and the keys it is made and proved with.
+//! The signature of a token: JWS in its compact form, HS256, and the keys it is made and proved
+//! with.
 //!
-//! Accepts no other algorithm, whatever a token's header says. What the claims mean is for `claims`.
+//! Accepts no other algorithm, whatever a token's header says. What the claims mean is for
+//! `claims`.
 
 use std::collections::BTreeSet;
 
@@ -12,9 +14,12 @@ use serde_json::Value as Json;
 
 use super::claims::Claims;
 
-/// The algorithms there are, so that a token made with one that is known and not offered is told apart from garbage.
-const KNOWN_ALGORITHMS: [&str; 13] =
-    ["HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "ES256K", "PS256", "EdDSA", "Ed25519"];
+/// The algorithms there are, so that a token made with one that is known and not offered is told
+/// apart from garbage.
+const KNOWN_ALGORITHMS: [&str; 13] = [
+    "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "ES256K",
+    "PS256", "EdDSA", "Ed25519",
+];
 
 /// Fewer would be guessed; it is also what RFC 7518 asks of an HS256 key, in bytes.
 pub(super) const SECRET_CHARACTERS_MIN: usize = 32;
@@ -22,7 +27,8 @@ pub(super) const SECRET_CHARACTERS_MIN: usize = 32;
 /// Fewer different characters are a key held down, not a secret.
 const SECRET_DISTINCT_MIN: usize = 8;
 
-/// What signatures are proved with: one key, or the set of a JWKS. Shows nothing of them when it is printed.
+/// What signatures are proved with: one key, or the set of a JWKS. Shows nothing of them when it is
+/// printed.
 #[derive(Clone, Debug)]
 pub(super) struct Keys(Vec<Named>);
 
@@ -72,11 +78,18 @@ impl Undecodable {
             Self::Empty => ("Empty JWT is sent in Authorization header", None),
             Self::Parts(parts) => return (format!("Expected 3 parts in JWT; got {parts}"), None),
             Self::Malformed => ("JWT cryptographic operation failed", None),
-            Self::Unsecured => {
-                ("Wrong or unsupported encoding algorithm", Some("JWT is unsecured but expected 'alg' was not 'none'"))
-            }
-            Self::NoSuchKey => ("No suitable key or wrong key type", Some("No suitable key was found to decode the JWT")),
-            Self::BadSignature => ("No suitable key or wrong key type", Some("None of the keys was able to decode the JWT")),
+            Self::Unsecured => (
+                "Wrong or unsupported encoding algorithm",
+                Some("JWT is unsecured but expected 'alg' was not 'none'"),
+            ),
+            Self::NoSuchKey => (
+                "No suitable key or wrong key type",
+                Some("No suitable key was found to decode the JWT"),
+            ),
+            Self::BadSignature => (
+                "No suitable key or wrong key type",
+                Some("None of the keys was able to decode the JWT"),
+            ),
             Self::NoClaims => ("Parsing claims failed", None),
         };
         (message.to_owned(), details)
@@ -129,7 +142,10 @@ impl Keys {
         if secret.chars().collect::<BTreeSet<_>>().len() < SECRET_DISTINCT_MIN {
             return Err(NoKey::Dull);
         }
-        Ok(Self(vec![Named { id: None, key: hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()) }]))
+        Ok(Self(vec![Named {
+            id: None,
+            key: hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()),
+        }]))
     }
 
     fn of_json(text: &str) -> Result<Self, NoKey> {
@@ -138,7 +154,11 @@ impl Keys {
             Ok(set) => set.keys,
             Err(_) => vec![serde_json::from_str(text).map_err(|_| NoKey::NotAJwk)?],
         };
-        jwks.into_iter().map(Named::of).collect::<Option<_>>().map(Self).ok_or(NoKey::NotOct)
+        jwks.into_iter()
+            .map(Named::of)
+            .collect::<Option<_>>()
+            .map(Self)
+            .ok_or(NoKey::NotOct)
     }
 
     /// The claims of a token whose signature is right.
@@ -147,9 +167,16 @@ impl Keys {
             return Err(Undecodable::Empty);
         }
         let parts: Vec<&str> = token.split('.').collect();
-        let &[header, claims, signature] = parts.as_slice() else { return Err(Undecodable::Parts(parts.len())) };
-        let decoded = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| Undecodable::Malformed);
-        let head: Header = serde_json::from_slice(&decoded(header)?).map_err(|_| Undecodable::Malformed)?;
+        let &[header, claims, signature] = parts.as_slice() else {
+            return Err(Undecodable::Parts(parts.len()));
+        };
+        let decoded = |part: &str| {
+            URL_SAFE_NO_PAD
+                .decode(part)
+                .map_err(|_| Undecodable::Malformed)
+        };
+        let head: Header =
+            serde_json::from_slice(&decoded(header)?).map_err(|_| Undecodable::Malformed)?;
         let signed = &token[..header.len() + 1 + claims.len()];
         let (claims, signature) = (decoded(claims)?, decoded(signature)?);
         if head.alg == "none" {
@@ -158,7 +185,11 @@ impl Keys {
         if head.crit.is_some() || !KNOWN_ALGORITHMS.contains(&head.alg.as_str()) {
             return Err(Undecodable::Malformed);
         }
-        let mut keys = self.0.iter().filter(|key| head.alg == "HS256" && key.is_called(head.kid.as_deref())).peekable();
+        let mut keys = self
+            .0
+            .iter()
+            .filter(|key| head.alg == "HS256" && key.is_called(head.kid.as_deref()))
+            .peekable();
         if keys.peek().is_none() {
             return Err(Undecodable::NoSuchKey);
         }
@@ -186,12 +217,14 @@ impl Keys {
 impl Named {
     /// `None`: a key of another type, for another algorithm or use, or a short one.
     fn of(jwk: Jwk) -> Option<Self> {
-        let fits = |said: &Option<String>, wanted: &str| said.as_deref().is_none_or(|said| said == wanted);
+        let fits =
+            |said: &Option<String>, wanted: &str| said.as_deref().is_none_or(|said| said == wanted);
         if jwk.kty != "oct" || !fits(&jwk.alg, "HS256") || !fits(&jwk.usage, "sig") {
             return None;
         }
         let bytes = URL_SAFE_NO_PAD.decode(jwk.k?.trim_end_matches('=')).ok()?;
-        let key = (bytes.len() >= SECRET_CHARACTERS_MIN).then(|| hmac::Key::new(hmac::HMAC_SHA256, &bytes))?;
+        let key = (bytes.len() >= SECRET_CHARACTERS_MIN)
+            .then(|| hmac::Key::new(hmac::HMAC_SHA256, &bytes))?;
         Some(Self { id: jwk.kid, key })
     }
 
@@ -221,9 +254,16 @@ mod tests {
     /// A token with any header, signed with the secret.
     fn token(header: Json) -> String {
         let encoded = |part: &str| URL_SAFE_NO_PAD.encode(part);
-        let signed = format!("{}.{}", encoded(&header.to_string()), encoded(r#"{"role":"service"}"#));
+        let signed = format!(
+            "{}.{}",
+            encoded(&header.to_string()),
+            encoded(r#"{"role":"service"}"#)
+        );
         let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
-        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(hmac::sign(&key, signed.as_bytes())))
+        format!(
+            "{signed}.{}",
+            URL_SAFE_NO_PAD.encode(hmac::sign(&key, signed.as_bytes()))
+        )
     }
 
     #[test]
@@ -236,15 +276,24 @@ mod tests {
         let token = "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFt\
                      cGxlLmNvbS9pc19yb290Ijp0cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
         let keys = Keys::read(&jwk.to_string()).expect("a key");
-        assert_eq!(keys.open(token).map(|claims| claims["iss"].clone()), Ok(json!("joe")));
-        assert_eq!(keys.open(&token.replace("dBjf", "eBjf")), Err(Undecodable::BadSignature));
+        assert_eq!(
+            keys.open(token).map(|claims| claims["iss"].clone()),
+            Ok(json!("joe"))
+        );
+        assert_eq!(
+            keys.open(&token.replace("dBjf", "eBjf")),
+            Err(Undecodable::BadSignature)
+        );
     }
 
     #[test]
     fn only_hs256_with_our_key_is_accepted() {
         let good = token(json!({"alg": "HS256"}));
         assert_eq!(keys().open(&good), Ok(claims()));
-        assert_eq!(keys().open(&keys().sign(claims()).expect("a key")), Ok(claims()));
+        assert_eq!(
+            keys().open(&keys().sign(claims()).expect("a key")),
+            Ok(claims())
+        );
         let signature = good.rsplit('.').next().expect("three parts");
         for (bearer, wanted) in [
             (String::new(), Undecodable::Empty),
@@ -260,13 +309,25 @@ mod tests {
             (token(json!({"alg": "XX256"})), Undecodable::Malformed),
             (token(json!({"typ": "JWT"})), Undecodable::Malformed),
             (token(json!(["HS256"])), Undecodable::Malformed),
-            (token(json!({"alg": "HS256", "crit": ["b64"]})), Undecodable::Malformed),
+            (
+                token(json!({"alg": "HS256", "crit": ["b64"]})),
+                Undecodable::Malformed,
+            ),
             (token(json!({"alg": "HS512"})), Undecodable::NoSuchKey),
             (token(json!({"alg": "RS256"})), Undecodable::NoSuchKey),
             (good.replace(signature, ""), Undecodable::BadSignature),
-            (good.replace(signature, &signature[..42]), Undecodable::Malformed),
-            (good.replace(signature, &signature[..40]), Undecodable::BadSignature),
-            (good.replace("eyJyb2xlIjoic2VydmljZSJ9", "eyJyb2xlIjoiYWRtaW4ifQ"), Undecodable::BadSignature),
+            (
+                good.replace(signature, &signature[..42]),
+                Undecodable::Malformed,
+            ),
+            (
+                good.replace(signature, &signature[..40]),
+                Undecodable::BadSignature,
+            ),
+            (
+                good.replace("eyJyb2xlIjoic2VydmljZSJ9", "eyJyb2xlIjoiYWRtaW4ifQ"),
+                Undecodable::BadSignature,
+            ),
         ] {
             assert_eq!(keys().open(&bearer), Err(wanted), "{bearer}");
         }
@@ -282,11 +343,20 @@ mod tests {
         let both = json!([{"kty": "oct", "kid": "new", "k": k("n"), "alg": "HS256", "use": "sig"}, {"kty": "oct", "kid": "old", "k": k("o")}]);
         let both = set(both).expect("two keys");
         for keys in [&old, &both] {
-            assert_eq!(both.open(&keys.sign(claims()).expect("a key")), Ok(claims()));
+            assert_eq!(
+                both.open(&keys.sign(claims()).expect("a key")),
+                Ok(claims())
+            );
         }
-        assert_eq!(old.open(&both.sign(claims()).expect("a key")), Err(Undecodable::NoSuchKey));
+        assert_eq!(
+            old.open(&both.sign(claims()).expect("a key")),
+            Err(Undecodable::NoSuchKey)
+        );
         // A plain secret has no name, so any is its.
-        assert_eq!(keys().open(&token(json!({"alg": "HS256", "kid": "any"}))), Ok(claims()));
+        assert_eq!(
+            keys().open(&token(json!({"alg": "HS256", "kid": "any"}))),
+            Ok(claims())
+        );
     }
 
     #[test]
@@ -296,9 +366,18 @@ mod tests {
             (&" ".repeat(32), NoKey::Short),
             ("   31 characters are not enough...   ", NoKey::Short),
             (&"abcdefg".repeat(9), NoKey::Dull),
-            ("-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=", NoKey::Pem),
-            ("@/run/secrets/the-jwt-secret-of-this-server", NoKey::FileName),
-            ("{not json, and longer than thirty-two characters}", NoKey::NotAJwk),
+            (
+                "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=",
+                NoKey::Pem,
+            ),
+            (
+                "@/run/secrets/the-jwt-secret-of-this-server",
+                NoKey::FileName,
+            ),
+            (
+                "{not json, and longer than thirty-two characters}",
+                NoKey::NotAJwk,
+            ),
             (r#"{"keys": []}"#, NoKey::NotAJwk),
             (r#"{"kty": "oct"}"#, NoKey::NotOct),
             (r#"{"kty": "oct", "k": "c2hvcnQ"}"#, NoKey::NotOct),
@@ -311,6 +390,10 @@ mod tests {
             assert_eq!(Keys::read(secret).expect_err(secret), wanted);
         }
         let shown = format!("{:?}", keys());
-        assert!(!shown.contains("example") && !shown.contains(&format!("{:?}", SECRET.as_bytes()[..4].to_vec())), "{shown}");
+        assert!(
+            !shown.contains("example")
+                && !shown.contains(&format!("{:?}", SECRET.as_bytes()[..4].to_vec())),
+            "{shown}"
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! The bodies of a request and of its answer, as the connection's pulse sees them.
 //!
-//! A request body is counted while it is read, so a chunked one cannot pass the limit either; nothing is buffered
-//! here.
+//! A request body is counted while it is read, so a chunked one cannot pass the limit either;
+//! nothing is buffered here.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -18,10 +18,11 @@ use tokio::time::timeout;
 use super::connection::Session;
 use super::pulse::BodyFault;
 
-/// An unread rest up to this size is read and thrown away, so that the connection stays. A larger one, or one of unknown size,
-/// ends it.
+/// An unread rest up to this size is read and thrown away, so that the connection stays. A larger
+/// one, or one of unknown size, ends it.
 const SKIPPED_BYTES_MAX: u64 = 8_192;
-/// How long such a rest is waited for: it usually arrives together with the head, and an answer is waiting.
+/// How long such a rest is waited for: it usually arrives together with the head, and an answer is
+/// waiting.
 const REST_TIME: Duration = Duration::from_millis(100);
 
 /// The room for all bodies in flight.
@@ -33,12 +34,19 @@ pub(super) struct Bodies {
 
 impl Bodies {
     pub(super) fn of(bytes_max: u64) -> Self {
-        Self { bytes_max, bytes: AtomicU64::new(0) }
+        Self {
+            bytes_max,
+            bytes: AtomicU64::new(0),
+        }
     }
 
     /// Whether there was room for so many bytes more.
     fn take(&self, bytes: u64) -> bool {
-        self.bytes.fetch_update(Relaxed, Relaxed, |held| held.checked_add(bytes).filter(|all| *all <= self.bytes_max)).is_ok()
+        self.bytes
+            .fetch_update(Relaxed, Relaxed, |held| {
+                held.checked_add(bytes).filter(|all| *all <= self.bytes_max)
+            })
+            .is_ok()
     }
 
     pub(super) fn give_back(&self, bytes: u64) {
@@ -57,7 +65,12 @@ pub(super) struct RequestBody {
 
 impl RequestBody {
     pub(super) fn new(inner: Incoming, session: Arc<Session>) -> Self {
-        Self { inner: Some(inner), bytes_left: session.floor.body_bytes_max, session, ended: false }
+        Self {
+            inner: Some(inner),
+            bytes_left: session.floor.body_bytes_max,
+            session,
+            ended: false,
+        }
     }
 }
 
@@ -65,13 +78,18 @@ impl HttpBody for RequestBody {
     type Data = Bytes;
     type Error = axum::BoxError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
         let this = &mut *self;
         let pulse = &this.session.pulse;
         if let Some(fault) = pulse.body_fault() {
             return Poll::Ready(Some(Err(fault.into())));
         }
-        let Some(inner) = &mut this.inner else { return Poll::Ready(None) };
+        let Some(inner) = &mut this.inner else {
+            return Poll::Ready(None);
+        };
         let Poll::Ready(frame) = Pin::new(inner).poll_frame(cx) else {
             pulse.body_awaited(cx.waker());
             return Poll::Pending;
@@ -105,7 +123,9 @@ impl HttpBody for RequestBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.as_ref().map_or_else(SizeHint::default, HttpBody::size_hint)
+        self.inner
+            .as_ref()
+            .map_or_else(SizeHint::default, HttpBody::size_hint)
     }
 }
 
@@ -118,10 +138,16 @@ impl Drop for RequestBody {
     }
 }
 
-/// Reads a small rest that a handler left, or notes that the connection ends because there is more, or it does not come.
+/// Reads a small rest that a handler left, or notes that the connection ends because there is more,
+/// or it does not come.
 pub(super) async fn read_rest(session: &Session) {
-    let Some(mut rest) = session.left().take() else { return };
-    let is_small = rest.size_hint().exact().is_some_and(|left| left <= SKIPPED_BYTES_MAX);
+    let Some(mut rest) = session.left().take() else {
+        return;
+    };
+    let is_small = rest
+        .size_hint()
+        .exact()
+        .is_some_and(|left| left <= SKIPPED_BYTES_MAX);
     let reading = async {
         while let Some(frame) = poll_fn(|cx| Pin::new(&mut rest).poll_frame(cx)).await {
             if frame.is_err() {
@@ -130,13 +156,18 @@ pub(super) async fn read_rest(session: &Session) {
         }
         true
     };
-    let is_read = is_small && !session.pulse.body_is_unread() && timeout(REST_TIME, reading).await.is_ok_and(|is_read| is_read);
+    let is_read = is_small
+        && !session.pulse.body_is_unread()
+        && timeout(REST_TIME, reading)
+            .await
+            .is_ok_and(|is_read| is_read);
     if !is_read {
         session.pulse.leave_body_unread();
     }
 }
 
-/// The body of an answer. One of unknown length keeps its connection busy until it has been produced.
+/// The body of an answer. One of unknown length keeps its connection busy until it has been
+/// produced.
 pub(super) struct AnswerBody {
     inner: Body,
     streams_for: Option<Arc<Session>>,
@@ -148,7 +179,10 @@ impl AnswerBody {
         if is_at_hand {
             session.pulse.answer_ended();
         }
-        Self { inner, streams_for: (!is_at_hand).then(|| Arc::clone(session)) }
+        Self {
+            inner,
+            streams_for: (!is_at_hand).then(|| Arc::clone(session)),
+        }
     }
 }
 
@@ -156,7 +190,10 @@ impl HttpBody for AnswerBody {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         Pin::new(&mut self.inner).poll_frame(cx)
     }
 

@@ -39,8 +39,10 @@ use super::head::HeadMender;
 use super::pulse::{BodyFault, Overdue, Patience, Pulse};
 use super::unread;
 
-const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
-/// The room of the log's one line for each request, by which it is switched off: `info,mec::access=warn`.
+const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
+    HeaderName::from_static("cross-origin-resource-policy");
+/// The room of the log's one line for each request, by which it is switched off:
+/// `info,mec::access=warn`.
 const ACCESS: &str = "mec::access";
 
 /// What all connections of a listener share.
@@ -57,9 +59,11 @@ pub(super) struct Floor {
 impl Floor {
     pub(super) fn new(router: Router, limits: &Limits, hosts: Hosts, door: Door) -> Self {
         let mut http = http1::Builder::new();
-        // Our own clock does this: hyper's would set and drop a timer for each request. `pipeline_flush` stays
-        // off: an answer would then wait for the rest of a half-sent next request.
-        http.header_read_timeout(None).max_header_size(limits.head_bytes_max);
+        // Our own clock does this: hyper's would set and drop a timer for each request.
+        // `pipeline_flush` stays off: an answer would then wait for the rest of a half-sent next
+        // request.
+        http.header_read_timeout(None)
+            .max_header_size(limits.head_bytes_max);
         Self {
             router,
             http,
@@ -85,7 +89,13 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) fn new(floor: Arc<Floor>, peer: Peer) -> Self {
-        Self { floor, pulse: Pulse::new(), head: Mutex::new(HeadMender::new()), left: Mutex::new(None), peer }
+        Self {
+            floor,
+            pulse: Pulse::new(),
+            head: Mutex::new(HeadMender::new()),
+            left: Mutex::new(None),
+            peer,
+        }
     }
 
     pub(super) fn left(&self) -> MutexGuard<'_, Option<Incoming>> {
@@ -105,7 +115,11 @@ impl Drop for Session {
 }
 
 /// Serves one connection until either side ends it, or `closing` says that the server shuts down.
-pub(super) async fn drive(stream: TcpStream, session: Arc<Session>, mut closing: oneshot::Receiver<Infallible>) {
+pub(super) async fn drive(
+    stream: TcpStream,
+    session: Arc<Session>,
+    mut closing: oneshot::Receiver<Infallible>,
+) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "connection was gone before it was served");
         return;
@@ -117,7 +131,12 @@ pub(super) async fn drive(stream: TcpStream, session: Arc<Session>, mut closing:
         session.head().body_told(request.body().size_hint().exact());
         answer(request, Arc::clone(&session))
     });
-    let mut http = pin!(session.floor.http.serve_connection(TokioIo::new(wire), service));
+    let mut http = pin!(
+        session
+            .floor
+            .http
+            .serve_connection(TokioIo::new(wire), service)
+    );
 
     let mut armed_for = pulse.next_look(patience);
     let mut timer = pin!(sleep_until(armed_for));
@@ -125,7 +144,8 @@ pub(super) async fn drive(stream: TcpStream, session: Arc<Session>, mut closing:
 
     let end = poll_fn(|cx| {
         loop {
-            // Before the look at `closing`, so that a request which is already here still counts as begun.
+            // Before the look at `closing`, so that a request which is already here still counts as
+            // begun.
             if let Poll::Ready(served) = http.as_mut().poll(cx) {
                 return Poll::Ready(served.map(|()| None));
             }
@@ -134,8 +154,8 @@ pub(super) async fn drive(stream: TcpStream, session: Arc<Session>, mut closing:
                 http.as_mut().graceful_shutdown();
                 continue;
             }
-            // Clocks mostly move their deadline away; the timer then fires early and is set again. So it is
-            // touched about once per time-out instead of once per request.
+            // Clocks mostly move their deadline away; the timer then fires early and is set again.
+            // So it is touched about once per time-out instead of once per request.
             let deadline = pulse.deadline(patience);
             if let Some(deadline) = deadline.filter(|deadline| *deadline < armed_for) {
                 armed_for = deadline;
@@ -147,7 +167,9 @@ pub(super) async fn drive(stream: TcpStream, session: Arc<Session>, mut closing:
                 Some(overdue) => return Poll::Ready(Ok(Some(overdue))),
                 None => {}
             }
-            armed_for = pulse.deadline(patience).unwrap_or_else(|| pulse.next_look(patience));
+            armed_for = pulse
+                .deadline(patience)
+                .unwrap_or_else(|| pulse.next_look(patience));
             timer.as_mut().reset(armed_for);
         }
     })
@@ -161,7 +183,10 @@ pub(super) async fn drive(stream: TcpStream, session: Arc<Session>, mut closing:
 }
 
 /// Answers one request, and says so in the log.
-async fn answer(mut request: Request<Incoming>, session: Arc<Session>) -> Result<Response<AnswerBody>, Infallible> {
+async fn answer(
+    mut request: Request<Incoming>,
+    session: Arc<Session>,
+) -> Result<Response<AnswerBody>, Infallible> {
     session.pulse.request_began();
     let began = Instant::now();
     let id = RequestId::settle(request.headers_mut());
@@ -179,7 +204,11 @@ async fn answer(mut request: Request<Incoming>, session: Arc<Session>) -> Result
 }
 
 /// The answer is the router's unless the request cannot have one.
-async fn answer_asked(mut request: Request<Incoming>, id: &RequestId, session: &Arc<Session>) -> Response<Body> {
+async fn answer_asked(
+    mut request: Request<Incoming>,
+    id: &RequestId,
+    session: &Arc<Session>,
+) -> Response<Body> {
     let pulse = &session.pulse;
     let hosts = &session.floor.hosts;
     let allowed_origin = hosts.origins.of(request.headers()).cloned();
@@ -197,14 +226,19 @@ async fn answer_asked(mut request: Request<Incoming>, id: &RequestId, session: &
         request.extensions_mut().insert(session.peer);
         request.extensions_mut().insert(session.floor.door);
         let request = request.map(|incoming| {
-            if incoming.is_end_stream() { Body::empty() } else { Body::new(RequestBody::new(incoming, Arc::clone(session))) }
+            if incoming.is_end_stream() {
+                Body::empty()
+            } else {
+                Body::new(RequestBody::new(incoming, Arc::clone(session)))
+            }
         });
         route(&session.floor.router, request).await
     };
 
     if let Some(fault) = pulse.body_fault() {
         pulse.leave_body_unread();
-        // A handler that succeeded knew what it did with half a body; any other was failed by the body.
+        // A handler that succeeded knew what it did with half a body; any other was failed by the
+        // body.
         if !response.status().is_success() {
             response = match fault {
                 BodyFault::TooLarge => ApiError::body_too_large(session.floor.body_bytes_max),
@@ -218,7 +252,10 @@ async fn answer_asked(mut request: Request<Incoming>, id: &RequestId, session: &
     let headers = response.headers_mut();
     headers.insert(X_REQUEST_ID, id.clone().into_header());
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(CROSS_ORIGIN_RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
+    headers.insert(
+        CROSS_ORIGIN_RESOURCE_POLICY,
+        HeaderValue::from_static("same-origin"),
+    );
     if let Some(origin) = &allowed_origin {
         hosts.origins.allow(origin, headers);
     }
@@ -228,7 +265,8 @@ async fn answer_asked(mut request: Request<Incoming>, id: &RequestId, session: &
     response
 }
 
-/// What the log says of a request: nothing that may be a secret, so a query's names without its values.
+/// What the log says of a request: nothing that may be a secret, so a query's names without its
+/// values.
 struct Asked(Option<(Method, String)>);
 
 impl Asked {
@@ -300,7 +338,14 @@ struct Wire {
 
 impl Wire {
     fn new(stream: TcpStream, session: Arc<Session>) -> Self {
-        Self { stream, session, is_shut: false, came: BytesMut::new(), mended: BytesMut::new(), instead: None }
+        Self {
+            stream,
+            session,
+            is_shut: false,
+            came: BytesMut::new(),
+            mended: BytesMut::new(),
+            instead: None,
+        }
     }
 
     /// Hands on what is here already; whether there was anything.
@@ -315,10 +360,17 @@ impl Wire {
         count > 0
     }
 
-    /// Writes what stands in for `bytes`, if something does; all of `bytes` counts as written when all of it has gone.
-    fn poll_instead(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Option<io::Result<usize>>> {
+    /// Writes what stands in for `bytes`, if something does; all of `bytes` counts as written when
+    /// all of it has gone.
+    fn poll_instead(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<Option<io::Result<usize>>> {
         if self.instead.is_none() {
-            let Some(text) = unread::instead_of(bytes) else { return Poll::Ready(None) };
+            let Some(text) = unread::instead_of(bytes) else {
+                return Poll::Ready(None);
+            };
             // The client may still be sending, and should read this nevertheless.
             self.session.pulse.leave_body_unread();
             self.instead = Some((text, 0));
@@ -327,7 +379,9 @@ impl Wire {
             let result = Pin::new(&mut self.stream).poll_write(cx, &text[*gone..]);
             match &result {
                 Poll::Ready(Ok(count @ 1..)) => *gone += count,
-                Poll::Ready(Ok(_)) => return Poll::Ready(Some(Err(io::ErrorKind::WriteZero.into()))),
+                Poll::Ready(Ok(_)) => {
+                    return Poll::Ready(Some(Err(io::ErrorKind::WriteZero.into())));
+                }
                 _ => {}
             }
             if *gone == text.len() {
@@ -350,7 +404,11 @@ impl Wire {
 }
 
 impl AsyncRead for Wire {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         if into.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
@@ -378,7 +436,11 @@ impl AsyncRead for Wire {
 }
 
 impl AsyncWrite for Wire {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         if let Some(written) = ready!(self.poll_instead(cx, bytes)) {
             return Poll::Ready(written);
         }
@@ -410,8 +472,8 @@ impl AsyncWrite for Wire {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
-    /// Ends our side, and after a refused body reads on until the client ends its own. Closing at once would
-    /// make the kernel reset the connection, and the reset can overtake the refusal.
+    /// Ends our side, and after a refused body reads on until the client ends its own. Closing at
+    /// once would make the kernel reset the connection, and the reset can overtake the refusal.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.is_shut {
             ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;

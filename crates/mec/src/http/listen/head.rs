@@ -1,9 +1,10 @@
-//! What a URL must not hold is percent-encoded on its way to the HTTP library, which would refuse it: people type
-//! `select=metadata->x` and `in.("a")`, and curl sends that as it is.
+//! What a URL must not hold is percent-encoded on its way to the HTTP library, which would refuse
+//! it: people type `select=metadata->x` and `in.("a")`, and curl sends that as it is.
 //!
-//! Only bytes of a request line's target are changed, and a target ends at its first blank, so nothing that decides where a
-//! request ends is ever touched. Where a head begins is known by counting: behind a body of a length that the HTTP library
-//! itself has read. Where it is not certain (a chunked body), nothing is changed for the rest of the connection.
+//! Only bytes of a request line's target are changed, and a target ends at its first blank, so
+//! nothing that decides where a request ends is ever touched. Where a head begins is known by
+//! counting: behind a body of a length that the HTTP library itself has read. Where it is not
+//! certain (a chunked body), nothing is changed for the rest of the connection.
 
 /// Where in a request the next byte of the wire stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +34,9 @@ pub(super) struct HeadMender {
 
 impl HeadMender {
     pub(super) fn new() -> Self {
-        Self { place: Place::Method }
+        Self {
+            place: Place::Method,
+        }
     }
 
     /// The HTTP library has read a head, and its body has this length; `None`: it is chunked.
@@ -45,11 +48,12 @@ impl HeadMender {
         };
     }
 
-    /// Takes bytes as they came: how many of them may be handed on now, and what to hand on instead of these where they
-    /// cannot stay as they are.
+    /// Takes bytes as they came: how many of them may be handed on now, and what to hand on instead
+    /// of these where they cannot stay as they are.
     pub(super) fn take(&mut self, came: &[u8]) -> (usize, Option<Vec<u8>>) {
         if self.place == Place::Untold {
-            // The library asks for more than the head that ended here: it reads heads in another way.
+            // The library asks for more than the head that ended here: it reads heads in another
+            // way.
             self.place = Place::Unknown;
         }
         let (mut at, mut mended) = (0, None::<Vec<u8>>);
@@ -68,7 +72,11 @@ impl HeadMender {
                         mended.extend_from_slice(&came[at..end]);
                     }
                     at = end;
-                    self.place = if left == here { Place::Method } else { Place::Body(left - here) };
+                    self.place = if left == here {
+                        Place::Method
+                    } else {
+                        Place::Body(left - here)
+                    };
                 }
                 Place::Untold => break,
                 place => {
@@ -102,22 +110,30 @@ fn after(place: Place, byte: u8) -> Place {
     }
 }
 
-/// Whether it is none of RFC 3986's characters although people write it, and harmless: blanks and control characters stay
-/// an error.
+/// Whether it is none of RFC 3986's characters although people write it, and harmless: blanks and
+/// control characters stay an error.
 fn is_mended(byte: u8) -> bool {
-    matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' | 0x80..)
+    matches!(
+        byte,
+        b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' | 0x80..
+    )
 }
 
 fn push_encoded(text: &mut Vec<u8>, byte: u8) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    text.extend([b'%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+    text.extend([
+        b'%',
+        DIGITS[usize::from(byte >> 4)],
+        DIGITS[usize::from(byte & 15)],
+    ]);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// What the library would read of these pieces, told the lengths of the bodies one after the other.
+    /// What the library would read of these pieces, told the lengths of the bodies one after the
+    /// other.
     fn read(pieces: &[&[u8]], lengths: &[Option<u64>]) -> String {
         let (mut mender, mut lengths) = (HeadMender::new(), lengths.iter());
         let mut out = Vec::new();

@@ -1,8 +1,9 @@
 //! What a connection is waiting for, since when, and when the patience for it ends.
 //!
-//! Three clocks run beside each other: the client's next head, the body a handler waits for, and the answer the
-//! client should take. They are numbers in atomics rather than timers, because a timer would be set and removed
-//! several times for each request; the connection's one timer looks at them now and then.
+//! Three clocks run beside each other: the client's next head, the body a handler waits for, and
+//! the answer the client should take. They are numbers in atomics rather than timers, because a
+//! timer would be set and removed several times for each request; the connection's one timer looks
+//! at them now and then.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
@@ -40,8 +41,8 @@ impl Patience {
 }
 
 impl Patience {
-    /// How long a body may take of which so much has come: the patience for a stall, and the time its bytes take at the lowest
-    /// rate, within the time for a whole one.
+    /// How long a body may take of which so much has come: the patience for a stall, and the time
+    /// its bytes take at the lowest rate, within the time for a whole one.
     fn of_body(&self, bytes: u64) -> u64 {
         let at_least_rate = bytes.saturating_mul(1_000_000) / self.body_rate_min;
         self.body.saturating_add(at_least_rate).min(self.body_whole)
@@ -178,7 +179,10 @@ impl Pulse {
                 self.body_began.store(now, Relaxed);
             }
         }
-        let mut waiting = self.body_waker.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self
+            .body_waker
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         match &mut *waiting {
             Some(known) => known.clone_from(waker),
             none => *none = Some(waker.clone()),
@@ -209,14 +213,19 @@ impl Pulse {
     /// Since when nothing has been asked here; `None`: a request or its answer is under way.
     pub(super) fn quiet_since(&self) -> Option<Instant> {
         let (phase, since) = self.phase();
-        let is_quiet = matches!(phase, Phase::Head | Phase::Idle) && self.write_blocked_since.load(Relaxed) == NOT_RUNNING;
+        let is_quiet = matches!(phase, Phase::Head | Phase::Idle)
+            && self.write_blocked_since.load(Relaxed) == NOT_RUNNING;
         is_quiet.then(|| self.instant(since))
     }
 
     pub(super) fn fail_body(&self, fault: BodyFault) {
         self.body_fault.store(fault as u8 + 1, Relaxed);
         self.body_left();
-        let waiting = self.body_waker.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let waiting = self
+            .body_waker
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(waiting) = waiting {
             waiting.wake();
         }
@@ -239,22 +248,34 @@ impl Pulse {
 
     /// When the first of the running clocks runs out; `None` when none runs.
     pub(super) fn deadline(&self, patience: &Patience) -> Option<Instant> {
-        self.clocks(patience).into_iter().flatten().map(|(moment, _)| moment).min().map(|moment| self.instant(moment))
+        self.clocks(patience)
+            .into_iter()
+            .flatten()
+            .map(|(moment, _)| moment)
+            .min()
+            .map(|moment| self.instant(moment))
     }
 
     /// A clock that has run out by now, if any.
     pub(super) fn overdue(&self, patience: &Patience) -> Option<Overdue> {
         let now = self.now();
-        self.clocks(patience).into_iter().flatten().find(|(moment, _)| *moment <= now).map(|(_, overdue)| overdue)
+        self.clocks(patience)
+            .into_iter()
+            .flatten()
+            .find(|(moment, _)| *moment <= now)
+            .map(|(_, overdue)| overdue)
     }
 
-    /// When to look again while no clock runs: a handler's task may start the body's clock unnoticed.
+    /// When to look again while no clock runs: a handler's task may start the body's clock
+    /// unnoticed.
     pub(super) fn next_look(&self, patience: &Patience) -> Instant {
         self.instant(self.now() + patience.body)
     }
 
     fn clocks(&self, patience: &Patience) -> [Option<(u64, Overdue)>; 4] {
-        let running = |since: u64, allowed: u64, overdue: Overdue| (since != NOT_RUNNING).then(|| (since + allowed, overdue));
+        let running = |since: u64, allowed: u64, overdue: Overdue| {
+            (since != NOT_RUNNING).then(|| (since + allowed, overdue))
+        };
         let (phase, since) = self.phase();
         [
             match phase {
@@ -263,9 +284,21 @@ impl Pulse {
                 Phase::Lingering => running(since, patience.linger, Overdue::Linger),
                 Phase::Busy => None,
             },
-            running(self.body_awaited_since.load(Relaxed), patience.body, Overdue::Body),
-            running(self.body_began.load(Relaxed), patience.of_body(self.body_bytes.load(Relaxed)), Overdue::Body),
-            running(self.write_blocked_since.load(Relaxed), patience.write, Overdue::Write),
+            running(
+                self.body_awaited_since.load(Relaxed),
+                patience.body,
+                Overdue::Body,
+            ),
+            running(
+                self.body_began.load(Relaxed),
+                patience.of_body(self.body_bytes.load(Relaxed)),
+                Overdue::Body,
+            ),
+            running(
+                self.write_blocked_since.load(Relaxed),
+                patience.write,
+                Overdue::Write,
+            ),
         ]
     }
 
@@ -281,11 +314,14 @@ impl Pulse {
     }
 
     fn enter(&self, phase: Phase, moment: u64) {
-        self.phase.store(moment << PHASE_BITS | phase as u64, Relaxed);
+        self.phase
+            .store(moment << PHASE_BITS | phase as u64, Relaxed);
     }
 
     fn now(&self) -> u64 {
-        u64::try_from(self.opened.elapsed().as_micros()).unwrap_or(u64::MAX >> (PHASE_BITS + 1)).max(1)
+        u64::try_from(self.opened.elapsed().as_micros())
+            .unwrap_or(u64::MAX >> (PHASE_BITS + 1))
+            .max(1)
     }
 
     fn instant(&self, moment: u64) -> Instant {

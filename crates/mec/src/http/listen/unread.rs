@@ -1,7 +1,8 @@
-//! What a client reads whose request could not be read: hyper answers such a one by itself, with a status and nothing
-//! else, before there is a request to handle.
+//! What a client reads whose request could not be read: hyper answers such a one by itself, with a
+//! status and nothing else, before there is a request to handle.
 //!
-//! That answer is replaced on its way out. It is known by its bytes: no other answer is without an `X-Request-Id`.
+//! That answer is replaced on its way out. It is known by its bytes: no other answer is without an
+//! `X-Request-Id`.
 
 use axum::http::StatusCode;
 
@@ -52,11 +53,19 @@ mod tests {
 
     #[test]
     fn only_hypers_own_answers_are_replaced() {
-        let bare = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\ndate: x\r\n\r\n";
-        let told = String::from_utf8(instead_of(bare.as_bytes()).expect("hyper's own")).expect("text");
-        assert!(told.starts_with("HTTP/1.1 400 Bad Request\r\ncontent-type: application/json"), "{told}");
+        let bare =
+            "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\ndate: x\r\n\r\n";
+        let told =
+            String::from_utf8(instead_of(bare.as_bytes()).expect("hyper's own")).expect("text");
+        assert!(
+            told.starts_with("HTTP/1.1 400 Bad Request\r\ncontent-type: application/json"),
+            "{told}"
+        );
         let (_, body) = told.split_once("\r\n\r\n").expect("a head and a body");
-        assert!(told.contains(&format!("content-length: {}\r\n", body.len())), "{told}");
+        assert!(
+            told.contains(&format!("content-length: {}\r\n", body.len())),
+            "{told}"
+        );
         for other in [
             "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
             "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",

@@ -1,4 +1,4 @@
-//! The rows and queries that the store's own tests draw, of whatever tables a catalogue has.
+//! The rows and queries that the store's own tests draw, of whatever tables a catalog has.
 
 pub(crate) use crate::home::Home;
 

@@ -1,9 +1,9 @@
-//! Requests drawn from a seed: reads of any catalogue's tables with whatever headers choose an answer's form, and writes of
-//! the catalog's tables.
+//! Requests drawn from a seed: reads of any schema's tables with whatever headers choose an
+//! answer's form, and writes of the catalog's tables.
 
 use std::fmt;
 
-use mec_query::{Catalogue, Column, Table, Tables, Type, Value, Verb};
+use mec_query::{Column, Schema, Table, Tables, Type, Value, Verb};
 use serde_json::{Map, json};
 
 use super::drawn::seeded::{self, Draw, percent};
@@ -19,15 +19,26 @@ pub(crate) struct Request {
 
 impl Request {
     pub(crate) fn get(target: String) -> Self {
-        Self { method: "GET", target, headers: vec![], body: String::new() }
+        Self {
+            method: "GET",
+            target,
+            headers: vec![],
+            body: String::new(),
+        }
     }
 }
 
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.method, self.target)?;
-        self.headers.iter().try_for_each(|(name, value)| write!(f, "\n> {name}: {value}"))?;
-        if self.body.is_empty() { Ok(()) } else { write!(f, "\n>> {}", self.body) }
+        self.headers
+            .iter()
+            .try_for_each(|(name, value)| write!(f, "\n> {name}: {value}"))?;
+        if self.body.is_empty() {
+            Ok(())
+        } else {
+            write!(f, "\n>> {}", self.body)
+        }
     }
 }
 
@@ -41,19 +52,73 @@ const MEDIA: &[&str] = &[
     "*/*",
     "text/x",
 ];
-const COUNTS: &[&str] = &["count=exact", "count=exact", "count=planned", "count=estimated", "count=exact, handling=strict", "x"];
+const COUNTS: &[&str] = &[
+    "count=exact",
+    "count=exact",
+    "count=planned",
+    "count=estimated",
+    "count=exact, handling=strict",
+    "x",
+];
 const RANGES: &[&str] = &["0-0", "0-3", "1-", "2-5", "9-0", "30-40", "x"];
-const BENT: &[&str] = &["%", "(", ")", ".", ",", "&", "=", "%22", "%00", "->", "not.", "*", "!"];
-const RETURNS: &[&str] = &["return=representation", "return=representation", "return=minimal", "return=headers-only"];
-const TEXTS: &[&str] = &["", "a", "Ä", "it's", "\"q\"", "a,b", "NULL", "x\\y", "line\nbreak", "😀", "İ", " "];
-const NUMBERS: &[&str] = &["0", "1", "-1", "2.50", "1e3", "99999999999999999999", "9223372036854775807", "\"7\"", "0.0000001"];
-const DOCUMENTS: &[&str] =
-    &["{}", "[]", "null", "{\"a\":{\"b\":[1.50,\"x\"]}}", "\"text\"", "1e400", "{\"bb\":1,\"a\":\"Ä\"}", "17"];
-const TIMES: &[&str] = &["2026-11-24", "2026-11-24T10:00:00.123456Z", "2026-11-24 12:00:00+02", "infinity", "now", "0001-01-01"];
+const BENT: &[&str] = &[
+    "%", "(", ")", ".", ",", "&", "=", "%22", "%00", "->", "not.", "*", "!",
+];
+const RETURNS: &[&str] = &[
+    "return=representation",
+    "return=representation",
+    "return=minimal",
+    "return=headers-only",
+];
+const TEXTS: &[&str] = &[
+    "",
+    "a",
+    "Ä",
+    "it's",
+    "\"q\"",
+    "a,b",
+    "NULL",
+    "x\\y",
+    "line\nbreak",
+    "😀",
+    "İ",
+    " ",
+];
+const NUMBERS: &[&str] = &[
+    "0",
+    "1",
+    "-1",
+    "2.50",
+    "1e3",
+    "99999999999999999999",
+    "9223372036854775807",
+    "\"7\"",
+    "0.0000001",
+];
+const DOCUMENTS: &[&str] = &[
+    "{}",
+    "[]",
+    "null",
+    "{\"a\":{\"b\":[1.50,\"x\"]}}",
+    "\"text\"",
+    "1e400",
+    "{\"bb\":1,\"a\":\"Ä\"}",
+    "17",
+];
+const TIMES: &[&str] = &[
+    "2026-11-24",
+    "2026-11-24T10:00:00.123456Z",
+    "2026-11-24 12:00:00+02",
+    "infinity",
+    "now",
+    "0001-01-01",
+];
 
 /// A read of one of the tables.
-pub(crate) fn read(draw: &mut Draw, catalogue: &Catalogue, rows: &Tables<'_>) -> Request {
-    let mut target = format!("/api/{}", seeded::path(draw, catalogue, rows)).replace('>', "%3E").replace('"', "%22");
+pub(crate) fn read(draw: &mut Draw, schema: &Schema, rows: &Tables<'_>) -> Request {
+    let mut target = format!("/api/{}", seeded::path(draw, schema, rows))
+        .replace('>', "%3E")
+        .replace('"', "%22");
     if draw.one_in(10) {
         let place = "/api/".len() + draw.below(target.len() - "/api/".len());
         if target.is_char_boundary(place) {
@@ -63,23 +128,41 @@ pub(crate) fn read(draw: &mut Draw, catalogue: &Catalogue, rows: &Tables<'_>) ->
     }
     let method = if draw.one_in(12) { "HEAD" } else { "GET" };
     let mut headers = Vec::new();
-    for (times, name, values) in [(3, "accept", MEDIA), (3, "prefer", COUNTS), (8, "range", RANGES)] {
+    for (times, name, values) in [
+        (3, "accept", MEDIA),
+        (3, "prefer", COUNTS),
+        (8, "range", RANGES),
+    ] {
         if draw.one_in(times) {
             headers.push((name, (*draw.pick(values)).to_owned()));
         }
     }
-    Request { method, target: encoded(&target), headers, body: String::new() }
+    Request {
+        method,
+        target: encoded(&target),
+        headers,
+        body: String::new(),
+    }
 }
 
 /// A write of one of the tables.
-pub(crate) fn write(draw: &mut Draw, catalogue: &Catalogue, rows: &Tables<'_>) -> Request {
-    let tables: Vec<_> = catalogue.tables().iter().filter(|table| table.allows(Verb::Post)).collect();
+pub(crate) fn write(draw: &mut Draw, schema: &Schema, rows: &Tables<'_>) -> Request {
+    let tables: Vec<_> = schema
+        .tables()
+        .iter()
+        .filter(|table| table.allows(Verb::Post))
+        .collect();
     let table = *draw.pick(&tables);
     let mut parameters = Vec::new();
     let mut headers = Vec::new();
     let method = *draw.pick(&["POST", "POST", "POST", "PATCH", "PATCH", "PUT", "DELETE"]);
     let mut preferences = Vec::new();
-    for (times, values) in [(2, RETURNS), (3, COUNTS), (8, &["missing=default"]), (8, &["handling=strict, max-affected=1"])] {
+    for (times, values) in [
+        (2, RETURNS),
+        (3, COUNTS),
+        (8, &["missing=default"]),
+        (8, &["handling=strict, max-affected=1"]),
+    ] {
         if draw.one_in(times) {
             preferences.push(*draw.pick(values));
         }
@@ -92,13 +175,24 @@ pub(crate) fn write(draw: &mut Draw, catalogue: &Catalogue, rows: &Tables<'_>) -
         "POST" => {
             body = new_rows(draw, rows, table);
             if draw.one_in(3) {
-                preferences.push(*draw.pick(&["resolution=merge-duplicates", "resolution=ignore-duplicates"]));
+                preferences.push(*draw.pick(&[
+                    "resolution=merge-duplicates",
+                    "resolution=ignore-duplicates",
+                ]));
                 if draw.one_in(3) {
                     let keys: Vec<_> = table.uniques.iter().chain(&table.primary_key).collect();
-                    let columns = if keys.is_empty() { &["id"][..] } else { &draw.pick(&keys).columns };
+                    let columns = if keys.is_empty() {
+                        &["id"][..]
+                    } else {
+                        &draw.pick(&keys).columns
+                    };
                     parameters.push(format!(
                         "on_conflict={}",
-                        columns.iter().map(|name| seeded::name(name)).collect::<Vec<_>>().join(",")
+                        columns
+                            .iter()
+                            .map(|name| seeded::name(name))
+                            .collect::<Vec<_>>()
+                            .join(",")
                     ));
                 }
             }
@@ -107,8 +201,13 @@ pub(crate) fn write(draw: &mut Draw, catalogue: &Catalogue, rows: &Tables<'_>) -
             let mut row = new_row(draw, rows, table, &insertable(table));
             for column in table.key_positions() {
                 let column = &table.columns[column];
-                let value = known(draw, rows, table, column).unwrap_or_else(|| json!(draw.below(40)));
-                parameters.push(format!("{}=eq.{}", seeded::name(column.name), percent(&text_of(&value))));
+                let value =
+                    known(draw, rows, table, column).unwrap_or_else(|| json!(draw.below(40)));
+                parameters.push(format!(
+                    "{}=eq.{}",
+                    seeded::name(column.name),
+                    percent(&text_of(&value))
+                ));
                 row.insert(column.name.to_owned(), value);
             }
             body = serde_json::Value::Object(row).to_string();
@@ -117,8 +216,13 @@ pub(crate) fn write(draw: &mut Draw, catalogue: &Catalogue, rows: &Tables<'_>) -
             let is_named = draw.one_in(2);
             for column in table.key_positions().into_iter().filter(|_| is_named) {
                 let column = &table.columns[column];
-                let value = known(draw, rows, table, column).unwrap_or_else(|| json!(draw.below(40)));
-                parameters.push(format!("{}=eq.{}", seeded::name(column.name), percent(&text_of(&value))));
+                let value =
+                    known(draw, rows, table, column).unwrap_or_else(|| json!(draw.below(40)));
+                parameters.push(format!(
+                    "{}=eq.{}",
+                    seeded::name(column.name),
+                    percent(&text_of(&value))
+                ));
             }
             if !is_named {
                 seeded::conditions(draw, rows, table, "", &mut parameters);
@@ -130,7 +234,7 @@ pub(crate) fn write(draw: &mut Draw, catalogue: &Catalogue, rows: &Tables<'_>) -
         }
     }
     if draw.one_in(3) {
-        let embeds = seeded::select(draw, catalogue, rows, table, "", &mut parameters, 1);
+        let embeds = seeded::select(draw, schema, rows, table, "", &mut parameters, 1);
         parameters.push(format!("select={embeds}"));
     }
     if !preferences.is_empty() {
@@ -138,7 +242,12 @@ pub(crate) fn write(draw: &mut Draw, catalogue: &Catalogue, rows: &Tables<'_>) -
     }
     headers.push(("content-type", "application/json".to_owned()));
     let target = format!("/api/{}?{}", percent(table.name), parameters.join("&"));
-    Request { method, target: encoded(&target), headers, body }
+    Request {
+        method,
+        target: encoded(&target),
+        headers,
+        body,
+    }
 }
 
 fn new_rows(draw: &mut Draw, rows: &Tables<'_>, table: &Table) -> String {
@@ -147,26 +256,48 @@ fn new_rows(draw: &mut Draw, rows: &Tables<'_>, table: &Table) -> String {
     if count == 0 {
         return serde_json::Value::Object(new_row(draw, rows, table, &columns)).to_string();
     }
-    let all: Vec<_> = (0..count).map(|_| serde_json::Value::Object(new_row(draw, rows, table, &columns))).collect();
+    let all: Vec<_> = (0..count)
+        .map(|_| serde_json::Value::Object(new_row(draw, rows, table, &columns)))
+        .collect();
     serde_json::Value::Array(all).to_string()
 }
 
 fn insertable(table: &Table) -> Vec<usize> {
-    (0..table.columns.len()).filter(|at| table.columns[*at].insertable).collect()
+    (0..table.columns.len())
+        .filter(|at| table.columns[*at].insertable)
+        .collect()
 }
 
 /// All that must be given, and some more.
 fn some_columns(draw: &mut Draw, table: &Table, may: fn(&Column) -> bool) -> Vec<usize> {
-    let is_wanted = |draw: &mut Draw, column: &Column| match (may(column), column.nullable || column.has_default) {
+    let is_wanted = |draw: &mut Draw, column: &Column| match (
+        may(column),
+        column.nullable || column.has_default,
+    ) {
         (false, _) => draw.one_in(60),
         (true, true) => draw.one_in(2),
         (true, false) => !draw.one_in(20),
     };
-    (0..table.columns.len()).filter(|at| is_wanted(draw, &table.columns[*at])).collect()
+    (0..table.columns.len())
+        .filter(|at| is_wanted(draw, &table.columns[*at]))
+        .collect()
 }
 
-fn new_row(draw: &mut Draw, rows: &Tables<'_>, table: &Table, columns: &[usize]) -> Map<String, serde_json::Value> {
-    columns.iter().map(|at| (table.columns[*at].name.to_owned(), value(draw, rows, table, *at))).collect()
+fn new_row(
+    draw: &mut Draw,
+    rows: &Tables<'_>,
+    table: &Table,
+    columns: &[usize],
+) -> Map<String, serde_json::Value> {
+    columns
+        .iter()
+        .map(|at| {
+            (
+                table.columns[*at].name.to_owned(),
+                value(draw, rows, table, *at),
+            )
+        })
+        .collect()
 }
 
 fn value(draw: &mut Draw, rows: &Tables<'_>, table: &Table, at: usize) -> serde_json::Value {
@@ -183,7 +314,11 @@ fn value(draw: &mut Draw, rows: &Tables<'_>, table: &Table, at: usize) -> serde_
     }
     let parsed = |text: &&str| serde_json::from_str(text).unwrap_or_else(|_| json!(text));
     match column.ty {
-        Type::Text { .. } if is_key && !draw.one_in(4) => json!(format!("{}{}", draw.pick(&["code", "Code"]), draw.below(12))),
+        Type::Text { .. } if is_key && !draw.one_in(4) => json!(format!(
+            "{}{}",
+            draw.pick(&["code", "Code"]),
+            draw.below(12)
+        )),
         Type::Text { .. } => json!(*draw.pick(TEXTS)),
         Type::Uuid => json!(format!("00000000-0000-4000-8000-{:012x}", draw.below(30))),
         Type::Int2 | Type::Int4 | Type::Int8 if is_key || draw.one_in(2) => json!(draw.below(60)),
@@ -196,14 +331,25 @@ fn value(draw: &mut Draw, rows: &Tables<'_>, table: &Table, at: usize) -> serde_
 }
 
 /// A value that some row of the column, or of what it refers to, has.
-fn known(draw: &mut Draw, rows: &Tables<'_>, table: &Table, column: &Column) -> Option<serde_json::Value> {
+fn known(
+    draw: &mut Draw,
+    rows: &Tables<'_>,
+    table: &Table,
+    column: &Column,
+) -> Option<serde_json::Value> {
     let at = table.position(column.name)?;
-    let row = rows.0.get(table.name).filter(|rows| !rows.is_empty()).map(|rows| draw.pick(rows))?;
+    let row = rows
+        .0
+        .get(table.name)
+        .filter(|rows| !rows.is_empty())
+        .map(|rows| draw.pick(rows))?;
     serde_json::from_str(&row.get(at).unwrap_or(&Value::Null).to_json()).ok()
 }
 
 fn text_of(value: &serde_json::Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// As a URL takes it.
@@ -211,7 +357,21 @@ fn encoded(target: &str) -> String {
     let mut uri = String::new();
     for byte in target.bytes() {
         match byte {
-            b'"' | b' ' | b'<' | b'>' | b'{' | b'}' | b'\\' | b'^' | b'`' | b'|' | b'#' | b'[' | b']' | 0..0x20 | 0x7f.. => {
+            b'"'
+            | b' '
+            | b'<'
+            | b'>'
+            | b'{'
+            | b'}'
+            | b'\\'
+            | b'^'
+            | b'`'
+            | b'|'
+            | b'#'
+            | b'['
+            | b']'
+            | 0..0x20
+            | 0x7f.. => {
                 uri.push_str(&format!("%{byte:02X}"));
             }
             byte => uri.push(char::from(byte)),

@@ -1,4 +1,5 @@
-//! Requests that are nearly right: the API's own names and types, put together by chance, and then bent.
+//! Requests that are nearly right: the API's own names and types, put together by chance, and then
+//! bent.
 
 use mec::api::functions;
 use mec_query::{Function, Returns, Table, Type};
@@ -66,7 +67,9 @@ pub(crate) struct Grammar {
     count: usize,
 }
 
-const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS", "TRACE", "QUERY"];
+const METHODS: [&str; 9] = [
+    "GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS", "TRACE", "QUERY",
+];
 const OPERATORS: [&str; 33] = [
     "eq",
     "neq",
@@ -128,9 +131,22 @@ const WORDS: [&str; 24] = [
     "acme",
     "acme-team",
 ];
-const RESOURCES: [&str; 6] =
-    ["benchmark_runs", "benchmark_runs", "gpu_hours", "concurrent_users", "server_configs", "platform_access"];
-const PLANS: [&str; 6] = ["starter", "pro", "pro", "enterprise", "trial-14d", "starter"];
+const RESOURCES: [&str; 6] = [
+    "benchmark_runs",
+    "benchmark_runs",
+    "gpu_hours",
+    "concurrent_users",
+    "server_configs",
+    "platform_access",
+];
+const PLANS: [&str; 6] = [
+    "starter",
+    "pro",
+    "pro",
+    "enterprise",
+    "trial-14d",
+    "starter",
+];
 const UNITS: [&str; 6] = ["count", "count", "hour", "minute", "second", "count"];
 const OUTSIDE: [&str; 6] = ["acme", "acme-team", "globex", "initech", "acme", "nobody"];
 const TEXTS: [&str; 22] = [
@@ -249,8 +265,18 @@ const PREFERENCES: [&str; 18] = [
     "=,=;",
     "x",
 ];
-const RANGES: [&str; 10] =
-    ["0-0", "0-9", "5-", "-5", "9-0", "99999999999999999999-", "0-18446744073709551615", "items=0-1", "a-b", "0-1,3-4"];
+const RANGES: [&str; 10] = [
+    "0-0",
+    "0-9",
+    "5-",
+    "-5",
+    "9-0",
+    "99999999999999999999-",
+    "0-18446744073709551615",
+    "items=0-1",
+    "a-b",
+    "0-1,3-4",
+];
 const PATHS: [&str; 18] = [
     "/health",
     "/livez",
@@ -275,7 +301,13 @@ const PATHS: [&str; 18] = [
 impl Grammar {
     pub(crate) fn of(seed: u64, ids: Vec<String>) -> Self {
         let tables = mec_store::tables::tables();
-        Self { dice: Dice::of(seed), tables, functions: functions(), ids, count: 0 }
+        Self {
+            dice: Dice::of(seed),
+            tables,
+            functions: functions(),
+            ids,
+            count: 0,
+        }
     }
 
     pub(crate) fn learn(&mut self, id: String) {
@@ -320,12 +352,21 @@ impl Grammar {
     fn any_path(&mut self) -> Request {
         let target = self.dice.of_list(&PATHS).to_owned();
         let method = self.dice.of_list(&METHODS);
-        let body = if self.dice.one_in(2) { b"[settings]\nlate_seconds_max = 1\n".to_vec() } else { Vec::new() };
+        let body = if self.dice.one_in(2) {
+            b"[settings]\nlate_seconds_max = 1\n".to_vec()
+        } else {
+            Vec::new()
+        };
         let mut headers = Vec::new();
         if self.dice.one_in(2) {
             headers.push(("X-Mec-Admin", b"1".to_vec()));
         }
-        Request { method, target, headers, body }
+        Request {
+            method,
+            target,
+            headers,
+            body,
+        }
     }
 
     fn call(&mut self) -> Request {
@@ -341,24 +382,38 @@ impl Grammar {
         };
         let mut arguments = Vec::new();
         for param in &function.params {
-            let is_wanted = if param.required { !self.dice.one_in(40) } else { self.dice.one_in(4) };
+            let is_wanted = if param.required {
+                !self.dice.one_in(40)
+            } else {
+                self.dice.one_in(4)
+            };
             // Either names the account, and both are too many.
             let is_account = param.name == "p_account_id" && !self.dice.one_in(20);
             let is_wanted = is_wanted && (param.name != "p_external_id" || self.dice.one_in(10));
             if is_wanted || is_account {
-                let json = if param.name == "p_events" { self.events(&function) } else { self.json_of(param.name, param.ty) };
+                let json = if param.name == "p_events" {
+                    self.events(&function)
+                } else {
+                    self.json_of(param.name, param.ty)
+                };
                 arguments.push((param.name.to_owned(), json));
             }
         }
         if self.dice.one_in(60) {
             arguments.push((self.dice.of_list(&TEXTS).to_owned(), "1".to_owned()));
         }
-        let name = if self.dice.one_in(40) { "fn_consum" } else { function.name };
+        let name = if self.dice.one_in(40) {
+            "fn_consum"
+        } else {
+            function.name
+        };
         let mut target = format!("{}/rpc/{name}", self.prefix());
         let mut query = Vec::new();
         let mut body = Vec::new();
         if by_get {
-            query.extend(arguments.iter().map(|(name, json)| format!("{}={}", encoded(name), encoded(json.trim_matches('"')))));
+            query.extend(arguments.iter().map(|(name, json)| {
+                format!("{}={}", encoded(name), encoded(json.trim_matches('"')))
+            }));
         } else {
             body = object(&arguments).into_bytes();
         }
@@ -369,23 +424,40 @@ impl Grammar {
             target = format!("{target}?{}", query.join("&"));
         }
         let content_type = self.content_type("application/json");
-        Request { method, target, headers: vec![("Content-Type", content_type)], body }
+        Request {
+            method,
+            target,
+            headers: vec![("Content-Type", content_type)],
+            body,
+        }
     }
 
     fn events(&mut self, batch: &Function) -> String {
-        let meter = self.functions.iter().find(|function| function.name == "meter_consumption").unwrap_or(batch).clone();
+        let meter = self
+            .functions
+            .iter()
+            .find(|function| function.name == "meter_consumption")
+            .unwrap_or(batch)
+            .clone();
         let events: Vec<String> = (0..self.dice.below(5))
             .map(|_| {
                 let mut fields = Vec::new();
                 for param in &meter.params {
                     if param.required || param.name == "p_account_id" || self.dice.one_in(6) {
-                        fields.push((param.name.trim_start_matches("p_").to_owned(), self.json_of(param.name, param.ty)));
+                        fields.push((
+                            param.name.trim_start_matches("p_").to_owned(),
+                            self.json_of(param.name, param.ty),
+                        ));
                     }
                 }
                 object(&fields)
             })
             .collect();
-        if self.dice.one_in(10) { self.any_json() } else { format!("[{}]", events.join(",")) }
+        if self.dice.one_in(10) {
+            self.any_json()
+        } else {
+            format!("[{}]", events.join(","))
+        }
     }
 
     fn of_table(&mut self) -> Request {
@@ -402,18 +474,31 @@ impl Grammar {
         if !self.dice.one_in(5) {
             parameters = self.parameters(&table);
         }
-        // The catalogue and most rows stay, so that later requests find something.
+        // The catalog and most rows stay, so that later requests find something.
         if matches!(method, "PATCH" | "DELETE") && !self.dice.one_in(10) {
             let column = &table.columns[0];
-            parameters.push(format!("{}=eq.{}", column.name, encoded(self.json_of(column.name, column.ty).trim_matches('"'))));
+            parameters.push(format!(
+                "{}=eq.{}",
+                column.name,
+                encoded(self.json_of(column.name, column.ty).trim_matches('"'))
+            ));
         }
-        let body = if matches!(method, "GET" | "HEAD") && !self.dice.one_in(50) { Vec::new() } else { self.rows(&table) };
+        let body = if matches!(method, "GET" | "HEAD") && !self.dice.one_in(50) {
+            Vec::new()
+        } else {
+            self.rows(&table)
+        };
         let mut target = format!("{}/{}", self.prefix(), table.name);
         if !parameters.is_empty() {
             target = format!("{target}?{}", parameters.join("&"));
         }
         let content_type = self.content_type("application/json");
-        Request { method, target, headers: vec![("Content-Type", content_type)], body }
+        Request {
+            method,
+            target,
+            headers: vec![("Content-Type", content_type)],
+            body,
+        }
     }
 
     fn rows(&mut self, table: &Table) -> Vec<u8> {
@@ -421,7 +506,10 @@ impl Grammar {
             let mut fields = Vec::new();
             for column in &table.columns {
                 if grammar.dice.one_in(3) {
-                    fields.push((column.name.to_owned(), grammar.json_of(column.name, column.ty)));
+                    fields.push((
+                        column.name.to_owned(),
+                        grammar.json_of(column.name, column.ty),
+                    ));
                 }
             }
             object(&fields)
@@ -437,28 +525,51 @@ impl Grammar {
     }
 
     fn parameters(&mut self, table: &Table) -> Vec<String> {
-        (0..self.dice.below(4)).map(|_| self.parameter(table)).collect()
+        (0..self.dice.below(4))
+            .map(|_| self.parameter(table))
+            .collect()
     }
 
     fn parameter(&mut self, table: &Table) -> String {
         let column = &table.columns[self.dice.below(table.columns.len())];
         let value = self.json_of(column.name, column.ty);
         let value = value.trim_matches('"');
-        let name = if self.dice.one_in(25) { "nothing" } else { column.name };
+        let name = if self.dice.one_in(25) {
+            "nothing"
+        } else {
+            column.name
+        };
         let operator = self.dice.of_list(&OPERATORS);
         match self.dice.below(16) {
             0 => format!("select={}", encoded(&self.select(table, 0))),
             1 => {
-                format!("order={name}.{}", self.dice.of_list(&["asc", "desc.nullsfirst", "", "desc,a->b", "nullslast.asc", "x"]))
+                format!(
+                    "order={name}.{}",
+                    self.dice.of_list(&[
+                        "asc",
+                        "desc.nullsfirst",
+                        "",
+                        "desc,a->b",
+                        "nullslast.asc",
+                        "x"
+                    ])
+                )
             }
             2 => format!("limit={}", encoded(self.dice.of_list(&NUMBERS))),
             3 => format!("offset={}", encoded(self.dice.of_list(&NUMBERS))),
-            4 => format!("or=({name}.{operator}.{},and({name}.not.is.null,{name}.eq.1))", encoded(value)),
+            4 => format!(
+                "or=({name}.{operator}.{},and({name}.not.is.null,{name}.eq.1))",
+                encoded(value)
+            ),
             5 => format!("not.and=({name}.in.(a,\"b,c\",{}))", encoded(value)),
             6 => format!("on_conflict={name}"),
             7 => format!("columns={name},{}", table.columns[0].name),
             8 => format!("{name}=in.({},{})", encoded(value), encoded(value)),
-            9 => format!("{name}->a->>{}={operator}.{}", self.dice.below(3), encoded(value)),
+            9 => format!(
+                "{name}->a->>{}={operator}.{}",
+                self.dice.below(3),
+                encoded(value)
+            ),
             10 => format!("accounts.{name}={operator}.{}", encoded(value)),
             _ => format!("{name}={operator}.{}", encoded(value)),
         }
@@ -472,18 +583,37 @@ impl Grammar {
                     0 => "*".to_owned(),
                     1 => format!("alias:{}", column.name),
                     2 => {
-                        format!("{}::{}", column.name, self.dice.of_list(&["text", "int4", "jsonb", "timestamptz", "money", ""]))
+                        format!(
+                            "{}::{}",
+                            column.name,
+                            self.dice.of_list(&[
+                                "text",
+                                "int4",
+                                "jsonb",
+                                "timestamptz",
+                                "money",
+                                ""
+                            ])
+                        )
                     }
                     3 => format!("{}->a->>0", column.name),
                     4 => "count()".to_owned(),
                     5 | 6 if depth < 3 => {
                         let target = self.tables[self.dice.below(self.tables.len())].clone();
                         let target = table.foreign_keys.first().map_or(target.clone(), |key| {
-                            self.tables.iter().find(|table| table.name == key.target).cloned().unwrap_or(target)
+                            self.tables
+                                .iter()
+                                .find(|table| table.name == key.target)
+                                .cloned()
+                                .unwrap_or(target)
                         });
                         let inner = self.select(&target, depth + 1);
                         let how = self.dice.of_list(&["", "!inner", "!left", "!nothing"]);
-                        format!("{}{}{how}({inner})", self.dice.of_list(&["", "a:", "..."]), target.name)
+                        format!(
+                            "{}{}{how}({inner})",
+                            self.dice.of_list(&["", "a:", "..."]),
+                            target.name
+                        )
                     }
                     _ => column.name.to_owned(),
                 }
@@ -503,25 +633,46 @@ impl Grammar {
             return format!("\"{}\"", self.ids[place]);
         }
         if name.ends_with("idempotency_key") && !self.dice.one_in(15) {
-            let number = if self.dice.one_in(4) { self.dice.below(self.count) } else { self.count };
+            let number = if self.dice.one_in(4) {
+                self.dice.below(self.count)
+            } else {
+                self.count
+            };
             return format!("\"key-{number}\"");
         }
-        let names = [("resource_type", &RESOURCES), ("plan_id", &PLANS), ("unit_code", &UNITS), ("external_id", &OUTSIDE)];
-        let known = names.iter().find(|(end, _)| name.ends_with(end) || name == format!("{end}_code"));
+        let names = [
+            ("resource_type", &RESOURCES),
+            ("plan_id", &PLANS),
+            ("unit_code", &UNITS),
+            ("external_id", &OUTSIDE),
+        ];
+        let known = names
+            .iter()
+            .find(|(end, _)| name.ends_with(end) || name == format!("{end}_code"));
         if let Some((_, words)) = known
             && !self.dice.one_in(12)
         {
             return quoted(self.dice.of_list(*words));
         }
         match ty {
-            Type::Bool => self.dice.of_list(&["true", "false", "null", "\"yes\"", "\"t\"", "1"]).to_owned(),
+            Type::Bool => self
+                .dice
+                .of_list(&["true", "false", "null", "\"yes\"", "\"t\"", "1"])
+                .to_owned(),
             Type::Uuid => format!("\"{}\"", self.ids[self.dice.below(self.ids.len())]),
             Type::Timestamp => format!("\"{}\"", self.dice.of_list(&TIMES)),
             Type::Json => self.dice.of_list(&JSON).to_owned(),
-            Type::Numeric { .. } if !self.dice.one_in(3) => self.dice.of_list(&["1", "2", "3.5", "-1", "100"]).to_owned(),
+            Type::Numeric { .. } if !self.dice.one_in(3) => self
+                .dice
+                .of_list(&["1", "2", "3.5", "-1", "100"])
+                .to_owned(),
             Type::TextArray => format!("[{}]", quoted(self.dice.of_list(&WORDS))),
             Type::Text { .. } => {
-                let word = if self.dice.one_in(4) { self.dice.of_list(&TEXTS) } else { self.dice.of_list(&WORDS) };
+                let word = if self.dice.one_in(4) {
+                    self.dice.of_list(&TEXTS)
+                } else {
+                    self.dice.of_list(&WORDS)
+                };
                 quoted(word)
             }
             _ => self.dice.of_list(&NUMBERS).to_owned(),
@@ -542,18 +693,28 @@ impl Grammar {
     }
 
     fn prefix(&mut self) -> &'static str {
-        if self.dice.one_in(8) { "/rest/v1" } else { "/api" }
+        if self.dice.one_in(8) {
+            "/rest/v1"
+        } else {
+            "/api"
+        }
     }
 
     fn content_type(&mut self, usual: &str) -> Vec<u8> {
-        if self.dice.one_in(12) { self.dice.of_list(&MEDIA).into() } else { usual.into() }
+        if self.dice.one_in(12) {
+            self.dice.of_list(&MEDIA).into()
+        } else {
+            usual.into()
+        }
     }
 
     fn add_headers(&mut self, request: &mut Request) {
         request.headers.push(("Host", b"localhost".to_vec()));
         let mut add = |times: usize, name: &'static str, values: &[&str]| {
             if self.dice.one_in(times) {
-                request.headers.push((name, self.dice.of_list(values).into()));
+                request
+                    .headers
+                    .push((name, self.dice.of_list(values).into()));
             }
         };
         add(12, "Accept", &MEDIA);
@@ -565,14 +726,23 @@ impl Grammar {
         add(40, "Content-Profile", &["public", "private", ""]);
         add(40, "X-Request-Id", &["mine", "two words", "", "ä"]);
         add(60, "Expect", &["100-continue"]);
-        add(60, "Host", &["localhost", "evil.example", "[::1]:1", "ä", ""]);
-        add(60, "Origin", &["null", "http://localhost", "https://evil.example"]);
+        add(
+            60,
+            "Host",
+            &["localhost", "evil.example", "[::1]:1", "ä", ""],
+        );
+        add(
+            60,
+            "Origin",
+            &["null", "http://localhost", "https://evil.example"],
+        );
         add(60, "Sec-Fetch-Site", &["cross-site", "same-origin", "none"]);
         add(60, "If-Match", &["*"]);
         add(60, "Accept-Encoding", &["gzip, br"]);
     }
 
-    /// Changes a few bytes of the target or the body; the target stays without blanks and controls, which HTTP refuses.
+    /// Changes a few bytes of the target or the body; the target stays without blanks and controls,
+    /// which HTTP refuses.
     fn bend(&mut self, request: &mut Request) {
         for _ in 0..=self.dice.below(3) {
             if self.dice.one_in(2) && !request.body.is_empty() {
@@ -581,13 +751,17 @@ impl Grammar {
                     0 => request.body[place] = u8::try_from(self.dice.below(256)).expect("a byte"),
                     1 => drop(request.body.remove(place)),
                     2 => request.body.truncate(place),
-                    _ => request.body.insert(place, b"\0\xff\"{},:\\"[self.dice.below(8)]),
+                    _ => request
+                        .body
+                        .insert(place, b"\0\xff\"{},:\\"[self.dice.below(8)]),
                 }
             } else {
                 let (head, tail) = request.target.split_at(1);
                 let mut tail = tail.as_bytes().to_vec();
                 let place = self.dice.below(tail.len() + 1);
-                let bent = self.dice.of_list(&["%", "%00", "(", ")", ".", ",", "&", "=", "%F0%9F", "?"]);
+                let bent = self
+                    .dice
+                    .of_list(&["%", "%00", "(", ")", ".", ",", "&", "=", "%F0%9F", "?"]);
                 tail.splice(place..place, bent.bytes());
                 request.target = format!("{head}{}", String::from_utf8_lossy(&tail));
             }
@@ -596,7 +770,10 @@ impl Grammar {
 }
 
 fn object(fields: &[(String, String)]) -> String {
-    let fields: Vec<String> = fields.iter().map(|(name, json)| format!("{}:{json}", quoted(name))).collect();
+    let fields: Vec<String> = fields
+        .iter()
+        .map(|(name, json)| format!("{}:{json}", quoted(name)))
+        .collect();
     format!("{{{}}}", fields.join(","))
 }
 
@@ -606,5 +783,13 @@ fn quoted(text: &str) -> String {
 
 fn encoded(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~(),*:".contains(&byte);
-    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    text.bytes()
+        .map(|byte| {
+            if plain(byte) {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
+        .collect()
 }

@@ -1,7 +1,9 @@
-//! What an answer must look like, written as the guide writes it: JSON in which `...` stands for anything.
+//! What an answer must look like, written as the guide writes it: JSON in which `...` stands for
+//! anything.
 //!
 //! Keys shown must be there with these values and further keys are allowed; arrays and streams of
-//! documents must have the length shown unless a `...` opens them; a UUID or an instant stands for any.
+//! documents must have the length shown unless a `...` opens them; a UUID or an instant stands for
+//! any.
 
 use std::fmt;
 
@@ -45,7 +47,11 @@ pub(crate) struct Mismatch {
 
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Mismatch { path, expected, got } = self;
+        let Mismatch {
+            path,
+            expected,
+            got,
+        } = self;
         write!(f, "at {path}: expected {expected}, got {got}")
     }
 }
@@ -102,7 +108,11 @@ impl Pattern {
                     match got.get(key) {
                         Some(got) => pattern.check_at(&path, got)?,
                         None => {
-                            return Err(Mismatch { path, expected: pattern.to_string(), got: "no such key".to_owned() });
+                            return Err(Mismatch {
+                                path,
+                                expected: pattern.to_string(),
+                                got: "no such key".to_owned(),
+                            });
                         }
                     }
                 }
@@ -113,14 +123,20 @@ impl Pattern {
         if fits {
             return Ok(());
         }
-        Err(Mismatch { path: path.to_owned(), expected: self.to_string(), got: got.to_string() })
+        Err(Mismatch {
+            path: path.to_owned(),
+            expected: self.to_string(),
+            got: got.to_string(),
+        })
     }
 
     fn of_text(text: &str) -> Pattern {
         if let Some(start) = text.strip_suffix("...") {
             return match start.strip_suffix('-') {
                 _ if start.is_empty() => Pattern::Anything,
-                Some(id) if id.len() == 8 && id.bytes().all(|b| b.is_ascii_alphanumeric()) => Pattern::AnyUuid,
+                Some(id) if id.len() == 8 && id.bytes().all(|b| b.is_ascii_alphanumeric()) => {
+                    Pattern::AnyUuid
+                }
                 _ => Pattern::StartsWith(start.to_owned()),
             };
         }
@@ -193,9 +209,13 @@ impl Reader<'_> {
         if self.rest().starts_with('"') {
             return Ok(Pattern::of_text(&self.string()?));
         }
-        let length = self.rest().find(|c: char| c.is_whitespace() || ",]}".contains(c)).unwrap_or(self.rest().len());
+        let length = self
+            .rest()
+            .find(|c: char| c.is_whitespace() || ",]}".contains(c))
+            .unwrap_or(self.rest().len());
         let word = &self.rest()[..length];
-        let value = serde_json::from_str(word).map_err(|_| self.says(&format!("{word:?} is not a JSON value")))?;
+        let value = serde_json::from_str(word)
+            .map_err(|_| self.says(&format!("{word:?} is not a JSON value")))?;
         self.at += length;
         Ok(Pattern::Exactly(value))
     }
@@ -234,7 +254,8 @@ impl Reader<'_> {
             return Err(self.says("a string without its end"));
         };
         let literal = &self.rest()[..length + 2];
-        let text = serde_json::from_str(literal).map_err(|why| self.says(&format!("{literal} is not a JSON string ({why})")))?;
+        let text = serde_json::from_str(literal)
+            .map_err(|why| self.says(&format!("{literal} is not a JSON string ({why})")))?;
         self.at += literal.len();
         Ok(text)
     }
@@ -266,7 +287,9 @@ impl Reader<'_> {
 fn is_uuid(text: &str) -> bool {
     let groups: Vec<&str> = text.split('-').collect();
     groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12])
-        && groups.iter().all(|group| group.bytes().all(|b| b.is_ascii_hexdigit()))
+        && groups
+            .iter()
+            .all(|group| group.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 /// `2026-01-30T12:00:00Z`, with or without a fraction, with `Z` or an offset.
@@ -285,17 +308,20 @@ fn is_instant(text: &str) -> bool {
         }
     };
     let offset = zone.strip_prefix(['+', '-']);
-    has_shape(date_and_time, "9999-19-39T29:59:69") && (zone == "Z" || offset.is_some_and(|offset| has_shape(offset, "29:59")))
+    has_shape(date_and_time, "9999-19-39T29:59:69")
+        && (zone == "Z" || offset.is_some_and(|offset| has_shape(offset, "29:59")))
 }
 
 /// Same length; a digit of the shape is the greatest digit allowed there, the rest is literal.
 fn has_shape(text: &str, shape: &str) -> bool {
     text.len() == shape.len()
-        && text.bytes().zip(shape.bytes()).all(
-            |(got, shape)| {
-                if shape.is_ascii_digit() { (b'0'..=shape).contains(&got) } else { got == shape }
-            },
-        )
+        && text.bytes().zip(shape.bytes()).all(|(got, shape)| {
+            if shape.is_ascii_digit() {
+                (b'0'..=shape).contains(&got)
+            } else {
+                got == shape
+            }
+        })
 }
 
 #[cfg(test)]
@@ -305,7 +331,10 @@ mod tests {
     const ID: &str = r#""0193a5c2-7b1e-7c3d-8e4f-0123456789ab""#;
 
     fn verdict(shown: &str, answer: &str) -> Result<(), Mismatch> {
-        let answer: Vec<Value> = serde_json::Deserializer::from_str(answer).into_iter().collect::<Result<_, _>>().unwrap();
+        let answer: Vec<Value> = serde_json::Deserializer::from_str(answer)
+            .into_iter()
+            .collect::<Result<_, _>>()
+            .unwrap();
         Sequence::parse(shown).unwrap().check(&answer)
     }
 
@@ -323,12 +352,18 @@ mod tests {
             ("{\"a\": 1\n,\n ...}", r#"{"a": 1, "b": 2}"#),
             (r#"{"a": ...}"#, r#"{"a": {"b": []}}"#),
             (r#"{"a": "..."}"#, r#"{"a": null}"#),
-            (r#"{"a": "Usage at ..."}"#, r#"{"a": "Usage at 100.0% of limit"}"#),
+            (
+                r#"{"a": "Usage at ..."}"#,
+                r#"{"a": "Usage at 100.0% of limit"}"#,
+            ),
             (r#""e1f2g3h4-...""#, ID),
             (r#""l1m2n3o4-...""#, ID),
             (ID, r#""ffffffff-ffff-4fff-bfff-ffffffffffff""#),
             (r#""2026-01-30T12:00:00Z""#, instant),
-            (r#""2026-01-30T12:00:00Z""#, r#""2026-11-24T05:06:07+00:00""#),
+            (
+                r#""2026-01-30T12:00:00Z""#,
+                r#""2026-11-24T05:06:07+00:00""#,
+            ),
             ("[1, 2]", "[1, 2]"),
             ("[1, ...]", "[1]"),
             ("[1, ...]", "[1, 2, 3]"),
@@ -336,7 +371,10 @@ mod tests {
             ("[]", "[]"),
             ("{\"n\": 1}\n{\"n\": 2}", "{\n \"n\": 1\n}\n{\n \"n\": 2\n}"),
             ("{\"n\": 1}\n...", r#"{"n": 1} {"n": 2} {"n": 3}"#),
-            (r#"{"a": "say \"...\" twice"}"#, r#"{"a": "say \"...\" twice"}"#),
+            (
+                r#"{"a": "say \"...\" twice"}"#,
+                r#"{"a": "say \"...\" twice"}"#,
+            ),
         ];
         for (shown, answer) in rows {
             assert_eq!(verdict(shown, answer), Ok(()), "{shown} and {answer}");
@@ -368,13 +406,25 @@ mod tests {
             ("[1, ..., 3]", "[1, 2]", "answer[0][1]"),
             ("[1, ..., 1]", "[1]", "answer[0]"),
             ("{\"n\": 1}\n{\"n\": 2}", r#"{"n": 1}"#, "answer"),
-            ("{\"n\": 1}\n{\"n\": 2}", r#"{"n": 2} {"n": 1}"#, "answer[0].n"),
+            (
+                "{\"n\": 1}\n{\"n\": 2}",
+                r#"{"n": 2} {"n": 1}"#,
+                "answer[0].n",
+            ),
             ("{\"n\": 1}\n...", r#"{"n": 2} {"n": 1}"#, "answer[0].n"),
             (r#""e1f2g3h4-...""#, r#""e1f2g3h4-more""#, "answer[0]"),
             (r#""e1f2g3h4-...""#, "null", "answer[0]"),
             (ID, r#""0193a5c2-7b1e-7c3d-8e4f-0123456789ag""#, "answer[0]"),
-            (r#""2026-01-30T12:00:00Z""#, r#""2026-01-30 12:00:00Z""#, "answer[0]"),
-            (r#""2026-01-30T12:00:00Z""#, r#""2026-01-30T12:00:00""#, "answer[0]"),
+            (
+                r#""2026-01-30T12:00:00Z""#,
+                r#""2026-01-30 12:00:00Z""#,
+                "answer[0]",
+            ),
+            (
+                r#""2026-01-30T12:00:00Z""#,
+                r#""2026-01-30T12:00:00""#,
+                "answer[0]",
+            ),
             (r#""Usage at ...""#, r#""Within entitlement""#, "answer[0]"),
         ];
         for (shown, answer, path) in rows {
@@ -387,8 +437,14 @@ mod tests {
 
     #[test]
     fn a_mismatch_says_where_what_and_what_instead() {
-        let mismatch = verdict(r#"[{"reason": "Limit reached"}]"#, r#"[{"reason": "Unlimited"}]"#);
-        assert_eq!(mismatch.unwrap_err().to_string(), r#"at answer[0][0].reason: expected "Limit reached", got "Unlimited""#);
+        let mismatch = verdict(
+            r#"[{"reason": "Limit reached"}]"#,
+            r#"[{"reason": "Unlimited"}]"#,
+        );
+        assert_eq!(
+            mismatch.unwrap_err().to_string(),
+            r#"at answer[0][0].reason: expected "Limit reached", got "Unlimited""#
+        );
     }
 
     #[test]

@@ -3,8 +3,8 @@
 //! It refuses what it does not understand, with the line, so that a command can never be left out
 //! by accident. It runs nothing and knows no ids: `ACCOUNT_ID` and `"..."` stay as written.
 //!
-//! A command is `curl`, or a shell function that the page defined before: `rpc() { … }`. `NAME=$(…)` keeps what a
-//! command printed for those after it.
+//! A command is `curl`, or a shell function that the page defined before: `rpc() { … }`.
+//! `NAME=$(…)` keeps what a command printed for those after it.
 
 use std::iter::Peekable;
 use std::slice;
@@ -41,7 +41,11 @@ pub(crate) enum Action {
     /// A variable, and the command that gives its value.
     Keep { name: String, command: String },
     /// `POST /path` with a JSON body below, in the scenarios.
-    Request { method: String, path: String, body: String },
+    Request {
+        method: String,
+        path: String,
+        body: String,
+    },
 }
 
 /// An answer as shown and as understood.
@@ -132,7 +136,12 @@ impl Step {
 type Lines<'a> = Peekable<slice::Iter<'a, &'a str>>;
 
 /// The commands of one `bash` block. `# Expected: …` shows the answer to the command above it.
-fn commands(block: &[&str], first: usize, section: &str, defined: &mut Vec<String>) -> Result<Vec<Step>, String> {
+fn commands(
+    block: &[&str],
+    first: usize,
+    section: &str,
+    defined: &mut Vec<String>,
+) -> Result<Vec<Step>, String> {
     let mut steps: Vec<Step> = Vec::new();
     let mut lines: Lines<'_> = block.iter().peekable();
     loop {
@@ -160,7 +169,10 @@ fn commands(block: &[&str], first: usize, section: &str, defined: &mut Vec<Strin
             defined.push(name.to_owned());
             whole(line, &mut lines).map(Action::Define)
         } else if let Some((name, _)) = line.split_once("=$(").filter(|(name, _)| is_name(name)) {
-            whole(line, &mut lines).map(|command| Action::Keep { name: name.to_owned(), command })
+            whole(line, &mut lines).map(|command| Action::Keep {
+                name: name.to_owned(),
+                command,
+            })
         } else if word == "curl" || defined.iter().any(|name| name == word) {
             whole(line, &mut lines).map(Action::Shell)
         } else if METHODS.contains(&word) {
@@ -231,7 +243,11 @@ fn request(line: &str, rest: &mut Lines<'_>) -> Result<Action, String> {
     if method != "GET" && body.is_empty() {
         return Err(format!("{line:?} has no body"));
     }
-    Ok(Action::Request { method: method.to_owned(), path: path.to_owned(), body })
+    Ok(Action::Request {
+        method: method.to_owned(),
+        path: path.to_owned(),
+        body,
+    })
 }
 
 fn ends_body(line: &str) -> bool {
@@ -245,11 +261,19 @@ mod tests {
     use super::*;
 
     fn shell_step(section: &str, line: usize, command: &str) -> Step {
-        Step { section: section.to_owned(), line, action: Action::Shell(command.to_owned()), shown: None }
+        Step {
+            section: section.to_owned(),
+            line,
+            action: Action::Shell(command.to_owned()),
+            shown: None,
+        }
     }
 
     fn shown(text: &str) -> Option<Shown> {
-        Some(Shown { text: text.to_owned(), pattern: Sequence::parse(text).unwrap() })
+        Some(Shown {
+            text: text.to_owned(),
+            pattern: Sequence::parse(text).unwrap(),
+        })
     }
 
     #[test]
@@ -280,7 +304,11 @@ mod tests {
         let request = |line, method: &str, path: &str, body: &str| Step {
             section: "Scenario C".to_owned(),
             line,
-            action: Action::Request { method: method.to_owned(), path: path.to_owned(), body: body.to_owned() },
+            action: Action::Request {
+                method: method.to_owned(),
+                path: path.to_owned(),
+                body: body.to_owned(),
+            },
             shown: None,
         };
         let check = r#"{"p_account_id": "...", "p_resource_type": "gpu_hours"}"#;
@@ -299,8 +327,12 @@ mod tests {
         let guide = "```bash\ncurl a \\\n  b\ncurl \"it's\" 'a \"b'\ncurl \"say \\\"\n\"\n```";
         let steps = read(guide).unwrap();
         let commands: Vec<&Action> = steps.iter().map(|step| &step.action).collect();
-        let expected =
-            ["curl a \\\n  b", "curl \"it's\" 'a \"b'", "curl \"say \\\"\n\""].map(|command| Action::Shell(command.to_owned()));
+        let expected = [
+            "curl a \\\n  b",
+            "curl \"it's\" 'a \"b'",
+            "curl \"say \\\"\n\"",
+        ]
+        .map(|command| Action::Shell(command.to_owned()));
         assert_eq!(commands, expected.iter().collect::<Vec<_>>());
     }
 
@@ -311,8 +343,14 @@ mod tests {
         let steps = read(page).unwrap();
         let actions: Vec<&Action> = steps.iter().map(|step| &step.action).collect();
         let define = Action::Define("rpc() { curl \"$1\"; }".to_owned());
-        let keep = Action::Keep { name: "ID".to_owned(), command: "ID=$(rpc \\\n  x)".to_owned() };
-        assert_eq!(actions, [&define, &keep, &Action::Shell("rpc \"$ID\"".to_owned())]);
+        let keep = Action::Keep {
+            name: "ID".to_owned(),
+            command: "ID=$(rpc \\\n  x)".to_owned(),
+        };
+        assert_eq!(
+            actions,
+            [&define, &keep, &Action::Shell("rpc \"$ID\"".to_owned())]
+        );
         assert_eq!(steps[2].shown, shown("1\n           2"));
     }
 
@@ -332,9 +370,18 @@ mod tests {
             ("**Expected Response:**\n```json\n5\n```", "line 2:"),
             ("**Expected Response:**\nnothing\n", "line 2:"),
             ("**Command:**\n```json\n5\n```", "line 2:"),
-            ("```bash\ncurl x\n```\n**Expected Response:**\n```text\n5\n```", "line 5:"),
-            ("```bash\ncurl x\n```\n**Expected Response:**\n```json\n(5)\n```", "line 5:"),
-            ("```bash\ncurl x\n# Expected: 5\n# Expected: 5\n```", "line 4:"),
+            (
+                "```bash\ncurl x\n```\n**Expected Response:**\n```text\n5\n```",
+                "line 5:",
+            ),
+            (
+                "```bash\ncurl x\n```\n**Expected Response:**\n```json\n(5)\n```",
+                "line 5:",
+            ),
+            (
+                "```bash\ncurl x\n# Expected: 5\n# Expected: 5\n```",
+                "line 4:",
+            ),
             ("text\n\n**Command:**\n", "the last line"),
         ];
         for (guide, place) in rows {

@@ -1,4 +1,5 @@
-//! Runs the commands of a page with `sh`, as its reader would: what was defined and kept before is there.
+//! Runs the commands of a page with `sh`, as its reader would: what was defined and kept before is
+//! there.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,11 @@ pub(crate) struct Shell {
 impl Shell {
     /// A shell with nothing in it; `home` is where curl looks for its settings.
     pub(crate) fn new(home: &Path) -> Shell {
-        Shell { home: home.to_owned(), functions: String::new(), variables: Vec::new() }
+        Shell {
+            home: home.to_owned(),
+            functions: String::new(),
+            variables: Vec::new(),
+        }
     }
 
     /// The command's output, or why it failed.
@@ -40,7 +45,10 @@ impl Shell {
             return Ok(printed);
         }
         let complaint = String::from_utf8_lossy(&output.stderr);
-        Err(format!("command:\n{command}\nended with {}:\n{printed}{complaint}", output.status))
+        Err(format!(
+            "command:\n{command}\nended with {}:\n{printed}{complaint}",
+            output.status
+        ))
     }
 
     /// Remembers a function.

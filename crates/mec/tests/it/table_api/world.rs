@@ -1,5 +1,5 @@
-//! The rows that the cases are asked of: the demo's catalog and a few accounts with plans, entitlements, rules and usage,
-//! made through the API with a clock that stands still.
+//! The rows that the cases are asked of: the demo's catalog and a few accounts with plans,
+//! entitlements, rules and usage, made through the API with a clock that stands still.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use http_body_util::BodyExt as _;
 use mec::api::context::AppState;
 use mec::http::router;
 use mec_engine::{Clock, Mec, Now, Options, catalog_file};
-use mec_kernel::{Catalogue, Time};
+use mec_kernel::{Catalog, Time};
 use serde_json::{Value, json};
 use tower_service::Service as _;
 
@@ -45,38 +45,71 @@ pub(super) struct Opened {
 impl Opened {
     pub(super) async fn of(home: Home) -> Self {
         let file = catalog_file::parse(catalog_file::DEMO).expect("the demo's catalog");
-        let clock = Clock::ruling(Arc::new(Still(crate::api::START.parse().expect("an instant"))));
-        let options = Options { catalogue: file.changes(&Catalogue::default(), false), clock, ..Options::default() };
+        let clock = Clock::ruling(Arc::new(Still(
+            crate::api::START.parse().expect("an instant"),
+        )));
+        let options = Options {
+            catalog: file.changes(&Catalog::default(), false),
+            clock,
+            ..Options::default()
+        };
         let mec = Arc::new(Mec::open(&home.url(), options).await.expect("a store"));
-        Self { router: router::router(AppState::new(mec.clone())), mec, _home: home }
+        Self {
+            router: router::router(AppState::new(mec.clone())),
+            mec,
+            _home: home,
+        }
     }
 
     pub(super) async fn ask(&self, case: &Case) -> Reply {
-        let mut request = Request::builder().method(case.method.as_str()).uri(case.uri());
+        let mut request = Request::builder()
+            .method(case.method.as_str())
+            .uri(case.uri());
         for (name, value) in &case.headers {
             request = request.header(name, value);
         }
-        let request = request.body(Body::from(case.body.clone())).expect("a request");
+        let request = request
+            .body(Body::from(case.body.clone()))
+            .expect("a request");
         let response = self.router.clone().call(request).await.expect("an answer");
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.expect("a body").to_bytes();
-        Reply { status: parts.status.as_u16(), headers: parts.headers, text: String::from_utf8(bytes.to_vec()).expect("text") }
+        Reply {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            text: String::from_utf8(bytes.to_vec()).expect("text"),
+        }
     }
 
     async fn post(&self, path: &str, body: Value) -> Value {
-        let request = Request::post(format!("/api/{path}")).header("content-type", "application/json");
-        let request = request.body(Body::from(body.to_string())).expect("a request");
+        let request =
+            Request::post(format!("/api/{path}")).header("content-type", "application/json");
+        let request = request
+            .body(Body::from(body.to_string()))
+            .expect("a request");
         let response = self.router.clone().call(request).await.expect("an answer");
         let status = response.status();
-        let bytes = response.into_body().collect().await.expect("a body").to_bytes();
+        let bytes = response
+            .into_body()
+            .collect()
+            .await
+            .expect("a body")
+            .to_bytes();
         let text = String::from_utf8_lossy(&bytes);
         assert!(status.is_success(), "{path} {body}: {status} {text}");
-        if text.is_empty() { Value::Null } else { serde_json::from_str(&text).expect("JSON") }
+        if text.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_str(&text).expect("JSON")
+        }
     }
 
     async fn account(&self, ids: &mut Vec<(String, String)>, name: &str, account: Value) {
         let made = self.post("accounts", account).await;
-        ids.push((name.to_owned(), made["account_id"].as_str().expect("an id").to_owned()));
+        ids.push((
+            name.to_owned(),
+            made["account_id"].as_str().expect("an id").to_owned(),
+        ));
     }
 }
 
@@ -101,10 +134,16 @@ impl World {
         opened.account(&mut ids, "jane", jane).await;
         let globex = json!({ "external_id": "globex", "display_name": "Globex, \"G\" (EU)", "status": "suspended" });
         opened.account(&mut ids, "globex", globex).await;
-        let umbrella = json!({ "external_id": "umbrella", "display_name": "umbrella 50%_off", "email": "" });
+        let umbrella =
+            json!({ "external_id": "umbrella", "display_name": "umbrella 50%_off", "email": "" });
         opened.account(&mut ids, "umbrella", umbrella).await;
         for (account, plan) in [("acme", "pro"), ("globex", "starter")] {
-            opened.post("rpc/provision_plan", json!({ "p_external_id": account, "p_plan_id": plan })).await;
+            opened
+                .post(
+                    "rpc/provision_plan",
+                    json!({ "p_external_id": account, "p_plan_id": plan }),
+                )
+                .await;
         }
         let by_hand = json!({
             "account_id": ids[2].1, "resource_type_code": "benchmark_runs", "quantity_allowed": 5, "window_type_code": "day",
@@ -115,9 +154,23 @@ impl World {
         });
         opened.post("control_rules", rule).await;
         for (key, account, resource, quantity, unit, details) in [
-            ("run-1", "acme", "benchmark_runs", "3", "count", json!({ "job": "a", "cost": 1.5 })),
+            (
+                "run-1",
+                "acme",
+                "benchmark_runs",
+                "3",
+                "count",
+                json!({ "job": "a", "cost": 1.5 }),
+            ),
             ("run-2", "acme", "benchmark_runs", "4", "count", Value::Null),
-            ("run-3", "jane", "benchmark_runs", "2", "count", json!({ "job": "b" })),
+            (
+                "run-3",
+                "jane",
+                "benchmark_runs",
+                "2",
+                "count",
+                json!({ "job": "b" }),
+            ),
             ("gpu-1", "acme", "gpu_hours", "90", "minute", Value::Null),
         ] {
             let event = json!({
@@ -128,7 +181,10 @@ impl World {
         }
         let lease = json!({ "p_external_id": "acme", "p_resource_type": "concurrent_users", "p_session_token": "laptop" });
         opened.post("rpc/acquire_lease", lease).await;
-        Self { home: opened.closed().await, ids }
+        Self {
+            home: opened.closed().await,
+            ids,
+        }
     }
 
     /// The world again, in a place of its own.
@@ -137,7 +193,8 @@ impl World {
             Home::Sqlite(directory) => {
                 let copy = tempfile::tempdir().expect("a directory");
                 let file = |directory: &Path| directory.join("mec.db");
-                std::fs::copy(file(directory.path()), file(copy.path())).expect("a copy of the file");
+                std::fs::copy(file(directory.path()), file(copy.path()))
+                    .expect("a copy of the file");
                 Home::Sqlite(copy)
             }
             Home::Postgres(cluster, url) => {
@@ -151,13 +208,20 @@ impl World {
 impl Opened {
     /// The place, once nobody has it open any more.
     async fn closed(self) -> Home {
-        let Self { router, mec, _home: home } = self;
+        let Self {
+            router,
+            mec,
+            _home: home,
+        } = self;
         drop(router);
         let mec = Arc::into_inner(mec).expect("nobody else has it");
         mec.close().await.expect("an engine that was running");
         drop(mec);
         if let Home::Postgres(cluster, url) = &home {
-            let others = format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{}'", name_of(url));
+            let others = format!(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = '{}'",
+                name_of(url)
+            );
             cluster.wait_for("postgres", &others, "0");
         }
         home

@@ -9,10 +9,17 @@ use crate::cli::failure::Failure;
 use crate::cli::output::{self, Print};
 
 /// What a line tells of both answers.
-const FIGURES: [&str; 9] = ["ALLOW", "WARN", "GRACE", "OVERAGE", "BLOCK", "DENY", "REFUSED", "BILLED", "COST"];
+const FIGURES: [&str; 9] = [
+    "ALLOW", "WARN", "GRACE", "OVERAGE", "BLOCK", "DENY", "REFUSED", "BILLED", "COST",
+];
 
 /// Tells it.
-pub(super) fn show(found: &Found, since: Option<Time>, unit: &dyn Fn(&Code) -> String, print: Print) -> Result<(), Failure> {
+pub(super) fn show(
+    found: &Found,
+    since: Option<Time>,
+    unit: &dyn Fn(&Code) -> String,
+    print: Print,
+) -> Result<(), Failure> {
     match print {
         Print::Json => output::json(&as_json(found, since, unit)),
         Print::Table => tables(found, unit),
@@ -21,7 +28,7 @@ pub(super) fn show(found: &Found, since: Option<Time>, unit: &dyn Fn(&Code) -> S
 
 fn tables(found: &Found, unit: &dyn Fn(&Code) -> String) -> Result<(), Failure> {
     output::line(format_args!(
-        "{} events replayed; \"a → b\": a by the present catalogue, b by the changed one; one figure: both the same",
+        "{} events replayed; \"a → b\": a by the present catalog, b by the changed one; one figure: both the same",
         found.events
     ))?;
     if found.totals.is_empty() {
@@ -31,7 +38,11 @@ fn tables(found: &Found, unit: &dyn Fn(&Code) -> String) -> Result<(), Failure> 
     if found.outcomes.is_empty() {
         output::line("every request was simply allowed, by both")?;
     } else {
-        let head: Vec<&str> = ["ACCOUNT", "RESOURCE"].into_iter().chain(FIGURES).chain(["FIRST"]).collect();
+        let head: Vec<&str> = ["ACCOUNT", "RESOURCE"]
+            .into_iter()
+            .chain(FIGURES)
+            .chain(["FIRST"])
+            .collect();
         let rows = found.outcomes.iter().map(|(outcome, name)| {
             let account = name.clone().unwrap_or_else(|| outcome.account.to_string());
             let mut cells = vec![account, outcome.resource.to_string()];
@@ -42,31 +53,56 @@ fn tables(found: &Found, unit: &dyn Fn(&Code) -> String) -> Result<(), Failure> 
         output::table(&head, rows.collect::<Vec<_>>())?;
     }
     output::line("")?;
-    let head: Vec<&str> = ["TOTAL", "UNIT", "ACCOUNTS"].into_iter().chain(FIGURES).chain(["FIRST"]).collect();
+    let head: Vec<&str> = ["TOTAL", "UNIT", "ACCOUNTS"]
+        .into_iter()
+        .chain(FIGURES)
+        .chain(["FIRST"])
+        .collect();
     let rows = found.totals.iter().map(|total| {
-        let accounts = both(total.accounts_present.to_string(), total.accounts_changed.to_string());
+        let accounts = both(
+            total.accounts_present.to_string(),
+            total.accounts_changed.to_string(),
+        );
         let mut cells = vec![total.resource.to_string(), unit(&total.resource), accounts];
         cells.extend(figures(&total.present, &total.changed));
         cells.push(both(first(&total.present), first(&total.changed)));
         cells
     });
     output::table(&head, rows.collect::<Vec<_>>())?;
-    let rejected = |of: fn(&TotalOf) -> &Tally| found.totals.iter().map(|total| of(total).rejected).sum::<u64>();
-    let (present, changed) = (rejected(|total| &total.present), rejected(|total| &total.changed));
+    let rejected = |of: fn(&TotalOf) -> &Tally| {
+        found
+            .totals
+            .iter()
+            .map(|total| of(total).rejected)
+            .sum::<u64>()
+    };
+    let (present, changed) = (
+        rejected(|total| &total.present),
+        rejected(|total| &total.changed),
+    );
     if present + changed > 0 {
-        output::line(format_args!("not understood (an unknown resource or unit): {} events", both(present, changed)))?;
+        output::line(format_args!(
+            "not understood (an unknown resource or unit): {} events",
+            both(present, changed)
+        ))?;
     }
     Ok(())
 }
 
 fn both(present: impl ToString, changed: impl ToString) -> String {
     let (present, changed) = (present.to_string(), changed.to_string());
-    if present == changed { present } else { format!("{present} → {changed}") }
+    if present == changed {
+        present
+    } else {
+        format!("{present} → {changed}")
+    }
 }
 
 fn figures(present: &Tally, changed: &Tally) -> Vec<String> {
-    let mut cells: Vec<String> =
-        Decision::ALL.iter().map(|decision| both(present.events(*decision), changed.events(*decision))).collect();
+    let mut cells: Vec<String> = Decision::ALL
+        .iter()
+        .map(|decision| both(present.events(*decision), changed.events(*decision)))
+        .collect();
     cells.push(both(present.refused(), changed.refused()));
     cells.push(both(present.overage, changed.overage));
     cells.push(both(cost(present), cost(changed)));
@@ -77,15 +113,21 @@ fn cost(tally: &Tally) -> String {
     if tally.cost.is_empty() {
         return "0".to_owned();
     }
-    let amounts = tally.cost.iter().map(|(currency, amount)| format!("{amount} {currency}").trim_end().to_owned());
+    let amounts = tally
+        .cost
+        .iter()
+        .map(|(currency, amount)| format!("{amount} {currency}").trim_end().to_owned());
     amounts.collect::<Vec<_>>().join(" + ")
 }
 
 fn first(tally: &Tally) -> String {
-    let Some(at) = tally.first_notable_at() else { return "-".to_owned() };
+    let Some(at) = tally.first_notable_at() else {
+        return "-".to_owned();
+    };
     // To the second; as JSON it is exact.
     let text = at.to_string();
-    text.split_once('.').map_or_else(|| text.clone(), |(seconds, _)| format!("{seconds}Z"))
+    text.split_once('.')
+        .map_or_else(|| text.clone(), |(seconds, _)| format!("{seconds}Z"))
 }
 
 fn as_json(found: &Found, since: Option<Time>, unit: &dyn Fn(&Code) -> String) -> Value {
@@ -122,7 +164,10 @@ fn tally(tally: &Tally) -> Value {
         let told = json!({ "events": told.events, "quantity": number(told.quantity), "first_at": told.first_at.to_string() });
         (decision.code().to_owned(), told)
     });
-    let cost = tally.cost.iter().map(|(currency, amount)| (currency.clone(), number(*amount)));
+    let cost = tally
+        .cost
+        .iter()
+        .map(|(currency, amount)| (currency.clone(), number(*amount)));
     json!({
         "decisions": decisions.collect::<Map<_, _>>(),
         "rejected": tally.rejected,
@@ -136,5 +181,7 @@ fn tally(tally: &Tally) -> Value {
 /// The number with its own digits, never by way of a float.
 fn number(total: Total) -> Value {
     let digits = total.to_string();
-    digits.parse::<serde_json::Number>().map_or(Value::String(digits), Value::Number)
+    digits
+        .parse::<serde_json::Number>()
+        .map_or(Value::String(digits), Value::Number)
 }

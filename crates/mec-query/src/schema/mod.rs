@@ -1,7 +1,7 @@
 //! The tables and functions a request may name, as data.
 //!
-//! Everything a resolved request points at lives here, so no name from a URL travels further than a look-up in this
-//! room. It does not know how or where rows are stored.
+//! Everything a resolved request points at lives here, so no name from a URL travels further than a
+//! look-up in this room. It does not know how or where rows are stored.
 
 mod column;
 mod function;
@@ -17,9 +17,9 @@ use std::sync::Arc;
 use crate::QueryError;
 use crate::hint;
 
-/// A catalogue that contradicts itself: a mistake of the program, found when it starts.
+/// A schema that contradicts itself: a mistake of the program, found when it starts.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CatalogueFault {
+pub enum SchemaFault {
     /// Two tables, or two functions or aliases, of one name.
     #[error("the name \"{0}\" is used twice")]
     Duplicate(&'static str),
@@ -33,47 +33,55 @@ pub enum CatalogueFault {
 
 /// All tables and functions of the API.
 #[derive(Debug, Clone, Default)]
-pub struct Catalogue {
+pub struct Schema {
     tables: Vec<Arc<Table>>,
     functions: Vec<Arc<Function>>,
     table_of: HashMap<&'static str, usize>,
     function_of: HashMap<&'static str, usize>,
 }
 
-impl Catalogue {
-    /// A catalogue of these tables and functions.
+impl Schema {
+    /// A schema of these tables and functions.
     ///
     /// # Errors
-    /// A [`CatalogueFault`] when names are used twice or point nowhere.
-    pub fn new(tables: Vec<Table>, functions: Vec<Function>) -> Result<Self, CatalogueFault> {
-        let mut catalogue = Self::default();
+    /// A [`SchemaFault`] when names are used twice or point nowhere.
+    pub fn new(tables: Vec<Table>, functions: Vec<Function>) -> Result<Self, SchemaFault> {
+        let mut schema = Self::default();
         for (at, table) in tables.into_iter().enumerate() {
             if let Some(column) = table.dangling_name() {
-                return Err(CatalogueFault::NoColumn(table.name, column));
+                return Err(SchemaFault::NoColumn(table.name, column));
             }
-            if catalogue.table_of.insert(table.name, at).is_some() {
-                return Err(CatalogueFault::Duplicate(table.name));
+            if schema.table_of.insert(table.name, at).is_some() {
+                return Err(SchemaFault::Duplicate(table.name));
             }
-            catalogue.tables.push(Arc::new(table));
+            schema.tables.push(Arc::new(table));
         }
         for (at, function) in functions.into_iter().enumerate() {
             for name in std::iter::once(function.name).chain(function.aliases.iter().copied()) {
-                if catalogue.function_of.insert(name, at).is_some() {
-                    return Err(CatalogueFault::Duplicate(name));
+                if schema.function_of.insert(name, at).is_some() {
+                    return Err(SchemaFault::Duplicate(name));
                 }
             }
-            catalogue.functions.push(Arc::new(function));
+            schema.functions.push(Arc::new(function));
         }
-        match catalogue.tables.iter().flat_map(|table| &table.foreign_keys).find(|key| !catalogue.reaches(key)) {
-            Some(key) => Err(CatalogueFault::NoTarget(key.name)),
-            None => Ok(catalogue),
+        match schema
+            .tables
+            .iter()
+            .flat_map(|table| &table.foreign_keys)
+            .find(|key| !schema.reaches(key))
+        {
+            Some(key) => Err(SchemaFault::NoTarget(key.name)),
+            None => Ok(schema),
         }
     }
 
     fn reaches(&self, key: &ForeignKey) -> bool {
         self.find_table(key.target).is_some_and(|target| {
             key.columns.len() == key.target_columns.len()
-                && key.target_columns.iter().all(|column| target.position(column).is_some())
+                && key
+                    .target_columns
+                    .iter()
+                    .all(|column| target.position(column).is_some())
         })
     }
 
@@ -101,7 +109,11 @@ impl Catalogue {
             let names: Vec<&str> = self.tables.iter().map(|table| table.name).collect();
             let meant = hint::similar(name, names.iter().copied());
             let error = QueryError::no_table(name, meant);
-            if meant.is_some() { error } else { error.with_hint_if(hint::all_of("The tables are", &names)) }
+            if meant.is_some() {
+                error
+            } else {
+                error.with_hint_if(hint::all_of("The tables are", &names))
+            }
         })
     }
 
@@ -117,28 +129,61 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_catalogue_that_contradicts_itself_is_refused() {
+    fn a_schema_that_contradicts_itself_is_refused() {
         let table = |name| Table::new(name, vec![Column::new("id", Type::Int4)]);
         let call = |name| Function::new(name, vec![], Returns::Json);
         for (tables, functions, fault) in [
-            (vec![table("a"), table("a")], vec![], CatalogueFault::Duplicate("a")),
-            (vec![], vec![call("f"), call("g").alias("f")], CatalogueFault::Duplicate("f")),
-            (vec![table("a").primary_key("a_pkey", &["x"])], vec![], CatalogueFault::NoColumn("a", "x")),
-            (vec![table("a").references("a_fkey", "id", "b", "id")], vec![], CatalogueFault::NoTarget("a_fkey")),
-            (vec![table("a").references("a_fkey", "id", "b", "x"), table("b")], vec![], CatalogueFault::NoTarget("a_fkey")),
+            (
+                vec![table("a"), table("a")],
+                vec![],
+                SchemaFault::Duplicate("a"),
+            ),
+            (
+                vec![],
+                vec![call("f"), call("g").alias("f")],
+                SchemaFault::Duplicate("f"),
+            ),
+            (
+                vec![table("a").primary_key("a_pkey", &["x"])],
+                vec![],
+                SchemaFault::NoColumn("a", "x"),
+            ),
+            (
+                vec![table("a").references("a_fkey", "id", "b", "id")],
+                vec![],
+                SchemaFault::NoTarget("a_fkey"),
+            ),
+            (
+                vec![table("a").references("a_fkey", "id", "b", "x"), table("b")],
+                vec![],
+                SchemaFault::NoTarget("a_fkey"),
+            ),
         ] {
-            assert_eq!(Catalogue::new(tables, functions).map(|_| ()), Err(fault));
+            assert_eq!(Schema::new(tables, functions).map(|_| ()), Err(fault));
         }
     }
 
     #[test]
     fn an_unknown_table_is_404_with_the_nearest_name() {
-        let catalogue = Catalogue::new(vec![Table::new("plans", vec![])], vec![]).expect("sound");
-        let error = catalogue.table("plan").expect_err("no such table");
+        let schema = Schema::new(vec![Table::new("plans", vec![])], vec![]).expect("sound");
+        let error = schema.table("plan").expect_err("no such table");
         assert_eq!((error.status, error.code.as_ref()), (404, "PGRST205"));
-        assert_eq!(error.message, "Could not find the table 'public.plan' in the schema cache");
-        assert_eq!(error.hint.as_deref(), Some("Perhaps you meant the table 'public.plans'"));
-        assert_eq!(catalogue.table("nope").expect_err("no such table").hint.as_deref(), Some("The tables are: plans"));
+        assert_eq!(
+            error.message,
+            "Could not find the table 'public.plan' in the schema cache"
+        );
+        assert_eq!(
+            error.hint.as_deref(),
+            Some("Perhaps you meant the table 'public.plans'")
+        );
+        assert_eq!(
+            schema
+                .table("nope")
+                .expect_err("no such table")
+                .hint
+                .as_deref(),
+            Some("The tables are: plans")
+        );
     }
 
     #[test]

@@ -20,12 +20,22 @@ pub struct Param {
 impl Param {
     /// A parameter every call must name.
     pub const fn required(name: &'static str, ty: Type) -> Self {
-        Self { name, ty, required: true, description: "" }
+        Self {
+            name,
+            ty,
+            required: true,
+            description: "",
+        }
     }
 
     /// A parameter a call may leave out.
     pub const fn optional(name: &'static str, ty: Type) -> Self {
-        Self { name, ty, required: false, description: "" }
+        Self {
+            name,
+            ty,
+            required: false,
+            description: "",
+        }
     }
 
     /// The same parameter with a description.
@@ -67,12 +77,27 @@ pub struct Function {
 impl Function {
     /// A function that writes, without aliases.
     pub fn new(name: &'static str, params: Vec<Param>, returns: Returns) -> Self {
-        Self { name, aliases: Vec::new(), description: "", params, returns, read_only: false }
+        Self {
+            name,
+            aliases: Vec::new(),
+            description: "",
+            params,
+            returns,
+            read_only: false,
+        }
     }
 
     /// A function answering rows with these columns; they are ordered as the function returns them.
-    pub fn returning_rows(name: &'static str, params: Vec<Param>, columns: Vec<super::Column>) -> Self {
-        Self::new(name, params, Returns::Table(Arc::new(Table::new(name, columns))))
+    pub fn returning_rows(
+        name: &'static str,
+        params: Vec<Param>,
+        columns: Vec<super::Column>,
+    ) -> Self {
+        Self::new(
+            name,
+            params,
+            Returns::Table(Arc::new(Table::new(name, columns))),
+        )
     }
 
     /// The same function, callable by GET.
@@ -98,7 +123,11 @@ impl Function {
 
     /// The value of the `Allow` header that OPTIONS answers.
     pub fn allow_header(&self) -> &'static str {
-        if self.read_only { "OPTIONS,GET,HEAD,POST" } else { "OPTIONS,POST" }
+        if self.read_only {
+            "OPTIONS,GET,HEAD,POST"
+        } else {
+            "OPTIONS,POST"
+        }
     }
 
     /// The position of a parameter.

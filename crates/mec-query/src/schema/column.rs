@@ -16,7 +16,8 @@ pub enum Type {
     Int4,
     /// `bigint`.
     Int8,
-    /// `numeric(precision, scale)`: `precision` digits in all (at most 38), `scale` of them behind the point.
+    /// `numeric(precision, scale)`: `precision` digits in all (at most 38), `scale` of them behind
+    /// the point.
     Numeric {
         /// Digits in all.
         precision: u8,
@@ -82,7 +83,15 @@ pub struct Column {
 impl Column {
     /// A nullable column without default that nobody writes.
     pub const fn new(name: &'static str, ty: Type) -> Self {
-        Self { name, ty, nullable: true, has_default: false, insertable: false, updatable: false, description: "" }
+        Self {
+            name,
+            ty,
+            nullable: true,
+            has_default: false,
+            insertable: false,
+            updatable: false,
+            description: "",
+        }
     }
 
     /// The same column, not nullable.

@@ -1,5 +1,5 @@
-//! The catalogue: what can be counted, sold and enforced. It is one more tree (0) with a version of its own; every
-//! decision names the catalogue it was made with.
+//! The catalog: what can be counted, sold and enforced. It is one more tree (0) with a version of
+//! its own; every decision names the catalog it was made with.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -154,14 +154,16 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Whether it reaches limits counted in windows of `kind`. A rolling window limits a rate: what is billed beyond a month's
-    /// allowance must not sell calls beyond 20 a minute, so only a rule that names it reaches it.
+    /// Whether it reaches limits counted in windows of `kind`. A rolling window limits a rate: what
+    /// is billed beyond a month's allowance must not sell calls beyond 20 a minute, so only a rule
+    /// that names it reaches it.
     pub fn reaches(&self, kind: WindowKind) -> bool {
-        self.window.map_or(kind != WindowKind::Rolling, |named| named == kind)
+        self.window
+            .map_or(kind != WindowKind::Rolling, |named| named == kind)
     }
 
-    /// Whether whoever writes it must say how far overage goes: it is for everybody, so that overage without an end must be
-    /// meant.
+    /// Whether whoever writes it must say how far overage goes: it is for everybody, so that
+    /// overage without an end must be meant.
     pub fn must_state_overage_limit(&self) -> bool {
         self.action == LimitAction::Overage && self.account.is_none() && self.plan.is_none()
     }
@@ -176,19 +178,25 @@ pub struct Settings {
     pub late_seconds_max: i64,
     /// How far ahead of now an event may be, in seconds: 5 minutes.
     pub ahead_seconds_max: i64,
-    /// How many rows an account may have: entitlements that are not over, their conditions, rules, each: 200.
+    /// How many rows an account may have: entitlements that are not over, their conditions, rules,
+    /// each: 200.
     pub rows_per_account_max: i64,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { warn_at: Percent(8_000), late_seconds_max: 90 * 86_400, ahead_seconds_max: 300, rows_per_account_max: 200 }
+        Self {
+            warn_at: Percent(8_000),
+            late_seconds_max: 90 * 86_400,
+            ahead_seconds_max: 300,
+            rows_per_account_max: 200,
+        }
     }
 }
 
 /// Everything decisions are made with that belongs to no customer.
 #[derive(Clone, Debug, Default)]
-pub struct Catalogue {
+pub struct Catalog {
     /// Raised by every change.
     pub version: i64,
     /// By code.
@@ -207,7 +215,7 @@ pub struct Catalogue {
     pub settings: Settings,
 }
 
-impl Catalogue {
+impl Catalog {
     /// How large `unit` is; 1 for a unit that is not there (no row can name one).
     pub fn factor(&self, unit: &str) -> Factor {
         self.units.get(unit).map_or(Factor::ONE, |unit| unit.factor)
@@ -230,13 +238,19 @@ impl Catalogue {
 }
 
 impl Template {
-    /// What cuts its window, for a row valid from `valid_from` whose billing windows are counted from `anchor`.
+    /// What cuts its window, for a row valid from `valid_from` whose billing windows are counted
+    /// from `anchor`.
     pub fn window_rule(&self, kind: LimitKind, anchor: Time) -> WindowRule {
         let kind = match kind {
             LimitKind::Cumulative => self.window.unwrap_or(WindowKind::Lifetime),
             _ => WindowKind::Lifetime,
         };
         let anchored = matches!(kind, WindowKind::BillingMonth | WindowKind::BillingYear);
-        WindowRule { kind, anchor: anchored.then_some(anchor), seconds: self.window_seconds, period: None }
+        WindowRule {
+            kind,
+            anchor: anchored.then_some(anchor),
+            seconds: self.window_seconds,
+            period: None,
+        }
     }
 }

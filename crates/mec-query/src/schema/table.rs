@@ -61,7 +61,8 @@ pub enum Verb {
     Delete,
 }
 
-/// A table as the query language sees it. Names are the API's; how rows are stored is not told here.
+/// A table as the query language sees it. Names are the API's; how rows are stored is not told
+/// here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
     /// The name in the URL.
@@ -110,14 +111,20 @@ impl Table {
     /// The same table with a primary key.
     #[must_use]
     pub fn primary_key(mut self, name: &'static str, columns: &[&'static str]) -> Self {
-        self.primary_key = Some(Key { name, columns: columns.to_vec() });
+        self.primary_key = Some(Key {
+            name,
+            columns: columns.to_vec(),
+        });
         self
     }
 
     /// The same table with one more unique key.
     #[must_use]
     pub fn unique(mut self, name: &'static str, columns: &[&'static str]) -> Self {
-        self.uniques.push(Key { name, columns: columns.to_vec() });
+        self.uniques.push(Key {
+            name,
+            columns: columns.to_vec(),
+        });
         self
     }
 
@@ -130,14 +137,28 @@ impl Table {
         target: &'static str,
         target_column: &'static str,
     ) -> Self {
-        self.foreign_keys.push(ForeignKey { name, columns: vec![column], target, target_columns: vec![target_column] });
+        self.foreign_keys.push(ForeignKey {
+            name,
+            columns: vec![column],
+            target,
+            target_columns: vec![target_column],
+        });
         self
     }
 
     /// The same table with one more closed list of texts.
     #[must_use]
-    pub fn one_of(mut self, name: &'static str, column: &'static str, texts: &[&'static str]) -> Self {
-        self.checks.push(Check { name, column, one_of: texts.to_vec() });
+    pub fn one_of(
+        mut self,
+        name: &'static str,
+        column: &'static str,
+        texts: &[&'static str],
+    ) -> Self {
+        self.checks.push(Check {
+            name,
+            column,
+            one_of: texts.to_vec(),
+        });
         self
     }
 
@@ -190,7 +211,11 @@ impl Table {
         self.position(name).ok_or_else(|| {
             let meant = hint::similar_column(name, self.columns.iter().map(|column| column.name));
             let error = QueryError::unknown_column(self.name, name, meant);
-            if meant.is_some() { error } else { error.with_hint_if(self.column_names()) }
+            if meant.is_some() {
+                error
+            } else {
+                error.with_hint_if(self.column_names())
+            }
         })
     }
 
@@ -202,28 +227,43 @@ impl Table {
 
     /// The positions of the primary key's columns; empty without one.
     pub fn key_positions(&self) -> Vec<usize> {
-        self.primary_key.as_ref().map_or_else(Vec::new, |key| self.positions(&key.columns))
+        self.primary_key
+            .as_ref()
+            .map_or_else(Vec::new, |key| self.positions(&key.columns))
     }
 
-    /// The positions of columns the catalogue itself names.
+    /// The positions of columns the schema itself names.
     pub(crate) fn positions(&self, names: &[&'static str]) -> Vec<usize> {
-        names.iter().filter_map(|name| self.position(name)).collect()
+        names
+            .iter()
+            .filter_map(|name| self.position(name))
+            .collect()
     }
 
     /// Whether these columns (in any order) are the primary or a unique key.
     pub(crate) fn is_unique(&self, columns: &[&str]) -> bool {
-        self.primary_key
-            .iter()
-            .chain(&self.uniques)
-            .any(|key| key.columns.len() == columns.len() && key.columns.iter().all(|column| columns.contains(column)))
+        self.primary_key.iter().chain(&self.uniques).any(|key| {
+            key.columns.len() == columns.len()
+                && key.columns.iter().all(|column| columns.contains(column))
+        })
     }
 
-    /// The first name this table uses without having such a column, for [`super::Catalogue::new`].
+    /// The first name this table uses without having such a column, for [`super::Schema::new`].
     pub(crate) fn dangling_name(&self) -> Option<&'static str> {
-        let keys = self.primary_key.iter().chain(&self.uniques).flat_map(|key| key.columns.iter().copied());
-        let references = self.foreign_keys.iter().flat_map(|key| key.columns.iter().copied());
+        let keys = self
+            .primary_key
+            .iter()
+            .chain(&self.uniques)
+            .flat_map(|key| key.columns.iter().copied());
+        let references = self
+            .foreign_keys
+            .iter()
+            .flat_map(|key| key.columns.iter().copied());
         let checks = self.checks.iter().map(|check| check.column);
         let order = self.default_order.iter().map(|term| term.column);
-        keys.chain(references).chain(checks).chain(order).find(|name| self.position(name).is_none())
+        keys.chain(references)
+            .chain(checks)
+            .chain(order)
+            .find(|name| self.position(name).is_none())
     }
 }

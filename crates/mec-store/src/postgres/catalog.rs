@@ -1,12 +1,12 @@
-//! The catalogue: read whole, written change by change.
+//! The catalog: read whole, written change by change.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::future::{try_join, try_join4, try_join5};
 use mec_kernel::{
-    Catalogue, CatalogueChange, Code, Factor, InUse, LimitKind, Percent, Plan, Quantity, Resource, Settings, Template,
-    TemplateId, Time, Unit, WindowKind, Zone,
+    Catalog, CatalogChange, Code, Factor, InUse, LimitKind, Percent, Plan, Quantity, Resource,
+    Settings, Template, TemplateId, Time, Unit, WindowKind, Zone,
 };
 use tokio_postgres::Row;
 
@@ -17,14 +17,18 @@ use super::{Writer, commit};
 use crate::StoreError;
 use crate::rows::{self, Cells as _, sql};
 
-sql!(RULES = "SELECT ", rows::RULE, " FROM control_rules WHERE account_id IS NULL AND tree = 0 ORDER BY rule_id");
+sql!(
+    RULES = "SELECT ",
+    rows::RULE,
+    " FROM control_rules WHERE account_id IS NULL AND tree = 0 ORDER BY rule_id"
+);
 const VERSION: &str = "SELECT version FROM account_trees WHERE tree = 0";
 const MAKE: &str = "INSERT INTO account_trees (tree, version, stamp, last_at, next_seq, next_token, chain) \
      VALUES (0, 0, 0, $1, 1, 1, decode(repeat('00', 16), 'hex')) ON CONFLICT (tree) DO NOTHING";
-const RAISE: &str = "UPDATE account_trees SET version = $1, last_at = $2 WHERE tree = 0 AND version < $1";
+const RAISE: &str =
+    "UPDATE account_trees SET version = $1, last_at = $2 WHERE tree = 0 AND version < $1";
 const UNITS: &str = "SELECT unit_code, unit_name, dimension, factor FROM units";
-const RESOURCES: &str =
-    "SELECT resource_type_code, resource_name, limit_kind_code, unit_code, allowed_units, description FROM resource_types";
+const RESOURCES: &str = "SELECT resource_type_code, resource_name, limit_kind_code, unit_code, allowed_units, description FROM resource_types";
 const PLANS: &str = "SELECT plan_id, plan_name, is_trial, trial_days, is_addon, version, price_amount, price_currency, \
      price_period, external_ref, is_active, sort_order, metadata FROM plans";
 const TEMPLATES: &str = "SELECT plan_id, template_id, resource_type_code, resource_scope, quantity_allowed, window_type_code, \
@@ -34,8 +38,8 @@ const ZONES: &str = "SELECT time_zone, tzif FROM time_zones";
 const SETTINGS: &str = "SELECT name, value FROM settings";
 
 impl Writer {
-    pub(crate) async fn catalogue(&mut self) -> Result<Catalogue, StoreError> {
-        catalogue(self.session().await?).await
+    pub(crate) async fn catalog(&mut self) -> Result<Catalog, StoreError> {
+        catalog(self.session().await?).await
     }
 
     pub(crate) async fn in_use(&mut self) -> Result<InUse, StoreError> {
@@ -43,8 +47,8 @@ impl Writer {
     }
 }
 
-/// Only customers' rows count: the kernel knows itself what the catalogue's own rows refer to. What was recorded has its
-/// unit and resource in the stored sums, which are far fewer.
+/// Only customers' rows count: the kernel knows itself what the catalog's own rows refer to. What
+/// was recorded has its unit and resource in the stored sums, which are far fewer.
 pub(super) async fn in_use(session: &Session) -> Result<InUse, StoreError> {
     let [units, resources, plans, account_types] = [
         "SELECT unit_code FROM usage_hours UNION SELECT unit_code FROM reservations",
@@ -56,61 +60,129 @@ pub(super) async fn in_use(session: &Session) -> Result<InUse, StoreError> {
         "SELECT DISTINCT account_type_code FROM accounts",
     ];
     let codes = |rows: Vec<Row>| -> Result<BTreeSet<Code>, StoreError> {
-        rows.iter().map(|row| Found { row, table: "a table of customers" }.code(0)).collect()
+        rows.iter()
+            .map(|row| {
+                Found {
+                    row,
+                    table: "a table of customers",
+                }
+                .code(0)
+            })
+            .collect()
     };
     let query = |sql| session.query(sql, &[]);
-    let (units, resources, plans, account_types) =
-        try_join4(query(units), query(resources), query(plans), query(account_types)).await?;
-    Ok(InUse { units: codes(units)?, resources: codes(resources)?, plans: codes(plans)?, account_types: codes(account_types)? })
-}
-
-/// The whole catalogue, as it is in one instant where the session is in a snapshot.
-pub(super) async fn catalogue(session: &Session) -> Result<Catalogue, StoreError> {
-    // The version first: what is read while it changes is then too old, and read again, and never too new.
-    let query = |sql| session.query(sql, &[]);
-    let ((version, settings_rows, units, resources), (plan_rows, templates, rules, account_types, zones)) = try_join(
-        try_join4(query(VERSION), query(SETTINGS), query(UNITS), query(RESOURCES)),
-        try_join5(query(PLANS), query(TEMPLATES), query(&RULES), query(ACCOUNT_TYPES), query(ZONES)),
+    let (units, resources, plans, account_types) = try_join4(
+        query(units),
+        query(resources),
+        query(plans),
+        query(account_types),
     )
     .await?;
-    let mut catalogue = Catalogue { settings: settings(&settings_rows)?, ..Catalogue::default() };
+    Ok(InUse {
+        units: codes(units)?,
+        resources: codes(resources)?,
+        plans: codes(plans)?,
+        account_types: codes(account_types)?,
+    })
+}
+
+/// The whole catalog, as it is in one instant where the session is in a snapshot.
+pub(super) async fn catalog(session: &Session) -> Result<Catalog, StoreError> {
+    // The version first: what is read while it changes is then too old, and read again, and never
+    // too new.
+    let query = |sql| session.query(sql, &[]);
+    let (
+        (version, settings_rows, units, resources),
+        (plan_rows, templates, rules, account_types, zones),
+    ) = try_join(
+        try_join4(
+            query(VERSION),
+            query(SETTINGS),
+            query(UNITS),
+            query(RESOURCES),
+        ),
+        try_join5(
+            query(PLANS),
+            query(TEMPLATES),
+            query(&RULES),
+            query(ACCOUNT_TYPES),
+            query(ZONES),
+        ),
+    )
+    .await?;
+    let mut catalog = Catalog {
+        settings: settings(&settings_rows)?,
+        ..Catalog::default()
+    };
     if let Some(row) = version.first() {
-        catalogue.version = Found { row, table: "account_trees" }.integer(0)?;
+        catalog.version = Found {
+            row,
+            table: "account_trees",
+        }
+        .integer(0)?;
     }
     for row in &units {
-        let row = Found { row, table: "units" };
-        let factor = Factor::new(row.integer(3)?).ok_or_else(|| row.damaged(3, "a factor out of range"))?;
-        let unit = Unit { code: row.code(0)?, name: row.text(1)?.into(), dimension: row.code(2)?, factor };
-        catalogue.units.insert(unit.code.clone(), unit);
+        let row = Found {
+            row,
+            table: "units",
+        };
+        let factor =
+            Factor::new(row.integer(3)?).ok_or_else(|| row.damaged(3, "a factor out of range"))?;
+        let unit = Unit {
+            code: row.code(0)?,
+            name: row.text(1)?.into(),
+            dimension: row.code(2)?,
+            factor,
+        };
+        catalog.units.insert(unit.code.clone(), unit);
     }
     for row in &resources {
         let resource = resource(row)?;
-        catalogue.resources.insert(resource.code.clone(), Arc::new(resource));
+        catalog
+            .resources
+            .insert(resource.code.clone(), Arc::new(resource));
     }
     for plan in plans(&plan_rows, &templates)? {
-        catalogue.plans.insert(plan.id.clone(), Arc::new(plan));
+        catalog.plans.insert(plan.id.clone(), Arc::new(plan));
     }
-    let rule = |row| rows::rule(&Found { row, table: "control_rules" }).map(Arc::new);
-    catalogue.rules = rules.iter().map(rule).collect::<Result<_, _>>()?;
+    let rule = |row| {
+        rows::rule(&Found {
+            row,
+            table: "control_rules",
+        })
+        .map(Arc::new)
+    };
+    catalog.rules = rules.iter().map(rule).collect::<Result<_, _>>()?;
     for row in &account_types {
-        let row = Found { row, table: "account_types" };
-        catalogue.account_types.insert(row.code(0)?, row.optional_text(1)?.map(str::to_owned));
+        let row = Found {
+            row,
+            table: "account_types",
+        };
+        catalog
+            .account_types
+            .insert(row.code(0)?, row.optional_text(1)?.map(str::to_owned));
     }
     let mut by_name = BTreeMap::new();
     for row in &zones {
-        let row = Found { row, table: "time_zones" };
+        let row = Found {
+            row,
+            table: "time_zones",
+        };
         let name = row.code(0)?;
         let zone = Zone::from_tzif(&name, row.get(1)?).ok_or_else(|| row.damaged(1, "not TZif"))?;
         by_name.insert(name, zone);
     }
-    catalogue.zones = Arc::new(by_name);
-    Ok(catalogue)
+    catalog.zones = Arc::new(by_name);
+    Ok(catalog)
 }
 
 fn settings(found: &[Row]) -> Result<Settings, StoreError> {
     let mut settings = Settings::default();
     for row in found {
-        let row = Found { row, table: "settings" };
+        let row = Found {
+            row,
+            table: "settings",
+        };
         let value = row.integer(1)?;
         match row.text(0)? {
             "warn_at_percent" => settings.warn_at = Percent(value),
@@ -124,7 +196,10 @@ fn settings(found: &[Row]) -> Result<Settings, StoreError> {
 }
 
 fn resource(row: &Row) -> Result<Resource, StoreError> {
-    let row = Found { row, table: "resource_types" };
+    let row = Found {
+        row,
+        table: "resource_types",
+    };
     let allowed: Vec<&str> = row.get(4)?;
     Ok(Resource {
         code: row.code(0)?,
@@ -139,7 +214,10 @@ fn resource(row: &Row) -> Result<Resource, StoreError> {
 fn plans(found: &[Row], templates: &[Row]) -> Result<Vec<Plan>, StoreError> {
     let mut plans: Vec<Plan> = vec![];
     for row in found {
-        let row = Found { row, table: "plans" };
+        let row = Found {
+            row,
+            table: "plans",
+        };
         let text = |column| Ok::<_, StoreError>(row.optional_text(column)?.map(str::to_owned));
         plans.push(Plan {
             id: row.code(0)?,
@@ -159,14 +237,19 @@ fn plans(found: &[Row], templates: &[Row]) -> Result<Vec<Plan>, StoreError> {
         });
     }
     for row in templates {
-        let row = Found { row, table: "plan_entitlement_templates" };
+        let row = Found {
+            row,
+            table: "plan_entitlement_templates",
+        };
         let window = row.optional_text(5)?.map(WindowKind::from_code);
         let template = Template {
             id: TemplateId(row.id(1)?),
             resource: row.code(2)?,
             scope: row.optional_code(3)?,
             quantity: row.optional_quantity(4)?,
-            window: window.map(|kind| kind.ok_or_else(|| row.damaged(5, "no window type"))).transpose()?,
+            window: window
+                .map(|kind| kind.ok_or_else(|| row.damaged(5, "no window type")))
+                .transpose()?,
             window_seconds: row.optional_integer(6)?,
             per_quantity: row.flag(7)?,
             sort_order: row.small(8)?,
@@ -179,26 +262,36 @@ fn plans(found: &[Row], templates: &[Row]) -> Result<Vec<Plan>, StoreError> {
     Ok(plans)
 }
 
-/// Locks the catalogue's own tree and raises its version; of two changes made on the same version the second is not
-/// done.
-pub(super) async fn raise_version(session: &Session, version: i64, now: Time) -> Result<(), StoreError> {
+/// Locks the catalog's own tree and raises its version; of two changes made on the same version the
+/// second is not done.
+pub(super) async fn raise_version(
+    session: &Session,
+    version: i64,
+    now: Time,
+) -> Result<(), StoreError> {
     let now = Instant::from(now);
     session.execute(MAKE, &[&now]).await?;
     if session.execute(RAISE, &[&version, &now]).await? == 0 {
-        return Err(StoreError::Stopped("the catalogue was changed elsewhere meanwhile".to_owned()));
+        return Err(StoreError::Stopped(
+            "the catalog was changed elsewhere meanwhile".to_owned(),
+        ));
     }
     Ok(())
 }
 
 /// What changed, in its order.
-pub(super) fn changes(changes: &[CatalogueChange], now: Time) -> Vec<Change<'_>> {
-    changes.iter().flat_map(|change| of_one(change, now)).collect()
+pub(super) fn changes(changes: &[CatalogChange], now: Time) -> Vec<Change<'_>> {
+    changes
+        .iter()
+        .flat_map(|change| of_one(change, now))
+        .collect()
 }
 
-fn of_one(change: &CatalogueChange, now: Time) -> Vec<Change<'_>> {
-    let remove = |sql: &str, code: &Code| vec![Change::new(sql, vec![Box::new(code.as_str().to_owned())])];
+fn of_one(change: &CatalogChange, now: Time) -> Vec<Change<'_>> {
+    let remove =
+        |sql: &str, code: &Code| vec![Change::new(sql, vec![Box::new(code.as_str().to_owned())])];
     match change {
-        CatalogueChange::PutUnit(unit) => vec![Change::new(
+        CatalogChange::PutUnit(unit) => vec![Change::new(
             "INSERT INTO units (unit_code, unit_name, dimension, factor) VALUES ($1, $2, $3, $4) ON CONFLICT (unit_code) \
              DO UPDATE SET unit_name = excluded.unit_name, dimension = excluded.dimension, factor = excluded.factor",
             vec![
@@ -208,8 +301,8 @@ fn of_one(change: &CatalogueChange, now: Time) -> Vec<Change<'_>> {
                 Box::new(unit.factor.get()),
             ],
         )],
-        CatalogueChange::RemoveUnit(code) => remove("DELETE FROM units WHERE unit_code = $1", code),
-        CatalogueChange::PutResource(resource) => {
+        CatalogChange::RemoveUnit(code) => remove("DELETE FROM units WHERE unit_code = $1", code),
+        CatalogChange::PutResource(resource) => {
             let allowed: Vec<&str> = resource.allowed_units.iter().map(Code::as_str).collect();
             vec![Change::new(
                 "INSERT INTO resource_types (resource_type_code, resource_name, limit_kind_code, unit_code, allowed_units, \
@@ -226,24 +319,24 @@ fn of_one(change: &CatalogueChange, now: Time) -> Vec<Change<'_>> {
                 ],
             )]
         }
-        CatalogueChange::RemoveResource(code) => remove("DELETE FROM resource_types WHERE resource_type_code = $1", code),
-        CatalogueChange::PutPlan(plan) => put_plan(plan, now),
-        CatalogueChange::RemovePlan(code) => {
+        CatalogChange::RemoveResource(code) => remove("DELETE FROM resource_types WHERE resource_type_code = $1", code),
+        CatalogChange::PutPlan(plan) => put_plan(plan, now),
+        CatalogChange::RemovePlan(code) => {
             let mut both = remove("DELETE FROM plan_entitlement_templates WHERE plan_id = $1", code);
             both.extend(remove("DELETE FROM plans WHERE plan_id = $1", code));
             both
         }
-        CatalogueChange::PutRule(rule) => vec![commit::put_rule(rule)],
-        CatalogueChange::RemoveRule(rule) => {
+        CatalogChange::PutRule(rule) => vec![commit::put_rule(rule)],
+        CatalogChange::RemoveRule(rule) => {
             vec![Change::new("DELETE FROM control_rules WHERE rule_id = $1 AND tree = 0", vec![Box::new(Id(rule.0))])]
         }
-        CatalogueChange::PutAccountType { code, description } => vec![Change::new(
+        CatalogChange::PutAccountType { code, description } => vec![Change::new(
             "INSERT INTO account_types (account_type_code, description) VALUES ($1, $2) ON CONFLICT (account_type_code) \
              DO UPDATE SET description = excluded.description",
             vec![Box::new(code.as_str()), Box::new(description)],
         )],
-        CatalogueChange::RemoveAccountType(code) => remove("DELETE FROM account_types WHERE account_type_code = $1", code),
-        CatalogueChange::PutSettings(settings) => [
+        CatalogChange::RemoveAccountType(code) => remove("DELETE FROM account_types WHERE account_type_code = $1", code),
+        CatalogChange::PutSettings(settings) => [
             ("warn_at_percent", settings.warn_at.0),
             ("late_seconds_max", settings.late_seconds_max),
             ("ahead_seconds_max", settings.ahead_seconds_max),
@@ -261,7 +354,8 @@ fn of_one(change: &CatalogueChange, now: Time) -> Vec<Change<'_>> {
 }
 
 fn put_plan(plan: &Plan, now: Time) -> Vec<Change<'_>> {
-    let money = |quantity: Option<Quantity>| quantity.map(|quantity| Units::<6>(quantity.millionths()));
+    let money =
+        |quantity: Option<Quantity>| quantity.map(|quantity| Units::<6>(quantity.millionths()));
     let parameters: Vec<Parameter<'_>> = vec![
         Box::new(plan.id.as_str()),
         Box::new(&plan.name),
@@ -290,7 +384,10 @@ fn put_plan(plan: &Plan, now: Time) -> Vec<Change<'_>> {
              sort_order = excluded.sort_order, metadata = excluded.metadata, updated_at = excluded.updated_at",
             parameters,
         ),
-        Change::new("DELETE FROM plan_entitlement_templates WHERE plan_id = $1", vec![Box::new(plan.id.as_str())]),
+        Change::new(
+            "DELETE FROM plan_entitlement_templates WHERE plan_id = $1",
+            vec![Box::new(plan.id.as_str())],
+        ),
     ];
     changes.extend(plan.templates.iter().map(|template| {
         Change::new(

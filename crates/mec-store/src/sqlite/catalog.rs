@@ -1,11 +1,11 @@
-//! The catalogue: read whole, written change by change.
+//! The catalog: read whole, written change by change.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mec_kernel::{
-    Catalogue, CatalogueChange, Code, Factor, InUse, LimitKind, Percent, Plan, Quantity, Resource, Settings, Template,
-    TemplateId, Time, Unit, WindowKind, Zone,
+    Catalog, CatalogChange, Code, Factor, InUse, LimitKind, Percent, Plan, Quantity, Resource,
+    Settings, Template, TemplateId, Time, Unit, WindowKind, Zone,
 };
 use rusqlite::{Connection, params};
 
@@ -13,8 +13,8 @@ use super::{Sqlite, Writer, rows};
 use crate::StoreError;
 
 impl Writer {
-    pub(crate) fn catalogue(&mut self) -> Result<Catalogue, StoreError> {
-        catalogue(&self.connection)
+    pub(crate) fn catalog(&mut self) -> Result<Catalog, StoreError> {
+        catalog(&self.connection)
     }
 
     pub(crate) fn in_use(&mut self) -> Result<InUse, StoreError> {
@@ -28,11 +28,14 @@ impl Sqlite {
     }
 }
 
-/// Only customers' rows count: the kernel knows itself what the catalogue's own rows refer to. What was recorded has its
-/// unit and resource in the stored sums, which are far fewer.
+/// Only customers' rows count: the kernel knows itself what the catalog's own rows refer to. What
+/// was recorded has its unit and resource in the stored sums, which are far fewer.
 fn in_use(connection: &Connection) -> Result<InUse, StoreError> {
-    let codes =
-        |sql: &str| -> Result<_, StoreError> { Ok(all(connection, sql, |row| rows::code(row, 0))?.into_iter().collect()) };
+    let codes = |sql: &str| -> Result<_, StoreError> {
+        Ok(all(connection, sql, |row| rows::code(row, 0))?
+            .into_iter()
+            .collect())
+    };
     Ok(InUse {
         units: codes("SELECT unit_code FROM usage_hours UNION SELECT unit_code FROM reservations")?,
         resources: codes(
@@ -48,22 +51,38 @@ fn in_use(connection: &Connection) -> Result<InUse, StoreError> {
     })
 }
 
-/// The whole catalogue.
-pub(super) fn catalogue(connection: &Connection) -> Result<Catalogue, StoreError> {
-    let mut catalogue = Catalogue { settings: settings(connection)?, ..Catalogue::default() };
-    let version = connection.query_row("SELECT max(version) FROM account_trees WHERE tree = 0", [], |row| row.get(0));
-    catalogue.version = version.map(Option::<i64>::unwrap_or_default)?;
-    for unit in all(connection, "SELECT unit_code, unit_name, dimension, factor FROM units", |row| {
-        let factor = Factor::new(row.get(3)?).ok_or_else(|| rows::damaged(3, "a factor out of range"))?;
-        Ok(Unit { code: rows::code(row, 0)?, name: row.get(1)?, dimension: rows::code(row, 2)?, factor })
-    })? {
-        catalogue.units.insert(unit.code.clone(), unit);
+/// The whole catalog.
+pub(super) fn catalog(connection: &Connection) -> Result<Catalog, StoreError> {
+    let mut catalog = Catalog {
+        settings: settings(connection)?,
+        ..Catalog::default()
+    };
+    let version = connection.query_row(
+        "SELECT max(version) FROM account_trees WHERE tree = 0",
+        [],
+        |row| row.get(0),
+    );
+    catalog.version = version.map(Option::<i64>::unwrap_or_default)?;
+    for unit in all(
+        connection,
+        "SELECT unit_code, unit_name, dimension, factor FROM units",
+        |row| {
+            let factor = Factor::new(row.get(3)?)
+                .ok_or_else(|| rows::damaged(3, "a factor out of range"))?;
+            Ok(Unit {
+                code: rows::code(row, 0)?,
+                name: row.get(1)?,
+                dimension: rows::code(row, 2)?,
+                factor,
+            })
+        },
+    )? {
+        catalog.units.insert(unit.code.clone(), unit);
     }
-    let sql =
-        "SELECT resource_type_code, resource_name, limit_kind_code, unit_code, allowed_units, description FROM resource_types";
+    let sql = "SELECT resource_type_code, resource_name, limit_kind_code, unit_code, allowed_units, description FROM resource_types";
     for resource in all(connection, sql, |row| {
-        let allowed: Vec<String> =
-            serde_json::from_str(row.get_ref(4)?.as_str()?).map_err(|_| rows::damaged(4, "not the list this program writes"))?;
+        let allowed: Vec<String> = serde_json::from_str(row.get_ref(4)?.as_str()?)
+            .map_err(|_| rows::damaged(4, "not the list this program writes"))?;
         Ok(Resource {
             code: rows::code(row, 0)?,
             name: row.get(1)?,
@@ -73,22 +92,36 @@ pub(super) fn catalogue(connection: &Connection) -> Result<Catalogue, StoreError
             description: row.get(5)?,
         })
     })? {
-        catalogue.resources.insert(resource.code.clone(), Arc::new(resource));
+        catalog
+            .resources
+            .insert(resource.code.clone(), Arc::new(resource));
     }
     for plan in plans(connection)? {
-        catalogue.plans.insert(plan.id.clone(), Arc::new(plan));
+        catalog.plans.insert(plan.id.clone(), Arc::new(plan));
     }
-    let sql = format!("SELECT {} FROM control_rules WHERE account_id IS NULL ORDER BY rule_id", rows::RULE);
-    catalogue.rules = all(connection, &sql, |row| rows::rule(row).map(Arc::new))?;
+    let sql = format!(
+        "SELECT {} FROM control_rules WHERE account_id IS NULL ORDER BY rule_id",
+        rows::RULE
+    );
+    catalog.rules = all(connection, &sql, |row| rows::rule(row).map(Arc::new))?;
     let sql = "SELECT account_type_code, description FROM account_types";
-    catalogue.account_types = all(connection, sql, |row| Ok((rows::code(row, 0)?, row.get(1)?)))?.into_iter().collect();
-    let zones = all(connection, "SELECT time_zone, tzif FROM time_zones", |row| {
-        let name = rows::code(row, 0)?;
-        let zone = Zone::from_tzif(&name, row.get_ref(1)?.as_blob()?).ok_or_else(|| rows::damaged(1, "not TZif"))?;
-        Ok((name, zone))
-    })?;
-    catalogue.zones = Arc::new(zones.into_iter().collect::<BTreeMap<_, _>>());
-    Ok(catalogue)
+    catalog.account_types = all(connection, sql, |row| {
+        Ok((rows::code(row, 0)?, row.get(1)?))
+    })?
+    .into_iter()
+    .collect();
+    let zones = all(
+        connection,
+        "SELECT time_zone, tzif FROM time_zones",
+        |row| {
+            let name = rows::code(row, 0)?;
+            let zone = Zone::from_tzif(&name, row.get_ref(1)?.as_blob()?)
+                .ok_or_else(|| rows::damaged(1, "not TZif"))?;
+            Ok((name, zone))
+        },
+    )?;
+    catalog.zones = Arc::new(zones.into_iter().collect::<BTreeMap<_, _>>());
+    Ok(catalog)
 }
 
 fn all<T>(
@@ -96,18 +129,28 @@ fn all<T>(
     sql: &str,
     read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
 ) -> Result<Vec<T>, StoreError> {
-    Ok(connection.prepare_cached(sql)?.query_map([], read)?.collect::<rusqlite::Result<_>>()?)
+    Ok(connection
+        .prepare_cached(sql)?
+        .query_map([], read)?
+        .collect::<rusqlite::Result<_>>()?)
 }
 
 fn settings(connection: &Connection) -> Result<Settings, StoreError> {
     let mut settings = Settings::default();
-    for (name, value) in all(connection, "SELECT name, value FROM settings", |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))? {
+    for (name, value) in all(connection, "SELECT name, value FROM settings", |row| {
+        Ok((row.get::<_, String>(0)?, row.get(1)?))
+    })? {
         match name.as_str() {
             "warn_at_percent" => settings.warn_at = Percent(value),
             "late_seconds_max" => settings.late_seconds_max = value,
             "ahead_seconds_max" => settings.ahead_seconds_max = value,
             "rows_per_account_max" => settings.rows_per_account_max = value,
-            _ => return Err(StoreError::Damaged { table: "settings", problem: format!("\"{name}\" is no setting") }),
+            _ => {
+                return Err(StoreError::Damaged {
+                    table: "settings",
+                    problem: format!("\"{name}\" is no setting"),
+                });
+            }
         }
     }
     Ok(settings)
@@ -143,7 +186,9 @@ fn plans(connection: &Connection) -> Result<Vec<Plan>, StoreError> {
             resource: rows::code(row, 2)?,
             scope: rows::optional_code(row, 3)?,
             quantity: rows::optional_quantity(row, 4)?,
-            window: window.map(|kind| kind.ok_or_else(|| rows::damaged(5, "no window type"))).transpose()?,
+            window: window
+                .map(|kind| kind.ok_or_else(|| rows::damaged(5, "no window type")))
+                .transpose()?,
             window_seconds: row.get(6)?,
             per_quantity: row.get(7)?,
             sort_order: row.get(8)?,
@@ -158,10 +203,10 @@ fn plans(connection: &Connection) -> Result<Vec<Plan>, StoreError> {
     Ok(plans)
 }
 
-/// Writes what changed; the version is the catalogue tree's.
+/// Writes what changed; the version is the catalog tree's.
 pub(super) fn write(
     connection: &Connection,
-    changes: &[CatalogueChange],
+    changes: &[CatalogChange],
     version: Option<i64>,
     now: Time,
 ) -> Result<(), StoreError> {
@@ -178,17 +223,29 @@ pub(super) fn write(
     Ok(())
 }
 
-fn write_one(connection: &Connection, change: &CatalogueChange, now: Time) -> Result<(), StoreError> {
-    let remove = |sql: &str, code: &Code| connection.prepare_cached(sql)?.execute(params![code.as_str()]);
+fn write_one(connection: &Connection, change: &CatalogChange, now: Time) -> Result<(), StoreError> {
+    let remove = |sql: &str, code: &Code| {
+        connection
+            .prepare_cached(sql)?
+            .execute(params![code.as_str()])
+    };
     match change {
-        CatalogueChange::PutUnit(unit) => {
+        CatalogChange::PutUnit(unit) => {
             let sql = "INSERT OR REPLACE INTO units (unit_code, unit_name, dimension, factor) VALUES (?1, ?2, ?3, ?4)";
-            connection.execute(sql, params![unit.code.as_str(), unit.name, unit.dimension.as_str(), unit.factor.get()])?;
+            connection.execute(
+                sql,
+                params![
+                    unit.code.as_str(),
+                    unit.name,
+                    unit.dimension.as_str(),
+                    unit.factor.get()
+                ],
+            )?;
         }
-        CatalogueChange::RemoveUnit(code) => {
+        CatalogChange::RemoveUnit(code) => {
             remove("DELETE FROM units WHERE unit_code = ?1", code)?;
         }
-        CatalogueChange::PutResource(resource) => {
+        CatalogChange::PutResource(resource) => {
             let allowed: Vec<&str> = resource.allowed_units.iter().map(Code::as_str).collect();
             connection.execute(
                 "INSERT OR REPLACE INTO resource_types (resource_type_code, resource_name, limit_kind_code, unit_code, \
@@ -203,33 +260,48 @@ fn write_one(connection: &Connection, change: &CatalogueChange, now: Time) -> Re
                 ],
             )?;
         }
-        CatalogueChange::RemoveResource(code) => {
-            remove("DELETE FROM resource_types WHERE resource_type_code = ?1", code)?;
+        CatalogChange::RemoveResource(code) => {
+            remove(
+                "DELETE FROM resource_types WHERE resource_type_code = ?1",
+                code,
+            )?;
         }
-        CatalogueChange::PutPlan(plan) => put_plan(connection, plan, now)?,
-        CatalogueChange::RemovePlan(code) => {
-            remove("DELETE FROM plan_entitlement_templates WHERE plan_id = ?1", code)?;
+        CatalogChange::PutPlan(plan) => put_plan(connection, plan, now)?,
+        CatalogChange::RemovePlan(code) => {
+            remove(
+                "DELETE FROM plan_entitlement_templates WHERE plan_id = ?1",
+                code,
+            )?;
             remove("DELETE FROM plans WHERE plan_id = ?1", code)?;
         }
-        CatalogueChange::PutRule(rule) => super::commit::put_rule(connection, rule)?,
-        CatalogueChange::RemoveRule(rule) => {
-            connection.execute("DELETE FROM control_rules WHERE rule_id = ?1", params![rows::Id(rule.0)])?;
+        CatalogChange::PutRule(rule) => super::commit::put_rule(connection, rule)?,
+        CatalogChange::RemoveRule(rule) => {
+            connection.execute(
+                "DELETE FROM control_rules WHERE rule_id = ?1",
+                params![rows::Id(rule.0)],
+            )?;
         }
-        CatalogueChange::PutAccountType { code, description } => {
+        CatalogChange::PutAccountType { code, description } => {
             let sql = "INSERT OR REPLACE INTO account_types (account_type_code, description) VALUES (?1, ?2)";
             connection.execute(sql, params![code.as_str(), description])?;
         }
-        CatalogueChange::RemoveAccountType(code) => {
-            remove("DELETE FROM account_types WHERE account_type_code = ?1", code)?;
+        CatalogChange::RemoveAccountType(code) => {
+            remove(
+                "DELETE FROM account_types WHERE account_type_code = ?1",
+                code,
+            )?;
         }
-        CatalogueChange::PutSettings(settings) => {
+        CatalogChange::PutSettings(settings) => {
             for (name, value) in [
                 ("warn_at_percent", settings.warn_at.0),
                 ("late_seconds_max", settings.late_seconds_max),
                 ("ahead_seconds_max", settings.ahead_seconds_max),
                 ("rows_per_account_max", settings.rows_per_account_max),
             ] {
-                connection.execute("INSERT OR REPLACE INTO settings (name, value) VALUES (?1, ?2)", params![name, value])?;
+                connection.execute(
+                    "INSERT OR REPLACE INTO settings (name, value) VALUES (?1, ?2)",
+                    params![name, value],
+                )?;
             }
         }
     }
@@ -263,7 +335,10 @@ fn put_plan(connection: &Connection, plan: &Plan, now: Time) -> Result<(), Store
             now.micros(),
         ],
     )?;
-    connection.execute("DELETE FROM plan_entitlement_templates WHERE plan_id = ?1", params![plan.id.as_str()])?;
+    connection.execute(
+        "DELETE FROM plan_entitlement_templates WHERE plan_id = ?1",
+        params![plan.id.as_str()],
+    )?;
     for template in &plan.templates {
         connection.execute(
             "INSERT INTO plan_entitlement_templates (template_id, plan_id, resource_type_code, resource_scope, limit_kind_code, \
