@@ -7,8 +7,8 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::cli::Shell;
 use crate::server::Server;
+use crate::shell::Shell;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/backup.md");
 

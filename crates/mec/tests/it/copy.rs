@@ -1,7 +1,7 @@
 //! `mec copy`: an installation moves from a file to a database, and everything it answers stays as
 //! it was.
 
-use crate::cli::Shell;
+use crate::shell::Shell;
 
 #[test]
 fn only_a_file_is_copied_and_only_to_a_database() {
@@ -49,9 +49,9 @@ mod on_postgres {
     use mec_store::{Store, StoreError};
     use serde_json::{Value, json};
 
-    use crate::cli::{Ran, Shell};
     use crate::home::cluster::{APP_ROLE, Cluster, name_of};
     use crate::server::Server;
+    use crate::shell::{Ran, Shell};
 
     /// Long after everything that is recorded here.
     const LATER: Time = Time::from_micros(4_102_444_800_000_000);

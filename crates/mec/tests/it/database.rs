@@ -6,9 +6,9 @@ mod on_postgres {
     use serde_json::{Value, json};
 
     use crate::Home;
-    use crate::cli::{Ran, Shell};
     use crate::home::cluster::{APP_ROLE, Cluster, name_of};
     use crate::server::{Server, request};
+    use crate::shell::{Ran, Shell};
 
     const PASSWORD: &str = "s3cr3t";
 

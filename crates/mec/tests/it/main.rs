@@ -37,6 +37,7 @@ mod reads;
 mod rpc;
 mod serve;
 mod server;
+mod shell;
 mod table_api;
 mod tables;
 mod usage;

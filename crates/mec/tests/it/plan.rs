@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::cli::Shell;
 use crate::home::{Home, on_both};
 use crate::server::Server;
+use crate::shell::Shell;
 
 on_both!(
     plans_are_listed_and_shown_with_who_is_on_which_version,

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::api::Api;
-use crate::cli::Shell;
 use crate::home::{Home, on_both};
 use crate::server::Server;
+use crate::shell::Shell;
 
 on_both!(
     old_decisions_go_and_the_ledger_stays,
