@@ -1,17 +1,15 @@
 //! The API: what a product asks over HTTP, as functions and tables.
 //!
 //! `root` describes all of it, `rpc` has a file for every function, `verb` says what a function is,
-//! `arguments` and `answers` are the two sides of a call, `refusal` turns what went wrong into a
-//! status, a code and a hint. Nothing here decides, and nothing here speaks SQL.
+//! `arguments` and `answers` are the two sides of a call. Nothing here decides, and nothing here
+//! speaks SQL.
 
 pub(crate) mod answers;
 pub(crate) mod arguments;
 pub mod context;
 mod parameters;
-pub(crate) mod refusal;
 pub(crate) mod root;
 pub(crate) mod rpc;
-mod sparing;
 pub(crate) mod tables;
 mod verb;
 

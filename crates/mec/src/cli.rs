@@ -10,28 +10,25 @@ mod config_command;
 mod copy;
 mod doctor;
 mod export;
-pub(crate) mod failure;
 mod import;
 mod logging;
 mod meter;
 mod migrate;
-pub(crate) mod output;
 mod plan;
 mod prune;
-mod store;
-pub(crate) mod target;
 mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use mec_kernel::{Quantity, Time};
+use mec_kernel::Time;
 
-use self::failure::{EXIT_CODES, Exit, Failure};
-use self::output::Print;
 use crate::config::{Config, Flags};
-use crate::serve::Beside;
+use crate::demo::Demo;
+use crate::server::serve::Beside;
+use crate::terminal::failure::{EXIT_CODES, Exit, Failure};
+use crate::terminal::output::Print;
 
 /// Metering, entitlements, controls: decides exactly who may use how much, and records what was
 /// used.
@@ -195,6 +192,17 @@ pub(crate) struct DemoArgs {
     pub(crate) ports: PortArgs,
 }
 
+impl DemoArgs {
+    fn demo(self) -> Demo {
+        Demo {
+            data: self.data,
+            store: self.store,
+            is_open: self.open,
+            ports: self.ports.beside(),
+        }
+    }
+}
+
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
     // Clap ends the process itself: 0 after --help and --version, 2 after a mistake.
@@ -241,7 +249,7 @@ fn execute(cli: Cli) -> Result<(), Failure> {
                 },
                 serving,
             )?;
-            runtime()?.block_on(crate::serve::run(&config, ports.beside()))
+            runtime()?.block_on(crate::server::serve::run(&config, ports.beside()))
         }
         Command::Demo(args) => {
             let config = gather(
@@ -251,7 +259,7 @@ fn execute(cli: Cli) -> Result<(), Failure> {
                 },
                 serving,
             )?;
-            runtime()?.block_on(crate::demo::run(args, &config))
+            runtime()?.block_on(crate::demo::run(args.demo(), &config))
         }
         Command::Migrate(args) => {
             let config = gather(of_store(args.store()), asking)?;
@@ -331,19 +339,5 @@ fn instant(text: &str) -> Result<Time, String> {
     let day = || format!("{text}T00:00:00Z").parse();
     text.parse().or_else(|_| day()).map_err(|_| {
         "write 2026-01-30T12:00:00Z, or 2026-01-30 for its beginning in UTC".to_owned()
-    })
-}
-
-/// A decimal number with at most 12 digits before the point, read exactly.
-pub(crate) fn quantity(text: &str) -> Result<Quantity, String> {
-    text.parse().map_err(|error| match error {
-        mec_kernel::QuantityError::NotANumber => "not a decimal number".to_owned(),
-        mec_kernel::QuantityError::RoundsToZero => {
-            "rounds to 0; the smallest quantity is 0.000001".to_owned()
-        }
-        mec_kernel::QuantityError::TooLarge => {
-            "has more than 12 digits before the point".to_owned()
-        }
-        mec_kernel::QuantityError::NotWhole => "is a part of what is only had whole".to_owned(),
     })
 }

@@ -25,10 +25,10 @@ pub(crate) use self::masked::masked;
 use self::setting::Values;
 pub(crate) use self::setting::{LogFormat, Origin, Shown, example};
 pub(crate) use self::settings::{STALENESS_MS_MAX, Settings};
-use crate::cli::failure::{Exit, Failure};
 use crate::http::auth::{Auth, AuthSettings};
 use crate::http::browsers::Hosts;
 use crate::http::cors::Origins;
+use crate::terminal::failure::{Exit, Failure};
 
 /// The setting that signs tokens.
 const JWT_SECRET: &str = "jwt_secret";

@@ -11,4 +11,4 @@ mod run;
 mod welcome;
 
 pub use fill::{Contents, FillError, Filled, fill};
-pub(crate) use run::run;
+pub(crate) use run::{Demo, run};

@@ -2,19 +2,14 @@
 //!
 //! `listen` turns sockets into requests within `limits`, `browsers` and `operator` refuse those
 //! that come from where they must not, `cors` says which pages may, `auth` learns who calls,
-//! `request_id` names every request, `errors` gives every error its one shape. Nothing here
-//! decides, and nothing here speaks SQL.
+//! `request_id` names every request, `parts` sends large answers. Nothing here decides, and nothing
+//! here speaks SQL.
 
-pub mod admin;
 pub mod auth;
 pub mod browsers;
 pub mod cors;
-pub mod errors;
-pub mod health;
-pub(crate) mod hints;
 pub mod limits;
 pub mod listen;
 pub mod operator;
 pub(crate) mod parts;
 pub mod request_id;
-pub mod router;

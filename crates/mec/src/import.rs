@@ -6,7 +6,6 @@
 
 pub(crate) mod event;
 mod lines;
-pub(crate) mod progress;
 mod rejects;
 mod resolve;
 mod send;
@@ -21,11 +20,11 @@ use tokio::task::JoinSet;
 
 pub(crate) use self::lines::Format;
 use self::lines::{Batch, Parcel, Reading};
-use self::progress::Progress;
 use self::rejects::Rejects;
 use self::send::{Counted, Sender};
-use crate::cli::failure::{Exit, Failure};
-use crate::cli::target::Target;
+use crate::client::target::Target;
+use crate::terminal::failure::{Exit, Failure};
+use crate::terminal::progress::Progress;
 
 /// Batches on their way at once: one is written while the next is decided and a third is read.
 const IN_FLIGHT_MAX: usize = 4;
@@ -88,8 +87,7 @@ impl Import {
             flying: JoinSet::new(),
         };
         while let Some(parcel) = arriving.recv().await {
-            run.progress
-                .show(bytes_read.load(Ordering::Relaxed), &run.report);
+            run.show(bytes_read.load(Ordering::Relaxed));
             run.report.lines += parcel.lines;
             for refused in parcel.unreadable {
                 run.report.rejected += 1;
@@ -98,8 +96,7 @@ impl Import {
             run.send(parcel.batch).await?;
         }
         while run.land_one().await? {
-            run.progress
-                .show(bytes_read.load(Ordering::Relaxed), &run.report);
+            run.show(bytes_read.load(Ordering::Relaxed));
         }
         run.progress.finish();
         run.report.millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -124,6 +121,17 @@ struct Run {
 }
 
 impl Run {
+    /// Shows how far it is: `done` bytes are read.
+    fn show(&mut self, done: u64) {
+        let report = &self.report;
+        let settled = report.recorded + report.replayed + report.rejected;
+        let rejected = match report.rejected {
+            0 => String::new(),
+            rejected => format!(", {rejected} rejected"),
+        };
+        self.progress.update(done, settled, &rejected);
+    }
+
     /// Sends a batch beside those in flight; alone where its outcome depends on what comes before
     /// it in the file.
     async fn send(&mut self, batch: Batch) -> Result<(), Failure> {

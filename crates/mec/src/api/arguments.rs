@@ -10,9 +10,9 @@ use mec_kernel::{AccountId, Attribute, Attributes, Code, Quantity, Refusal, Time
 use mec_query::{Call, Function, Type, Value};
 use serde_json::{Map, Value as Json};
 
-use super::refusal::{self, Failure};
 use crate::config::STALENESS_MS_MAX;
-use crate::http::errors::ApiError;
+use crate::problem::errors::ApiError;
+use crate::problem::refusal::{self, Failure};
 
 /// What parameters are called within an event of a batch: the same without this.
 const PREFIX: &str = "p_";

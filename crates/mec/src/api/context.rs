@@ -11,11 +11,11 @@ use mec_engine::{Caller, Mec};
 use mec_kernel::{Actor, Code};
 use mec_query::{Preferences, QueryError, Schema};
 
-use super::refusal::{self, Repeat};
 use super::rpc::functions;
 use crate::http::auth::{Auth, Identity};
-use crate::http::errors::ApiError;
 use crate::http::request_id::RequestId;
+use crate::problem::errors::ApiError;
+use crate::problem::refusal::{self, Repeat};
 
 /// The one schema there is; clients name it in their profile headers.
 const SCHEMA: &str = "public";

@@ -4,7 +4,7 @@ use mec_kernel::{AccountId, Check, Quantity};
 use mec_query::{Param, Type};
 
 use super::arguments::Arguments;
-use crate::http::errors::ApiError;
+use crate::problem::errors::ApiError;
 
 /// `NUMERIC(18,6)`.
 pub(crate) const QUANTITY: Type = Type::Numeric {

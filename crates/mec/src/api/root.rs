@@ -14,7 +14,7 @@ use mec_query::{
 use serde_json::{Map, Value as Json, json};
 
 use super::context::{AppState, Asker, names_schema};
-use crate::http::errors::ApiError;
+use crate::problem::errors::ApiError;
 
 const METHODS: HeaderValue = HeaderValue::from_static("OPTIONS,GET,HEAD");
 const CONTENT_PROFILE: HeaderName = HeaderName::from_static("content-profile");

@@ -37,9 +37,9 @@ use mec_query::{
 use self::response::{Rows, Wanted};
 use super::arguments::Arguments;
 use super::context::{self, AppState, Asker, names_schema};
-use super::refusal::{self, Repeat};
 use super::verb::{self, Verb, Work};
-use crate::http::errors::ApiError;
+use crate::problem::errors::ApiError;
+use crate::problem::refusal::{self, Repeat};
 
 /// Every function, in the order of the API's documents.
 pub(crate) const VERBS: &[Verb] = &[

@@ -23,8 +23,8 @@ use mec_query::{
 };
 
 use super::context::{self, AppState, Asker, names_schema};
-use super::refusal::{self, Repeat};
-use crate::http::errors::ApiError;
+use crate::problem::errors::ApiError;
+use crate::problem::refusal::{self, Repeat};
 
 /// Answers a request of `/{table}`, whatever its method.
 pub(crate) async fn handle(

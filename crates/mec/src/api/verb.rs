@@ -13,7 +13,7 @@ use serde_json::Value as Json;
 use super::answers::Answer;
 use super::arguments::Arguments;
 use super::context::AppState;
-use super::refusal::{Failure, Repeat};
+use crate::problem::refusal::{Failure, Repeat};
 
 /// A function of the API.
 pub(crate) struct Verb {

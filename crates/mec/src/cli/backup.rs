@@ -9,10 +9,10 @@ use mec_store::sqlite::Backup;
 use serde_json::json;
 
 use super::StoreArgs;
-use super::failure::{Exit, Failure};
-use super::output::{self, Print};
 use super::verify::{report_json, report_table};
 use crate::config::{Config, Kept, masked};
+use crate::terminal::failure::{Exit, Failure};
+use crate::terminal::output::{self, Print};
 
 /// What is backed up, and where to.
 #[derive(Debug, clap::Args)]

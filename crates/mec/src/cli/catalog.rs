@@ -10,10 +10,10 @@ use mec_engine::catalog_file::DEMO;
 use serde_json::Value;
 
 use super::TargetArgs;
-use super::failure::{Exit, Failure};
-use super::output::{self, Print};
-use super::target::{Answer, Target};
+use crate::client::target::{Answer, Target};
 use crate::config::Config;
+use crate::terminal::failure::{Exit, Failure};
+use crate::terminal::output::{self, Print};
 
 /// What is done with the catalog.
 #[derive(Debug, clap::Subcommand)]

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use mec_kernel::Quantity;
 use serde_json::{Map, Value, json};
 
-use super::failure::{Exit, Failure};
-use super::output::{self, Print};
-use super::target::Target;
-use super::{TargetArgs, quantity};
+use super::TargetArgs;
+use crate::client::target::Target;
 use crate::config::Config;
+use crate::terminal::failure::{Exit, Failure};
+use crate::terminal::output::{self, Print};
+use crate::terminal::quantity;
 
 /// What is asked.
 #[derive(Debug, clap::Args)]
@@ -19,7 +20,7 @@ pub(super) struct Args {
     /// What: a resource type
     resource: String,
     /// How much; without it the answer says where the account stands
-    #[arg(long, value_name = "N", value_parser = quantity, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = quantity::parse, allow_negative_numbers = true)]
     quantity: Option<Quantity>,
     /// In which unit, if not the resource's own
     #[arg(long, value_name = "UNIT")]
@@ -173,10 +174,10 @@ mod tests {
     fn a_quantity_is_sent_with_all_its_digits() {
         for digits in ["1", "0.000001", "999999999999.999999", "-2.5"] {
             assert_eq!(
-                number(quantity(digits).expect("a quantity")).to_string(),
+                number(quantity::parse(digits).expect("a quantity")).to_string(),
                 digits
             );
         }
-        assert!(quantity("1.5e-9").is_err() && quantity("NaN").is_err());
+        assert!(quantity::parse("1.5e-9").is_err() && quantity::parse("NaN").is_err());
     }
 }

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::failure::Failure;
-use super::output::{self, Print};
 use super::{ListenArgs, StoreArgs};
 use crate::config::{self, Config, Flags};
+use crate::terminal::failure::Failure;
+use crate::terminal::output::{self, Print};
 
 /// What is shown.
 #[derive(Debug, clap::Args)]

@@ -8,11 +8,11 @@ use mec_engine::Clock;
 use mec_store::copy::{self, Copied, CopiedRows, CopyOptions, CopyProgress, CopyStage};
 use serde_json::{Value, json};
 
-use super::failure::{Exit, Failure};
-use super::output::{self, Print};
 use super::verify::{report_json, report_table};
 use crate::config::{Config, Kept, masked};
-use crate::import::progress::{Progress, per_second};
+use crate::terminal::failure::{Exit, Failure};
+use crate::terminal::output::{self, Print};
+use crate::terminal::progress::{Progress, per_second};
 
 /// What is to be done with a whole copy.
 const NEXT: &str = "\

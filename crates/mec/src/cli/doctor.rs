@@ -13,10 +13,10 @@ use mec_kernel::Time;
 use mec_store::sqlite;
 use serde_json::json;
 
-use super::failure::{Exit, Failure};
-use super::output::{self, Print};
-use super::store::{Owner, owner};
+use crate::client::store::{Owner, owner};
 use crate::config::{Config, Flags, Kept};
+use crate::terminal::failure::{Exit, Failure};
+use crate::terminal::output::{self, Print};
 
 /// Less free space than this is worth a warning, in bytes.
 const FREE_BYTES_MIN: u64 = 1 << 30;

@@ -11,11 +11,11 @@ use mec_store::{EventFilter, Store, StoreError};
 use serde_json::{Map, Value};
 
 use super::StoreArgs;
-use super::failure::{Exit, Failure};
-use super::output::{self, Out};
-use super::store::{account_of, read_only};
+use crate::client::store::{account_of, read_only};
 use crate::config::{Config, Kept};
 use crate::import::Format;
+use crate::terminal::failure::{Exit, Failure};
+use crate::terminal::output::{self, Out};
 
 /// External ids remembered; when there are more, remembering starts anew.
 const REMEMBERED_MAX: usize = 100_000;

@@ -7,12 +7,12 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::TargetArgs;
-use super::failure::{Exit, Failure};
-use super::output::{self, Print};
-use super::target::Target;
+use crate::client::target::Target;
 use crate::config::Config;
-use crate::import::progress::per_second;
 use crate::import::{Format, Import, Report};
+use crate::terminal::failure::{Exit, Failure};
+use crate::terminal::output::{self, Print};
+use crate::terminal::progress::per_second;
 
 /// What is imported.
 #[derive(Debug, clap::Args)]

@@ -4,8 +4,8 @@ use std::io::{self, IsTerminal as _};
 
 use tracing_subscriber::EnvFilter;
 
-use super::failure::{Exit, Failure};
 use crate::config::{Config, LogFormat, Origin, wants_colours};
+use crate::terminal::failure::{Exit, Failure};
 
 /// Starts logging to stderr as `config` says; where it says nothing, at `level`.
 ///

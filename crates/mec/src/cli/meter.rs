@@ -3,12 +3,13 @@
 use mec_kernel::{Quantity, Time};
 use serde_json::{Value, json};
 
+use super::TargetArgs;
 use super::check::{account, number};
-use super::failure::Failure;
-use super::output::{self, Print};
-use super::target::Target;
-use super::{TargetArgs, quantity};
+use crate::client::target::Target;
 use crate::config::Config;
+use crate::terminal::failure::Failure;
+use crate::terminal::output::{self, Print};
+use crate::terminal::quantity;
 
 /// What was used.
 #[derive(Debug, clap::Args)]
@@ -18,7 +19,7 @@ pub(super) struct Args {
     /// What: a resource type
     resource: String,
     /// How much; below zero gives inventory back
-    #[arg(value_parser = quantity, allow_negative_numbers = true)]
+    #[arg(value_parser = quantity::parse, allow_negative_numbers = true)]
     quantity: Quantity,
     /// The event's own name: the same key is the same event, however often it is sent
     #[arg(long, value_name = "KEY")]

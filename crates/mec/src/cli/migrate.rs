@@ -5,9 +5,9 @@ use mec_store::{OpenOptions, Store, sqlite};
 use serde_json::json;
 
 use super::StoreArgs;
-use super::failure::{Exit, Failure};
-use super::output::{self, Print};
 use crate::config::{self, Config, Kept};
+use crate::terminal::failure::{Exit, Failure};
+use crate::terminal::output::{self, Print};
 
 /// What is made of the store.
 #[derive(Debug, clap::Args)]

@@ -9,11 +9,11 @@ use bytes::Bytes;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use super::failure::{Exit, Failure};
-use super::output::{self, Print};
-use super::target::Target;
 use super::{StoreArgs, TargetArgs};
+use crate::client::target::Target;
 use crate::config::Config;
+use crate::terminal::failure::{Exit, Failure};
+use crate::terminal::output::{self, Print};
 
 /// Rows asked for at once.
 const PAGE: usize = 1_000;

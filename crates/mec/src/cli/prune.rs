@@ -8,11 +8,11 @@ use mec_engine::Clock;
 use serde_json::{Value, json};
 
 use super::TargetArgs;
-use super::failure::Failure;
-use super::output::{self, Print};
-use super::target::Target;
+use crate::client::target::Target;
 use crate::config::Config;
-use crate::import::progress::Progress;
+use crate::terminal::failure::Failure;
+use crate::terminal::output::{self, Print};
+use crate::terminal::progress::Progress;
 
 /// What is removed.
 #[derive(Debug, clap::Args)]

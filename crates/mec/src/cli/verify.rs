@@ -4,11 +4,11 @@ use mec_engine::Clock;
 use mec_store::Report;
 use serde_json::{Value, json};
 
-use super::failure::{Exit, Failure};
-use super::output::{self, Print};
-use super::store::read_only;
+use crate::client::store::read_only;
 use crate::config::Config;
-use crate::import::progress::Progress;
+use crate::terminal::failure::{Exit, Failure};
+use crate::terminal::output::{self, Print};
+use crate::terminal::progress::Progress;
 
 pub(super) fn run(config: &Config, print: Print) -> Result<(), Failure> {
     let (store, catalog) = read_only(config)?;

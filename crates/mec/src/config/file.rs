@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use toml::Spanned;
 
 use super::settings::RECORDS;
-use crate::cli::failure::{Exit, Failure};
+use crate::terminal::failure::{Exit, Failure};
 
 /// Read if it is there and nothing else is named.
 const FILE: &str = "mec.toml";

@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
 
-use crate::cli::failure::{Exit, Failure};
+use crate::terminal::failure::{Exit, Failure};
 
 /// The address `text` names, which must be the machine's own.
 ///

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::masked::masked;
 use super::settings::RECORDS;
-use crate::cli::failure::{Exit, Failure};
+use crate::terminal::failure::{Exit, Failure};
 
 /// What stands in the place of a value that is never shown.
 const HIDDEN: &str = "***";

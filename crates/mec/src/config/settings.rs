@@ -7,7 +7,7 @@
 use mec_engine::{Logged, Traced};
 
 use super::setting::{LogFormat, Record, Secret, Values, number, one_of, secret, text};
-use crate::cli::failure::Failure;
+use crate::terminal::failure::Failure;
 
 /// The oldest answer that can be asked for, in milliseconds.
 pub(crate) const STALENESS_MS_MAX: u32 = 60_000;

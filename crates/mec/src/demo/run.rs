@@ -11,13 +11,26 @@ use tempfile::TempDir;
 
 use super::fill::{Contents, FillError, fill};
 use super::welcome::{self, Home};
-use crate::cli::failure::{Exit, Failure};
-use crate::cli::{DemoArgs, output};
 use crate::config::{self, Config, Kept, masked};
-use crate::serve::{self, Ports, Signals};
+use crate::server::serve::{self, Beside, Ports, Signals};
+use crate::terminal::failure::{Exit, Failure};
+use crate::terminal::output;
 
 /// The store's name in its directory.
 const FILE: &str = "mec.db";
+
+/// What is asked of `mec demo`.
+#[derive(Clone, Debug)]
+pub(crate) struct Demo {
+    /// The directory its data is kept in.
+    pub(crate) data: Option<PathBuf>,
+    /// The database its data is kept in.
+    pub(crate) store: Option<String>,
+    /// It may answer to other machines.
+    pub(crate) is_open: bool,
+    /// The ports beside the main one.
+    pub(crate) ports: Beside,
+}
 
 /// `mec demo`: fills a store where it is empty, says what is there, and answers until it is told to
 /// stop. A temporary directory is removed at the end.
@@ -25,10 +38,10 @@ const FILE: &str = "mec.db";
 /// # Errors
 /// An address others reach without `--open`, or one that is taken; a directory or a store that
 /// cannot be used.
-pub(crate) async fn run(args: DemoArgs, config: &Config) -> Result<(), Failure> {
+pub(crate) async fn run(demo: Demo, config: &Config) -> Result<(), Failure> {
     let signals = Signals::catch()?;
     let address = config::address(&config.settings.listen)?;
-    if !address.ip().is_loopback() && !args.open {
+    if !address.ip().is_loopback() && !demo.is_open {
         return Err(Failure::new(
             Exit::Config,
             format!(
@@ -37,12 +50,12 @@ pub(crate) async fn run(args: DemoArgs, config: &Config) -> Result<(), Failure> 
         )
         .with_hint("add --open where that is meant, or listen on 127.0.0.1"));
     }
-    let ports = Ports::open(address, args.ports.beside()).await?;
+    let ports = Ports::open(address, demo.ports).await?;
     let address = ports
         .main
         .local_addr()
         .map_err(|error| Failure::io("the listening socket", &error))?;
-    let place = Place::of(args)?;
+    let place = Place::of(demo)?;
     let options = config.options(&ports.note()?, true);
     let mec = Arc::new(Mec::open(&place.url(), options).await?);
     let contents = fill(&mec).await?;
@@ -68,8 +81,8 @@ enum Place {
 }
 
 impl Place {
-    fn of(args: DemoArgs) -> Result<Self, Failure> {
-        if let Some(url) = args.store {
+    fn of(demo: Demo) -> Result<Self, Failure> {
+        if let Some(url) = demo.store {
             return match Kept::of(&url) {
                 Some(Kept::Database) => Ok(Self::Database(url)),
                 _ => {
@@ -78,7 +91,7 @@ impl Place {
                 }
             };
         }
-        let Some(path) = args.data else {
+        let Some(path) = demo.data else {
             let made = tempfile::Builder::new().prefix("mec-demo-").tempdir();
             return made
                 .map(Self::Temporary)

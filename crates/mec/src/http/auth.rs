@@ -21,7 +21,7 @@ use mec_query::{QueryError, status_of_sqlstate};
 use self::claims::{Claims, RolePath, Unacceptable};
 pub use self::role::Role;
 use self::token::{Keys, SECRET_CHARACTERS_MIN, Undecodable};
-use super::errors::ApiError;
+use crate::problem::errors::ApiError;
 
 /// The longest name that is recorded as a caller's, in characters: what the ledger's column holds.
 const NAME_CHARACTERS_MAX: usize = 255;

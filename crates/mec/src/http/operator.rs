@@ -8,15 +8,12 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::{FORWARDED, HOST, HeaderName, VIA};
 use axum::http::{HeaderMap, StatusCode};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 
 use super::browsers::{host_name, is_same_site};
-use super::errors::ApiError;
-use crate::api::context::AppState;
+use crate::problem::errors::ApiError;
 
 /// Says that the caller means it: any value. A browser asks before it sends this to another origin,
 /// and is told no.
@@ -49,27 +46,16 @@ pub enum Door {
     Operators,
 }
 
-/// Hands a request on if it is an operator's.
-pub(super) async fn require(
-    State(state): State<AppState>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let checked = if state.auth.is_asking() {
-        state
-            .identify(request.headers())
-            .and_then(|identity| identity.check_admin())
-    } else {
-        let (door, peer) = (
-            request.extensions().get().copied(),
-            request.extensions().get().copied(),
-        );
-        check(door, peer, request.headers()).map_err(refused)
-    };
-    match checked {
-        Ok(()) => next.run(request).await,
-        Err(error) => error.into_response(),
-    }
+/// Whether an operator sends a request, where nobody is asked who they are.
+///
+/// # Errors
+/// 403 `MEC_NOT_OPERATOR`.
+pub(crate) fn check_request(request: &Request) -> Result<(), ApiError> {
+    let (door, peer) = (
+        request.extensions().get().copied(),
+        request.extensions().get().copied(),
+    );
+    check(door, peer, request.headers()).map_err(refused)
 }
 
 fn check(door: Option<Door>, peer: Option<Peer>, headers: &HeaderMap) -> Result<(), &'static str> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::terminal::quantity;
 use mec_kernel::{AccountId, Attributes, EventId, Meter, Quantity, ReservationId, Time};
 use mec_query::checked_json_text;
 use serde::Deserialize;
@@ -261,7 +262,7 @@ fn quantity(value: Option<Value>) -> Result<Quantity, String> {
         Some(Value::String(text)) => text,
         Some(_) => return Err("quantity is not a number".to_owned()),
     };
-    crate::cli::quantity(text.trim()).map_err(|problem| format!("quantity \"{text}\": {problem}"))
+    quantity::parse(text.trim()).map_err(|problem| format!("quantity \"{text}\": {problem}"))
 }
 
 /// The text that is kept of an event's details.

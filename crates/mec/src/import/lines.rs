@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 use super::event::{Event, Fields, NAMES, OPTIONAL};
 use super::is_standard;
-use crate::cli::failure::{Exit, Failure};
+use crate::terminal::failure::{Exit, Failure};
 
 /// A batch is full at so many events, or at so many bytes of lines: well within what a server takes
 /// at once.

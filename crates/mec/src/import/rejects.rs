@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::lines::Rejected;
-use crate::cli::failure::{Exit, Failure, printable};
-use crate::cli::output::private_file;
+use crate::terminal::failure::{Exit, Failure, printable};
+use crate::terminal::output::private_file;
 
 /// Lines told on stderr; nobody reads more there.
 const TOLD_MAX: u64 = 20;

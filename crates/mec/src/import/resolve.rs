@@ -15,7 +15,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use super::event::Event;
-use crate::cli::target::{CallError, Target};
+use crate::client::target::{CallError, Target};
 
 /// Accounts remembered; when there are more, remembering starts anew.
 const REMEMBERED_MAX: usize = 100_000;

@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 
 use super::lines::{Batch, Item, Rejected};
 use super::resolve::{Resolver, Unresolved};
-use crate::api::refusal::{Repeat, of_error};
-use crate::cli::failure::{Exit, Failure};
-use crate::cli::target::{CallError, Target};
-use crate::http::errors::ApiError;
+use crate::client::target::{CallError, Target};
+use crate::problem::errors::ApiError;
+use crate::problem::refusal::{Repeat, of_error};
+use crate::terminal::failure::{Exit, Failure};
 
 /// How often a batch is sent until it is given up: with the pauses between, for about half a
 /// minute.

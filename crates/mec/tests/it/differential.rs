@@ -17,7 +17,7 @@ use axum::Router;
 use axum::body::Body;
 use http_body_util::BodyExt as _;
 use mec::api::context::AppState;
-use mec::http::router;
+use mec::server::router;
 use mec_engine::{Clock, Mec, Now, Options, catalog_file};
 use mec_kernel::{CatalogChange, Time};
 use mec_query::{Column, Schema, Tables, Value};

@@ -61,7 +61,7 @@ impl Served {
             .await
             .unwrap();
         let served = Self {
-            router: mec::http::router::router(AppState::new(mec.clone())),
+            router: mec::server::router::router(AppState::new(mec.clone())),
             mec,
             account,
             _home: home,

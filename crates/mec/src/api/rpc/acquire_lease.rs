@@ -7,8 +7,8 @@ use crate::api::answers::{Answer, LEASE_FIELDS, LEASE_RETRY_FIELD};
 use crate::api::parameters::{
     ATTRIBUTES, QUANTITY, REFERENCE, RESOURCE, RESOURCE_SCOPE, TTL_MINUTES, TTL_SECONDS, of_account,
 };
-use crate::api::refusal::{self, Failure, Repeat};
 use crate::api::verb::{Call, Field, Returns, Verb, Work, columns, row};
+use crate::problem::refusal::{self, Failure, Repeat};
 
 pub(super) const VERB: Verb = Verb {
     name: "acquire_lease",

@@ -6,8 +6,8 @@ use crate::api::answers::{Answer, Decided, explained_columns, explained_row};
 use crate::api::parameters::{
     ATTRIBUTES, EXPLAIN, QUANTITY, RESOURCE, RESOURCE_SCOPE, STALENESS, UNIT, check, of_account,
 };
-use crate::api::refusal::{Failure, Repeat};
 use crate::api::verb::{Call, Field, Returns, Verb, Work};
+use crate::problem::refusal::{Failure, Repeat};
 
 pub(super) const VERB: Verb = Verb {
     name: "check_entitlement",

@@ -6,8 +6,8 @@ use mec_query::{Param, Type, Value};
 
 use crate::api::answers::{Answer, Decided, decision_columns, decision_row};
 use crate::api::parameters::{ATTRIBUTES, STALENESS, of_account};
-use crate::api::refusal::{Failure, Repeat};
 use crate::api::verb::{Call, Field, Returns, Verb, Work, columns, row};
+use crate::problem::refusal::{Failure, Repeat};
 
 pub(super) const VERB: Verb = Verb {
     name: "check_entitlements",

@@ -8,8 +8,8 @@ use crate::api::parameters::{
     ATTRIBUTES, DETAILS, EXPLAIN, KEY, QUANTITY, RESOURCE, RESOURCE_SCOPE, UNIT, check,
     of_key_and_account,
 };
-use crate::api::refusal::{Failure, Repeat};
 use crate::api::verb::{Call, Field, Returns, Verb, Work};
+use crate::problem::refusal::{Failure, Repeat};
 
 pub(super) const VERB: Verb = Verb {
     name: "consume",

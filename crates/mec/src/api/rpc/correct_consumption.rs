@@ -7,8 +7,8 @@ use serde_json::json;
 use super::meter_consumption::recorded;
 use crate::api::answers::Answer;
 use crate::api::parameters::{KEY, QUANTITY};
-use crate::api::refusal::{Failure, Repeat};
 use crate::api::verb::{Call, Returns, Verb, Work};
+use crate::problem::refusal::{Failure, Repeat};
 
 pub(super) const VERB: Verb = Verb {
     name: "correct_consumption",

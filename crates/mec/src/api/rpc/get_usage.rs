@@ -6,8 +6,8 @@ use mec_query::{Param, Type, Value};
 
 use crate::api::answers::{Answer, TOTAL, time, total};
 use crate::api::parameters::{RESOURCE, RESOURCE_SCOPE, of_account};
-use crate::api::refusal::{self, Failure, Repeat};
 use crate::api::verb::{self, Call, Field, Returns, Verb, Work};
+use crate::problem::refusal::{self, Failure, Repeat};
 
 pub(super) const VERB: Verb = Verb {
     name: "get_usage",

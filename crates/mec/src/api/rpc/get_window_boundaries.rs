@@ -4,8 +4,8 @@ use mec_kernel::{ROLLING_SECONDS_MIN, Time, WindowKind, WindowRule, Zone, window
 use mec_query::{Param, Type, Value};
 
 use crate::api::answers::{Answer, time};
-use crate::api::refusal::{self, Failure, Repeat};
 use crate::api::verb::{self, Call, Field, Returns, Verb, Work};
+use crate::problem::refusal::{self, Failure, Repeat};
 
 pub(super) const VERB: Verb = Verb {
     name: "get_window_boundaries",

@@ -12,9 +12,9 @@ use super::meter_consumption::{self, event};
 use crate::api::answers::Answer;
 use crate::api::arguments::Arguments;
 use crate::api::context::AppState;
-use crate::api::refusal::{self, Failure, Repeat};
 use crate::api::verb::{self, Batch, Field, Returns, Verb, Work};
-use crate::http::errors::ApiError;
+use crate::problem::errors::ApiError;
+use crate::problem::refusal::{self, Failure, Repeat};
 
 pub(super) const VERB: Verb = Verb {
     name: "meter_batch",

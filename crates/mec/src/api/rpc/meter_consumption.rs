@@ -8,9 +8,9 @@ use crate::api::arguments::Arguments;
 use crate::api::parameters::{
     ATTRIBUTES, DETAILS, KEY, QUANTITY, RESOURCE, RESOURCE_SCOPE, UNIT, of_key_and_account,
 };
-use crate::api::refusal::{Failure, Repeat};
 use crate::api::verb::{Call, Returns, Verb, Work};
-use crate::http::errors::ApiError;
+use crate::problem::errors::ApiError;
+use crate::problem::refusal::{Failure, Repeat};
 
 pub(super) const VERB: Verb = Verb {
     name: "meter_consumption",

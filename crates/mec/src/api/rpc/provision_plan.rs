@@ -5,8 +5,8 @@ use mec_query::{Param, Type, Value};
 
 use crate::api::answers::Answer;
 use crate::api::parameters::{QUANTITY, REFERENCE, of_account};
-use crate::api::refusal::{Failure, Repeat};
 use crate::api::verb::{Call, Returns, Verb, Work};
+use crate::problem::refusal::{Failure, Repeat};
 
 pub(super) const VERB: Verb = Verb {
     name: "provision_plan",

@@ -4,8 +4,8 @@ use mec_kernel::{LeaseId, Renew};
 
 use crate::api::answers::{Answer, LEASE_FIELDS, LEASE_RETRY_FIELD};
 use crate::api::parameters::{ATTRIBUTES, LEASE, TTL_MINUTES, TTL_SECONDS};
-use crate::api::refusal::{Failure, Repeat};
 use crate::api::verb::{Call, Returns, Verb, Work, columns, row};
+use crate::problem::refusal::{Failure, Repeat};
 
 pub(super) const VERB: Verb = Verb {
     name: "renew_lease",

@@ -15,8 +15,8 @@ use mec_query::{
 };
 
 use crate::api::answers::{Answer, LIMITS, Outcome};
-use crate::http::errors::ApiError;
 use crate::http::parts;
+use crate::problem::errors::ApiError;
 
 /// Set on an answer that was given before, under the same key.
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");

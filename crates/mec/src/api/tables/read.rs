@@ -8,9 +8,9 @@ use mec_query::{Done, Media, Page, PageAnswer, QueryError, Scope, content_range_
 
 use super::Asked;
 use super::answer::{self, Answer};
-use crate::api::refusal::Repeat;
-use crate::http::errors::ApiError;
 use crate::http::parts;
+use crate::problem::errors::ApiError;
+use crate::problem::refusal::Repeat;
 
 /// Rows of one answer. PostgREST has no such limit unless one is set; a client that wants more
 /// reads page by page.

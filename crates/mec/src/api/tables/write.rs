@@ -14,9 +14,9 @@ use mec_query::{
 
 use super::Asked;
 use super::answer::{self, Answer};
-use crate::api::refusal::Repeat;
-use crate::http::errors::ApiError;
 use crate::http::parts;
+use crate::problem::errors::ApiError;
+use crate::problem::refusal::Repeat;
 
 /// How the rows written are shown.
 enum Shown {

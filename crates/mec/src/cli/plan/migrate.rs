@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use super::{encoded, get, holders, plan_of};
 use crate::cli::TargetArgs;
-use crate::cli::failure::{Exit, Failure};
-use crate::cli::output::{self, Print};
-use crate::cli::target::Target;
+use crate::client::target::Target;
 use crate::config::Config;
-use crate::http::admin::ACCOUNTS_MAX;
-use crate::import::progress::Progress;
+use crate::server::admin::ACCOUNTS_MAX;
+use crate::terminal::failure::{Exit, Failure};
+use crate::terminal::output::{self, Print};
+use crate::terminal::progress::Progress;
 
 /// Who is moved.
 #[derive(Debug, clap::Args)]

@@ -13,13 +13,13 @@ use mec_engine::{Clock, catalog_file};
 use mec_kernel::{AccountId, Catalog, Code, IdSource, LedgerEvent, Time, TreeId, change_catalog};
 use mec_store::{EventCursor, EventFilter, Store, StoreError};
 
-use crate::api::refusal::of_refusal;
 use crate::cli::StoreArgs;
-use crate::cli::failure::{Exit, Failure};
-use crate::cli::output::Print;
-use crate::cli::store::{account_of, read_only};
+use crate::client::store::{account_of, read_only};
 use crate::config::Config;
-use crate::import::progress::Progress;
+use crate::problem::refusal::of_refusal;
+use crate::terminal::failure::{Exit, Failure};
+use crate::terminal::output::Print;
+use crate::terminal::progress::Progress;
 
 /// What is replayed.
 #[derive(Debug, clap::Args)]

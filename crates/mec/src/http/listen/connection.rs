@@ -30,7 +30,6 @@ use tower_service::Service;
 use tracing::Instrument as _;
 
 use super::super::browsers::{self, Hosts};
-use super::super::errors::ApiError;
 use super::super::limits::Limits;
 use super::super::operator::{Door, Peer};
 use super::super::request_id::{RequestId, X_REQUEST_ID};
@@ -38,6 +37,7 @@ use super::body::{self, AnswerBody, Bodies, RequestBody};
 use super::head::HeadMender;
 use super::pulse::{BodyFault, Overdue, Patience, Pulse};
 use super::unread;
+use crate::problem::errors::ApiError;
 
 const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
     HeaderName::from_static("cross-origin-resource-policy");

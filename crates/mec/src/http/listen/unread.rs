@@ -6,8 +6,8 @@
 
 use axum::http::StatusCode;
 
-use super::super::errors::ApiError;
 use super::super::request_id::RequestId;
+use crate::problem::errors::ApiError;
 
 /// How hyper's own answers go on behind their status line.
 const BARE: &[u8] = b"connection: close\r\ncontent-length: 0\r\n";

@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::http::Request;
 use http_body_util::BodyExt as _;
 use mec::api::context::AppState;
-use mec::http::router;
+use mec::server::router;
 use mec_engine::{Clock, Mec, Now, Options, catalog_file};
 use mec_kernel::{Catalog, Time};
 use serde_json::{Value, json};

@@ -73,7 +73,7 @@ impl Api {
         )
         .await
         .unwrap();
-        let router = mec::http::router::router(AppState::new(std::sync::Arc::new(mec)));
+        let router = mec::server::router::router(AppState::new(std::sync::Arc::new(mec)));
         Self {
             router,
             _home: home,

@@ -5,8 +5,8 @@ use mec_kernel::{Code, Decision, Time, Total};
 use serde_json::{Map, Value, json};
 
 use super::{Found, TotalOf};
-use crate::cli::failure::Failure;
-use crate::cli::output::{self, Print};
+use crate::terminal::failure::Failure;
+use crate::terminal::output::{self, Print};
 
 /// What a line tells of both answers.
 const FIGURES: [&str; 9] = [

@@ -12,7 +12,7 @@ use mec_kernel::{Catalog, LEVELS_MAX, LimitKind, QuantityError, Refusal, TTL_SEC
 use mec_query::{QueryError, similar};
 
 use super::sparing::Sparing;
-use crate::http::errors::ApiError;
+use crate::problem::errors::ApiError;
 
 static NOT_DONE: Sparing = Sparing::new();
 static UNUSABLE: Sparing = Sparing::new();

@@ -3,16 +3,19 @@
 //! Knows paths only; what a request means is for the handlers.
 
 use axum::Router;
-use axum::extract::{OriginalUri, State};
+use axum::extract::{OriginalUri, Request, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use mec_query::QueryError;
 
-use super::errors::ApiError;
-use super::{admin, errors, health, operator};
+use super::{admin, health};
 use crate::api::context::AppState;
 use crate::api::{root, rpc, tables};
+use crate::http::operator;
+use crate::problem::errors;
+use crate::problem::errors::ApiError;
 
 /// Where the API is found: the second is what supabase clients call it.
 const PREFIXES: [&str; 2] = ["/api", "/rest/v1"];
@@ -20,7 +23,7 @@ const PREFIXES: [&str; 2] = ["/api", "/rest/v1"];
 /// Every route of the server, ready to be served.
 pub fn router(state: AppState) -> Router {
     let mut router = health_routes()
-        .merge(admin::routes().route_layer(from_fn_with_state(state.clone(), operator::require)));
+        .merge(admin::routes().route_layer(from_fn_with_state(state.clone(), require_operator)));
     for prefix in PREFIXES {
         router = api(router, prefix);
     }
@@ -65,6 +68,21 @@ fn api(router: Router<AppState>, prefix: &str) -> Router<AppState> {
         .route(&format!("{prefix}/"), any(root::handle))
         .route(&format!("{prefix}/rpc/{{name}}"), any(rpc::handle))
         .route(&format!("{prefix}/{{table}}"), any(tables::handle))
+}
+
+/// Hands a request on if it is an operator's: where callers are asked who they are, an admin's.
+async fn require_operator(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let checked = if state.auth.is_asking() {
+        state
+            .identify(request.headers())
+            .and_then(|identity| identity.check_admin())
+    } else {
+        operator::check_request(&request)
+    };
+    match checked {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.into_response(),
+    }
 }
 
 /// 404 `PGRST125`; below the API only for those who may know.

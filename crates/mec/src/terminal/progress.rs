@@ -6,8 +6,6 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::Report;
-
 /// How often a plain line is written.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
@@ -44,17 +42,6 @@ impl Progress {
             began: now,
             told_at: now,
         }
-    }
-
-    /// An import's progress: `done` bytes are read.
-    pub(super) fn show(&mut self, done: u64, report: &Report) {
-        let settled = report.recorded + report.replayed + report.rejected;
-        let rejected = if report.rejected > 0 {
-            format!(", {} rejected", report.rejected)
-        } else {
-            String::new()
-        };
-        self.update(done, settled, &rejected);
     }
 
     /// `done` of `total`, which are `count` things; `more` is said behind them.

@@ -10,8 +10,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::api::context::AppState;
-use crate::api::refusal::{Repeat, of_error};
-use crate::http::errors::ApiError;
+use crate::problem::errors::ApiError;
+use crate::problem::refusal::{Repeat, of_error};
 
 /// Commits of one request: it ends well within the time a client waits.
 const COMMITS_MAX: usize = 20;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use mec_kernel::LimitKind;
 
 use super::*;
-use crate::http::hints;
+use crate::problem::hints;
 
 fn every_refusal() -> Vec<Refusal> {
     let text = || "x".to_owned();

@@ -19,12 +19,12 @@ use serde::Deserialize;
 use serde_json::Value;
 use tower_service::Service as _;
 
-use super::failure::{Exit, Failure};
 use super::store;
 use crate::config::{Config, Kept, NamedBy, is_ours, masked};
 use crate::http::auth::Auth;
-use crate::http::errors::ApiError;
 use crate::http::operator::{Door, Peer, X_MEC_ADMIN};
+use crate::problem::errors::ApiError;
+use crate::terminal::failure::{Exit, Failure};
 
 /// Longer than the server itself waits for anything.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
@@ -128,7 +128,7 @@ impl Target {
                     let mec = Arc::new(mec);
                     // A listener limits what strangers send; what is sent here is the operator's
                     // own.
-                    let router = crate::serve::routes(mec.clone(), Auth::open())
+                    let router = crate::server::serve::routes(mec.clone(), Auth::open())
                         .layer(DefaultBodyLimit::disable());
                     return Ok(Self::Local { router, mec });
                 }

@@ -15,14 +15,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 
 use crate::api::context::AppState;
-use crate::cli::failure::{Exit, Failure};
-use crate::cli::output;
 use crate::config::Config;
 use crate::http::auth::Auth;
 use crate::http::limits::Limits;
 use crate::http::listen::{self, Drained};
 use crate::http::operator::Door;
-use crate::http::router;
+use crate::server::router;
+use crate::terminal::failure::{Exit, Failure};
+use crate::terminal::output;
 
 /// A process that a signal ended says so in its exit code: 128 and the signal's number.
 const ENDED_BY_SIGNAL: i32 = 128;

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use mec_engine::OpenError;
 use mec_store::StoreError;
 
-use crate::http::errors::ApiError;
+use crate::problem::errors::ApiError;
 
 /// What a command's exit code says. Codes above 63 are those of `sysexits.h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,9 +11,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::api::context::AppState;
-use crate::api::refusal::{Repeat, of_error};
-use crate::http::errors::ApiError;
 use crate::http::request_id::RequestId;
+use crate::problem::errors::ApiError;
+use crate::problem::refusal::{Repeat, of_error};
 
 /// Accounts of one request.
 pub(crate) const ACCOUNTS_MAX: usize = 100;

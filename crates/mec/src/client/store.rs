@@ -3,25 +3,25 @@
 use mec_kernel::{AccountId, Catalog};
 use mec_store::{Store, sqlite};
 
-use super::failure::{Exit, Failure};
 use crate::config::{Config, Kept};
+use crate::terminal::failure::{Exit, Failure};
 
 /// The process that owns a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Owner {
+pub(crate) struct Owner {
     /// What it says of itself.
-    pub(super) note: String,
+    pub(crate) note: String,
     /// Where it answers, if it does.
-    pub(super) url: Option<String>,
+    pub(crate) url: Option<String>,
     /// Where it answers operators.
-    pub(super) operators: Option<String>,
+    pub(crate) operators: Option<String>,
 }
 
 /// Who owns the store now; a database is nobody's.
 ///
 /// # Errors
 /// The lock file cannot be read.
-pub(super) fn owner(config: &Config) -> Result<Option<Owner>, Failure> {
+pub(crate) fn owner(config: &Config) -> Result<Option<Owner>, Failure> {
     let Kept::File(path) = config.kept()? else {
         return Ok(None);
     };
@@ -40,7 +40,7 @@ pub(super) fn owner(config: &Config) -> Result<Option<Owner>, Failure> {
 ///
 /// # Errors
 /// It is not there, or its schema is not this program's.
-pub(super) fn read_only(config: &Config) -> Result<(Store, Catalog), Failure> {
+pub(crate) fn read_only(config: &Config) -> Result<(Store, Catalog), Failure> {
     if let Kept::File(path) = config.kept()?
         && !path.exists()
     {
@@ -55,7 +55,7 @@ pub(super) fn read_only(config: &Config) -> Result<(Store, Catalog), Failure> {
 ///
 /// # Errors
 /// There is none; the store cannot be read.
-pub(super) fn account_of(store: &Store, text: &str) -> Result<AccountId, Failure> {
+pub(crate) fn account_of(store: &Store, text: &str) -> Result<AccountId, Failure> {
     if let Ok(id) = text.parse() {
         return Ok(id);
     }

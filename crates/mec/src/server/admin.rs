@@ -22,13 +22,13 @@ use serde_json::json;
 
 pub(crate) use self::plan::ACCOUNTS_MAX;
 
-use super::errors::ApiError;
-use super::request_id::RequestId;
 use crate::api::context::AppState;
-use crate::api::refusal::{Repeat, of_error, of_refusal};
+use crate::http::request_id::RequestId;
+use crate::problem::errors::ApiError;
+use crate::problem::refusal::{Repeat, of_error, of_refusal};
 
 /// The routes of this file.
-pub fn routes() -> Router<AppState> {
+pub(crate) fn routes() -> Router<AppState> {
     Router::new()
         .route("/admin/catalog", get(export).post(apply))
         .route("/admin/plan/migrate", post(plan::migrate))

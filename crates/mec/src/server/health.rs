@@ -8,9 +8,9 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::errors::ApiError;
 use crate::api::context::AppState;
-use crate::api::refusal::store_unavailable;
+use crate::problem::errors::ApiError;
+use crate::problem::refusal::store_unavailable;
 
 /// `GET /health`: exactly `{"status": "healthy"}` when the store answers and commands are taken.
 ///
