@@ -47,12 +47,6 @@ const TO_SPLIT: &[&str] = &[
     "crates/mec-store/tests/verify.rs",
     "crates/mec/src/api/root.rs",
     "crates/mec/src/import/lines.rs",
-    "crates/mec/tests/it/bad_input.rs",
-    "crates/mec/tests/it/fuzz/grammar.rs",
-    "crates/mec/tests/nodes/client.rs",
-    "crates/mec/tests/nodes/doctored.rs",
-    "crates/mec/tests/nodes/model.rs",
-    "crates/mec/tests/nodes/witness.rs",
 ];
 const CATCH_ALL: [&str; 7] = [
     "utils", "util", "common", "helpers", "helper", "types", "misc",

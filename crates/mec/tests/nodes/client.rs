@@ -1,8 +1,11 @@
 //! A client: it asks any node, repeats with the same key what it gets no answer to, and compares
 //! every answer with what must be true at that instant.
 
+mod seats;
+mod usage;
+
 use std::io::ErrorKind;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -11,16 +14,15 @@ use crate::dice::Dice;
 use crate::gate::Gate;
 use crate::node::Node;
 use crate::request::{self, request};
-use crate::told::{Event, Outcome, Told, count};
+use crate::told::{Event, Told, count};
 use crate::witnessed::Witnessed;
-use crate::world::{GPU, RUNS, SEATS, World};
+use crate::world::World;
 
 /// After that a client asks another node.
 const PATIENCE: Duration = Duration::from_millis(1_500);
 /// So many requests go elsewhere after a node has not answered one.
 const AVOIDED: u32 = 40;
 const LEASES_MAX: usize = 3;
-const TTL_SECONDS: u32 = 3_600;
 
 /// What all clients share.
 pub(crate) struct Shared {
@@ -198,318 +200,6 @@ impl<'a> Client<'a> {
         }
     }
 
-    fn consume(&mut self) -> Result<(), String> {
-        let (user, key) = (self.user(), self.key());
-        let quantity = 1 + self.dice.roll(10) / 8;
-        let world = &self.shared.world;
-        let path = &world.accounts[user].path;
-        world.add(user, |account| &account.sent, quantity);
-        let body = json!({"p_account_id": world.accounts[user].id, "p_resource_type": RUNS, "p_quantity": quantity,
-            "p_idempotency_key": key});
-        let mut least = vec![];
-        let answer = self.ask("/api/rpc/consume", &body, || {
-            least = path
-                .iter()
-                .map(|at| world.accounts[*at].used_at_least())
-                .collect();
-        })?;
-        let row = &answer.body[0];
-        let wrong = |what: &str| {
-            format!(
-                "consume {key} of {quantity}: {what}: {}: {}",
-                answer.status, answer.body
-            )
-        };
-        demand(answer.is_late || !answer.is_replayed, || {
-            wrong("told of something earlier")
-        })?;
-        let binding = row["binding_account_id"]
-            .as_str()
-            .and_then(|id| world.of_id(id))
-            .ok_or_else(|| wrong("no answer"))?;
-        let level = path
-            .iter()
-            .position(|at| *at == binding)
-            .ok_or_else(|| wrong("another's limit"))?;
-        let account = &world.accounts[binding];
-        let limit = account.limit.load(Ordering::SeqCst);
-        let used = self
-            .used(row, binding, least[level])
-            .map_err(|what| wrong(&what))?;
-        demand(row["quantity_allowed"] == json!(limit), || {
-            wrong(&format!("the limit is {limit}"))
-        })?;
-        demand(used <= limit, || wrong("more than the limit"))?;
-        let outcome = match row["event_id"].as_str() {
-            Some(event) => {
-                demand(row["allowed"] == json!(true), || {
-                    wrong("recorded but not allowed")
-                })?;
-                world.add(user, |account| &account.recorded, quantity);
-                Outcome::Recorded(event.to_owned())
-            }
-            None => {
-                demand(row["reason_code"] == json!("limit_reached"), || {
-                    wrong("another reason")
-                })?;
-                demand(used + quantity > limit, || {
-                    wrong("refused although there is room")
-                })?;
-                count(&self.shared.told.figures.refused);
-                if answer.is_late {
-                    Outcome::Open
-                } else {
-                    for at in path {
-                        world.accounts[*at]
-                            .sent
-                            .fetch_sub(quantity, Ordering::SeqCst);
-                    }
-                    Outcome::Refused
-                }
-            }
-        };
-        self.tell(
-            key,
-            Event {
-                account: user,
-                resource: RUNS,
-                quantity,
-                unit: "count",
-                outcome,
-            },
-        );
-        Ok(())
-    }
-
-    /// The use that is told of an account, where it is one that it may have had since the question
-    /// was sent.
-    fn used(&self, row: &Value, account: usize, least: u64) -> Result<u64, String> {
-        let account = &self.shared.world.accounts[account];
-        let used = row["quantity_used"].as_u64().ok_or("no quantity")?;
-        let most = account.sent.load(Ordering::SeqCst);
-        demand((least..=most).contains(&used), || {
-            format!("{used} used, and it was between {least} and {most}")
-        })?;
-        account.seen.fetch_max(used, Ordering::SeqCst);
-        Ok(used)
-    }
-
-    fn check(&mut self) -> Result<(), String> {
-        let user = self.user();
-        let world = &self.shared.world;
-        let path = &world.accounts[user].path;
-        let body = json!({"p_account_id": world.accounts[user].id, "p_resource_type": RUNS, "p_requested_qty": 1,
-            "p_explain": true});
-        let mut least = vec![];
-        let answer = self.ask("/api/rpc/check_entitlement", &body, || {
-            least = path
-                .iter()
-                .map(|at| world.accounts[*at].used_at_least())
-                .collect();
-        })?;
-        let row = &answer.body[0];
-        let wrong = |what: &str| format!("a check: {what}: {}: {}", answer.status, answer.body);
-        let limits = row["limits"].as_array().ok_or_else(|| wrong("no limits"))?;
-        demand(limits.len() == path.len(), || wrong("not every level"))?;
-        let mut has_room = true;
-        for pool in limits {
-            let at = pool["account_id"]
-                .as_str()
-                .and_then(|id| world.of_id(id))
-                .ok_or_else(|| wrong("an unknown account"))?;
-            let level = path
-                .iter()
-                .position(|of| *of == at)
-                .ok_or_else(|| wrong("another's limit"))?;
-            let used = self
-                .used(pool, at, least[level])
-                .map_err(|what| wrong(&what))?;
-            let limit = world.accounts[at].limit.load(Ordering::SeqCst);
-            demand(pool["quantity_allowed"] == json!(limit), || {
-                wrong(&format!("the limit is {limit}"))
-            })?;
-            demand(used <= limit, || wrong("more than the limit"))?;
-            has_room &= used < limit;
-        }
-        demand(row["allowed"] == json!(has_room), || {
-            wrong("not what its limits say")
-        })?;
-        count(&self.shared.told.figures.checks);
-        Ok(())
-    }
-
-    fn acquire(&mut self) -> Result<(), String> {
-        let (user, token) = (self.user(), self.key());
-        let world = &self.shared.world;
-        let body = json!({"p_account_id": world.accounts[user].id, "p_resource_type": SEATS, "p_session_token": token,
-            "p_ttl_seconds": TTL_SECONDS});
-        world.add(user, |account| &account.asked, 1);
-        let path = &world.accounts[user].path;
-        let mut ended = vec![];
-        let answer = self.ask("/api/rpc/acquire_lease", &body, || {
-            ended = path
-                .iter()
-                .map(|at| world.accounts[*at].ended.load(Ordering::SeqCst))
-                .collect();
-        })?;
-        let row = &answer.body[0];
-        let wrong = |what: &str| {
-            format!(
-                "a lease of session {token}: {what}: {}: {}",
-                answer.status, answer.body
-            )
-        };
-        if answer.is_late {
-            self.shared
-                .told
-                .open_sessions
-                .lock()
-                .unwrap()
-                .insert(token.clone());
-        }
-        let is_held = row["success"].as_bool().ok_or_else(|| wrong("no answer"))?;
-        if !is_held {
-            demand(row["decision"] == json!("block"), || {
-                wrong("another reason")
-            })?;
-            // As many as were asked for but for those that had ended before, and this one.
-            let is_full = |(at, ended): (&usize, &u64)| {
-                let account = &world.accounts[*at];
-                account.asked.load(Ordering::SeqCst) - 1 - ended >= account.seats
-            };
-            demand(path.iter().zip(&ended).any(is_full), || {
-                wrong("refused although there is a seat")
-            })?;
-            count(&self.shared.told.figures.refused);
-            count(&self.shared.told.figures.full);
-            if !answer.is_late {
-                world.add(user, |account| &account.ended, 1);
-            }
-            return Ok(());
-        }
-        let lease = row["lease_id"]
-            .as_str()
-            .ok_or_else(|| wrong("no lease"))?
-            .to_owned();
-        for at in path {
-            let account = &world.accounts[*at];
-            let held = account.held.fetch_add(1, Ordering::SeqCst) + 1;
-            demand(held <= account.seats, || {
-                wrong(&format!("{held} seats of {}", account.seats))
-            })?;
-        }
-        self.shared
-            .told
-            .leases
-            .lock()
-            .unwrap()
-            .insert(lease.clone(), user);
-        self.leases.push(Lease {
-            id: lease,
-            account: user,
-            is_late: answer.is_late,
-        });
-        Ok(())
-    }
-
-    fn release(&mut self) -> Result<(), String> {
-        let Lease {
-            id: lease,
-            account: user,
-            is_late,
-        } = self.leases.swap_remove(self.dice.index(self.leases.len()));
-        let world = &self.shared.world;
-        for at in &world.accounts[user].path {
-            world.accounts[*at].held.fetch_sub(1, Ordering::SeqCst);
-        }
-        self.shared.told.leases.lock().unwrap().remove(&lease);
-        let answer = self.ask(
-            "/api/rpc/release_lease",
-            &json!({"p_lease_id": lease}),
-            || {},
-        )?;
-        let wrong = || {
-            format!(
-                "lease {lease} is released: {}: {}",
-                answer.status, answer.body
-            )
-        };
-        demand(
-            answer
-                .body
-                .as_bool()
-                .is_some_and(|released| released || answer.is_late),
-            wrong,
-        )?;
-        if !is_late {
-            world.add(user, |account| &account.ended, 1);
-        }
-        Ok(())
-    }
-
-    fn meter(&mut self) -> Result<(), String> {
-        let events: Vec<(String, usize, u64, &'static str)> = (0..2 + self.dice.roll(5))
-            .map(|number| {
-                let (quantity, unit) = (
-                    1 + self.dice.roll(9),
-                    self.dice.one_of(&["hour", "minute", "second"]),
-                );
-                (
-                    format!("{}-{number}", self.key()),
-                    self.user(),
-                    quantity,
-                    unit,
-                )
-            })
-            .collect();
-        let world = &self.shared.world;
-        let sent: Vec<Value> = events
-            .iter()
-            .map(|(key, user, quantity, unit)| {
-                json!({"account_id": world.accounts[*user].id, "resource_type": GPU, "quantity": quantity, "unit_code": unit,
-                    "idempotency_key": key})
-            })
-            .collect();
-        let body = json!({"p_events": sent});
-        let mut ids: Vec<Option<String>> = vec![None; events.len()];
-        while ids.iter().any(Option::is_none) {
-            let answer = self.ask("/api/rpc/meter_batch", &body, || {})?;
-            let wrong = |what: &str| format!("a batch: {what}: {}: {}", answer.status, answer.body);
-            let results = answer.body.as_array().ok_or_else(|| wrong("no answer"))?;
-            demand(results.len() == events.len(), || {
-                wrong("not one answer an event")
-            })?;
-            for (id, result) in ids.iter_mut().zip(results) {
-                match (result["status"].as_str(), result["event_id"].as_str()) {
-                    (Some("recorded" | "replayed"), Some(event)) => {
-                        let first = id.get_or_insert_with(|| event.to_owned());
-                        demand(first == event, || wrong("another event of the same key"))?;
-                    }
-                    (Some("unknown"), _) => self.shared.told.figures.error("an event unknown"),
-                    (Some("rejected"), _) if passes(result) => {
-                        self.shared.told.figures.error("an event not done")
-                    }
-                    _ => return Err(wrong("rejected")),
-                }
-            }
-        }
-        for ((key, account, quantity, unit), id) in
-            events.into_iter().zip(ids.into_iter().flatten())
-        {
-            self.tell(
-                key,
-                Event {
-                    account,
-                    resource: GPU,
-                    quantity,
-                    unit,
-                    outcome: Outcome::Recorded(id),
-                },
-            );
-        }
-        Ok(())
-    }
-
     fn create(&mut self) -> Result<(), String> {
         let name = self.key();
         let answer = self.ask(
@@ -531,17 +221,6 @@ impl<'a> Client<'a> {
     fn tell(&self, key: String, event: Event) {
         self.shared.told.events.lock().unwrap().insert(key, event);
     }
-}
-
-/// An event that was not recorded because the store could not, which another attempt changes.
-fn passes(result: &Value) -> bool {
-    let code = result["error"]["code"]
-        .as_str()
-        .or(result["error"].as_str())
-        .unwrap_or_default();
-    ["MEC_NOT_DONE", "MEC_BUSY", "MEC_STOPPED"]
-        .iter()
-        .any(|passing| code.contains(passing))
 }
 
 fn demand(is_so: bool, what: impl FnOnce() -> String) -> Result<(), String> {
