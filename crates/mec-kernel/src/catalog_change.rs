@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use crate::catalog::{Catalog, Plan, Resource, Rule, Settings, Template, Unit};
 use crate::catalog_check::{check_catalog, check_present};
-use crate::check::scope_of;
 use crate::code::Code;
 use crate::id::{IdSource, RuleId, TemplateId};
 use crate::refusal::Refusal;
+use crate::request::scope_of;
 use crate::time::Time;
 
 /// A row of the catalog as it should be, or one that should not be there.

@@ -4,15 +4,22 @@
 
 use std::sync::Arc;
 
+use crate::answer::Effect;
 use crate::catalog::LimitKind;
-use crate::check::{Check, Effect, Request, Standing, judge, scope_of, unit_named, unit_of};
+use crate::check::Check;
 use crate::code::Code;
-use crate::command::{Halt, Making, Ruling, View};
+use crate::command::{Making, Ruling, View};
+use crate::counting::check_not_below_zero;
 use crate::id::EventId;
+use crate::judge::judge;
 use crate::ledger::{Content, RecordedRuling};
+use crate::need::Halt;
 use crate::quantity::{Amount, Quantity};
-use crate::record::{Recording, check_key, check_not_below_zero, record, replayed};
+use crate::record::{check_key, record, replayed};
+use crate::recording::Recording;
 use crate::refusal::Refusal;
+use crate::request::{Request, scope_of, unit_named, unit_of};
+use crate::standing::Standing;
 
 /// May this account use this, now? If so, it is used.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,12 +5,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::check::Request;
+use crate::absence::When;
 use crate::command::View;
-use crate::pool::{Pool, When, levels};
+use crate::level::levels;
+use crate::node::Node;
+use crate::pool::Pool;
 use crate::quantity::Amount;
+use crate::request::Request;
 use crate::time::Time;
-use crate::tree::Node;
 use crate::window::Window;
 
 /// The instant in the pool's window since which its limit is below what is `used` now, status and

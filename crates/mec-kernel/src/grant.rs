@@ -3,17 +3,19 @@
 
 use std::sync::Arc;
 
-use crate::account::check_open;
+use crate::account_change::check_open;
 use crate::catalog::{LimitKind, Resource, Rule};
 use crate::catalog_check::check_rule_in;
-use crate::check::scope_of;
 use crate::code::Code;
-use crate::command::{Halt, Making, Ruling, View};
+use crate::command::{Making, Ruling, View};
 use crate::entitlement::{Condition, Entitlement, EntitlementStatus, Source};
 use crate::id::{AccountId, EntitlementId, RuleId};
+use crate::need::Halt;
+use crate::node::Node;
 use crate::plan::{check_rows, entitlement_write, marks_after};
 use crate::quantity::Quantity;
 use crate::refusal::Refusal;
+use crate::request::scope_of;
 use crate::time::Time;
 use crate::window::{ROLLING_SECONDS_MIN, WindowKind, WindowRule};
 use crate::write::Write;
@@ -219,7 +221,7 @@ pub fn patch_entitlement(
 fn put(
     view: &View<'_>,
     making: &mut Making<'_>,
-    path: &[&Arc<crate::tree::Node>],
+    path: &[&Arc<Node>],
     row: Entitlement,
     new_metadata: Option<Option<Code>>,
     action: &'static str,
@@ -275,7 +277,7 @@ pub fn check_rule(view: &View<'_>, rule: &Rule) -> Result<(), Halt> {
 /// The window of the account's other rows for the same resource and scope: a grant adds to them.
 fn inherited_window(
     view: &View<'_>,
-    path: &[&Arc<crate::tree::Node>],
+    path: &[&Arc<Node>],
     resource: &Resource,
     scope: Option<&Code>,
 ) -> WindowRule {

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::check::{Decision, Standing};
 use crate::code::Code;
+use crate::counter::WindowKey;
+use crate::decision::Decision;
 use crate::id::{AccountId, EntitlementId, EventId, ReservationId, TreeId};
 use crate::json;
 use crate::quantity::{Amount, Factor, Quantity, SCALE, Total, divide_half_away};
+use crate::standing::Standing;
 use crate::time::Time;
-use crate::tree::WindowKey;
 use crate::window::Window;
 
 /// 16 bytes of SHA-256 over the previous link and this row.

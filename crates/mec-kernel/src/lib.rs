@@ -54,7 +54,11 @@
     clippy::disallowed_methods
 )]
 
+mod absence;
 mod account;
+mod account_change;
+mod acquire;
+mod answer;
 mod catalog;
 mod catalog_change;
 mod catalog_check;
@@ -62,46 +66,71 @@ mod check;
 mod code;
 mod command;
 mod consume;
+mod counter;
+mod counting;
 mod decimal;
+mod decision;
+mod effects;
+mod enforcement;
 mod entitlement;
+mod facts;
 mod fall;
 mod grant;
 mod id;
 mod json;
+mod judge;
 mod lease;
+mod leased;
 mod ledger;
+mod level;
+mod marks;
 mod meter;
+mod need;
+mod node;
 mod occupancy;
 mod plan;
 mod pool;
 mod quantity;
 mod record;
+mod recording;
 mod refusal;
+mod release;
+mod release_reservation;
+mod renew;
+mod request;
 mod reservation;
 mod reserve;
 mod retry;
+mod settle;
+mod standing;
 mod time;
+mod time_to_live;
 mod trace;
 mod tree;
 mod window;
 mod write;
 
-pub use account::{AccountPatch, CreateAccount, create_account, patch_account};
+pub use account::{Account, AccountPlan, AccountStatus, LEVELS_MAX};
+pub use account_change::{AccountPatch, CreateAccount, create_account, patch_account};
+pub use acquire::{Acquire, acquire};
 pub use catalog::{
     Catalog, LimitAction, LimitKind, Plan, Resource, Rule, Settings, Template, Unit,
 };
 pub use catalog_change::{
     CatalogChange, CatalogRuling, InUse, KeptRow, change_catalog, prune_catalog,
 };
-pub use check::{Check, Decision, Figures, Limit, Reason, Standing, check, scope_of};
+pub use check::{Check, check};
 pub use code::Code;
-pub use command::{Actor, Fact, Facts, Halt, Making, Need, Ruling, Session, View};
+pub use command::{Actor, Making, Ruling, View};
 pub use consume::{Consume, Consumed, consume};
+pub use counter::{Expiries, WindowKey, WindowTotal};
 pub use decimal::{Decimal, NotADecimal};
+pub use decision::{Decision, Reason};
 pub use entitlement::{
     Attribute, Attributes, Comparison, Condition, ConditionTest, Entitlement, EntitlementStatus,
     Source,
 };
+pub use facts::{Fact, Facts};
 pub use grant::{
     EntitlementPatch, Grant, check_rule, grant, patch_entitlement, put_rule, remove_rule,
 };
@@ -109,25 +138,31 @@ pub use id::{
     AccountId, AuditId, ConditionId, DecisionId, EntitlementId, EventId, IdSource, LeaseId,
     NotAnId, ReservationId, RuleId, TemplateId, TreeId,
 };
-pub use lease::{Acquire, Lease, Leased, Renew, TTL_SECONDS_MAX, acquire, release, renew};
+pub use lease::{Lease, Session};
+pub use leased::Leased;
 pub use ledger::{
     Chain, Content, Effect, Fingerprint, LedgerEvent, Overage, RecordedRuling, details_hash,
     key_hash, price_of,
 };
 pub use meter::{Correct, Meter, Recorded, correct, meter};
+pub use need::{Halt, Need};
+pub use node::Node;
 pub use occupancy::{Occupancy, Stay, occupancy};
 pub use plan::{Cancel, Provision, cancel, provision};
 pub use pool::with_windows_beside;
 pub use quantity::{Amount, Factor, Percent, QUANTITY_MAX, Quantity, QuantityError, SCALE, Total};
 pub use refusal::Refusal;
+pub use release::release;
+pub use release_reservation::release_reservation;
+pub use renew::{Renew, renew};
+pub use request::scope_of;
 pub use reservation::{Reservation, ReservationStatus};
-pub use reserve::{Reserve, Reserved, Settle, Settled, release_reservation, reserve, settle};
+pub use reserve::{Reserve, Reserved, reserve};
+pub use settle::{Settle, Settled, settle};
+pub use standing::{BareLevel, Figures, Limit, Standing, Trace, UnusedRow};
 pub use time::{HOUR, NotATime, SECOND, Time};
-pub use trace::{BareLevel, Trace, UnusedRow};
-pub use tree::{
-    Account, AccountPlan, AccountStatus, Expiries, Head, LEVELS_MAX, Node, Tree, WindowKey,
-    WindowTotal,
-};
+pub use time_to_live::TTL_SECONDS_MAX;
+pub use tree::{Head, NotLoaded, Tree};
 pub use window::{
     ROLLING_SECONDS_MIN, ROLLING_STEPS, Window, WindowKind, WindowRule, Zone, oldest_step,
     step_micros, step_of, step_start, window_at,

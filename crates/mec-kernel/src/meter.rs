@@ -4,15 +4,19 @@
 use std::sync::Arc;
 
 use crate::catalog::LimitKind;
-use crate::check::{Request, pools, scope_of, unit_named, unit_of};
 use crate::code::Code;
-use crate::command::{Halt, Making, Ruling, View};
+use crate::command::{Making, Ruling, View};
+use crate::counting::check_not_below_zero;
 use crate::entitlement::Attributes;
 use crate::id::{AccountId, EventId};
+use crate::judge::pools;
 use crate::ledger::{Content, LedgerEvent};
+use crate::need::Halt;
 use crate::quantity::{Amount, Quantity};
-use crate::record::{Recording, check_key, check_not_below_zero, record, replayed};
+use crate::record::{check_key, record, replayed};
+use crate::recording::Recording;
 use crate::refusal::Refusal;
+use crate::request::{Request, scope_of, unit_named, unit_of};
 use crate::time::Time;
 
 /// Something was used; write it down.

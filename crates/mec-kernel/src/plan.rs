@@ -4,19 +4,23 @@
 
 use std::sync::Arc;
 
-use crate::account::check_open;
+use crate::account::AccountPlan;
+use crate::account_change::check_open;
 use crate::catalog::{LimitKind, Plan, Resource, Template};
-use crate::check::{Judged, Request, pools};
 use crate::code::Code;
-use crate::command::{Facts, Halt, Making, Ruling, View};
+use crate::command::{Making, Ruling, View};
 use crate::entitlement::{Attributes, Entitlement, EntitlementStatus, Source};
+use crate::facts::Facts;
 use crate::id::{AccountId, AuditId, EntitlementId};
+use crate::judge::{Judged, pools};
+use crate::marks::marks;
+use crate::need::Halt;
+use crate::node::Node;
 use crate::pool::row_window;
 use crate::quantity::{Amount, Quantity, QuantityError};
-use crate::record::marks;
 use crate::refusal::Refusal;
+use crate::request::Request;
 use crate::time::Time;
-use crate::tree::{AccountPlan, Node};
 use crate::window::{Window, WindowKind, WindowRule, window_at};
 use crate::write::{Audit, Write};
 

@@ -1,21 +1,23 @@
-//! `reserve`, `settle_reservation`, `release_reservation`: hold now, record the true amount later
-//! (design 1.4).
+//! `reserve`: hold now, record the true amount later (design 1.4).
 
 use std::sync::Arc;
 
+use crate::answer::Effect;
 use crate::catalog::LimitKind;
-use crate::check::{Check, Effect, Request, Standing, judge, pools, scope_of, unit_named, unit_of};
+use crate::check::Check;
 use crate::code::Code;
-use crate::command::{Facts, Halt, Making, Ruling, View};
-use crate::entitlement::Attributes;
-use crate::id::{EventId, ReservationId};
-use crate::lease::expiry;
-use crate::ledger::{Content, RecordedRuling};
-use crate::quantity::{Amount, Quantity, QuantityError};
-use crate::record::{Recording, check_key, record};
+use crate::command::{Making, Ruling, View};
+use crate::id::ReservationId;
+use crate::judge::judge;
+use crate::ledger::RecordedRuling;
+use crate::need::Halt;
+use crate::quantity::{Amount, Quantity};
+use crate::record::check_key;
 use crate::refusal::Refusal;
+use crate::request::{Request, scope_of, unit_named, unit_of};
 use crate::reservation::{Reservation, ReservationStatus};
-use crate::tree::Node;
+use crate::standing::Standing;
+use crate::time_to_live::expiry;
 use crate::write::Write;
 
 /// May this account use about this much? If so, hold it.
@@ -29,17 +31,6 @@ pub struct Reserve {
     pub ttl_seconds: i64,
 }
 
-/// Record what was truly used of a hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settle {
-    /// Which hold.
-    pub reservation: ReservationId,
-    /// How much was used, in the reservation's unit; more or less than was held. Zero releases.
-    pub quantity: Quantity,
-    /// What conditions look at; those of the `reserve` are not remembered.
-    pub attributes: Attributes,
-}
-
 /// What came of a `reserve`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reserved {
@@ -50,15 +41,6 @@ pub struct Reserved {
     /// Whether it holds its amount now: not where it was released, settled or expired since.
     pub is_held: bool,
     /// Whether it was there before, under the same key.
-    pub replayed: bool,
-}
-
-/// What came of a settlement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settled {
-    /// The event; `None`: released, nothing was used.
-    pub event: Option<EventId>,
-    /// Whether it was settled before, with the same amount.
     pub replayed: bool,
 }
 
@@ -162,7 +144,7 @@ pub fn reserve(
         ruling: RecordedRuling::of(&standing),
         event: None,
     });
-    let writes = vec![write(&path, None, reservation.clone())];
+    let writes = vec![Write::reservation(&path, None, reservation.clone())];
     Ok(Ruling {
         answer: Reserved {
             standing,
@@ -172,169 +154,4 @@ pub fn reserve(
         },
         writes,
     })
-}
-
-/// Records what was truly used, in the windows that hold the instant of the hold; also after its
-/// expiry.
-pub fn settle(
-    view: &View<'_>,
-    making: &mut Making<'_>,
-    settle: &Settle,
-) -> Result<Ruling<Settled>, Halt> {
-    let not_found = || Refusal::ReservationNotFound {
-        reservation: settle.reservation.to_string(),
-    };
-    let held = view
-        .facts
-        .reservation(settle.reservation)?
-        .ok_or_else(not_found)?;
-    if settle.quantity.is_negative() {
-        return Err(Refusal::QuantityNotPositive {
-            argument: "quantity",
-        }
-        .into());
-    }
-    match (held.status, held.event) {
-        (ReservationStatus::Open, _) => {}
-        (ReservationStatus::Settled, Some(event)) => {
-            let recorded = view.facts.event(event)?.map(|event| event.quantity);
-            return if recorded == Some(settle.quantity) {
-                Ok(Ruling::unchanged(Settled {
-                    event: Some(event),
-                    replayed: true,
-                }))
-            } else {
-                Err(Refusal::ReservationClosed {
-                    status: "settled with another amount",
-                }
-                .into())
-            };
-        }
-        // Settled with nothing, or given back, which is the same.
-        (ReservationStatus::Released, _) if settle.quantity.is_zero() => {
-            return Ok(Ruling::unchanged(Settled {
-                event: None,
-                replayed: true,
-            }));
-        }
-        _ => return Err(Refusal::ReservationClosed { status: "released" }.into()),
-    }
-    let path = view.path(held.account)?;
-    if settle.quantity.is_zero() {
-        let released = Reservation {
-            status: ReservationStatus::Released,
-            ..Reservation::clone(held)
-        };
-        let writes = vec![write(&path, Some(held.clone()), Arc::new(released))];
-        return Ok(Ruling {
-            answer: Settled {
-                event: None,
-                replayed: false,
-            },
-            writes,
-        });
-    }
-    let resource = view.resource(&held.resource)?;
-    let factor = view.catalog.factor(&held.unit);
-    let amount = Amount::of(settle.quantity, factor);
-    if Quantity::from_millionths(settle.quantity.millionths()).is_none() {
-        return Err(Refusal::BadQuantity {
-            argument: "quantity",
-            error: QuantityError::TooLarge,
-        }
-        .into());
-    }
-    // The pools are judged with the hold gone: what it held is free for its own event.
-    let freed = Reservation {
-        status: ReservationStatus::Settled,
-        ..Reservation::clone(held)
-    };
-    let mut tree = view.tree.clone();
-    tree.apply(&write(&path, Some(held.clone()), Arc::new(freed)), view.now);
-    let without = View {
-        tree: &tree,
-        facts: &Facts::default(),
-        catalog: view.catalog,
-        now: view.now,
-    };
-    let (scope, attributes) = (held.scope.as_ref(), &settle.attributes);
-    let request = Request {
-        resource,
-        scope,
-        amount: Some(amount),
-        attributes,
-        extends: None,
-    };
-    let path_without = without.path(held.account)?;
-    let pools = pools(&without, &request, &path_without)?;
-    let content = Content {
-        account: held.account,
-        resource: &held.resource,
-        scope: held.scope.as_deref(),
-        quantity: settle.quantity,
-        unit: &held.unit,
-        occurred_at: Some(held.reserved_at),
-        is_correction: false,
-        corrects: None,
-        details: None,
-    };
-    let recording = Recording {
-        key: format!("reservation:{}", held.id).into(),
-        reservation: Some(held.id),
-        fingerprint: content.fingerprint(),
-        content,
-        resource,
-        unit: held.unit.clone(),
-        amount,
-        occurred_at: held.reserved_at,
-        attributes,
-        ruling: None,
-        original: None,
-    };
-    let (event, events) = record(view, making, &path, &pools.judged, recording)?;
-    let settled = Reservation {
-        status: ReservationStatus::Settled,
-        event: Some(event),
-        ..Reservation::clone(held)
-    };
-    let mut writes = vec![write(&path, Some(held.clone()), Arc::new(settled))];
-    writes.extend(events);
-    Ok(Ruling {
-        answer: Settled {
-            event: Some(event),
-            replayed: false,
-        },
-        writes,
-    })
-}
-
-/// Gives a hold back: `true` once, then `false`; also for one that is expired or unknown.
-pub fn release_reservation(
-    view: &View<'_>,
-    reservation: ReservationId,
-) -> Result<Ruling<bool>, Halt> {
-    let held = view
-        .facts
-        .reservation(reservation)?
-        .filter(|held| held.holds(view.now));
-    let Some(held) = held else {
-        return Ok(Ruling::unchanged(false));
-    };
-    let path = view.path(held.account)?;
-    let released = Reservation {
-        status: ReservationStatus::Released,
-        ..Reservation::clone(held)
-    };
-    Ok(Ruling {
-        answer: true,
-        writes: vec![write(&path, Some(held.clone()), Arc::new(released))],
-    })
-}
-
-fn write(path: &[&Arc<Node>], old: Option<Arc<Reservation>>, new: Arc<Reservation>) -> Write {
-    Write::Reservation {
-        old,
-        new,
-        path: path.iter().map(|node| node.account.id).collect(),
-    }
 }

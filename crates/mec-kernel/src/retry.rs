@@ -1,12 +1,12 @@
 //! When what a limit refuses now would be let through, if nothing else happens (design 1.3).
 
 use crate::catalog::{LimitAction, LimitKind};
-use crate::check::{Request, smallest};
+use crate::counter::WindowTotal;
 use crate::lease::Lease;
 use crate::pool::Pool;
 use crate::quantity::{Amount, Factor};
+use crate::request::{Request, smallest};
 use crate::time::Time;
-use crate::tree::WindowTotal;
 use crate::window::{Window, step_end};
 
 /// The first instant after `now` at which a pool that refuses the request lets it through, as

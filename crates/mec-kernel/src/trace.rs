@@ -1,59 +1,16 @@
-//! What a decision rested on: every limit considered, and every level of the path that had none and
-//! why.
+//! What a decision did not rest on: every level of the path that had no limit, and why.
 
 use std::sync::Arc;
 
-use crate::check::{Limit, Reason, Request, absence_reason};
-use crate::code::Code;
+use crate::absence::{Absence, When, absence, absence_reason};
+use crate::account::AccountStatus;
 use crate::command::View;
-use crate::entitlement::{Condition, Entitlement, EntitlementStatus};
-use crate::id::{AccountId, EntitlementId};
-use crate::pool::{Absence, Level, When, absence, level};
-use crate::time::Time;
-use crate::tree::{AccountStatus, Node};
-
-/// What a decision rested on, from the account up to its root.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Trace {
-    /// Every pool that decides.
-    pub limits: Vec<Limit>,
-    /// The pools of the other levels, if one denies.
-    pub beside: Vec<Limit>,
-    /// Every level considered that has no pool.
-    pub levels: Vec<BareLevel>,
-}
-
-/// A level that has no limit for a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BareLevel {
-    /// 0 is the account itself.
-    pub level: usize,
-    /// Whose level.
-    pub account: AccountId,
-    /// Whether it denies the request; else it has no say.
-    pub denies: bool,
-    /// Why it has no limit.
-    pub reason: Reason,
-    /// The account's rows for the resource; of those that are over only the last, if all are.
-    pub rows: Vec<UnusedRow>,
-}
-
-/// A row that did not apply to a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnusedRow {
-    /// Which.
-    pub entitlement: EntitlementId,
-    /// Its scope.
-    pub scope: Option<Code>,
-    /// Its status.
-    pub status: EntitlementStatus,
-    /// Why it did not apply.
-    pub reason: Reason,
-    /// The first condition that was not met, if that is why.
-    pub condition: Option<Condition>,
-    /// First instant it is in force.
-    pub starts_at: Time,
-}
+use crate::decision::Reason;
+use crate::entitlement::Entitlement;
+use crate::level::{Level, level};
+use crate::node::Node;
+use crate::request::Request;
+use crate::standing::{BareLevel, UnusedRow};
 
 /// The levels of `path` that have no pool among `pooled`. If an account of the path may do nothing,
 /// nothing else was looked at.

@@ -10,331 +10,18 @@ use std::sync::Arc;
 
 use rpds::RedBlackTreeMapSync;
 
-use crate::catalog::Rule;
-use crate::code::{Code, closed_list};
-use crate::command::{Halt, Need};
+use crate::account::LEVELS_MAX;
+use crate::code::Code;
+use crate::counter::{WindowKey, WindowTotal};
 use crate::entitlement::Entitlement;
 use crate::id::{AccountId, EntitlementId, TreeId};
 use crate::lease::Lease;
 use crate::ledger::{Chain, LedgerEvent};
-use crate::quantity::{Amount, Quantity};
+use crate::node::Node;
 use crate::reservation::Reservation;
-use crate::time::{SECOND, Time};
-use crate::window::{Window, oldest_step, step_of};
+use crate::time::Time;
+use crate::window::Window;
 use crate::write::Write;
-
-/// Levels a tree may have.
-pub const LEVELS_MAX: usize = 8;
-
-closed_list! {
-    /// Whether an account may use anything.
-    AccountStatus {
-        Active = "active": "May use what it is entitled to",
-        Suspended = "suspended": "Denied, with everything below it, until it is active again",
-        Closed = "closed": "Denied for good, with everything below it",
-    }
-}
-
-/// A customer, a team, a user.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Account {
-    /// Its id.
-    pub id: AccountId,
-    /// The account above it; fixed at creation.
-    pub parent: Option<AccountId>,
-    /// The account at the top of its tree.
-    pub root: AccountId,
-    /// Its type's code.
-    pub account_type: Code,
-    /// Its name in another system.
-    pub external_id: Option<Code>,
-    /// For people.
-    pub display_name: Code,
-    /// For people.
-    pub email: Option<Code>,
-    /// Whether it may use anything.
-    pub status: AccountStatus,
-    /// IANA name; `None` inherits the parent's, at the root UTC.
-    pub time_zone: Option<Code>,
-    /// Free JSON text.
-    pub metadata: Option<Code>,
-    /// When it was made.
-    pub created_at: Time,
-    /// When it was last changed.
-    pub updated_at: Time,
-}
-
-/// A plan or an add-on an account has, had, or will have.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AccountPlan {
-    /// Who.
-    pub account: AccountId,
-    /// Which plan.
-    pub plan: Code,
-    /// The add-on's name where it was bought (a subscription item); empty for a plan.
-    pub reference: Code,
-    /// The plan's version its rows came from.
-    pub version: i32,
-    /// Seats.
-    pub quantity: Quantity,
-    /// Where billing windows are counted from; kept over a plan change.
-    pub anchor: Time,
-    /// First instant.
-    pub starts_at: Time,
-    /// First instant after it; `None` while nothing ends it.
-    pub ends_at: Option<Time>,
-    /// Where it ends by itself; `ends_at` is sooner where another plan is to replace it.
-    pub own_end: Option<Time>,
-    /// Added to a plan instead of being one.
-    pub is_addon: bool,
-    /// The tree's one trial.
-    pub is_trial: bool,
-}
-
-impl AccountPlan {
-    /// Whether it is in force at `now`.
-    pub fn is_current(&self, now: Time) -> bool {
-        self.starts_at <= now && !self.is_over(now)
-    }
-
-    /// Whether it was taken back before it began.
-    pub fn never_begins(&self) -> bool {
-        self.ends_at.is_some_and(|end| end <= self.starts_at)
-    }
-
-    /// Whether `other` is this one as it was or will be.
-    pub(crate) fn is_same(&self, other: &Self) -> bool {
-        (self.account, &self.plan, &self.reference, self.starts_at)
-            == (
-                other.account,
-                &other.plan,
-                &other.reference,
-                other.starts_at,
-            )
-    }
-
-    /// Whether it has ended.
-    pub fn is_over(&self, now: Time) -> bool {
-        self.ends_at.is_some_and(|end| end <= now)
-    }
-}
-
-/// Which counter: a resource, all of it or one scope, over one window.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct WindowKey {
-    /// What is counted.
-    pub resource: Code,
-    /// One part of it; `None` counts every part.
-    pub scope: Option<Code>,
-    /// Over which window.
-    pub window: Window,
-}
-
-/// A window's total: an account's use and its descendants'.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct WindowTotal {
-    /// Use of the account and everything below it; zero for a rolling window, whose use is in its
-    /// steps.
-    pub used: Amount,
-    /// Use of the account itself; zero for a rolling window.
-    pub own: Amount,
-    /// Use of the account and everything below it per step of a rolling window; empty for others.
-    pub steps: BTreeMap<i64, Amount>,
-    /// Open reservations of the account and everything below it, by expiry.
-    pub held: Expiries,
-    /// Since when use is above the limit: where a grace period runs from.
-    pub over_since: Option<Time>,
-    /// Overage accrued in it, net of what corrections took back.
-    pub overage: Amount,
-}
-
-impl WindowTotal {
-    /// What counts at `now`.
-    pub fn used_at(&self, window: Window, now: Time) -> Amount {
-        match window {
-            Window::Fixed { .. } => self.used,
-            Window::Rolling { seconds } => self
-                .steps
-                .range(oldest_step(now, seconds)..)
-                .fold(Amount::ZERO, |sum, (_, amount)| sum.plus(*amount)),
-        }
-    }
-
-    /// Adds use that happened at `at`.
-    pub fn add(&mut self, window: Window, at: Time, now: Time, amount: Amount, is_own: bool) {
-        if let Window::Rolling { seconds } = window {
-            let oldest = oldest_step(now, seconds);
-            self.steps.retain(|step, _| *step >= oldest);
-            let step = step_of(at, seconds);
-            if step < oldest {
-                return;
-            }
-            let sum = self.steps.entry(step).or_default();
-            *sum = sum.plus(amount);
-            return;
-        }
-        self.used = self.used.plus(amount);
-        if is_own {
-            self.own = self.own.plus(amount);
-        }
-    }
-}
-
-/// Amounts that lapse by themselves, per full second of expiry.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Expiries {
-    total: Amount,
-    by_second: BTreeMap<i64, Amount>,
-}
-
-impl Expiries {
-    /// What has not lapsed at `now`: an amount counts while `now < expires_at`.
-    pub fn live(&self, now: Time) -> Amount {
-        let last = now.micros().div_euclid(SECOND);
-        self.by_second
-            .range(..=last)
-            .fold(self.total, |sum, (_, amount)| sum.minus(*amount))
-    }
-
-    /// The instants after `now` at which something lapses, the next one first.
-    pub fn expiries(&self, now: Time) -> impl Iterator<Item = Time> {
-        let last = now.micros().div_euclid(SECOND);
-        self.by_second
-            .range(last.saturating_add(1)..)
-            .map(|(second, _)| Time::from_micros(second.saturating_mul(SECOND)))
-    }
-
-    /// Adds an amount that lapses at `expires_at` (a full second), and forgets what has lapsed by
-    /// `now`.
-    pub fn add(&mut self, expires_at: Time, amount: Amount, now: Time) {
-        let last = now.micros().div_euclid(SECOND);
-        while let Some(entry) = self.by_second.first_entry() {
-            if *entry.key() > last {
-                break;
-            }
-            self.total = self.total.minus(entry.remove());
-        }
-        if expires_at > now {
-            let entry = self
-                .by_second
-                .entry(expires_at.micros().div_euclid(SECOND))
-                .or_default();
-            *entry = entry.plus(amount);
-            self.total = self.total.plus(amount);
-            if *entry == Amount::ZERO {
-                self.by_second
-                    .remove(&expires_at.micros().div_euclid(SECOND));
-            }
-        }
-    }
-
-    /// Whether nothing is kept.
-    pub fn is_empty(&self) -> bool {
-        self.by_second.is_empty()
-    }
-
-    /// How many seconds are kept apart: for the cache's accounting.
-    pub fn len(&self) -> usize {
-        self.by_second.len()
-    }
-}
-
-/// One account with everything a decision needs of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Node {
-    /// The account.
-    pub account: Account,
-    /// Its entitlements, oldest first, expired ones too.
-    pub entitlements: Vec<Arc<Entitlement>>,
-    /// Its plan, add-ons, what is scheduled and what was.
-    pub plans: Vec<Arc<AccountPlan>>,
-    /// The rules that name it.
-    pub rules: Vec<Arc<Rule>>,
-    /// Its counters.
-    pub windows: BTreeMap<WindowKey, WindowTotal>,
-    /// Live leases of the account and everything below it; scope `None` counts every scope.
-    pub seats: BTreeMap<(Code, Option<Code>), Expiries>,
-}
-
-impl Node {
-    /// The first instant after `now` at which something of `resource` begins or ends by itself.
-    fn next_end(&self, resource: &Code, now: Time) -> Option<Time> {
-        let seats = self
-            .seats
-            .iter()
-            .filter(|((of, _), _)| of == resource)
-            .filter_map(|(_, seats)| seats.expiries(now).next());
-        let windows = self
-            .windows
-            .iter()
-            .filter(|(key, _)| key.resource == *resource);
-        let counted =
-            windows.flat_map(|(key, total)| [key.window.end(), total.held.expiries(now).next()]);
-        let rows = self
-            .entitlements
-            .iter()
-            .filter(|row| row.resource == *resource);
-        let bounds = rows.flat_map(|row| {
-            let (start, end) = row.window.period.unzip();
-            [Some(row.valid_from), row.valid_until, start, end]
-        });
-        seats
-            .chain(counted.chain(bounds).flatten())
-            .filter(|end| *end > now)
-            .min()
-    }
-
-    /// An account that has nothing yet.
-    pub fn new(account: Account) -> Self {
-        Self {
-            account,
-            entitlements: vec![],
-            plans: vec![],
-            rules: vec![],
-            windows: BTreeMap::new(),
-            seats: BTreeMap::new(),
-        }
-    }
-
-    /// Its plan at `at`. A plan that was given from a past instant on replaces from there on what
-    /// the account had then.
-    pub fn current_plan(&self, at: Time) -> Option<&AccountPlan> {
-        let plans = self
-            .plans
-            .iter()
-            .map(Arc::as_ref)
-            .filter(|plan| !plan.is_addon && plan.is_current(at));
-        plans.max_by_key(|plan| (plan.starts_at, plan.ends_at.is_none(), plan.ends_at))
-    }
-
-    /// Live leases of a resource, all of it or one scope.
-    pub fn seats_of(&self, resource: &Code, scope: Option<&Code>) -> Option<&Expiries> {
-        self.seats.get(&(resource.clone(), scope.cloned()))
-    }
-
-    /// Roughly how many bytes it takes: for the cache's bound.
-    pub fn size_bytes(&self) -> usize {
-        let seats: usize = self.seats.values().map(Expiries::len).sum();
-        let steps: usize = self
-            .windows
-            .values()
-            .map(|total| total.steps.len().saturating_add(total.held.len()))
-            .sum();
-        let rows = self
-            .entitlements
-            .len()
-            .saturating_mul(size_of::<Entitlement>());
-        let windows = self
-            .windows
-            .len()
-            .saturating_mul(size_of::<(WindowKey, WindowTotal)>());
-        size_of::<Self>()
-            .saturating_add(rows)
-            .saturating_add(windows)
-            .saturating_add(self.plans.len().saturating_mul(size_of::<AccountPlan>()))
-            .saturating_add(seats.saturating_add(steps).saturating_mul(48))
-    }
-}
 
 /// The row that is locked: what a batch of one tree continues from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -370,6 +57,10 @@ impl Head {
     }
 }
 
+/// This account of a tree has not been loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotLoaded(pub AccountId);
+
 /// All of a tree that has been looked at so far. Cloning it copies two pointers and the head.
 #[derive(Clone, Debug)]
 pub struct Tree {
@@ -395,13 +86,13 @@ impl Tree {
         self.nodes.get(&id)
     }
 
-    /// The account `id`, or the need for it.
-    pub fn node(&self, id: AccountId) -> Result<&Arc<Node>, Halt> {
-        self.nodes.get(&id).ok_or(Halt::Need(Need::Account(id)))
+    /// The account `id`, or that it has not been loaded.
+    pub fn node(&self, id: AccountId) -> Result<&Arc<Node>, NotLoaded> {
+        self.nodes.get(&id).ok_or(NotLoaded(id))
     }
 
     /// The account and its ancestors, nearest first.
-    pub fn path(&self, id: AccountId) -> Result<Vec<&Arc<Node>>, Halt> {
+    pub fn path(&self, id: AccountId) -> Result<Vec<&Arc<Node>>, NotLoaded> {
         let mut path = Vec::with_capacity(2);
         let mut next = Some(id);
         while let Some(id) = next {

@@ -3,16 +3,18 @@
 
 use std::sync::Arc;
 
+use crate::account::{Account, AccountPlan};
 use crate::catalog::Rule;
 use crate::code::Code;
+use crate::counter::{WindowKey, WindowTotal};
 use crate::entitlement::Entitlement;
 use crate::id::{AccountId, AuditId, RuleId, TreeId};
 use crate::lease::Lease;
 use crate::ledger::{Effect, LedgerEvent};
+use crate::node::Node;
 use crate::quantity::Amount;
 use crate::reservation::Reservation;
 use crate::time::Time;
-use crate::tree::{Account, AccountPlan, WindowKey, WindowTotal};
 
 /// One change of one tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +87,28 @@ pub enum Write {
 }
 
 impl Write {
+    /// A lease was taken, extended or released, by the first account of `path`.
+    pub(crate) fn lease(path: &[&Arc<Node>], old: Option<Arc<Lease>>, new: Arc<Lease>) -> Self {
+        Self::Lease {
+            old,
+            new,
+            path: path.iter().map(|node| node.account.id).collect(),
+        }
+    }
+
+    /// A reservation was made, settled or released, by the first account of `path`.
+    pub(crate) fn reservation(
+        path: &[&Arc<Node>],
+        old: Option<Arc<Reservation>>,
+        new: Arc<Reservation>,
+    ) -> Self {
+        Self::Reservation {
+            old,
+            new,
+            path: path.iter().map(|node| node.account.id).collect(),
+        }
+    }
+
     /// The tree whose state it is part of, where that is decided on.
     pub fn tree(&self) -> Option<TreeId> {
         self.decided_for().map(|(account, _)| account.tree())
