@@ -4,8 +4,10 @@
 //! is one function with its own test, and each finding says where and what to do instead.
 
 mod absence;
+mod floors;
 mod layout;
 mod manifest;
+mod paths;
 mod source;
 mod sql;
 
@@ -63,6 +65,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     collect(root, &mut paths)?;
     paths.sort();
     let (mut findings, mut files) = (Vec::new(), 0);
+    let mut sources = Vec::new();
     for path in paths {
         let name = name(root, &path);
         let read = || fs::read_to_string(&path).with_context(|| format!("cannot read {name}"));
@@ -72,11 +75,13 @@ pub(crate) fn run(root: &Path) -> Result<()> {
         } else if name.ends_with(".rs") || name.ends_with(".sql") {
             let source = Source::read(&name, read()?);
             findings.extend(SOURCE_CHECKS.iter().flat_map(|check| check(&source)));
+            sources.push(source);
         } else {
             continue;
         }
         files += 1;
     }
+    findings.extend(floors::check(&sources));
     if files == 0 {
         bail!("found nothing to read in {}", root.display());
     }

@@ -5,12 +5,14 @@
 //! recorded.
 
 pub(crate) mod event;
+mod format;
 mod lines;
+mod parcel;
 mod rejects;
 mod resolve;
 mod send;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -18,8 +20,9 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-pub(crate) use self::lines::Format;
-use self::lines::{Batch, Parcel, Reading};
+pub(crate) use self::format::Format;
+use self::lines::Reading;
+use self::parcel::{Batch, Parcel};
 use self::rejects::Rejects;
 use self::send::{Counted, Sender};
 use crate::client::target::Target;
@@ -166,9 +169,4 @@ impl Run {
         }
         Ok(true)
     }
-}
-
-/// Whether a path stands for stdin or stdout.
-pub(crate) fn is_standard(path: &Path) -> bool {
-    path == Path::new("-")
 }

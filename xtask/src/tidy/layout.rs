@@ -43,8 +43,6 @@ const TO_SPLIT: &[&str] = &[
     "crates/mec-store/tests/sqlite.rs",
     "crates/mec-store/tests/tables.rs",
     "crates/mec-store/tests/verify.rs",
-    "crates/mec/src/api/root.rs",
-    "crates/mec/src/import/lines.rs",
 ];
 const CATCH_ALL: [&str; 7] = [
     "utils", "util", "common", "helpers", "helper", "types", "misc",

@@ -11,7 +11,6 @@ use mec_engine::{Caller, Mec};
 use mec_kernel::{Actor, Code};
 use mec_query::{Preferences, QueryError, Schema};
 
-use super::rpc::functions;
 use crate::http::auth::{Auth, Identity};
 use crate::http::request_id::RequestId;
 use crate::problem::errors::ApiError;
@@ -35,10 +34,8 @@ pub struct AppState {
 }
 
 impl AppState {
-    /// The API of `mec`, open to everybody.
-    pub fn new(mec: Arc<Mec>) -> Self {
-        let schema = Schema::new(mec_store::tables::tables(), functions())
-            .expect("the program's own tables and functions do not contradict each other, as its tests show");
+    /// The API of `mec` with these tables and functions, open to everybody.
+    pub(super) fn of(mec: Arc<Mec>, schema: Schema) -> Self {
         let anonymous = Actor {
             name: "anonymous".into(),
             source: "api".into(),

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use clap::ValueEnum;
 use csv::ByteRecord;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::event::{Event, Fields, NAMES, OPTIONAL};
-use super::is_standard;
+use super::format::{Format, is_standard};
+use super::parcel::{Item, Parcel, Raw, Rejected};
 use crate::terminal::failure::{Exit, Failure};
 
 /// A batch is full at so many events, or at so many bytes of lines: well within what a server takes
@@ -23,118 +23,6 @@ const BATCH_BYTES: usize = 2 << 20;
 /// One line may be so long. A quote that is never closed would otherwise swallow the rest of the
 /// file.
 const LINE_BYTES_MAX: u64 = 1 << 20;
-
-/// How the events are written down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// Comma-separated, the first line names the columns
-    Csv,
-    /// One JSON object a line
-    Ndjson,
-}
-
-impl Format {
-    /// The one a file's name speaks of.
-    ///
-    /// # Errors
-    /// It speaks of none.
-    pub(crate) fn of_path(path: &Path) -> Result<Self, Failure> {
-        let extension = path
-            .extension()
-            .and_then(|extension| extension.to_str())
-            .map(str::to_lowercase);
-        match extension.as_deref() {
-            Some("csv") => Ok(Self::Csv),
-            Some("ndjson" | "jsonl" | "json") => Ok(Self::Ndjson),
-            _ if is_standard(path) => Err(Failure::new(
-                Exit::BadInput,
-                "stdin has no name that says what is in it",
-            )
-            .with_hint("add --format csv or --format ndjson")),
-            Some("gz" | "zst" | "xz" | "bz2" | "zip" | "xlsx") => Err(Failure::new(
-                Exit::BadInput,
-                format!("{} is no text file by its name", path.display()),
-            )
-            .with_hint("unpack it first, as in: gunzip -c FILE | mec import - --format csv")),
-            _ => Err(Failure::new(
-                Exit::BadInput,
-                format!("the name {} does not say what is in it", path.display()),
-            )
-            .with_hint("add --format csv or --format ndjson")),
-        }
-    }
-}
-
-/// A line as it was, for the report of rejects.
-#[derive(Debug)]
-pub(super) enum Raw {
-    /// A line of text.
-    Text(Vec<u8>),
-    /// Fields, written as a line when asked for.
-    Record(ByteRecord),
-}
-
-impl Raw {
-    /// The line's text.
-    pub(super) fn text(&self) -> String {
-        match self {
-            Self::Text(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-            Self::Record(record) => {
-                let mut writer = csv::Writer::from_writer(Vec::new());
-                let line = writer
-                    .write_byte_record(record)
-                    .ok()
-                    .and_then(|()| writer.into_inner().ok())
-                    .unwrap_or_default();
-                String::from_utf8_lossy(&line).trim_end().to_owned()
-            }
-        }
-    }
-}
-
-/// An event and the line it stands in.
-#[derive(Debug)]
-pub(super) struct Item {
-    pub(super) line: u64,
-    pub(super) event: Event,
-    pub(super) raw: Raw,
-}
-
-/// A line that is not imported.
-#[derive(Debug)]
-pub(super) struct Rejected {
-    pub(super) line: u64,
-    /// For programs; `MEC_BAD_LINE` where the line itself is wrong.
-    pub(super) code: String,
-    pub(super) reason: String,
-    pub(super) raw: Raw,
-}
-
-/// Events sent at once, in their order.
-#[derive(Debug, Default)]
-pub(super) struct Batch {
-    pub(super) items: Vec<Item>,
-}
-
-impl Batch {
-    pub(super) fn is_empty(&self) -> bool {
-        self.items.is_empty()
-    }
-
-    /// Whether something in it takes away what must have been recorded before.
-    pub(super) fn depends_on_order(&self) -> bool {
-        self.items.iter().any(|item| item.event.depends_on_order())
-    }
-}
-
-/// What was read since the last one.
-#[derive(Debug, Default)]
-pub(super) struct Parcel {
-    pub(super) lines: u64,
-    pub(super) unreadable: Vec<Rejected>,
-    pub(super) batch: Batch,
-    bytes: usize,
-}
 
 /// A file being read.
 pub(super) struct Reading {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::lines::Rejected;
+use super::parcel::Rejected;
 use crate::terminal::failure::{Exit, Failure, printable};
 use crate::terminal::output::private_file;
 

@@ -9,7 +9,7 @@ use mec_engine::{Caller, MecError};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::lines::{Batch, Item, Rejected};
+use super::parcel::{Batch, Item, Rejected};
 use super::resolve::{Resolver, Unresolved};
 use crate::client::target::{CallError, Target};
 use crate::problem::errors::ApiError;

@@ -37,6 +37,14 @@ const READS_MEGABYTES_MAX: u64 = (2 * 2 + 4 + 2) * ANSWER_MEGABYTES + 4 * 100;
 /// that runs is ended; a check and its answer make three ready: the server's, the database's, and
 /// the caller's.
 const TURNS: Duration = Duration::from_millis(12);
+/// The percentiles that are judged. The slowest of a hundred tells more of what else the machine
+/// does than of the server, so a run of all tests looks at the middle; a measurement on a machine
+/// that does nothing else, `cargo test --release -p mec --test hostile_reads`, at both.
+const JUDGED: &[usize] = if cfg!(debug_assertions) {
+    &[50]
+} else {
+    &[50, 99]
+};
 /// The longest that attacks go on.
 const ATTACKED_MAX: Duration = Duration::from_secs(240);
 
@@ -238,15 +246,23 @@ fn readers_take_no_more_than_is_theirs(home: Home) {
         "reads took {} MB",
         (peak - quiet_bytes) >> 20
     );
-    let (quiet_check, quiet_write) = (percentile(&quiet.checks, 99), percentile(&quiet.writes, 99));
-    assert!(
-        percentile(&attacked.checks, 99) <= (5 * quiet_check).max(TURNS),
-        "checks wait for reads"
-    );
-    assert!(
-        percentile(&attacked.writes, 99) <= (10 * quiet_write).max(TURNS),
-        "writes wait for reads"
-    );
+    for at in JUDGED {
+        let of = |times: &Times| {
+            (
+                percentile(&times.checks, *at),
+                percentile(&times.writes, *at),
+            )
+        };
+        let ((check, write), (quiet_check, quiet_write)) = (of(&attacked), of(&quiet));
+        assert!(
+            check <= (5 * quiet_check).max(TURNS),
+            "checks wait for reads"
+        );
+        assert!(
+            write <= (10 * quiet_write).max(TURNS),
+            "writes wait for reads"
+        );
+    }
 }
 
 #[test]
