@@ -6,6 +6,8 @@
 //! there. The mark goes when every row has been read back and is what was sent, and everything that
 //! follows from the ledger has been computed anew.
 
+pub(crate) mod value;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -15,15 +17,6 @@ use sha2::{Digest as _, Sha256};
 use crate::postgres::copy::{Batch, Target, TargetTable};
 use crate::sqlite::copy::{Source, SourceTable};
 use crate::{Report, StoreError};
-
-/// A value as the file has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Value<'a> {
-    Null,
-    Integer(i64),
-    Text(&'a str),
-    Bytes(&'a [u8]),
-}
 
 /// How it is copied.
 #[derive(Clone, Debug)]

@@ -2,124 +2,23 @@
 //! Both databases are read by these functions; how a column lies in a row is each database's own
 //! ([`Cells`]).
 
+mod cells;
+mod encoding;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mec_kernel::{
-    Account, AccountId, AccountPlan, AccountStatus, Amount, Catalog, Code, Decision, Effect,
-    Entitlement, EntitlementId, EntitlementStatus, EventId, Head, HourSum, Lease, LedgerEvent,
-    LimitAction, LimitKind, Overage, Percent, Quantity, RecordedRuling, Reservation,
-    ReservationStatus, Rule, Source, Time, TreeId, Window, WindowKey, WindowKind, WindowRule,
-    WindowTotal,
+    Account, AccountId, AccountPlan, AccountStatus, Amount, Catalog, Code, Decision, Entitlement,
+    EntitlementId, EntitlementStatus, EventId, Head, HourSum, Lease, LedgerEvent, LimitAction,
+    LimitKind, Overage, Percent, RecordedRuling, Reservation, ReservationStatus, Rule, Source,
+    Time, WindowKey, WindowKind, WindowRule, WindowTotal,
 };
-use mec_query::json_text;
 
-use crate::verify::HourKey;
-
-/// One row's columns by their place. Text is also what JSON columns hold.
-pub(crate) trait Cells {
-    /// Why a column cannot be read.
-    type Error;
-
-    /// A column that does not hold what this program writes.
-    fn damaged(&self, column: usize, problem: &str) -> Self::Error;
-    fn optional_id(&self, column: usize) -> Result<Option<u128>, Self::Error>;
-    fn optional_text(&self, column: usize) -> Result<Option<&str>, Self::Error>;
-    fn optional_integer(&self, column: usize) -> Result<Option<i64>, Self::Error>;
-    fn optional_time(&self, column: usize) -> Result<Option<Time>, Self::Error>;
-    /// A quantity as millionths.
-    fn optional_millionths(&self, column: usize) -> Result<Option<i64>, Self::Error>;
-    /// A percentage as hundredths.
-    fn optional_hundredths(&self, column: usize) -> Result<Option<i64>, Self::Error>;
-    /// A counter.
-    fn optional_exact(&self, column: usize) -> Result<Option<Amount>, Self::Error>;
-    fn optional_flag(&self, column: usize) -> Result<Option<bool>, Self::Error>;
-    /// 16 bytes of a hash.
-    fn optional_hash(&self, column: usize) -> Result<Option<[u8; 16]>, Self::Error>;
-
-    fn there<T>(&self, column: usize, value: Option<T>) -> Result<T, Self::Error> {
-        value.ok_or_else(|| self.damaged(column, "nothing where something must be"))
-    }
-
-    fn id(&self, column: usize) -> Result<u128, Self::Error> {
-        self.there(column, self.optional_id(column)?)
-    }
-
-    fn tree(&self, column: usize) -> Result<TreeId, Self::Error> {
-        u32::try_from(self.integer(column)?)
-            .map(TreeId)
-            .map_err(|_| self.damaged(column, "no number of a tree"))
-    }
-
-    fn text(&self, column: usize) -> Result<&str, Self::Error> {
-        self.there(column, self.optional_text(column)?)
-    }
-
-    fn integer(&self, column: usize) -> Result<i64, Self::Error> {
-        self.there(column, self.optional_integer(column)?)
-    }
-
-    fn time(&self, column: usize) -> Result<Time, Self::Error> {
-        self.there(column, self.optional_time(column)?)
-    }
-
-    fn exact(&self, column: usize) -> Result<Amount, Self::Error> {
-        self.there(column, self.optional_exact(column)?)
-    }
-
-    fn flag(&self, column: usize) -> Result<bool, Self::Error> {
-        self.there(column, self.optional_flag(column)?)
-    }
-
-    fn hash(&self, column: usize) -> Result<[u8; 16], Self::Error> {
-        self.there(column, self.optional_hash(column)?)
-    }
-
-    fn optional_small(&self, column: usize) -> Result<Option<i32>, Self::Error> {
-        let number = self.optional_integer(column)?;
-        number
-            .map(|number| {
-                i32::try_from(number)
-                    .map_err(|_| self.damaged(column, "a number of more than 32 bits"))
-            })
-            .transpose()
-    }
-
-    fn small(&self, column: usize) -> Result<i32, Self::Error> {
-        self.there(column, self.optional_small(column)?)
-    }
-
-    fn optional_code(&self, column: usize) -> Result<Option<Code>, Self::Error> {
-        Ok(self.optional_text(column)?.map(Code::from))
-    }
-
-    fn code(&self, column: usize) -> Result<Code, Self::Error> {
-        self.text(column).map(Code::from)
-    }
-
-    fn optional_quantity(&self, column: usize) -> Result<Option<Quantity>, Self::Error> {
-        let quantity = |millionths| {
-            Quantity::from_millionths(millionths)
-                .ok_or_else(|| self.damaged(column, "a quantity of more than 12 digits"))
-        };
-        self.optional_millionths(column)?.map(quantity).transpose()
-    }
-
-    fn quantity(&self, column: usize) -> Result<Quantity, Self::Error> {
-        self.there(column, self.optional_quantity(column)?)
-    }
-
-    /// A member of a closed list.
-    fn member<T>(
-        &self,
-        column: usize,
-        from_code: impl Fn(&str) -> Option<T>,
-    ) -> Result<T, Self::Error> {
-        let code = self.text(column)?;
-        from_code(code)
-            .ok_or_else(|| self.damaged(column, &format!("\"{code}\" is no code of this column")))
-    }
-}
+pub(crate) use self::cells::Cells;
+pub(crate) use self::encoding::{
+    effects_of, effects_text, scope_of, scope_text, steps_of, steps_text, window_columns, window_of,
+};
 
 pub(crate) const ACCOUNT: &str = "account_id, parent_account_id, root_account_id, account_type_code, external_id, display_name, \
      email, status, time_zone, metadata, created_at, updated_at";
@@ -318,6 +217,9 @@ pub(crate) fn head<C: Cells>(row: &C) -> Result<Head, C::Error> {
     })
 }
 
+/// Account, resource, scope, unit and hour: the key of a stored sum.
+pub(crate) type HourKey = (AccountId, Code, Option<Code>, Code, Time);
+
 pub(crate) const HOUR: &str = "account_id, resource_type_code, resource_scope, unit_code, hour, own, subtree, overage, \
      overage_cost, events";
 
@@ -411,118 +313,6 @@ pub(crate) fn reservation<C: Cells>(row: &C) -> Result<Reservation, C::Error> {
         event: row.optional_id(11)?.map(EventId),
         ruling: ruling(row, 12)?,
     })
-}
-
-/// The scope as sums keep it: '' where there is none.
-pub(crate) fn scope_text(scope: Option<&Code>) -> &str {
-    scope.map_or("", Code::as_str)
-}
-
-pub(crate) fn scope_of(text: &str) -> Option<Code> {
-    if text.is_empty() {
-        None
-    } else {
-        Some(Code::from(text))
-    }
-}
-
-/// A window as the columns (rolling_seconds, window_start, window_end), instants in microseconds.
-pub(crate) fn window_columns(window: Window) -> (i64, i64, i64) {
-    match window {
-        Window::Fixed { start, end } => (0, start.micros(), end.micros()),
-        Window::Rolling { seconds } => (seconds, 0, 0),
-    }
-}
-
-pub(crate) fn window_of(rolling_seconds: i64, start: Time, end: Time) -> Window {
-    if rolling_seconds > 0 {
-        Window::Rolling {
-            seconds: rolling_seconds,
-        }
-    } else {
-        Window::Fixed { start, end }
-    }
-}
-
-/// Effects as JSON text; `None` where there are none.
-pub(crate) fn effects_text(effects: &[Effect]) -> Option<String> {
-    if effects.is_empty() {
-        return None;
-    }
-    let list: Vec<serde_json::Value> = effects
-        .iter()
-        .map(|effect| {
-            let (rolling, start, end) = window_columns(effect.key.window);
-            serde_json::json!({
-                "account_id": effect.account.to_string(),
-                "resource_scope": effect.key.scope.as_deref(),
-                "rolling_seconds": rolling,
-                "window_start": start,
-                "window_end": end,
-                "overage": effect.overage.0.to_string(),
-                "unit_price": effect.price.map(Quantity::millionths),
-            })
-        })
-        .collect();
-    Some(json_text(&serde_json::Value::Array(list)))
-}
-
-pub(crate) fn effects_of(text: &str, resource: &Code) -> Option<Vec<Effect>> {
-    let list: Vec<serde_json::Value> = serde_json::from_str(text).ok()?;
-    let effect = |value: &serde_json::Value| {
-        let number = |name: &str| value.get(name)?.as_i64();
-        let time = |name: &str| number(name).map(Time::from_micros);
-        let optional = |name: &str| {
-            value
-                .get(name)
-                .map(|value| Some(value).filter(|value| !value.is_null()))
-        };
-        Some(Effect {
-            account: value.get("account_id")?.as_str()?.parse().ok()?,
-            key: WindowKey {
-                resource: resource.clone(),
-                scope: match optional("resource_scope")? {
-                    Some(scope) => Some(Code::from(scope.as_str()?)),
-                    None => None,
-                },
-                window: window_of(
-                    number("rolling_seconds")?,
-                    time("window_start")?,
-                    time("window_end")?,
-                ),
-            },
-            overage: Amount(value.get("overage")?.as_str()?.parse().ok()?),
-            price: match optional("unit_price")? {
-                Some(price) => Some(Quantity::from_millionths(price.as_i64()?)?),
-                None => None,
-            },
-        })
-    };
-    let effects: Vec<Effect> = list.iter().map(effect).collect::<Option<_>>()?;
-    // What was written reads back as it was: anything else in the column was put there by somebody
-    // else.
-    let written: Vec<serde_json::Value> = serde_json::from_str(&effects_text(&effects)?).ok()?;
-    (written == list).then_some(effects)
-}
-
-/// The steps of a rolling window as JSON text (`[[step, "amount"], …]`); `None` where there are
-/// none.
-pub(crate) fn steps_text(steps: &BTreeMap<i64, Amount>) -> Option<String> {
-    if steps.is_empty() {
-        return None;
-    }
-    let list: Vec<serde_json::Value> = steps
-        .iter()
-        .map(|(step, amount)| serde_json::json!([step, amount.0.to_string()]))
-        .collect();
-    Some(json_text(&serde_json::Value::Array(list)))
-}
-
-pub(crate) fn steps_of(text: &str) -> Option<BTreeMap<i64, Amount>> {
-    let list: Vec<(i64, String)> = serde_json::from_str(text).ok()?;
-    list.into_iter()
-        .map(|(step, amount)| Some((step, Amount(amount.parse().ok()?))))
-        .collect()
 }
 
 /// A statement that is put together once.

@@ -7,6 +7,7 @@
 mod backup;
 mod catalog;
 mod commit;
+mod commit_error;
 pub(crate) mod copy;
 mod decisions;
 mod entitlement;
@@ -15,8 +16,10 @@ mod functions;
 mod ledger;
 mod look_up;
 mod migrate;
+mod query;
 mod read;
 mod rows;
+mod rule;
 mod scan;
 mod stored;
 mod usage;

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use mec_kernel::{AccountId, Amount, Code, HOUR, HourSum, Time};
+use mec_kernel::{
+    AccountId, Amount, Code, HOUR, HourSum, Time, Window, WindowKey, oldest_step, step_micros,
+    step_start,
+};
 
 /// What is to be summed.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +70,54 @@ pub(crate) fn whole_hours(from: Time, to: Time) -> (Time, Time) {
     };
     let last = if to.is_bounded() { to.hour() } else { to };
     (first, last)
+}
+
+/// What a window is counted from.
+pub(crate) struct WindowParts<'a> {
+    /// Whole hours, of which the sums are stored.
+    pub(crate) hours: Stretch<'a>,
+    /// What is cut by the window's edges, and all of a rolling one: read from the ledger.
+    pub(crate) edges: [Stretch<'a>; 2],
+    /// Where its overage was accrued.
+    pub(crate) whole: Stretch<'a>,
+}
+
+impl<'a> WindowParts<'a> {
+    pub(crate) fn of(account: AccountId, key: &'a WindowKey, now: Time) -> Self {
+        let stretch = |from, to| Stretch {
+            account,
+            resource: &key.resource,
+            scope: key.scope.as_ref(),
+            from,
+            to,
+        };
+        match key.window {
+            Window::Rolling { seconds } => {
+                let from = step_start(oldest_step(now, seconds), step_micros(seconds));
+                let none = stretch(Time::FOREVER, Time::FOREVER);
+                Self {
+                    hours: none,
+                    edges: [stretch(from, Time::FOREVER), none],
+                    whole: stretch(Time::BEGINNING, Time::FOREVER),
+                }
+            }
+            Window::Fixed { start, end } => {
+                let (first_hour, last_hour) = whole_hours(start, end);
+                let (hours, edges) = if first_hour <= last_hour {
+                    let edges = [stretch(start, first_hour), stretch(last_hour, end)];
+                    (stretch(first_hour, last_hour), edges)
+                } else {
+                    let none = stretch(end, end);
+                    (none, [stretch(start, end), none])
+                };
+                Self {
+                    hours,
+                    edges,
+                    whole: stretch(start, end),
+                }
+            }
+        }
+    }
 }
 
 /// From the earliest instant of any bucket to the latest; `None` where there is no bucket.

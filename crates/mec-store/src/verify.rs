@@ -4,91 +4,19 @@
 mod counters;
 mod evidence;
 mod records;
+mod report;
+mod verification;
 mod walk;
 
 use mec_kernel::{Catalog, Time, TreeId};
 
-pub(crate) use self::counters::HourKey;
 pub(crate) use self::evidence::{Counted, Each, EventRow, Evidence, KeyRow, Reading, WindowRow};
+pub use self::report::{Finding, Progress, Report};
 
 use self::counters::Counters;
+use self::verification::Verification;
 use self::walk::Walk;
 use crate::StoreError;
-
-/// What `verify` went through and what it found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
-    /// Trees recomputed.
-    pub trees: u64,
-    /// Ledger rows read.
-    pub events: u64,
-    /// Stored sums and open windows compared.
-    pub counters: u64,
-    /// Open windows among them.
-    pub windows: u64,
-    /// What does not agree; at most [`Report::FINDINGS_MAX`].
-    pub findings: Vec<Finding>,
-    /// How many more there were.
-    pub findings_more: u64,
-}
-
-impl Report {
-    /// Findings that are kept; further ones are only counted.
-    pub const FINDINGS_MAX: usize = 1_000;
-
-    /// Whether everything agrees.
-    pub fn is_clean(&self) -> bool {
-        self.findings.is_empty()
-    }
-
-    pub(crate) fn find(&mut self, table: &'static str, key: String, problem: String) {
-        if self.findings.len() < Self::FINDINGS_MAX {
-            self.findings.push(Finding {
-                table,
-                key,
-                problem,
-            });
-        } else {
-            self.findings_more += 1;
-        }
-    }
-}
-
-/// A row that does not say what the ledger says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// Where.
-    pub table: &'static str,
-    /// Which row, for people.
-    pub key: String,
-    /// What was expected and what was found.
-    pub problem: String,
-}
-
-/// How far a verification is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// Trees done.
-    pub trees: u64,
-    /// Trees there are.
-    pub trees_total: u64,
-    /// Ledger rows read.
-    pub events: u64,
-    /// Ledger rows there should be, as the trees' heads say.
-    pub events_total: u64,
-}
-
-/// What a verification carries along.
-struct Verification<'a, E> {
-    evidence: &'a E,
-    catalog: &'a Catalog,
-    report: Report,
-    /// Keys that lead to their event: as many as there are rows in `ledger_keys`, or some lead
-    /// nowhere.
-    keys: u64,
-    progress: Progress,
-    tell: &'a mut dyn FnMut(Progress),
-}
 
 /// Verifies everything there is evidence of; windows are those open at `now`.
 pub(crate) fn verify(
@@ -148,19 +76,4 @@ impl<E: Evidence> Verification<'_, E> {
         self.told();
         Ok(())
     }
-}
-
-impl<E> Verification<'_, E> {
-    fn find(&mut self, table: &'static str, key: String, problem: String) {
-        self.report.find(table, key, problem);
-    }
-
-    fn told(&mut self) {
-        (self.tell)(self.progress);
-    }
-}
-
-/// `expected … found …`, the words of every finding that compares.
-fn differs(what: &str, expected: impl std::fmt::Display, found: impl std::fmt::Display) -> String {
-    format!("{what}: expected {expected}, found {found}")
 }

@@ -3,8 +3,8 @@
 use mec_kernel::TreeId;
 
 use super::codec::Held;
-use super::heads::numbers;
 use super::session::{Change, Parameter};
+use super::tree_number::numbers;
 
 /// Rows of one table, column by column.
 pub(super) struct Bulk<'a> {

@@ -10,10 +10,11 @@ use mec_kernel::{
 };
 use tokio_postgres::Row;
 
+use super::Writer;
 use super::cells::Found;
 use super::codec::{Id, Instant, Json, Units};
+use super::rule::put_rule;
 use super::session::{Change, Parameter, Session};
-use super::{Writer, commit};
 use crate::StoreError;
 use crate::rows::{self, Cells as _, sql};
 
@@ -326,7 +327,7 @@ fn of_one(change: &CatalogChange, now: Time) -> Vec<Change<'_>> {
             both.extend(remove("DELETE FROM plans WHERE plan_id = $1", code));
             both
         }
-        CatalogChange::PutRule(rule) => vec![commit::put_rule(rule)],
+        CatalogChange::PutRule(rule) => vec![put_rule(rule)],
         CatalogChange::RemoveRule(rule) => {
             vec![Change::new("DELETE FROM control_rules WHERE rule_id = $1 AND tree = 0", vec![Box::new(Id(rule.0))])]
         }

@@ -122,3 +122,9 @@ impl Cells for Found<'_> {
             .transpose()
     }
 }
+
+pub(super) fn one(rows: Vec<tokio_postgres::Row>) -> Result<tokio_postgres::Row, StoreError> {
+    rows.into_iter()
+        .next()
+        .ok_or_else(|| StoreError::Stopped("the server answered a question with no row".to_owned()))
+}

@@ -15,10 +15,10 @@ use mec_kernel::Time;
 use tokio_postgres::types::ToSql;
 
 use self::row::{Cutter, HEADER, Kind, millionths};
-use super::migrate::one;
+use super::cells::one;
 use super::session::Session;
 use super::{Link, Postgres, connect, decisions, migrate, roles};
-use crate::copy::Value;
+use crate::copy::value::Value;
 use crate::{OpenOptions, Progress, Report, StoreError};
 
 /// What migrations fill themselves: there is something in an empty store, and it is replaced by the

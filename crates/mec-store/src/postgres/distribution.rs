@@ -3,7 +3,7 @@
 //! A tenant's tables are spread by `tree` and lie together; what no tree has is either copied to
 //! every node or, where its rows are many, spread by its own key.
 
-use super::migrate::one;
+use super::cells::one;
 use super::roles;
 use super::session::Session;
 use crate::StoreError;

@@ -8,8 +8,9 @@ use mec_kernel::{Head, TreeId};
 use tokio_postgres::Row;
 
 use super::cells::Found;
-use super::commit::warned;
+use super::commit_error::warned;
 use super::session::Session;
+use super::tree_number::numbers;
 use super::versions::{MOMENT, moment};
 use super::{Stage, Writer};
 use crate::rows::{self, sql};
@@ -82,20 +83,6 @@ pub(super) async fn check_commits(session: &Session, shown: &str) -> Result<(), 
         "{shown}: synchronous_commit is {found} although the transaction sets it to on, so what was answered as recorded could be \
          lost; let what is between set it, or connect without it"
     )))
-}
-
-/// A tree's number as its columns hold it.
-pub(super) fn number(tree: TreeId) -> i32 {
-    i32::try_from(tree.0).unwrap_or(i32::MAX)
-}
-
-/// The numbers of all trees, each once, in their order.
-pub(super) fn numbers(trees: impl Iterator<Item = TreeId>) -> Vec<i32> {
-    trees
-        .map(number)
-        .collect::<BTreeSet<_>>()
-        .into_iter()
-        .collect()
 }
 
 impl Writer {

@@ -4,7 +4,8 @@
 use mec_kernel::Time;
 
 use super::cells::Found;
-use super::migrate::{self, one};
+use super::cells::one;
+use super::migrate;
 use super::session::Session;
 use super::{connect, copy, roles};
 use crate::StoreError;

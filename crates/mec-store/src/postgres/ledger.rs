@@ -5,8 +5,8 @@ use tokio_postgres::types::ToSql;
 
 use super::cells::Found;
 use super::codec::{Id, Instant};
-use super::heads::number;
 use super::session::Session;
+use super::tree_number::number;
 use crate::StoreError;
 use crate::rows::{self, Cells as _, sql};
 pub(super) use crate::usage::{Stretch, Use};

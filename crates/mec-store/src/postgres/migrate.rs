@@ -7,6 +7,7 @@ use mec_kernel::{LimitAction, LimitKind, WindowKind};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
+use super::cells::one;
 use super::session::Session;
 use super::{distribution, roles};
 use crate::StoreError;
@@ -348,10 +349,4 @@ async fn fill(session: &Session) -> Result<(), StoreError> {
         )
         .await?;
     Ok(())
-}
-
-pub(super) fn one(rows: Vec<tokio_postgres::Row>) -> Result<tokio_postgres::Row, StoreError> {
-    rows.into_iter()
-        .next()
-        .ok_or_else(|| StoreError::Stopped("the server answered a question with no row".to_owned()))
 }

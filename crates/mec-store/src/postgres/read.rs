@@ -1,65 +1,28 @@
 //! Reads of the table API, each on one instant's state, in the time it may take.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use mec_kernel::{AccountId, InUse, Node, Time};
-use mec_query::{Budget, Decimal, Fetched, Filter, Read, Table, Value};
+use mec_query::{Budget, Fetched, Filter, Read, Table, Value};
 use tokio::sync::Semaphore;
-use tokio_postgres::types::{FromSql, ToSql, Type};
+use tokio_postgres::types::Type;
 
-use super::cells::{Found, Whole};
-use super::codec::{Id, Instant, Json, Numeric};
+use super::cells::Found;
+use super::codec::Id;
+use super::readers::{Lent, Readers};
 use super::session::{Parameter as Boxed, ROWS_ON_THEIR_WAY, Session, room_for};
+use super::values::{boxed, held};
 use super::{Link, Postgres, Writer, catalog, look_up};
 use crate::StoreError;
 use crate::dialect::Dialect;
 use crate::read::{self, Column, PARENTS_AT_ONCE, Rows};
 use crate::render::{self, Statement};
 use crate::rows::Cells as _;
-use crate::stored::{Parameter, Stored};
+use crate::stored::Stored;
 
 /// The longest that a lane reads for a commit it prepares: everything else waits meanwhile.
 const WRITER_READ_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// Connections that read, lent one at a time; one that was lost is made anew when it is needed.
-#[derive(Debug)]
-pub(super) struct Readers {
-    idle: Mutex<Vec<Option<Arc<Session>>>>,
-    returned: Condvar,
-}
-
-impl Readers {
-    pub(super) fn of(count: usize) -> Self {
-        Self {
-            idle: Mutex::new(vec![None; count.max(1)]),
-            returned: Condvar::new(),
-        }
-    }
-
-    fn borrow(&self) -> Option<Arc<Session>> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            match idle.pop() {
-                Some(session) => return session,
-                None => {
-                    idle = self
-                        .returned
-                        .wait(idle)
-                        .unwrap_or_else(PoisonError::into_inner)
-                }
-            }
-        }
-    }
-
-    fn give_back(&self, session: Option<Arc<Session>>) {
-        self.idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(session);
-        self.returned.notify_one();
-    }
-}
 
 /// A reading transaction: everything it answers is of one instant.
 pub(crate) struct Snapshot {
@@ -363,143 +326,4 @@ impl Writer {
         self.reader = store.readers.borrow();
         outcome
     }
-}
-
-/// A connection that goes back to the others, whatever happens to its reader.
-struct Lent<'a> {
-    readers: &'a Readers,
-    session: Option<Arc<Session>>,
-}
-
-impl Drop for Lent<'_> {
-    fn drop(&mut self) {
-        self.readers.give_back(self.session.take());
-    }
-}
-
-fn boxed(value: &Parameter) -> (Boxed<'static>, Type) {
-    match value.clone() {
-        Parameter::Id(bits) => (Box::new(Id(bits)), Type::UUID),
-        Parameter::Text(text) => (Box::new(text), Type::TEXT),
-        Parameter::Integer(number) => (Box::new(number), Type::INT8),
-        Parameter::Units(units, scale) => (Box::new(Numeric(units.into(), scale)), Type::NUMERIC),
-        Parameter::Flag(flag) => (Box::new(flag), Type::BOOL),
-        Parameter::Micros(micros) => (Box::new(Instant(micros)), Type::TIMESTAMPTZ),
-        Parameter::Json(text) => (Box::new(Json(text)), Type::JSONB),
-        Parameter::Many(stored, values) => many(stored, values),
-    }
-}
-
-fn many(stored: Stored, values: Vec<Option<Parameter>>) -> (Boxed<'static>, Type) {
-    fn array<T: ToSql + Sync + Send + 'static>(
-        values: Vec<Option<Parameter>>,
-        of: impl Fn(Parameter) -> Option<T>,
-    ) -> Boxed<'static> {
-        Box::new(
-            values
-                .into_iter()
-                .map(|value| value.and_then(&of))
-                .collect::<Vec<Option<T>>>(),
-        )
-    }
-    match stored {
-        Stored::Id => (
-            array(values, |value| {
-                if let Parameter::Id(bits) = value {
-                    Some(Id(bits))
-                } else {
-                    None
-                }
-            }),
-            Type::UUID_ARRAY,
-        ),
-        Stored::Integer => (
-            array(values, |value| {
-                if let Parameter::Integer(number) = value {
-                    Some(number)
-                } else {
-                    None
-                }
-            }),
-            Type::INT8_ARRAY,
-        ),
-        Stored::Units(_) => {
-            let of = |value| match value {
-                Parameter::Units(units, scale) => Some(Numeric(units.into(), scale)),
-                _ => None,
-            };
-            (array(values, of), Type::NUMERIC_ARRAY)
-        }
-        Stored::Flag => (
-            array(values, |value| {
-                if let Parameter::Flag(flag) = value {
-                    Some(flag)
-                } else {
-                    None
-                }
-            }),
-            Type::BOOL_ARRAY,
-        ),
-        Stored::Micros => {
-            let of = |value| {
-                if let Parameter::Micros(micros) = value {
-                    Some(Instant(micros))
-                } else {
-                    None
-                }
-            };
-            (array(values, of), Type::TIMESTAMPTZ_ARRAY)
-        }
-        Stored::Json => (
-            array(values, |value| {
-                if let Parameter::Json(text) = value {
-                    Some(Json(text))
-                } else {
-                    None
-                }
-            }),
-            Type::JSONB_ARRAY,
-        ),
-        Stored::Text | Stored::List => (
-            array(values, |value| {
-                if let Parameter::Text(text) = value {
-                    Some(text)
-                } else {
-                    None
-                }
-            }),
-            Type::TEXT_ARRAY,
-        ),
-    }
-}
-
-/// What a row holds in a column.
-fn held(row: &tokio_postgres::Row, at: usize, stored: Stored) -> Result<Value, String> {
-    fn get<'a, T: FromSql<'a>>(
-        row: &'a tokio_postgres::Row,
-        at: usize,
-    ) -> Result<Option<T>, String> {
-        row.try_get(at)
-            .map_err(|error| super::address::cause(&error))
-    }
-    let value = match stored {
-        Stored::Id => get::<Id>(row, at)?.map(|id| Value::Uuid(id.0)),
-        Stored::Text => get::<String>(row, at)?.map(Value::Text),
-        Stored::Integer => get::<Whole>(row, at)?.map(|number| Value::Int(number.0)),
-        Stored::Units(scale) => {
-            let number = get::<Numeric>(row, at)?;
-            number
-                .map(|number| {
-                    number
-                        .at(scale)
-                        .map(|units| Value::Numeric(Decimal::new(units, scale)))
-                })
-                .transpose()?
-        }
-        Stored::Flag => get::<bool>(row, at)?.map(Value::Bool),
-        Stored::Micros => get::<Instant>(row, at)?.map(|instant| Value::Timestamp(instant.0)),
-        Stored::Json => get::<Json<&str>>(row, at)?.map(|json| Value::Json(json.0.to_owned())),
-        Stored::List => get::<Vec<String>>(row, at)?.map(Value::TextArray),
-    };
-    Ok(value.unwrap_or(Value::Null))
 }

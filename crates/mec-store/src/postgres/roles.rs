@@ -6,7 +6,7 @@
 
 use tokio_postgres::types::Type;
 
-use super::migrate::one;
+use super::cells::one;
 use super::session::{Parameter, Session};
 use crate::StoreError;
 

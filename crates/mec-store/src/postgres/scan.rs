@@ -7,9 +7,9 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::codec::{Id, Instant};
-use super::heads::number;
 use super::read::Snapshot;
 use super::session::Parameter;
+use super::tree_number::number;
 use super::{Postgres, look_up};
 use crate::rows::{self, sql};
 use crate::{EventFilter, StoreError};

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use mec_kernel::{Head, TreeId};
 
-use super::commit::warned;
-use super::heads::{LOCK, head, numbers};
+use super::commit_error::warned;
+use super::heads::{LOCK, head};
+use super::tree_number::numbers;
 use super::{Stage, Writer};
 use crate::{Commit, CommitError, Hold, StoreError};
 

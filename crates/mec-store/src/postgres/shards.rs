@@ -2,8 +2,8 @@
 
 use mec_kernel::TreeId;
 
-use super::heads::number;
 use super::session::Session;
+use super::tree_number::number;
 use crate::StoreError;
 
 /// The shards of the trees, by the lowest hash of each, in their order; none where the tables are

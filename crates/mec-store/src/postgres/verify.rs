@@ -11,14 +11,14 @@ use tokio_postgres::types::Type;
 
 use super::cells::Found;
 use super::codec::{Id, Instant};
-use super::heads::{head, number, numbers};
+use super::heads::head;
 use super::read::Snapshot;
 use super::session::Parameter;
+use super::tree_number::{number, numbers};
 use super::{Postgres, entitlement, look_up};
+use crate::rows::HourKey;
 use crate::rows::{self, Cells as _, sql};
-use crate::verify::{
-    Counted, Each, EventRow, Evidence, HourKey, KeyRow, Reading, WindowRow, verify,
-};
+use crate::verify::{Counted, Each, EventRow, Evidence, KeyRow, Reading, WindowRow, verify};
 use crate::{Progress, Report, StoreError};
 
 /// Rows shown at once, where what belongs to them is asked for at once too.

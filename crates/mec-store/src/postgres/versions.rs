@@ -6,8 +6,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use mec_kernel::{Time, TreeId};
 
 use super::cells::Found;
-use super::heads::numbers;
 use super::session::Session;
+use super::tree_number::numbers;
 use super::{Link, Postgres};
 use crate::rows::Cells as _;
 use crate::{Moment, StoreError, Versions};

@@ -9,6 +9,7 @@ use mec_kernel::{
 };
 use rusqlite::{Connection, params};
 
+use super::rule::put_rule;
 use super::{Sqlite, Writer, rows};
 use crate::StoreError;
 
@@ -274,7 +275,7 @@ fn write_one(connection: &Connection, change: &CatalogChange, now: Time) -> Resu
             )?;
             remove("DELETE FROM plans WHERE plan_id = ?1", code)?;
         }
-        CatalogChange::PutRule(rule) => super::commit::put_rule(connection, rule)?,
+        CatalogChange::PutRule(rule) => put_rule(connection, rule)?,
         CatalogChange::RemoveRule(rule) => {
             connection.execute(
                 "DELETE FROM control_rules WHERE rule_id = ?1",

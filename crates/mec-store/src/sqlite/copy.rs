@@ -9,7 +9,7 @@ use rusqlite::{Connection, Row};
 use sha2::{Digest as _, Sha256};
 
 use super::{Sqlite, Writer};
-use crate::copy::Value;
+use crate::copy::value::Value;
 use crate::{OpenOptions, StoreError};
 
 /// A file that nobody else changes for as long as this lives.

@@ -3,7 +3,7 @@
 use mec_kernel::{IdSource, Time, Total, TreeId};
 use rusqlite::{Connection, params};
 
-use super::commit::failed;
+use super::commit_error::failed;
 use super::{Sqlite, Writer, rows};
 use crate::{CommitError, DecisionRow, StoreError, limits_json};
 

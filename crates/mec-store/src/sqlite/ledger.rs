@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 
 use super::rows::{self, sql};
 use crate::StoreError;
-pub(super) use crate::usage::{Stretch, Use, whole_hours};
+pub(super) use crate::usage::{Stretch, Use};
 
 /// The account and everything below it.
 pub(super) const SUBTREE: &str = "WITH RECURSIVE subtree(id) AS (SELECT ?1 UNION ALL \

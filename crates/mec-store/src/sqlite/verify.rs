@@ -12,9 +12,8 @@ use serde_json::Value;
 use super::rows::{self, sql};
 use super::{Sqlite, entitlement};
 use crate::rows::Cells as _;
-use crate::verify::{
-    Counted, Each, EventRow, Evidence, HourKey, KeyRow, Reading, WindowRow, verify,
-};
+use crate::rows::HourKey;
+use crate::verify::{Counted, Each, EventRow, Evidence, KeyRow, Reading, WindowRow, verify};
 use crate::{Progress, Report, StoreError};
 
 /// Ledger rows shown at once.

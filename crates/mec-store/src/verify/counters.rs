@@ -10,11 +10,9 @@ use mec_kernel::{
 };
 
 use super::evidence::Evidence;
-use super::{Verification, differs};
-use crate::{StoreError, rows};
-
-/// Account, resource, scope, unit and hour: the key of a stored sum.
-pub(crate) type HourKey = (AccountId, Code, Option<Code>, Code, Time);
+use super::verification::{Verification, differs};
+use crate::StoreError;
+use crate::rows::{self, HourKey};
 
 /// One tree's counters as the ledger says they are.
 pub(super) struct Counters {

@@ -6,8 +6,8 @@ use mec_kernel::{
 };
 use serde_json::Value;
 
-use super::counters::HourKey;
 use crate::StoreError;
+use crate::rows::HourKey;
 
 /// A row as it was read; or what is to be said of one that does not hold what this program writes.
 pub(crate) type Reading<T> = Result<T, String>;

@@ -7,7 +7,7 @@ use mec_kernel::{
 use serde_json::Value;
 
 use super::evidence::{Counted, Evidence};
-use super::{Verification, differs};
+use super::verification::{Verification, differs};
 use crate::StoreError;
 
 impl<E: Evidence> Verification<'_, E> {

@@ -6,7 +6,7 @@ use mec_kernel::{
 
 use super::counters::Counters;
 use super::evidence::{EventRow, Evidence, KeyRow};
-use super::{Verification, differs};
+use super::verification::{Verification, differs};
 use crate::StoreError;
 
 const EVENTS_BETWEEN_TELLING: u64 = 20_000;

@@ -6,7 +6,7 @@ use mec_kernel::{Amount, QUANTITY_MAX};
 use mec_query::json_text;
 use tokio_postgres::types::{FromSql as _, ToSql as _, Type};
 
-use crate::copy::Value;
+use crate::copy::value::Value;
 use crate::postgres::codec::{Exact, Instant, Json, Numeric};
 
 /// What a column holds, by its type.
