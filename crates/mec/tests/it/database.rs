@@ -72,15 +72,9 @@ mod on_postgres {
                 .done("verify")
                 .starts_with("everything agrees: 2 events")
         );
-        let told: Value = shell.run("doctor --listen 127.0.0.1:0 -o json").json();
-        let whats: Vec<&str> = told
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|line| line["what"].as_str().unwrap())
-            .collect();
+        let doctor = shell.run("doctor --listen 127.0.0.1:0 -o json");
         assert_eq!(
-            whats,
+            doctor.column("what"),
             [
                 "configuration",
                 "store",
@@ -93,13 +87,8 @@ mod on_postgres {
                 "listen"
             ]
         );
-        assert!(
-            told.as_array()
-                .unwrap()
-                .iter()
-                .all(|line| line["verdict"] == "ok"),
-            "{told:#}"
-        );
+        let verdicts = doctor.column("verdict");
+        assert!(verdicts.iter().all(|verdict| verdict == "ok"), "{doctor:?}");
         for server in servers {
             assert!(server.stop().success());
         }

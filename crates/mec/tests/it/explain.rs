@@ -138,17 +138,7 @@ async fn an_explained_deny_lists_every_level_with_its_rows_and_what_they_miss(ho
         "p_account_id": team, "p_resource_type": "gpu_hours", "p_requested_qty": 41, "p_attributes": {"region": "eu"},
         "p_explain": true,
     });
-    let suspended = json!({"status": "suspended"}).to_string();
-    let path = format!("/api/entitlements?account_id=eq.{acme}");
-    let patched = api
-        .send(
-            Method::PATCH,
-            &path,
-            &[("content-type", "application/json")],
-            suspended,
-        )
-        .await;
-    assert_eq!(patched.status, 204, "{patched:?}");
+    suspend(&api, "entitlements", &acme).await;
     let denied = api.call("check_entitlement", asked).await.ok()[0].clone();
     assert_eq!(
         (&denied["reason_code"], &denied["binding_account_id"]),
@@ -168,21 +158,20 @@ async fn an_explained_deny_lists_every_level_with_its_rows_and_what_they_miss(ho
     );
 }
 
+/// Suspends an account, or what it is entitled to.
+async fn suspend(api: &Api, table: &str, account: &str) {
+    let suspended = json!({"status": "suspended"}).to_string();
+    let path = format!("/api/{table}?account_id=eq.{account}");
+    let json = [("content-type", "application/json")];
+    let patched = api.send(Method::PATCH, &path, &json, suspended).await;
+    assert_eq!(patched.status, 204, "{patched:?}");
+}
+
 async fn a_suspended_account_is_the_level_that_denies(home: Home) {
     let api = Api::on(home).await;
     let (acme, team) = team(&api).await;
     granted(&api, &team, json!({})).await;
-    let suspended = json!({"status": "suspended"}).to_string();
-    let path = format!("/api/accounts?account_id=eq.{acme}");
-    let patched = api
-        .send(
-            Method::PATCH,
-            &path,
-            &[("content-type", "application/json")],
-            suspended,
-        )
-        .await;
-    assert_eq!(patched.status, 204, "{patched:?}");
+    suspend(&api, "accounts", &acme).await;
     let answer = explained(&api, &team).await;
     assert_eq!(
         (&answer["reason_code"], &answer["binding_account_id"]),

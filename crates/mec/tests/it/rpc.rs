@@ -7,7 +7,9 @@ mod holds;
 mod plans;
 mod usage;
 
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use crate::api::Api;
 
 /// Every key of a decision, in the order of the answer.
 const DECISION_KEYS: [&str; 18] = [
@@ -45,4 +47,10 @@ fn expect(row: &Value, wanted: Value) {
     for (key, value) in wanted.as_object().expect("an object") {
         assert_eq!(&row[key], value, "{key} of {row}");
     }
+}
+
+/// What a check answers about a resource.
+async fn standing(api: &Api, account: &str, resource: &str) -> Value {
+    let asked = json!({"p_account_id": account, "p_resource_type": resource});
+    api.call("check_entitlement", asked).await.ok()[0].clone()
 }

@@ -158,6 +158,13 @@ impl Ran {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
+    /// That key of each of its rows.
+    pub(crate) fn column(&self, key: &str) -> Vec<Value> {
+        let rows = self.json();
+        let rows = rows.as_array().unwrap_or_else(|| panic!("{self:?}"));
+        rows.iter().map(|row| row[key].clone()).collect()
+    }
+
     /// Failed with `code`, saying `error: …` and `hint: …`.
     pub(crate) fn failed(&self, code: i32, error: &str, hint: &str) {
         assert_eq!(self.code, Some(code), "{self:?}");

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::shell::{Ran, Shell};
 
@@ -45,17 +45,9 @@ fn a_password_is_not_shown() {
 #[test]
 fn the_printed_example_is_a_configuration_that_changes_nothing() {
     let shell = Shell::new();
-    let values = |settings: Value| -> Vec<Value> {
-        settings
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|setting| setting["value"].clone())
-            .collect()
-    };
-    let defaults = values(shell.run("config -o json").json());
+    let defaults = shell.run("config -o json").column("value");
     shell.write("mec.toml", &shell.done("config --example"));
-    assert_eq!(values(shell.run("config -o json").json()), defaults);
+    assert_eq!(shell.run("config -o json").column("value"), defaults);
 }
 
 #[test]

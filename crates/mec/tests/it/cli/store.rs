@@ -89,15 +89,8 @@ fn the_doctor_finds_a_healthy_installation_healthy() {
     let (shell, _) = Shell::with_acme();
     let doctor = shell.run("doctor --listen 127.0.0.1:0 -o json");
     assert_eq!(doctor.code, Some(0), "{doctor:?}");
-    let lines = doctor.json();
-    let whats: Vec<&str> = lines
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|line| line["what"].as_str().unwrap())
-        .collect();
     assert_eq!(
-        whats,
+        doctor.column("what"),
         [
             "configuration",
             "store",

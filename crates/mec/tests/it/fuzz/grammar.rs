@@ -97,6 +97,26 @@ impl Grammar {
         }
     }
 
+    /// A request with these parameters, whose body mostly says what it is.
+    fn with_body(
+        &mut self,
+        method: &'static str,
+        mut target: String,
+        parameters: &[String],
+        body: Vec<u8>,
+    ) -> Request {
+        if !parameters.is_empty() {
+            target = format!("{target}?{}", parameters.join("&"));
+        }
+        let content_type = self.content_type("application/json");
+        Request {
+            method,
+            target,
+            headers: vec![("Content-Type", content_type)],
+            body,
+        }
+    }
+
     fn prefix(&mut self) -> &'static str {
         if self.dice.one_in(8) {
             "/rest/v1"

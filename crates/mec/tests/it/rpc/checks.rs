@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{DECISION_KEYS, expect, keys};
+use super::{DECISION_KEYS, expect, keys, standing};
 use crate::api::Api;
 use crate::home::{Home, on_both_async};
 
@@ -43,15 +43,9 @@ async fn a_check_answers_a_decision_with_its_figures(home: Home) {
 async fn a_denial_is_an_answer_without_quantities(home: Home) {
     let api = Api::on(home).await;
     let account = api.account("nobody").await.to_string();
-    let rows = api
-        .call(
-            "check_entitlement",
-            json!({"p_account_id": account, "p_resource_type": "gpu_hours"}),
-        )
-        .await
-        .ok();
+    let row = standing(&api, &account, "gpu_hours").await;
     let wanted = json!({"decision": "deny", "reason": "No entitlement", "allowed": false, "entitlement_id": null, "quantity_used": null});
-    expect(&rows[0], wanted);
+    expect(&row, wanted);
 }
 
 async fn an_account_may_be_named_by_its_external_id(home: Home) {

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use super::expect;
+use super::{expect, standing};
 use crate::api::Api;
 use crate::home::{Home, on_both_async};
 
@@ -150,12 +150,6 @@ async fn an_answer_that_could_not_be_given_is_refused_before_anything_is_recorde
             .await;
         answer.expect_error(status, code);
     }
-    let rows = api
-        .call(
-            "check_entitlement",
-            json!({"p_account_id": account, "p_resource_type": "gpu_hours"}),
-        )
-        .await
-        .ok();
-    expect(&rows[0], json!({"quantity_used": 0}));
+    let row = standing(&api, &account, "gpu_hours").await;
+    expect(&row, json!({"quantity_used": 0}));
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{expect, keys};
+use super::{expect, keys, standing};
 use crate::api::Api;
 use crate::home::{Home, on_both_async};
 
@@ -57,17 +57,8 @@ async fn a_reservation_is_held_settled_and_released(home: Home) {
         true
     );
     assert_eq!(api.call("release_reservation", release).await.ok(), false);
-    let rows = api
-        .call(
-            "check_entitlement",
-            json!({"p_account_id": account, "p_resource_type": "gpu_hours"}),
-        )
-        .await
-        .ok();
-    expect(
-        &rows[0],
-        json!({"quantity_used": 7, "quantity_reserved": 0}),
-    );
+    let row = standing(&api, &account, "gpu_hours").await;
+    expect(&row, json!({"quantity_used": 7, "quantity_reserved": 0}));
 
     let none = api.call("reserve", reserve("none")).await.ok();
     let nothing = json!({"p_reservation_id": none[0]["reservation_id"], "p_quantity": 0});
@@ -141,15 +132,9 @@ async fn seats_are_taken_renewed_and_given_back(home: Home) {
     );
 
     api.pass(61);
-    let rows = api
-        .call(
-            "check_entitlement",
-            json!({"p_account_id": account, "p_resource_type": "concurrent_users"}),
-        )
-        .await
-        .ok();
+    let row = standing(&api, &account, "concurrent_users").await;
     expect(
-        &rows[0],
+        &row,
         json!({"decision": "allow", "quantity_used": 0, "quantity_remaining": 2}),
     );
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{DECISION_KEYS, expect, keys};
+use super::{DECISION_KEYS, expect, keys, standing};
 use crate::api::Api;
 use crate::home::{Home, on_both_async};
 
@@ -41,15 +41,9 @@ async fn metering_twice_under_one_key_records_once_and_says_so(home: Home) {
             .is_some_and(|message| message.contains("\"quantity\" differs")),
         "{conflict}"
     );
-    let rows = api
-        .call(
-            "check_entitlement",
-            json!({"p_account_id": account, "p_resource_type": "benchmark_runs"}),
-        )
-        .await
-        .ok();
+    let row = standing(&api, &account, "benchmark_runs").await;
     expect(
-        &rows[0],
+        &row,
         json!({"decision": "allow", "quantity_used": 1, "quantity_remaining": 99, "percent_used": 1}),
     );
 }
@@ -115,14 +109,8 @@ async fn a_batch_answers_for_each_event_and_a_bad_one_spoils_nothing(home: Home)
             .filter(|row| !row["error"].is_null())
             .all(|row| row["error"]["hint"].is_string())
     );
-    let rows = api
-        .call(
-            "check_entitlement",
-            json!({"p_account_id": account, "p_resource_type": "gpu_hours"}),
-        )
-        .await
-        .ok();
-    expect(&rows[0], json!({"quantity_used": 1.5}));
+    let row = standing(&api, &account, "gpu_hours").await;
+    expect(&row, json!({"quantity_used": 1.5}));
 }
 
 async fn a_correction_sets_a_new_total_or_voids(home: Home) {
@@ -131,14 +119,8 @@ async fn a_correction_sets_a_new_total_or_voids(home: Home) {
     let event = json!({"p_idempotency_key": "k", "p_account_id": account, "p_resource_type": "gpu_hours", "p_quantity": 5});
     let event = api.call("meter_consumption", event).await.ok();
     let used = async || {
-        let rows = api
-            .call(
-                "check_entitlement",
-                json!({"p_account_id": account, "p_resource_type": "gpu_hours"}),
-            )
-            .await
-            .ok();
-        rows[0]["quantity_used"].clone()
+        let row = standing(&api, &account, "gpu_hours").await;
+        row["quantity_used"].clone()
     };
     let correct = json!({"p_event_id": event, "p_idempotency_key": "fix", "p_quantity": 2, "p_reason": "a typing error"});
     let corrected = api.call("correct_consumption", correct.clone()).await.ok();

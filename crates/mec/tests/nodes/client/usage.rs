@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Client, demand};
 use crate::told::{Event, Outcome, count};
-use crate::world::{GPU, RUNS};
+use crate::world::{GPU, RUNS, World};
 
 impl<'a> Client<'a> {
     pub(super) fn consume(&mut self) -> Result<(), String> {
@@ -19,10 +19,7 @@ impl<'a> Client<'a> {
             "p_idempotency_key": key});
         let mut least = vec![];
         let answer = self.ask("/api/rpc/consume", &body, || {
-            least = path
-                .iter()
-                .map(|at| world.accounts[*at].used_at_least())
-                .collect();
+            least = used_at_least(world, path);
         })?;
         let row = &answer.body[0];
         let wrong = |what: &str| {
@@ -38,19 +35,9 @@ impl<'a> Client<'a> {
             .as_str()
             .and_then(|id| world.of_id(id))
             .ok_or_else(|| wrong("no answer"))?;
-        let level = path
-            .iter()
-            .position(|at| *at == binding)
-            .ok_or_else(|| wrong("another's limit"))?;
-        let account = &world.accounts[binding];
-        let limit = account.limit.load(Ordering::SeqCst);
-        let used = self
-            .used(row, binding, least[level])
+        let (used, limit) = self
+            .used_of_limit(row, binding, path, &least)
             .map_err(|what| wrong(&what))?;
-        demand(row["quantity_allowed"] == json!(limit), || {
-            wrong(&format!("the limit is {limit}"))
-        })?;
-        demand(used <= limit, || wrong("more than the limit"))?;
         let outcome = match row["event_id"].as_str() {
             Some(event) => {
                 demand(row["allowed"] == json!(true), || {
@@ -92,17 +79,30 @@ impl<'a> Client<'a> {
         Ok(())
     }
 
-    /// The use that is told of an account, where it is one that it may have had since the question
-    /// was sent.
-    fn used(&self, row: &Value, account: usize, least: u64) -> Result<u64, String> {
-        let account = &self.shared.world.accounts[account];
+    /// The use and the limit that are told of an account on this path, where the limit is right and
+    /// the use is one that the account may have had since the question was sent.
+    fn used_of_limit(
+        &self,
+        row: &Value,
+        at: usize,
+        path: &[usize],
+        least: &[u64],
+    ) -> Result<(u64, u64), String> {
+        let level = path.iter().position(|of| *of == at);
+        let least = least[level.ok_or("another's limit")?];
+        let account = &self.shared.world.accounts[at];
         let used = row["quantity_used"].as_u64().ok_or("no quantity")?;
         let most = account.sent.load(Ordering::SeqCst);
         demand((least..=most).contains(&used), || {
             format!("{used} used, and it was between {least} and {most}")
         })?;
         account.seen.fetch_max(used, Ordering::SeqCst);
-        Ok(used)
+        let limit = account.limit.load(Ordering::SeqCst);
+        demand(row["quantity_allowed"] == json!(limit), || {
+            format!("the limit is {limit}")
+        })?;
+        demand(used <= limit, || "more than the limit".to_owned())?;
+        Ok((used, limit))
     }
 
     pub(super) fn check(&mut self) -> Result<(), String> {
@@ -113,10 +113,7 @@ impl<'a> Client<'a> {
             "p_explain": true});
         let mut least = vec![];
         let answer = self.ask("/api/rpc/check_entitlement", &body, || {
-            least = path
-                .iter()
-                .map(|at| world.accounts[*at].used_at_least())
-                .collect();
+            least = used_at_least(world, path);
         })?;
         let row = &answer.body[0];
         let wrong = |what: &str| format!("a check: {what}: {}: {}", answer.status, answer.body);
@@ -128,18 +125,9 @@ impl<'a> Client<'a> {
                 .as_str()
                 .and_then(|id| world.of_id(id))
                 .ok_or_else(|| wrong("an unknown account"))?;
-            let level = path
-                .iter()
-                .position(|of| *of == at)
-                .ok_or_else(|| wrong("another's limit"))?;
-            let used = self
-                .used(pool, at, least[level])
+            let (used, limit) = self
+                .used_of_limit(pool, at, path, &least)
                 .map_err(|what| wrong(&what))?;
-            let limit = world.accounts[at].limit.load(Ordering::SeqCst);
-            demand(pool["quantity_allowed"] == json!(limit), || {
-                wrong(&format!("the limit is {limit}"))
-            })?;
-            demand(used <= limit, || wrong("more than the limit"))?;
             has_room &= used < limit;
         }
         demand(row["allowed"] == json!(has_room), || {
@@ -211,6 +199,13 @@ impl<'a> Client<'a> {
         }
         Ok(())
     }
+}
+
+/// What each account of a path has used, as far as anybody knows.
+fn used_at_least(world: &World, path: &[usize]) -> Vec<u64> {
+    path.iter()
+        .map(|at| world.accounts[*at].used_at_least())
+        .collect()
 }
 
 /// An event that was not recorded because the store could not, which another attempt changes.

@@ -46,7 +46,7 @@ impl Grammar {
         } else {
             function.name
         };
-        let mut target = format!("{}/rpc/{name}", self.prefix());
+        let target = format!("{}/rpc/{name}", self.prefix());
         let mut query = Vec::new();
         let mut body = Vec::new();
         if by_get {
@@ -59,16 +59,7 @@ impl Grammar {
         if let (Returns::Table(table), true) = (&function.returns, self.dice.one_in(4)) {
             query.extend(self.parameters(table));
         }
-        if !query.is_empty() {
-            target = format!("{target}?{}", query.join("&"));
-        }
-        let content_type = self.content_type("application/json");
-        Request {
-            method,
-            target,
-            headers: vec![("Content-Type", content_type)],
-            body,
-        }
+        self.with_body(method, target, &query, body)
     }
 
     fn events(&mut self, batch: &Function) -> String {

@@ -36,17 +36,8 @@ impl Grammar {
         } else {
             self.rows(&table)
         };
-        let mut target = format!("{}/{}", self.prefix(), table.name);
-        if !parameters.is_empty() {
-            target = format!("{target}?{}", parameters.join("&"));
-        }
-        let content_type = self.content_type("application/json");
-        Request {
-            method,
-            target,
-            headers: vec![("Content-Type", content_type)],
-            body,
-        }
+        let target = format!("{}/{}", self.prefix(), table.name);
+        self.with_body(method, target, &parameters, body)
     }
 
     fn rows(&mut self, table: &Table) -> Vec<u8> {
