@@ -8,8 +8,10 @@ use mec_kernel::{Halt, IdSource, Time, TreeId, View, Write};
 use mec_store::DecisionRow;
 use tokio::sync::mpsc;
 
+use crate::command::Foreseen;
 use crate::error::MecError;
-use crate::job::{Foreseen, Job, Message};
+use crate::job::Job;
+use crate::message::Message;
 
 /// The lanes that wait, and which trees they wait for.
 #[derive(Debug)]

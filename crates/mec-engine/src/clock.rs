@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use mec_kernel::Time;
+use mec_kernel::{Head, Time};
 use mec_store::Moment;
 
 /// Where `now` comes from. A server's is the machine's clock; where several processes share a
@@ -117,6 +117,12 @@ impl Hands {
             _ => self.now(),
         }
     }
+}
+
+/// The instant of a tree that stands at `head`, at `now`: it never runs backwards within the tree,
+/// and a batch is later than the one before.
+pub(crate) fn later_than(now: Time, head: &Head) -> Time {
+    now.max(head.last_at.plus_micros(1))
 }
 
 #[cfg(test)]

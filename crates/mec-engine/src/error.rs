@@ -13,6 +13,20 @@ pub enum MecError {
     /// A mistake in a request of the table API; nothing was recorded.
     #[error("{}", .0.message)]
     Query(QueryError),
+    /// One request writes at most so many rows; nothing was recorded.
+    #[error("One request writes at most {max} rows")]
+    TooManyRows {
+        /// So many.
+        max: usize,
+    },
+    /// The rows of one request lie on several shards; nothing was recorded.
+    #[error(
+        "The rows of the request are on several shards of the database; one request writes on one"
+    )]
+    AcrossShards,
+    /// An insert that changes rows which are there names one of them twice; nothing was recorded.
+    #[error("ON CONFLICT DO UPDATE command cannot affect row a second time")]
+    RowTwice,
     /// The caller may only read; nothing was recorded.
     #[error("the caller may only read")]
     ReadOnly,
@@ -45,6 +59,11 @@ pub enum MecError {
 }
 
 impl MecError {
+    /// The lane died with the command in hand.
+    pub(crate) fn lane_died() -> Self {
+        Self::OutcomeUnknown("the lane's thread has died".to_owned())
+    }
+
     pub(crate) fn of_commit(error: &CommitError) -> Self {
         match error {
             CommitError::Unknown(cause) => Self::OutcomeUnknown(cause.to_string()),

@@ -8,43 +8,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mec_kernel::TreeId;
-use mec_store::{OpenOptions, Store, Writer};
+use mec_store::{Store, Writer};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
 use crate::away::Away;
 use crate::cache::Cache;
 use crate::clock::Hands;
+use crate::connections::WAITING;
 use crate::decision_log::DecisionLog;
 use crate::error::{MecError, OpenError};
-use crate::job::{Job, Message};
+use crate::job::Job;
 use crate::lane::{Duty, Lane, State};
+use crate::message::Message;
 use crate::writes::Writes;
 
 /// Messages that may wait for a lane.
 const QUEUE_MAX: usize = 8_192;
 /// Commands that may wait for a lane that waits for trees: two whole batches of them.
 const WAITING_MAX: usize = 40_000;
-/// Lanes that wait for trees somebody else has: so many trees can be waited for at once.
-const WAITING: usize = 4;
-
-/// Lanes on a shared store that do not record: one writes tables, one looks, one keeps the log.
-const OTHERS: usize = WAITING + 3;
-/// Connections of a lane: the one it writes with, and one that it reads tables with when it comes
-/// to that.
-const CONNECTIONS_OF_A_LANE: usize = 2;
-
-/// Connections for short questions.
-const ASKERS: usize = 1;
-
-/// Connections to a shared store that an installation with so many recording lanes makes at most:
-/// its lanes', those that read for callers, and the one that is asked for versions.
-pub(crate) fn connections_max(recording: usize) -> usize {
-    (recording.max(1).saturating_add(OTHERS)).saturating_mul(CONNECTIONS_OF_A_LANE)
-        + OpenOptions::default().readers
-        + ASKERS
-        + 1
-}
-
 /// What all lanes of an installation share.
 #[derive(Clone)]
 pub(crate) struct Shared {
@@ -197,7 +178,7 @@ impl Lanes {
         &self.logging
     }
 
-    /// Many commands, each to the lane of its tree, in their order.
+    /// Many commands, each to the lane of its tree, those of a tree in their order.
     pub(crate) async fn send_many(&self, jobs: Vec<Box<dyn Job>>, room: OwnedSemaphorePermit) {
         let room = Arc::new(room);
         let mut parts: Vec<Vec<Box<dyn Job>>> = self.recording.iter().map(|_| vec![]).collect();

@@ -32,38 +32,44 @@
 
 mod away;
 mod background;
-mod batch;
 mod cache;
+mod caller;
 pub mod catalog_file;
 mod clock;
+mod command;
+mod committed;
+mod connections;
 mod decision_log;
 mod error;
 mod in_use;
-mod invariants;
 mod job;
 mod lane;
 mod lanes;
-mod log_writing;
 mod mec;
-mod migrate_plan;
+mod message;
 mod newest;
-mod operation;
-mod prune;
+mod opening;
+mod operations;
+mod options;
+mod published;
 mod reading;
+mod sending;
 pub mod simulate;
-mod table_write;
+mod steps;
 mod tables;
-mod usage;
+mod tree_numbers;
+mod turns;
 mod writes;
 
+pub use caller::{Access, Caller};
 pub use clock::{Clock, MachineClock, Now};
 pub use decision_log::{Logged, Traced};
 pub use error::{MecError, OpenError};
-pub use job::Intent;
-pub use mec::{Access, Caller, Mec, Options, Status};
-pub use migrate_plan::{MigratePlan, PlanMigration};
-pub use operation::{Applied, NewAccount, StandingOf};
-pub use prune::Pruned;
+pub use mec::{Mec, Status};
+pub use operations::{
+    Applied, Bucket, GroupBy, NewAccount, Pruned, StandingOf, Usage, UsageQuestion,
+};
+pub use options::Options;
 pub use reading::{Answered, Reading};
+pub use steps::Intent;
 pub use tables::{Expected, Touched, check_verb};
-pub use usage::{Bucket, GroupBy, Usage, UsageQuestion};

@@ -22,9 +22,12 @@ use mec_query::{Delete, Fetched, Filter, Insert, QueryError, Read, Table, Update
 
 pub use read_only::check_verb;
 
+use crate::caller::Caller;
+use crate::committed::{Committed, ROWS_MAX};
 use crate::error::MecError;
-use crate::job::{Committed, ROWS_MAX, Steps, Written, too_many_rows};
-use crate::mec::{Caller, Mec};
+use crate::mec::Mec;
+use crate::operations::NewAccount;
+use crate::steps::{Steps, Written};
 use given::Given;
 
 /// How many rows a write may touch for it to stand; otherwise nothing is written.
@@ -87,7 +90,7 @@ impl Mec {
         caller.check_write()?;
         check_verb(&table, Verb::Post)?;
         if insert.rows.len() > ROWS_MAX {
-            return Err(too_many_rows());
+            return Err(MecError::TooManyRows { max: ROWS_MAX });
         }
         let outcome = match self.insert_alone(&insert, expected, caller).await {
             Some(outcome) => outcome,
@@ -177,7 +180,7 @@ impl Mec {
         let make = async {
             expected.check(1)?;
             let id = if is_account {
-                self.create_account(crate::NewAccount(accounts::new_account(given)), caller)
+                self.create_account(NewAccount(accounts::new_account(given)), caller)
                     .await?
                     .id
                     .0

@@ -85,6 +85,7 @@ mod ledger;
 mod level;
 mod marks;
 mod meter;
+mod migrate_plan;
 mod need;
 mod node;
 mod occupancy;
@@ -145,6 +146,7 @@ pub use ledger::{
     key_hash, price_of,
 };
 pub use meter::{Correct, Meter, Recorded, correct, meter};
+pub use migrate_plan::{MigratePlan, PlanMigration, migrate_plan};
 pub use need::{Halt, Need};
 pub use node::Node;
 pub use occupancy::{Occupancy, Stay, occupancy};

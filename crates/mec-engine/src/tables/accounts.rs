@@ -10,9 +10,10 @@ use mec_query::{Delete, Expr, Filter, Insert, QueryError, Resolution, Update, Va
 
 use super::given::{Given, account_of};
 use super::upsert;
+use crate::committed::Committed;
 use crate::error::MecError;
-use crate::job::{Committed, RowKey, Step, Steps};
-use crate::mec::tree_of;
+use crate::steps::{RowKey, Step, Steps};
+use crate::tree_numbers::tree_of;
 
 /// The account an insert of one row makes.
 pub(super) fn new_account(given: &Given) -> CreateAccount {
@@ -45,7 +46,7 @@ pub(super) fn insert(committed: &mut Committed<'_>, insert: &Insert) -> Result<S
         {
             match on_conflict {
                 Some(Resolution::Ignore) => continue,
-                Some(Resolution::Merge) => return Err(upsert::second_time().into()),
+                Some(Resolution::Merge) => return Err(MecError::RowTwice),
                 None => return Err(super::postgres::external_id_taken(&name).into()),
             }
         }

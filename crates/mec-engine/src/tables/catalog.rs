@@ -8,8 +8,9 @@ use mec_query::{Delete, Insert, Resolution, Update, Value};
 
 use super::given::Given;
 use super::{postgres, upsert};
+use crate::committed::Committed;
 use crate::error::MecError;
-use crate::job::{Committed, RowKey, Steps};
+use crate::steps::{RowKey, Steps};
 
 /// One of these tables: its rows have a code each, which is their key.
 #[derive(Clone, Copy)]
@@ -76,7 +77,7 @@ impl Rows {
                     return Err(postgres::key_taken(&insert.table, &code).into());
                 }
                 Some(Resolution::Ignore) if is_there || is_second => continue,
-                Some(Resolution::Merge) if is_second => return Err(upsert::second_time().into()),
+                Some(Resolution::Merge) if is_second => return Err(MecError::RowTwice),
                 _ => {}
             }
             steps.inserted += usize::from(!is_there);

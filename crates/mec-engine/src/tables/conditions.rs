@@ -12,9 +12,10 @@ use mec_store::ConditionRow;
 
 use super::entitlements::{of_accounts, row};
 use super::given::{Given, entitlement_of};
+use crate::committed::Committed;
 use crate::error::MecError;
-use crate::job::{Committed, RowKey, Step, Steps};
-use crate::mec::tree_of;
+use crate::steps::{RowKey, Step, Steps};
+use crate::tree_numbers::tree_of;
 
 pub(super) fn insert(committed: &mut Committed<'_>, insert: &Insert) -> Result<Steps, MecError> {
     let given = Given::of_insert(insert);

@@ -10,9 +10,10 @@ use mec_kernel::{
 use mec_query::{Delete, Filter, Insert, QueryError, Table, Update, Value};
 
 use super::given::{Given, account_of, entitlement_of};
+use crate::committed::Committed;
 use crate::error::MecError;
-use crate::job::{Committed, RowKey, Step, Steps};
-use crate::mec::tree_of;
+use crate::steps::{RowKey, Step, Steps};
+use crate::tree_numbers::tree_of;
 
 /// The grant an insert of one row makes.
 pub(super) fn new_grant(given: &Given) -> Result<Grant, MecError> {

@@ -11,9 +11,10 @@ use mec_kernel::{
 use mec_query::{Delete, Filter, Insert, Table, Update, Value};
 
 use super::given::{Given, account_of};
+use crate::committed::Committed;
 use crate::error::MecError;
-use crate::job::{Committed, RowKey, Step, Steps};
-use crate::mec::tree_of;
+use crate::steps::{RowKey, Step, Steps};
+use crate::tree_numbers::tree_of;
 
 /// Where a rule is looked for.
 enum Found {

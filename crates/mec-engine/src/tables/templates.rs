@@ -9,8 +9,9 @@ use mec_kernel::{
 use mec_query::{Delete, Filter, Insert, Table, Update, Value};
 
 use super::given::Given;
+use crate::committed::Committed;
 use crate::error::MecError;
-use crate::job::{Committed, NewTemplate, RowKey, Steps};
+use crate::steps::{NewTemplate, RowKey, Steps};
 
 /// Plans as this write leaves them.
 type Plans = BTreeMap<Code, Plan>;

@@ -15,12 +15,6 @@ pub(super) fn possible(insert: &Insert) -> Option<Resolution> {
         .then_some(conflict.resolution)
 }
 
-/// 21000, as PostgreSQL says it, but 400: the request names one row twice.
-pub(super) fn second_time() -> QueryError {
-    QueryError::new(400, "21000", "ON CONFLICT DO UPDATE command cannot affect row a second time")
-        .with_hint("Ensure that no rows proposed for insertion within the same command have duplicate constrained values")
-}
-
 /// Refuses to change a column that is fixed once the row is made; saying again what it holds is no
 /// change.
 pub(super) fn check_fixed(

@@ -105,9 +105,23 @@ pub(crate) fn of_error(error: MecError, catalog: &Catalog, repeat: Repeat) -> Ap
     let unavailable = |code: &'static str, message: &str, hint: &str| {
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, code, message).with_hint(hint)
     };
+    let bad_request = |code: &'static str, error: &MecError| {
+        ApiError::new(StatusCode::BAD_REQUEST, code, error.to_string())
+    };
     match error {
         MecError::Refused(refusal) => of_refusal(&refusal, Some(catalog)),
         MecError::Query(error) => error.into(),
+        MecError::TooManyRows { .. } => {
+            ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "MEC_TOO_MANY_ROWS", error.to_string())
+                .with_hint("Narrow the filter, or send the rows in parts")
+        }
+        MecError::AcrossShards => bad_request("MEC_ACROSS_SHARDS", &error).with_hint(
+            "Send a request for each root account: filter by account_id, or insert one root at a time",
+        ),
+        // PostgreSQL's words and code, but a mistake of the request.
+        MecError::RowTwice => bad_request("21000", &error).with_hint(
+            "Ensure that no rows proposed for insertion within the same command have duplicate constrained values",
+        ),
         // In front of the engine it is said of what; this is for a way in that forgot to.
         MecError::ReadOnly => {
             QueryError::sqlstate("42501", "permission denied").with_hint("Send a token with the role service or admin").into()

@@ -221,6 +221,27 @@ fn our_faults_are_5xx_and_say_whether_it_may_be_sent_again() {
 }
 
 #[test]
+fn too_much_for_one_write_is_the_callers_mistake() {
+    let told = |error| {
+        let shown = of_error(error, &Catalog::default(), Repeat::Look);
+        assert!(shown.hint.is_some(), "{shown:?}");
+        format!("{} {} {}", shown.status.as_u16(), shown.code, shown.message)
+    };
+    assert_eq!(
+        told(MecError::TooManyRows { max: 1_000 }),
+        "413 MEC_TOO_MANY_ROWS One request writes at most 1000 rows"
+    );
+    assert_eq!(
+        told(MecError::AcrossShards),
+        "400 MEC_ACROSS_SHARDS The rows of the request are on several shards of the database; one request writes on one"
+    );
+    assert_eq!(
+        told(MecError::RowTwice),
+        "400 21000 ON CONFLICT DO UPDATE command cannot affect row a second time"
+    );
+}
+
+#[test]
 fn an_unknown_name_is_answered_with_the_one_meant_or_with_all_there_are() {
     let file = mec_engine::catalog_file::parse(mec_engine::catalog_file::DEMO)
         .expect("the demo's catalog");

@@ -5,8 +5,8 @@ use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use mec_engine::{Caller, MigratePlan, PlanMigration};
-use mec_kernel::AccountId;
+use mec_engine::Caller;
+use mec_kernel::{AccountId, MigratePlan, PlanMigration};
 use serde::Deserialize;
 use serde_json::{Value, json};
 

@@ -4,76 +4,21 @@
 
 use std::time::{Duration, Instant};
 
-use mec_store::{Commit, CommitError, DecisionRow, StoreError};
+use mec_store::{Commit, CommitError};
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
-use crate::decision_log::{DecisionLog, WAIT, WRITTEN_MAX};
+use super::state::{Lane, RUNS_MAX};
+use crate::decision_log::{WAIT, WRITTEN_MAX};
 use crate::error::MecError;
-use crate::job::Prune;
-use crate::lane::{Lane, RUNS_MAX};
+use crate::message::Prune;
 
 /// How often rows that are too old are removed.
 const PRUNED_EVERY: Duration = Duration::from_secs(3_600);
 const DAY_MICROS: i64 = 86_400_000_000;
 
-/// When which part of it is to be done.
-#[derive(Default)]
-pub(crate) struct Due {
-    /// Rows taken from the buffer that the store could not write yet.
-    kept: Vec<DecisionRow>,
-    /// When rows were written last.
-    written_at: Option<Instant>,
-    /// Dropped rows that were reported.
-    reported: u64,
-    /// When rows that are too old are looked for again; `None`: now.
-    prune_at: Option<Instant>,
-    size: Size,
-}
-
-/// What is known of how many rows there are.
-#[derive(Default)]
-struct Size {
-    /// Rows written since they were counted; `None`: they never were.
-    uncounted: Option<u64>,
-    /// All rows, on their way.
-    counting: Option<oneshot::Receiver<Result<u64, StoreError>>>,
-    /// Rows that are too many and have not been removed yet.
-    excess: u64,
-}
-
-impl Due {
-    /// Waits until rows have to be written or removed.
-    pub(crate) async fn wait(&self, log: &DecisionLog) {
-        let prune_in = self.prune_at.map_or(Duration::ZERO, |at| {
-            at.saturating_duration_since(Instant::now())
-        });
-        if self.rows_wait(log) {
-            tokio::time::sleep(self.write_in(log).min(prune_in)).await;
-            return;
-        }
-        tokio::select! {
-            () = tokio::time::sleep(prune_in) => {}
-            () = log.filled.notified() => {}
-        }
-    }
-
-    fn rows_wait(&self, log: &DecisionLog) -> bool {
-        !self.kept.is_empty() || log.waiting() > 0
-    }
-
-    /// How long they may wait yet: not at all where there is a commit's worth of them.
-    fn write_in(&self, log: &DecisionLog) -> Duration {
-        if self.kept.is_empty() && log.waiting() >= WRITTEN_MAX {
-            return Duration::ZERO;
-        }
-        self.written_at
-            .map_or(Duration::ZERO, |at| WAIT.saturating_sub(at.elapsed()))
-    }
-}
-
 impl Lane {
     /// Does what is due.
-    pub(crate) async fn tend_log(&mut self) {
+    pub(super) async fn tend_log(&mut self) {
         if self.state.due.rows_wait(&self.log) && self.state.due.write_in(&self.log).is_zero() {
             self.write_log().await;
         }
@@ -142,7 +87,7 @@ impl Lane {
     }
 
     /// Writes everything out; what the store does not take in three tries is counted as lost.
-    pub(crate) async fn end_log(&mut self) {
+    pub(super) async fn end_log(&mut self) {
         let mut tries = 0;
         while self.state.due.rows_wait(&self.log)
             && tries < RUNS_MAX
@@ -249,7 +194,7 @@ impl Lane {
     }
 
     /// One commit's worth of old rows goes because somebody asked for it.
-    pub(crate) async fn prune_for(&mut self, asked: Prune) {
+    pub(super) async fn prune_for(&mut self, asked: Prune) {
         let outcome = self.writer.prune_decisions(asked.before, WRITTEN_MAX).await;
         if let Err(error @ CommitError::Unknown(_)) = &outcome {
             self.state.failure = Some(error.to_string());

@@ -1,15 +1,18 @@
-//! Moving an account to the newest version of the plan it is on, decided in its lane: if it has
-//! left the plan in the meantime, it stays where it went.
+//! Moving an account to the newest version of a plan it is on: if it has left the plan in the
+//! meantime, it stays where it went.
 
 use std::sync::Arc;
 
-use mec_kernel::{
-    AccountId, AccountPlan, Cancel, Code, Facts, Halt, Making, Node, Provision, Refusal, Ruling,
-    View, cancel, provision,
-};
-
-use crate::error::MecError;
-use crate::mec::{Caller, Mec};
+use crate::account::AccountPlan;
+use crate::code::Code;
+use crate::command::{Making, Ruling, View};
+use crate::entitlement::Entitlement;
+use crate::facts::Facts;
+use crate::id::AccountId;
+use crate::need::Halt;
+use crate::node::Node;
+use crate::plan::{Cancel, Provision, cancel, provision};
+use crate::refusal::Refusal;
 
 /// Which account is moved on which of its plans.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,31 +52,24 @@ pub enum PlanMigration {
     NothingInForce,
 }
 
-impl Mec {
-    /// Moves an account to the newest version of a plan it is on.
-    ///
-    /// # Errors
-    /// An unknown account or plan, a plan that is not given any more, what [`Mec::provision`]
-    /// refuses.
-    pub async fn migrate_plan(
-        &self,
-        command: MigratePlan,
-        caller: &Caller,
-    ) -> Result<PlanMigration, MecError> {
-        let account = command.account;
-        let decide = move |view: &View<'_>, making: &mut Making<'_>| {
-            let ruling = migrate(view, making, &command)?;
-            Ok(if command.dry_run {
-                Ruling::unchanged(ruling.answer)
-            } else {
-                ruling
-            })
-        };
-        self.run(account, caller, decide).await
-    }
+/// Moves the account, or, dry, only answers what would come of it.
+///
+/// # Errors
+/// An unknown account or plan, a plan that is not given any more, what [`provision`] refuses.
+pub fn migrate_plan(
+    view: &View<'_>,
+    making: &mut Making<'_>,
+    command: &MigratePlan,
+) -> Result<Ruling<PlanMigration>, Halt> {
+    let ruling = migrated(view, making, command)?;
+    Ok(if command.dry_run {
+        Ruling::unchanged(ruling.answer)
+    } else {
+        ruling
+    })
 }
 
-fn migrate(
+fn migrated(
     view: &View<'_>,
     making: &mut Making<'_>,
     command: &MigratePlan,
@@ -95,7 +91,7 @@ fn migrate(
         }));
     }
     let reference = Some(&command.reference).filter(|reference| !reference.is_empty());
-    let is_its = |row: &mec_kernel::Entitlement| {
+    let is_its = |row: &Entitlement| {
         row.plan.as_ref() == Some(&command.plan) && row.source_ref.as_ref() == reference
     };
     if !node

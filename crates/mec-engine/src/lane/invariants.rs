@@ -3,12 +3,12 @@
 
 use mec_kernel::{Amount, Head, TreeId, Window, WindowKey, WindowTotal, Write};
 
-use crate::batch::Batch;
+use super::batch::{Batch, Work};
 
 /// What is wrong with a batch that is ready to be committed.
-pub(crate) fn broken(batch: &Batch) -> Option<String> {
+pub(super) fn broken(batch: &Batch) -> Option<String> {
     let written = batch.trees.values().filter(|work| work.has_writes);
-    let of_head = |work: &crate::batch::Work| {
+    let of_head = |work: &Work| {
         let head = work.tree.head;
         let in_tree = |write: &&Write| matches!(write, Write::Event { event, .. } if event.account.tree() == head.tree);
         let events = batch

@@ -4,48 +4,47 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use mec_kernel::{AccountId, Facts, Head, IdSource, Time, Tree, TreeId, WindowKey, Write};
-use mec_query::QueryError;
 use mec_store::{Commit, DecisionRow, StoreError};
 
 use crate::error::MecError;
 use crate::job::Job;
 
 /// What is decided together and committed at once.
-pub(crate) struct Batch {
-    pub(crate) trees: BTreeMap<TreeId, Work>,
-    pub(crate) commit: Commit,
-    pub(crate) done: Vec<(Box<dyn Job>, Result<(), MecError>)>,
+pub(super) struct Batch {
+    pub(super) trees: BTreeMap<TreeId, Work>,
+    pub(super) commit: Commit,
+    pub(super) done: Vec<(Box<dyn Job>, Result<(), MecError>)>,
     /// For the next batch.
-    pub(crate) later: Vec<Box<dyn Job>>,
+    pub(super) later: Vec<Box<dyn Job>>,
     /// Decisions without an effect: logged apart.
-    pub(crate) decisions: Vec<DecisionRow>,
-    pub(crate) moved: BTreeSet<(AccountId, WindowKey)>,
+    pub(super) decisions: Vec<DecisionRow>,
+    pub(super) moved: BTreeSet<(AccountId, WindowKey)>,
     /// Trees that somebody else had now and the time before.
-    pub(crate) missed_again: BTreeSet<TreeId>,
+    pub(super) missed_again: BTreeSet<TreeId>,
     /// The instant its trees were taken at, by the clock that decides.
-    pub(crate) now: Time,
+    pub(super) now: Time,
     /// An instant before its trees were read.
-    pub(crate) seen: Instant,
+    pub(super) seen: Instant,
     /// Why nothing more of it can be done.
-    pub(crate) lost: Option<StoreError>,
+    pub(super) lost: Option<StoreError>,
 }
 
 /// One tree of a batch.
-pub(crate) struct Work {
-    pub(crate) tree: Tree,
+pub(super) struct Work {
+    pub(super) tree: Tree,
     /// What it continues from.
-    pub(crate) began: Head,
-    pub(crate) facts: Facts,
-    pub(crate) ids: IdSource,
-    pub(crate) now: Time,
-    pub(crate) is_new: bool,
-    pub(crate) has_writes: bool,
+    pub(super) began: Head,
+    pub(super) facts: Facts,
+    pub(super) ids: IdSource,
+    pub(super) now: Time,
+    pub(super) is_new: bool,
+    pub(super) has_writes: bool,
     /// Its next command needs a fact that this batch's own writes may have changed.
-    pub(crate) waits: bool,
+    pub(super) waits: bool,
 }
 
 /// Why a command of a batch has no answer.
-pub(crate) enum Trouble {
+pub(super) enum Trouble {
     /// It is the command's own.
     Own(MecError),
     /// The store did not answer what it asked.
@@ -70,12 +69,6 @@ impl From<MecError> for Trouble {
     }
 }
 
-impl From<QueryError> for Trouble {
-    fn from(error: QueryError) -> Self {
-        Self::Own(error.into())
-    }
-}
-
 impl From<mec_kernel::Refusal> for Trouble {
     fn from(refusal: mec_kernel::Refusal) -> Self {
         Self::Own(refusal.into())
@@ -83,7 +76,7 @@ impl From<mec_kernel::Refusal> for Trouble {
 }
 
 impl Batch {
-    pub(crate) fn of(trees: BTreeMap<TreeId, Work>, now: Time, seen: Instant) -> Self {
+    pub(super) fn of(trees: BTreeMap<TreeId, Work>, now: Time, seen: Instant) -> Self {
         Self {
             trees,
             commit: Commit::default(),
@@ -99,7 +92,7 @@ impl Batch {
     }
 
     /// The state after `writes` of `tree`, which will be committed.
-    pub(crate) fn apply(&mut self, tree: TreeId, writes: Vec<Write>) {
+    pub(super) fn apply(&mut self, tree: TreeId, writes: Vec<Write>) {
         let Some(work) = self.trees.get_mut(&tree) else {
             return;
         };
@@ -120,7 +113,7 @@ impl Batch {
     /// The first instant that has passed at `now` and that it was decided before, where one of its
     /// decisions might be another since: a lease or a hold has expired, a row or a window has
     /// ended.
-    pub(crate) fn outlived(&self, now: Time) -> Option<Time> {
+    pub(super) fn outlived(&self, now: Time) -> Option<Time> {
         let ends = self.commit.writes.iter().filter_map(|write| {
             let work = self.trees.get(&write.tree()?)?;
             work.tree.decided_until(write, work.now)
@@ -129,12 +122,12 @@ impl Batch {
     }
 
     /// Its commands, in an order that keeps that of each tree.
-    pub(crate) fn into_jobs(self) -> impl Iterator<Item = Box<dyn Job>> {
+    pub(super) fn into_jobs(self) -> impl Iterator<Item = Box<dyn Job>> {
         self.done.into_iter().map(|(job, _)| job).chain(self.later)
     }
 
     /// The counters as they are after it.
-    pub(crate) fn take_windows(&mut self) {
+    pub(super) fn take_windows(&mut self) {
         for (account, key) in std::mem::take(&mut self.moved) {
             let node = self
                 .trees

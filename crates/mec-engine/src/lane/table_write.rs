@@ -7,17 +7,16 @@ use mec_kernel::{
     Catalog, CatalogChange, Fact, Halt, IdSource, Making, Need, Ruling, Template, Tree, TreeId,
     View, Write, prune_catalog, with_windows_beside,
 };
-use mec_query::{QueryError, Value};
+use mec_query::Value;
 use mec_store::{CommitError, Hold};
 
-use crate::batch::{Batch, Trouble, Work};
+use super::batch::{Batch, Trouble, Work};
+use super::decide::caught;
+use super::state::{Lane, RUNS_MAX};
+use crate::committed::{Committed, ROWS_MAX};
 use crate::error::MecError;
 use crate::in_use::{in_use, may_be_fixed};
-use crate::job::{
-    Committed, Intent, NewTemplate, ROWS_MAX, RowKey, Step, Steps, TableWrite, Written,
-    too_many_rows,
-};
-use crate::lane::{Lane, RUNS_MAX, caught};
+use crate::steps::{Intent, NewTemplate, RowKey, Step, Steps, TableWrite, Written};
 
 /// A table write that was decided.
 struct Decided {
@@ -28,7 +27,7 @@ struct Decided {
 }
 
 impl Lane {
-    pub(crate) async fn table_write(&mut self, mut write: TableWrite) {
+    pub(super) async fn table_write(&mut self, mut write: TableWrite) {
         for run in 1.. {
             let error = match self.try_table_write(&mut write).await {
                 Ok(Some(decided)) => {
@@ -96,7 +95,7 @@ impl Lane {
         let steps =
             caught(|| (write.plan)(&catalog, &mut Committed::of(&mut self.writer, drawn)))??;
         if steps.trees.len() > ROWS_MAX {
-            Err(too_many_rows())
+            Err(MecError::TooManyRows { max: ROWS_MAX })
         } else {
             Ok(steps)
         }
@@ -116,7 +115,7 @@ impl Lane {
             .filter_map(|step| self.store.shard_of(step.tree))
             .collect();
         if shards.len() > 1 {
-            return Err(across_shards().into());
+            return Err(MecError::AcrossShards.into());
         }
         let mut batch = self.lock(steps.takes(self.store.is_shared()), hold).await?;
         if self.store.is_shared() {
@@ -272,15 +271,6 @@ impl Lane {
     }
 }
 
-/// Refuses a write of rows that lie apart.
-fn across_shards() -> QueryError {
-    let message =
-        "The rows of the request are on several shards of the database; one request writes on one";
-    QueryError::new(400, "MEC_ACROSS_SHARDS", message).with_hint(
-        "Send a request for each root account: filter by account_id, or insert one root at a time",
-    )
-}
-
 /// Table writes record no use, so a window counted from the ledger is right as it is; accounts and
 /// links are what they may have changed.
 fn learn(fact: Fact, need: &Need, work: &mut Work, earlier: &[Write]) {
@@ -346,14 +336,6 @@ fn row_keys(
 }
 
 impl Steps {
-    /// Only changes of the catalog.
-    pub(crate) fn of_catalog(catalog: Vec<CatalogChange>) -> Self {
-        Self {
-            catalog,
-            ..Self::default()
-        }
-    }
-
     /// The trees it takes. The catalog is one more where several processes change it.
     fn takes(&self, is_shared: bool) -> BTreeSet<TreeId> {
         let catalog = (is_shared && self.is_about_catalog()).then_some(TreeId::CATALOG);
@@ -372,9 +354,5 @@ impl Steps {
             .chain(&self.removals)
             .any(|change| may_be_fixed(catalog, change));
         if is_used { Hold::Alone } else { Hold::Waited }
-    }
-
-    fn is_about_catalog(&self) -> bool {
-        !self.catalog.is_empty() || !self.removals.is_empty()
     }
 }

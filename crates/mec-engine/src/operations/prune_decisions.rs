@@ -10,8 +10,9 @@ use tokio::sync::oneshot;
 
 use crate::decision_log::WRITTEN_MAX;
 use crate::error::MecError;
-use crate::job::Prune;
-use crate::mec::{Mec, died};
+use crate::mec::Mec;
+use crate::message::{Message, Prune};
+use crate::sending::put;
 
 /// What a part of a pruning removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,11 +36,12 @@ impl Mec {
     /// [`MecError`] says whether any were removed.
     pub async fn prune_decisions(&self, before: Time) -> Result<Pruned, MecError> {
         let (sender, answer) = oneshot::channel();
-        self.send_prune(Prune {
+        let prune = Prune {
             before,
             caller: sender,
-        })?;
-        let removed = answer.await.map_err(|_| died())??;
+        };
+        put(self.lanes.logging(), Message::Prune(prune))?;
+        let removed = answer.await.map_err(|_| MecError::lane_died())??;
         Ok(Pruned {
             removed,
             has_more: removed >= WRITTEN_MAX,

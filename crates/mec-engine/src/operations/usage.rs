@@ -6,8 +6,9 @@ use mec_kernel::{
 };
 use mec_store::{UsageBucket, UsageQuery};
 
+use crate::caller::Caller;
 use crate::error::MecError;
-use crate::mec::{Caller, Mec};
+use crate::mec::Mec;
 
 /// Buckets of one answer.
 const BUCKETS_MAX: usize = 10_000;
