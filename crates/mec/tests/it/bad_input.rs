@@ -73,137 +73,132 @@ async fn every_mistake_is_told_with_a_code_and_a_hint_and_leaves_nothing_behind(
     assert_eq!(rows_of(&api).await.expect("rows"), before);
 }
 
+const CONSUME: &str = "/api/rpc/consume";
+const JSON: &str = "application/json";
+/// Requests that call nothing: what is wrong, the method, path, content type and body, and the
+/// status and code that each gets.
+const NO_CALLS: [(&str, Method, &str, &str, &str, u16, &str); 12] = [
+    (
+        "broken JSON",
+        Method::POST,
+        CONSUME,
+        JSON,
+        "{\"p_account_id\":",
+        400,
+        "PGRST102",
+    ),
+    (
+        "not UTF-8",
+        Method::POST,
+        CONSUME,
+        JSON,
+        "{\"\u{fffd}\": \"\\ud800\"}",
+        400,
+        "PGRST102",
+    ),
+    (
+        "a content type nobody knows",
+        Method::POST,
+        CONSUME,
+        "text/plain",
+        "{}",
+        400,
+        "PGRST102",
+    ),
+    (
+        "CSV",
+        Method::POST,
+        CONSUME,
+        "text/csv",
+        "a\n1",
+        400,
+        "PGRST102",
+    ),
+    (
+        "a list of calls",
+        Method::POST,
+        CONSUME,
+        JSON,
+        "[{}]",
+        404,
+        "PGRST202",
+    ),
+    ("PUT", Method::PUT, CONSUME, JSON, "{}", 405, "PGRST101"),
+    ("PATCH", Method::PATCH, CONSUME, JSON, "{}", 405, "PGRST101"),
+    (
+        "GET of what writes, without arguments",
+        Method::GET,
+        CONSUME,
+        JSON,
+        "",
+        404,
+        "PGRST202",
+    ),
+    (
+        "a route nobody knows",
+        Method::GET,
+        "/api/rpc/consume/more",
+        JSON,
+        "",
+        404,
+        "PGRST125",
+    ),
+    (
+        "another route nobody knows",
+        Method::POST,
+        "/nowhere",
+        JSON,
+        "{}",
+        404,
+        "PGRST125",
+    ),
+    (
+        "a method that health does not have",
+        Method::POST,
+        "/health",
+        JSON,
+        "{}",
+        405,
+        "PGRST117",
+    ),
+    (
+        "a name that is no UTF-8",
+        Method::POST,
+        "/api/rpc/%ff",
+        JSON,
+        "{}",
+        404,
+        "PGRST125",
+    ),
+];
+
 async fn a_request_that_is_no_call_is_told_so(home: Home) {
     let api = Api::on(home).await;
     let account = api.customer("acme", "starter").await;
     let before = rows_of(&api).await.expect("rows");
-    let json = "application/json";
-    let path = "/api/rpc/consume";
     let large = format!(
         "{{\"p_details\": \"{}\"}}",
         "x".repeat(BODY_BYTES_MAX as usize)
     );
-    for (what, method, path, content_type, body, status, code) in [
-        (
-            "broken JSON",
-            Method::POST,
-            path,
-            json,
-            "{\"p_account_id\":".to_owned(),
-            400,
-            "PGRST102",
-        ),
-        (
-            "not UTF-8",
-            Method::POST,
-            path,
-            json,
-            "{\"\u{fffd}\": \"\\ud800\"}".to_owned(),
-            400,
-            "PGRST102",
-        ),
-        (
-            "a content type nobody knows",
-            Method::POST,
-            path,
-            "text/plain",
-            "{}".to_owned(),
-            400,
-            "PGRST102",
-        ),
-        (
-            "CSV",
-            Method::POST,
-            path,
-            "text/csv",
-            "a\n1".to_owned(),
-            400,
-            "PGRST102",
-        ),
-        (
-            "a list of calls",
-            Method::POST,
-            path,
-            json,
-            "[{}]".to_owned(),
-            404,
-            "PGRST202",
-        ),
-        (
-            "a body too large",
-            Method::POST,
-            path,
-            json,
-            large,
-            413,
-            "MEC_BODY_TOO_LARGE",
-        ),
-        (
-            "PUT",
-            Method::PUT,
-            path,
-            json,
-            "{}".to_owned(),
-            405,
-            "PGRST101",
-        ),
-        (
-            "PATCH",
-            Method::PATCH,
-            path,
-            json,
-            "{}".to_owned(),
-            405,
-            "PGRST101",
-        ),
-        (
-            "GET of what writes, without arguments",
-            Method::GET,
-            path,
-            json,
-            String::new(),
-            404,
-            "PGRST202",
-        ),
-        (
-            "a route nobody knows",
-            Method::GET,
-            "/api/rpc/consume/more",
-            json,
-            String::new(),
-            404,
-            "PGRST125",
-        ),
-        (
-            "another route nobody knows",
-            Method::POST,
-            "/nowhere",
-            json,
-            "{}".to_owned(),
-            404,
-            "PGRST125",
-        ),
-        (
-            "a method that health does not have",
-            Method::POST,
-            "/health",
-            json,
-            "{}".to_owned(),
-            405,
-            "PGRST117",
-        ),
-        (
-            "a name that is no UTF-8",
-            Method::POST,
-            "/api/rpc/%ff",
-            json,
-            "{}".to_owned(),
-            404,
-            "PGRST125",
-        ),
-    ] {
+    let too_large = (
+        "a body too large",
+        Method::POST,
+        CONSUME,
+        JSON,
+        large.as_str(),
+        413,
+        "MEC_BODY_TOO_LARGE",
+    );
+    for (what, method, path, content_type, body, status, code) in
+        NO_CALLS.into_iter().chain([too_large])
+    {
         let answer = api
-            .send(method, path, &[("content-type", content_type)], body)
+            .send(
+                method,
+                path,
+                &[("content-type", content_type)],
+                body.to_owned(),
+            )
             .await;
         let body = answer.expect_error(status, code);
         assert!(body["hint"].is_string(), "{what}: {answer:?}");

@@ -20,7 +20,7 @@ use mec::api::context::AppState;
 use mec::server::router;
 use mec_engine::{Clock, Mec, Now, Options, catalog_file};
 use mec_kernel::{CatalogChange, Time};
-use mec_query::{Column, Schema, Tables, Value};
+use mec_query::{Schema, Tables, Value};
 use tower_service::Service as _;
 
 use self::drawn::rows::Rows;
@@ -30,6 +30,7 @@ use self::kept::KEPT;
 use self::requests::Request;
 use crate::chance;
 use crate::fuzz::grammar::Grammar;
+use crate::rows::rows_of;
 
 /// The rows that the kept requests were found on.
 const KEPT_SEED: u64 = 20_261_124;
@@ -122,22 +123,7 @@ impl Pair {
         let mut all = HashMap::new();
         for table in schema.tables() {
             let answer = answer(&self.sqlite, &Request::get(format!("/api/{}", table.name))).await;
-            let rows: Vec<serde_json::Map<String, serde_json::Value>> =
-                serde_json::from_str(&answer.text).expect("rows");
-            let value = |row: &serde_json::Map<String, serde_json::Value>, column: &Column| {
-                column
-                    .ty
-                    .read_json(&row[column.name], 0)
-                    .expect("a value of the column's type")
-            };
-            let rows = rows.iter().map(|row| {
-                table
-                    .columns
-                    .iter()
-                    .map(|column| value(row, column))
-                    .collect()
-            });
-            all.insert(table.name, rows.collect());
+            all.insert(table.name, rows_of(table, &answer.text));
         }
         all
     }

@@ -34,6 +34,7 @@ mod prune;
 mod races;
 mod readme;
 mod reads;
+mod rows;
 mod rpc;
 mod serve;
 mod server;

@@ -141,6 +141,16 @@ impl Server {
     }
 }
 
+/// The `HOST:PORT` that a process names in its first line.
+pub(crate) fn address_of(process: &mut Child) -> String {
+    let mut told = String::new();
+    BufReader::new(process.stdout.take().unwrap())
+        .read_line(&mut told)
+        .unwrap();
+    let address = told.trim().rsplit_once("http://");
+    address.unwrap_or_else(|| panic!("{told}")).1.to_owned()
+}
+
 /// SIGTERM. By the shell's own `kill`: not every machine has the program.
 pub(crate) fn ask_to_stop(process: &Child) {
     let pid = process.id().to_string();

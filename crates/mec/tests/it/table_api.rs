@@ -12,11 +12,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mec_query::{Column, Schema, Value};
+use mec_query::{Schema, Value};
 
 use self::case::{Behavior, Case};
 use self::world::{Opened, World};
 use crate::home::{Home, on_both_async};
+use crate::rows::rows_of;
 
 /// The files of `tests/table_api`, each with its title in the list, in the list's order.
 const FILES: &[(&str, &str)] = &[
@@ -100,22 +101,7 @@ async fn rows(opened: &Opened, schema: &Schema) -> HashMap<&'static str, Vec<Vec
     for table in schema.tables() {
         let reply = opened.ask(&Case::get(&format!("/{}", table.name))).await;
         assert_eq!(reply.status, 200, "{}: {}", table.name, reply.text);
-        let rows: Vec<serde_json::Map<String, serde_json::Value>> =
-            serde_json::from_str(&reply.text).expect("rows");
-        let value = |row: &serde_json::Map<String, serde_json::Value>, column: &Column| {
-            column
-                .ty
-                .read_json(&row[column.name], 0)
-                .expect("a value of the column's type")
-        };
-        let rows = rows.iter().map(|row| {
-            table
-                .columns
-                .iter()
-                .map(|column| value(row, column))
-                .collect()
-        });
-        all.insert(table.name, rows.collect());
+        all.insert(table.name, rows_of(table, &reply.text));
     }
     all
 }

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 
-use crate::server::ask_to_stop;
+use crate::server::{address_of, ask_to_stop};
 use crate::shell::Shell;
 
 #[test]
@@ -35,11 +35,7 @@ fn a_second_signal_ends_a_server_that_still_answers() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut told = String::new();
-    BufReader::new(child.stdout.take().unwrap())
-        .read_line(&mut told)
-        .unwrap();
-    let address = told.trim().rsplit_once("http://").unwrap().1.to_owned();
+    let address = address_of(&mut child);
     // A request whose body never comes to its end is in flight until its time is over.
     let mut slow = TcpStream::connect(&address).unwrap();
     slow.write_all(b"POST /api/rpc/consume HTTP/1.1\r\nHost: mec\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n").unwrap();
@@ -92,11 +88,7 @@ fn more_connections_than_the_soft_limit_of_open_files_leave_health_reachable() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let mut line = String::new();
-    BufReader::new(server.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
-    let address = line.trim().rsplit("http://").next().unwrap().to_owned();
+    let address = address_of(&mut server);
     let limits = fs::read_to_string(format!("/proc/{}/limits", server.id())).unwrap();
     let files = limits
         .lines()

@@ -201,13 +201,8 @@ pub(crate) fn write(draw: &mut Draw, schema: &Schema, rows: &Tables<'_>) -> Requ
             let mut row = new_row(draw, rows, table, &insertable(table));
             for column in table.key_positions() {
                 let column = &table.columns[column];
-                let value =
-                    known(draw, rows, table, column).unwrap_or_else(|| json!(draw.below(40)));
-                parameters.push(format!(
-                    "{}=eq.{}",
-                    seeded::name(column.name),
-                    percent(&text_of(&value))
-                ));
+                let (condition, value) = of_key(draw, rows, table, column);
+                parameters.push(condition);
                 row.insert(column.name.to_owned(), value);
             }
             body = serde_json::Value::Object(row).to_string();
@@ -216,13 +211,7 @@ pub(crate) fn write(draw: &mut Draw, schema: &Schema, rows: &Tables<'_>) -> Requ
             let is_named = draw.one_in(2);
             for column in table.key_positions().into_iter().filter(|_| is_named) {
                 let column = &table.columns[column];
-                let value =
-                    known(draw, rows, table, column).unwrap_or_else(|| json!(draw.below(40)));
-                parameters.push(format!(
-                    "{}=eq.{}",
-                    seeded::name(column.name),
-                    percent(&text_of(&value))
-                ));
+                parameters.push(of_key(draw, rows, table, column).0);
             }
             if !is_named {
                 seeded::conditions(draw, rows, table, "", &mut parameters);
@@ -344,6 +333,18 @@ fn known(
         .filter(|rows| !rows.is_empty())
         .map(|rows| draw.pick(rows))?;
     serde_json::from_str(&row.get(at).unwrap_or(&Value::Null).to_json()).ok()
+}
+
+/// A condition on a column of the key, and the value that it names.
+fn of_key(
+    draw: &mut Draw,
+    rows: &Tables<'_>,
+    table: &Table,
+    column: &Column,
+) -> (String, serde_json::Value) {
+    let value = known(draw, rows, table, column).unwrap_or_else(|| json!(draw.below(40)));
+    let (name, text) = (seeded::name(column.name), percent(&text_of(&value)));
+    (format!("{name}=eq.{text}"), value)
 }
 
 fn text_of(value: &serde_json::Value) -> String {

@@ -50,27 +50,17 @@ async fn where_callers_are_asked_the_catalog_is_for_admins_only() {
     }
 }
 
-#[tokio::test]
-async fn who_only_reads_changes_nothing() {
-    let api = asking(AuthSettings {
-        anon_role: "reader",
-        ..SETTINGS
-    })
-    .await;
-    let account = api.customer("acme", "starter").await.to_string();
-    let event = |key| json!({"p_account_id": account, "p_resource_type": "benchmark_runs", "p_quantity": 1, "p_idempotency_key": key});
-    let check =
-        json!({"p_account_id": account, "p_resource_type": "benchmark_runs", "p_requested_qty": 1});
-    let (reader, service) = (of_role("reader"), of_role("service"));
-    let before = api
-        .with(&service, Method::GET, "/api/accounts", Value::Null)
-        .await
-        .ok();
-    let (of_account, plan) = (
-        format!("/api/accounts?account_id=eq.{account}"),
-        "/api/plans?plan_id=eq.pro",
-    );
-    for (method, path, body, what) in [
+const PRO: &str = "/api/plans?plan_id=eq.pro";
+
+fn event(account: &str, key: &str) -> Value {
+    json!({"p_account_id": account, "p_resource_type": "benchmark_runs", "p_quantity": 1, "p_idempotency_key": key})
+}
+
+/// Requests that change something: method, path and body, and what they need a right to.
+fn changes(account: &str) -> Vec<(Method, String, Value, &'static str)> {
+    let event = |key| event(account, key);
+    let of_account = format!("/api/accounts?account_id=eq.{account}");
+    let changes = [
         (
             Method::POST,
             "/api/accounts",
@@ -80,18 +70,18 @@ async fn who_only_reads_changes_nothing() {
         (Method::POST, "/api/accounts", json!([]), "table accounts"),
         (
             Method::PATCH,
-            &*of_account,
+            &of_account,
             json!({"display_name": "Other"}),
             "table accounts",
         ),
-        (Method::PATCH, &*of_account, json!({}), "table accounts"),
+        (Method::PATCH, &of_account, json!({}), "table accounts"),
         (
             Method::PUT,
-            plan,
+            PRO,
             json!({"plan_id": "pro", "plan_name": "Pro"}),
             "table plans",
         ),
-        (Method::DELETE, plan, Value::Null, "table plans"),
+        (Method::DELETE, PRO, Value::Null, "table plans"),
         (
             Method::POST,
             "/api/consumption_ledger",
@@ -128,11 +118,31 @@ async fn who_only_reads_changes_nothing() {
             json!({"p_account_id": account, "p_plan_id": "pro"}),
             "function provision_plan",
         ),
-    ] {
+    ];
+    Vec::from(changes.map(|(method, path, body, what)| (method, path.to_owned(), body, what)))
+}
+
+#[tokio::test]
+async fn who_only_reads_changes_nothing() {
+    let api = asking(AuthSettings {
+        anon_role: "reader",
+        ..SETTINGS
+    })
+    .await;
+    let account = api.customer("acme", "starter").await.to_string();
+    let event = |key| event(&account, key);
+    let check =
+        json!({"p_account_id": account, "p_resource_type": "benchmark_runs", "p_requested_qty": 1});
+    let (reader, service) = (of_role("reader"), of_role("service"));
+    let before = api
+        .with(&service, Method::GET, "/api/accounts", Value::Null)
+        .await
+        .ok();
+    for (method, path, body, what) in changes(&account) {
         let message = json!(format!("permission denied for {what}"));
-        let refused = api.with(&reader, method.clone(), path, body.clone()).await;
+        let refused = api.with(&reader, method.clone(), &path, body.clone()).await;
         assert_eq!(refused.expect_error(403, "42501")["message"], message);
-        let refused = api.send(method, path, &[JSON], body.to_string()).await;
+        let refused = api.send(method, &path, &[JSON], body.to_string()).await;
         assert_eq!(refused.expect_error(401, "42501")["message"], message);
         assert_eq!(refused.header("www-authenticate"), Some("Bearer"));
     }
@@ -182,7 +192,7 @@ async fn who_only_reads_changes_nothing() {
     }
     // A token that names no role is anonymous.
     let nobody = token(&json!({"sub": "jane"}));
-    api.with(&nobody, Method::DELETE, plan, Value::Null)
+    api.with(&nobody, Method::DELETE, PRO, Value::Null)
         .await
         .expect_error(401, "42501");
     for role in ["service", "admin"] {

@@ -1,11 +1,12 @@
 //! Settings that are no lock, and a server that has one.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::Read as _;
 use std::process::{Child, Stdio};
 
 use serde_json::json;
 
 use super::token::{SECRET, token};
+use crate::server::{address_of, ask_to_stop};
 use crate::shell::{Shell, block_on};
 
 #[test]
@@ -70,14 +71,7 @@ fn a_server_with_a_secret_is_reached_from_elsewhere_and_by_its_own_command_line(
         .spawn()
         .expect("a server");
     let mut server = Running(child);
-    let mut told = String::new();
-    BufReader::new(server.0.stdout.take().expect("its output"))
-        .read_line(&mut told)
-        .expect("a line");
-    let (_, address) = told
-        .trim()
-        .rsplit_once("http://")
-        .unwrap_or_else(|| panic!("{told}"));
+    let address = address_of(&mut server.0);
     let url = format!("http://{address}/api/plans");
     let status = |bearer: Option<String>| {
         block_on(async {
@@ -108,7 +102,7 @@ fn a_server_with_a_secret_is_reached_from_elsewhere_and_by_its_own_command_line(
         "Anonymous access is disabled",
         "MEC_JWT_SECRET",
     );
-    crate::server::ask_to_stop(&server.0);
+    ask_to_stop(&server.0);
     let mut log = String::new();
     server
         .0

@@ -17,9 +17,6 @@ async fn a_token_is_accepted_or_refused_in_postgrests_words() {
     })
     .await;
     let now = START.parse::<Time>().expect("an instant").micros() / 1_000_000;
-    let unsuitable = "No suitable key or wrong key type";
-    let undecodable = "JWT cryptographic operation failed";
-    let with_header = |header: Value| signed(SECRET, &header, r#"{"role":"service"}"#);
     let accepted = [
         json!({"role": "service"}),
         json!({"role": "reader", "exp": now - 30, "nbf": now + 30, "iat": now + 30, "aud": "mec"}),
@@ -35,7 +32,76 @@ async fn a_token_is_accepted_or_refused_in_postgrests_words() {
             "{claims}"
         );
     }
-    for (bearer, code, message, details) in [
+    for (bearer, code, message, details) in refused(now) {
+        for path in [
+            "/api/plans",
+            "/rest/v1/plans",
+            "/api/rpc/get_window_boundaries?p_window_type=month",
+            "/api/",
+        ] {
+            let answer = api.with(&bearer, Method::GET, path, Value::Null).await;
+            let body = answer.expect_error(401, code);
+            assert_eq!(
+                (&body["message"], &body["details"]),
+                (&json!(message), &json!(details)),
+                "{bearer}"
+            );
+            let challenge =
+                format!("Bearer error=\"invalid_token\", error_description=\"{message}\"");
+            assert_eq!(
+                answer.header("www-authenticate"),
+                Some(challenge.as_str()),
+                "{bearer}"
+            );
+            assert!(!answer.text.contains("secret that only"), "{answer:?}");
+        }
+    }
+    for nothing in [
+        vec![],
+        vec![("authorization", "Basic YTpi")],
+        vec![("apikey", "sb_publishable_abc")],
+    ] {
+        let answer = api
+            .send(Method::GET, "/api/plans", &nothing, String::new())
+            .await;
+        assert_eq!(
+            answer.expect_error(401, "PGRST302")["message"],
+            "Anonymous access is disabled"
+        );
+        assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+    }
+    // A token without a role is nobody's where nobody is let in.
+    api.with(
+        &token(&json!({"sub": "jane"})),
+        Method::GET,
+        "/api/plans",
+        Value::Null,
+    )
+    .await
+    .expect_error(401, "PGRST302");
+    let lower = format!("bearer  {}", of_role("reader"));
+    assert_eq!(
+        api.send(
+            Method::GET,
+            "/api/plans",
+            &[("authorization", &lower)],
+            String::new()
+        )
+        .await
+        .status,
+        200
+    );
+}
+
+/// A token, and the code, message and details that it is answered.
+type Refused = (String, &'static str, &'static str, Option<&'static str>);
+
+/// Tokens that are refused at `now`, in seconds.
+fn refused(now: i64) -> Vec<Refused> {
+    let unsuitable = "No suitable key or wrong key type";
+    let undecodable = "JWT cryptographic operation failed";
+    let with_header = |header: Value| signed(SECRET, &header, r#"{"role":"service"}"#);
+    vec![
         (
             String::new(),
             "PGRST301",
@@ -143,65 +209,7 @@ async fn a_token_is_accepted_or_refused_in_postgrests_words() {
             "The JWT 'aud' claim must be a string or an array of strings",
             None,
         ),
-    ] {
-        for path in [
-            "/api/plans",
-            "/rest/v1/plans",
-            "/api/rpc/get_window_boundaries?p_window_type=month",
-            "/api/",
-        ] {
-            let answer = api.with(&bearer, Method::GET, path, Value::Null).await;
-            let body = answer.expect_error(401, code);
-            assert_eq!(
-                (&body["message"], &body["details"]),
-                (&json!(message), &json!(details)),
-                "{bearer}"
-            );
-            let challenge =
-                format!("Bearer error=\"invalid_token\", error_description=\"{message}\"");
-            assert_eq!(
-                answer.header("www-authenticate"),
-                Some(challenge.as_str()),
-                "{bearer}"
-            );
-            assert!(!answer.text.contains("secret that only"), "{answer:?}");
-        }
-    }
-    for nothing in [
-        vec![],
-        vec![("authorization", "Basic YTpi")],
-        vec![("apikey", "sb_publishable_abc")],
-    ] {
-        let answer = api
-            .send(Method::GET, "/api/plans", &nothing, String::new())
-            .await;
-        assert_eq!(
-            answer.expect_error(401, "PGRST302")["message"],
-            "Anonymous access is disabled"
-        );
-        assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
-    }
-    // A token without a role is nobody's where nobody is let in.
-    api.with(
-        &token(&json!({"sub": "jane"})),
-        Method::GET,
-        "/api/plans",
-        Value::Null,
-    )
-    .await
-    .expect_error(401, "PGRST302");
-    let lower = format!("bearer  {}", of_role("reader"));
-    assert_eq!(
-        api.send(
-            Method::GET,
-            "/api/plans",
-            &[("authorization", &lower)],
-            String::new()
-        )
-        .await
-        .status,
-        200
-    );
+    ]
 }
 
 #[tokio::test]

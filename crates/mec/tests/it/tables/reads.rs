@@ -143,101 +143,104 @@ async fn rows_are_answered_in_the_form_asked_for(home: Home) {
     );
 }
 
+/// Requests with more than one mistake: method, path, headers and body, and what is told.
+const MISTAKES: [(&str, &str, &[&str], &str, &str); 13] = [
+    (
+        "GET",
+        "/api/nope?x=bogus.1",
+        &[],
+        "",
+        "400 PGRST100 \"failed to parse filter (bogus.1)\" (line 1, column 1)",
+    ),
+    (
+        "GET",
+        "/api/nope?limit=-1",
+        &[],
+        "",
+        "416 PGRST103 Requested range not satisfiable",
+    ),
+    (
+        "POST",
+        "/api/nope",
+        &[],
+        "{",
+        "400 PGRST102 Empty or invalid json",
+    ),
+    (
+        "POST",
+        "/api/nope",
+        &[],
+        "{}",
+        "404 PGRST205 Could not find the table 'public.nope' in the schema cache",
+    ),
+    (
+        "GET",
+        "/api/plan",
+        &["accept: text/x"],
+        "",
+        "404 PGRST205 Could not find the table 'public.plan' in the schema cache",
+    ),
+    (
+        "POST",
+        "/api/plans?select=x(*)",
+        &[],
+        r#"{"zz":1}"#,
+        "400 PGRST200 Could not find a relationship between 'plans' and 'x' in the schema cache",
+    ),
+    (
+        "POST",
+        "/api/plans",
+        &["accept: text/x"],
+        r#"{"zz":1}"#,
+        "400 PGRST204 Could not find the 'zz' column of 'plans' in the schema cache",
+    ),
+    (
+        "POST",
+        "/api/plans",
+        &["accept: text/x"],
+        "{}",
+        "406 PGRST107 None of these media types are available: text/x",
+    ),
+    (
+        "POST",
+        "/api/plans",
+        &["prefer: handling=strict, foo=bar"],
+        "{}",
+        "400 PGRST122 Invalid preferences given with handling=strict",
+    ),
+    (
+        "GET",
+        "/api/plans?nope=eq.1",
+        &[],
+        "",
+        "400 42703 column plans.nope does not exist",
+    ),
+    (
+        "GET",
+        "/api/plans",
+        &["accept-profile: other"],
+        "",
+        "406 PGRST106 Invalid schema: other",
+    ),
+    (
+        "TRACE",
+        "/api/plans",
+        &[],
+        "",
+        "405 PGRST117 Unsupported HTTP method: TRACE",
+    ),
+    (
+        "GET",
+        "/api/plans/pro",
+        &[],
+        "",
+        "404 PGRST125 Invalid path specified in request URL",
+    ),
+];
+
 async fn the_first_mistake_of_a_request_is_the_one_told(home: Home) {
     let api = Api::on(home).await;
-    for (method, path, headers, body, told) in [
-        (
-            "GET",
-            "/api/nope?x=bogus.1",
-            &[][..],
-            "",
-            "400 PGRST100 \"failed to parse filter (bogus.1)\" (line 1, column 1)",
-        ),
-        (
-            "GET",
-            "/api/nope?limit=-1",
-            &[],
-            "",
-            "416 PGRST103 Requested range not satisfiable",
-        ),
-        (
-            "POST",
-            "/api/nope",
-            &[],
-            "{",
-            "400 PGRST102 Empty or invalid json",
-        ),
-        (
-            "POST",
-            "/api/nope",
-            &[],
-            "{}",
-            "404 PGRST205 Could not find the table 'public.nope' in the schema cache",
-        ),
-        (
-            "GET",
-            "/api/plan",
-            &["accept: text/x"],
-            "",
-            "404 PGRST205 Could not find the table 'public.plan' in the schema cache",
-        ),
-        (
-            "POST",
-            "/api/plans?select=x(*)",
-            &[],
-            r#"{"zz":1}"#,
-            "400 PGRST200 Could not find a relationship between 'plans' and 'x' in the schema cache",
-        ),
-        (
-            "POST",
-            "/api/plans",
-            &["accept: text/x"],
-            r#"{"zz":1}"#,
-            "400 PGRST204 Could not find the 'zz' column of 'plans' in the schema cache",
-        ),
-        (
-            "POST",
-            "/api/plans",
-            &["accept: text/x"],
-            "{}",
-            "406 PGRST107 None of these media types are available: text/x",
-        ),
-        (
-            "POST",
-            "/api/plans",
-            &["prefer: handling=strict, foo=bar"],
-            "{}",
-            "400 PGRST122 Invalid preferences given with handling=strict",
-        ),
-        (
-            "GET",
-            "/api/plans?nope=eq.1",
-            &[],
-            "",
-            "400 42703 column plans.nope does not exist",
-        ),
-        (
-            "GET",
-            "/api/plans",
-            &["accept-profile: other"],
-            "",
-            "406 PGRST106 Invalid schema: other",
-        ),
-        (
-            "TRACE",
-            "/api/plans",
-            &[],
-            "",
-            "405 PGRST117 Unsupported HTTP method: TRACE",
-        ),
-        (
-            "GET",
-            "/api/plans/pro",
-            &[],
-            "",
-            "404 PGRST125 Invalid path specified in request URL",
-        ),
-    ] {
+    for (method, path, headers, body, told) in MISTAKES {
         assert_eq!(
             api.send(method, path, headers, body).await.told(),
             told,

@@ -1,7 +1,7 @@
 //! Inserting, changing and deleting rows.
 
 use axum::body::Body;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::api::Api;
 use super::{NOBODY, OBJECT, REPRESENTATION};
@@ -18,12 +18,23 @@ on_both_async!(
     a_reference_to_nothing_is_told_as_postgresql_does,
 );
 
-async fn an_insert_answers_what_was_asked_for(home: Home) {
-    let api = Api::on(home).await;
-    let unit =
-        |code: &str| json!({"unit_code": code, "unit_name": "U", "dimension": "d", "factor": 1});
-    for (headers, body, status, text, range, location) in [
-        (&[][..], unit("a"), 201, String::new(), "*/*", ""),
+/// What is preferred, the rows, and the status, text, range and location of the answer.
+type Insert = (
+    &'static [&'static str],
+    Value,
+    u16,
+    String,
+    &'static str,
+    &'static str,
+);
+
+fn unit(code: &str) -> Value {
+    json!({"unit_code": code, "unit_name": "U", "dimension": "d", "factor": 1})
+}
+
+fn inserts() -> [Insert; 7] {
+    [
+        (&[], unit("a"), 201, String::new(), "*/*", ""),
         (
             &["prefer: return=minimal"],
             unit("b"),
@@ -72,7 +83,12 @@ async fn an_insert_answers_what_was_asked_for(home: Home) {
             "*/*",
             "",
         ),
-    ] {
+    ]
+}
+
+async fn an_insert_answers_what_was_asked_for(home: Home) {
+    let api = Api::on(home).await;
+    for (headers, body, status, text, range, location) in inserts() {
         let answer = api.post("/api/units", headers, body).await;
         assert_eq!(
             (answer.status.as_u16(), &answer.text),
