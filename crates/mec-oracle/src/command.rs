@@ -375,3 +375,22 @@ pub struct Meter {
     pub corrects: Option<Id>,
     pub attributes: Attributes,
 }
+
+impl Question {
+    /// Where does the account stand?
+    pub const fn of(account: Id, resource: Code) -> Self {
+        Self {
+            account,
+            resource,
+            scope: None,
+            quantity: None,
+            unit: None,
+            attributes: BTreeMap::new(),
+        }
+    }
+}
+
+/// The next full second.
+pub(crate) fn full_second(at: Time) -> Time {
+    at + (-at).rem_euclid(SECOND)
+}

@@ -7,10 +7,10 @@ use crate::answer::{Answer, Figures, Limit, Standing};
 use crate::command::{Action, Code, Question, SECOND, Status, Time};
 use crate::coverage::Rule;
 use crate::history::Except;
-use crate::oracle::Oracle;
 use crate::pool::{Found, Pool};
 use crate::row::RuleRow;
 use crate::shop::{Kind, Resource};
+use crate::state::Oracle;
 
 /// From the mildest to the worst.
 const DECISIONS: [Code; 6] = ["allow", "warn", "grace", "overage", "block", "deny"];

@@ -4,9 +4,9 @@
 use crate::amount::Amount;
 use crate::command::{Question, SECOND, Time};
 use crate::coverage::Rule;
-use crate::oracle::Oracle;
 use crate::pool::Pool;
 use crate::shop::Resource;
+use crate::state::Oracle;
 use crate::window::Cut;
 
 impl Oracle {

@@ -2,14 +2,15 @@
 
 use crate::amount::Amount;
 use crate::answer::{Answer, Seat, Standing};
+use crate::command::full_second;
 use crate::command::{Attributes, Code, Id, Question, SECOND};
 use crate::coverage::Rule;
 use crate::decide::{Asked, Verdict};
 use crate::history::{Except, Lease, Renewed};
-use crate::oracle::{Oracle, full_second};
 use crate::pool::Pool;
 use crate::reserve::is_bad_ttl;
 use crate::shop::Kind;
+use crate::state::Oracle;
 
 impl Oracle {
     pub(crate) fn acquire(

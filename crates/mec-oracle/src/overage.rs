@@ -5,8 +5,8 @@ use crate::amount::Amount;
 use crate::command::{Action, Code, Id, Question, Time};
 use crate::coverage::Rule;
 use crate::history::{Content, Counter, Effect};
-use crate::oracle::Oracle;
 use crate::pool::Pool;
+use crate::state::Oracle;
 use crate::window::Cut;
 
 /// Which counter bills first: that of the shortest window, then of one scope, then the first by its

@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use std::mem::{Discriminant, discriminant};
 
 use crate::amount::{Amount, amount};
-use crate::command::{Code, Id, Question, RowStatus, Time, Window};
+use crate::command::{Code, Id, Question, Time, Window};
 use crate::coverage::Rule;
 use crate::history::{Counter, Except};
-use crate::oracle::Oracle;
+use crate::level::is_base;
 use crate::row::{Account, Row, RuleRow, Source};
 use crate::shop::{Kind, Resource};
+use crate::state::Oracle;
 use crate::window::{BEGINNING, Cut, FOREVER, cut, step};
 
 /// Rows of one kind of window and one stretch: two kinds are two limits, also where they coincide.
@@ -52,15 +53,6 @@ pub(crate) enum Found {
     Denied(&'static str, String),
 }
 
-struct LevelRows<'a> {
-    in_force: Vec<&'a Row>,
-    suspended: Vec<&'a Row>,
-    unmet: Vec<&'a Row>,
-    starts: Option<Time>,
-    expired: bool,
-    other_scope: bool,
-}
-
 /// Which rows are asked for, and how.
 #[derive(Clone, Copy)]
 struct Asking {
@@ -69,17 +61,6 @@ struct Asking {
     /// Their windows and conditions at this instant.
     at: Time,
     except: Except,
-}
-
-fn is_base(row: &&Row) -> bool {
-    row.source != Source::Addon
-}
-
-impl LevelRows<'_> {
-    /// Whether base rows are in force and none of them applies: then add-ons do not count either.
-    fn has_lapsed(&self) -> bool {
-        !self.in_force.iter().any(is_base) && self.suspended.iter().chain(&self.unmet).any(is_base)
-    }
 }
 
 impl Oracle {
@@ -252,53 +233,6 @@ impl Oracle {
         let path = self.accounts[&question.account].path.iter();
         path.filter_map(|id| self.level(*id, question, self.now, self.now).starts)
             .min()
-    }
-
-    /// The rows of a level that were in force at `valid`, suspended or not as they are now, as
-    /// their conditions apply at `at`.
-    fn level(&self, account: Id, question: &Question, valid: Time, at: Time) -> LevelRows<'_> {
-        let mut level = LevelRows {
-            in_force: vec![],
-            suspended: vec![],
-            unmet: vec![],
-            starts: None,
-            expired: false,
-            other_scope: false,
-        };
-        let zone = self.zone(account);
-        for row in self
-            .rows
-            .values()
-            .filter(|row| row.account == account && row.resource == question.resource)
-        {
-            let begins = self.begins(row);
-            if row.scope.is_some() && row.scope != question.scope {
-                level.other_scope = true;
-            } else if row.had_ended(valid, self.now) {
-                level.expired = true;
-            } else if begins > valid {
-                level.starts = Some(level.starts.map_or(begins, |starts| starts.min(begins)));
-            } else if row.status == RowStatus::Suspended {
-                level.suspended.push(row);
-            } else if row.is_met(question, zone, at) {
-                level.in_force.push(row);
-            } else {
-                level.unmet.push(row);
-            }
-        }
-        level
-    }
-
-    /// When a row can be in force first: once it is valid and its window has begun.
-    pub(crate) fn begins(&self, row: &Row) -> Time {
-        match row.window {
-            Window::Period(start, _) | Window::Lifetime(Some(start))
-                if self.holds(Rule::WindowsBegin) =>
-            {
-                start.max(row.valid_from)
-            }
-            _ => row.valid_from,
-        }
     }
 
     /// Pools of one scope at one level, and add-ons that found none.

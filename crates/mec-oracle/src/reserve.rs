@@ -2,11 +2,12 @@
 
 use crate::amount::{Amount, amount};
 use crate::answer::{Answer, Told};
+use crate::command::full_second;
 use crate::command::{Attributes, Id, Question, SECOND};
 use crate::coverage::Rule;
 use crate::history::{Content, End, Except, Hold};
-use crate::oracle::{Oracle, full_second};
 use crate::record::{Recording, is_bad_key};
+use crate::state::Oracle;
 
 pub(crate) fn is_bad_ttl(seconds: i64) -> bool {
     !(1..=86_400).contains(&seconds)

@@ -5,9 +5,9 @@ use crate::command::{Action, SECOND, Time};
 use crate::coverage::Rule;
 use crate::decide::{Asked, Verdict};
 use crate::history::Except;
-use crate::oracle::Oracle;
 use crate::pool::Pool;
 use crate::shop::Kind;
+use crate::state::Oracle;
 use crate::window::{Cut, FOREVER, step};
 
 impl Oracle {

@@ -6,8 +6,8 @@ use crate::amount::{Amount, decimal, rounded};
 use crate::answer::{Answer, Bucket};
 use crate::command::{Attributes, Code, Id, Question, SECOND, Time, UsageQuestion, Window};
 use crate::history::{Event, Lease};
-use crate::oracle::Oracle;
 use crate::shop::Kind;
+use crate::state::Oracle;
 use crate::window::{Cut, cut};
 
 /// Buckets of one answer.

@@ -280,7 +280,7 @@ mod tests {
         let arguments = call.arguments(0).expect("typed");
         assert_eq!(arguments[1], Some(Value::text("is.odd")));
         assert_eq!(arguments[2], None);
-        assert_eq!(arguments[3], Some(Value::Json("{\"a\":1}".into())));
+        assert_eq!(arguments[3], Some(Value::Json("{\"a\": 1}".into())));
         assert_eq!(query.logic.len(), 1);
     }
 

@@ -2,7 +2,7 @@
 
 use super::Generator;
 use crate::command::{Command, Meter, SECOND, UsageQuestion, Window};
-use crate::oracle::Oracle;
+use crate::state::Oracle;
 
 impl Generator {
     /// Use over time, rather of what was used, in buckets that fit the stretch.

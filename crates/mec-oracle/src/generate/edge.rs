@@ -2,8 +2,8 @@
 
 use super::Generator;
 use crate::command::{Code, Id, SECOND, Time, Window};
-use crate::oracle::Oracle;
 use crate::row::Row;
+use crate::state::Oracle;
 use crate::window::{BEGINNING, Cut, FOREVER, cut, step};
 
 const DAY: i64 = 86_400 * SECOND;

@@ -3,7 +3,7 @@
 
 use super::{BATCH_APART, Generator};
 use crate::command::{SECOND, Time};
-use crate::oracle::Oracle;
+use crate::state::Oracle;
 use crate::window::{Cut, FOREVER};
 
 /// Turns of the clock in the zones of the shop: 2026 and 2027.

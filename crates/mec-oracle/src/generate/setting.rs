@@ -2,8 +2,8 @@
 
 use super::{Generator, QUANTITY_MAX};
 use crate::command::{Action, Code, Grant, Id, Rule, SECOND, Time};
-use crate::oracle::Oracle;
 use crate::shop::ZONES;
+use crate::state::Oracle;
 
 impl Generator {
     pub(super) fn zone(&mut self) -> Option<Code> {

@@ -1,8 +1,8 @@
 //! Conditions with typed values: what a database (or memory) can evaluate without knowing any
 //! syntax.
 
+use super::node::Node;
 use super::relation::Relation;
-use super::scope::Node;
 use crate::parse::{Condition, Field, JsonKey, JsonStep, Logic, Operator, Quantifier, Test, Truth};
 use crate::pattern::Patterns;
 use crate::value::{Digits, largest, read_array};
@@ -169,8 +169,37 @@ impl Expr {
     }
 }
 
+impl Node {
+    /// The conditions written for this node.
+    pub(super) fn own_filter(&self, now: i64) -> Result<Filter, QueryError> {
+        let parts = self.logic.iter().map(|part| logic(self, part, now));
+        parts.collect::<Result<Vec<_>, _>>().map(Filter::All)
+    }
+
+    /// The conditions written for this node, and one existing row of every `!inner` embed.
+    pub(super) fn filter(&self, now: i64) -> Result<Filter, QueryError> {
+        let mut filter = self.own_filter(now)?;
+        for child in self.children.iter().filter(|child| child.inner) {
+            filter = filter.and(child.exists(now)?);
+        }
+        Ok(filter)
+    }
+
+    /// That the parent has a row here.
+    pub(super) fn exists(&self, now: i64) -> Result<Filter, QueryError> {
+        let filter = Box::new(self.filter(now)?);
+        Ok(match &self.relation {
+            Some(relation) => Filter::Exists {
+                relation: relation.clone(),
+                filter,
+            },
+            None => *filter,
+        })
+    }
+}
+
 /// The conditions of one node and, for `is.null` on an embed, of its children.
-pub(super) fn logic(node: &Node, logic_tree: &Logic, now: i64) -> Result<Filter, QueryError> {
+fn logic(node: &Node, logic_tree: &Logic, now: i64) -> Result<Filter, QueryError> {
     match logic_tree {
         Logic::Condition(one) => condition(node, one, now),
         Logic::Group {

@@ -5,6 +5,7 @@
 //! evaluates nothing.
 
 mod filter;
+mod node;
 mod read;
 mod relation;
 mod scope;

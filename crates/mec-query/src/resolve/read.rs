@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::filter::{Comparison, Expr, Filter};
+use super::node::{Node, NodeItem};
 use super::relation::Relation;
-use super::scope::{Node, NodeItem};
 use crate::parse::{JsonKey, JsonStep, OrderItem, SelectItem};
 use crate::{Cast, Page, QueryError, Table, Type, Value};
 

@@ -2,7 +2,9 @@
 
 use serde_json::Value as Json;
 
-use super::{Decimal, Digits, Value, json_text, timestamp};
+use super::array_text::read_array;
+use super::checked_json::checked_json_text;
+use super::{Decimal, Digits, Value, timestamp};
 use crate::{QueryError, Type};
 
 impl Type {
@@ -127,74 +129,6 @@ fn scalar_text(json: &Json) -> String {
     }
 }
 
-/// Digits of a number inside JSON, and how far its point may be from them; PostgreSQL's `jsonb`
-/// refuses more.
-const JSON_DIGITS_MAX: usize = 6_000;
-const JSON_POINT_MAX: u64 = 10_000;
-/// Digits that the exponents of all numbers of a value may stand for: `1e9000` is short, and what
-/// is kept of it is not.
-const JSON_ADDED_MAX: u64 = 100_000;
-
-/// The text that is kept of a JSON value.
-///
-/// # Errors
-/// 22P05 when a string in it holds a NUL character, 22003 when a number has too many digits:
-/// PostgreSQL's `jsonb` takes neither. Also when its numbers have more digits together than a value
-/// may, written without exponents.
-pub fn checked_json_text(json: &Json) -> Result<String, QueryError> {
-    if has_nul(json) {
-        return Err(
-            QueryError::sqlstate("22P05", "unsupported Unicode escape sequence")
-                .with_details("\\u0000 cannot be converted to text."),
-        );
-    }
-    if digits_added(json).is_none_or(|added| added > JSON_ADDED_MAX) {
-        return Err(QueryError::sqlstate(
-            "22003",
-            "value overflows numeric format",
-        ));
-    }
-    Ok(json_text(json))
-}
-
-/// Digits that exponents stand for; `None` where a number has too many.
-fn digits_added(json: &Json) -> Option<u64> {
-    match json {
-        Json::Number(number) => {
-            let text = number.to_string();
-            let point = Digits::read(&text)?.parts().1.unsigned_abs();
-            if text.len() > JSON_DIGITS_MAX || point > JSON_POINT_MAX {
-                return None;
-            }
-            // Also of 0, where the point is of no digit.
-            let exponent = text
-                .split_once(['e', 'E'])
-                .map_or(Some(0), |(_, exponent)| exponent.parse::<i64>().ok());
-            exponent
-                .map(i64::unsigned_abs)
-                .filter(|exponent| *exponent <= 2 * JSON_POINT_MAX)
-        }
-        Json::Array(items) => items
-            .iter()
-            .try_fold(0, |sum: u64, item| sum.checked_add(digits_added(item)?)),
-        Json::Object(entries) => entries
-            .values()
-            .try_fold(0, |sum: u64, value| sum.checked_add(digits_added(value)?)),
-        Json::Null | Json::Bool(_) | Json::String(_) => Some(0),
-    }
-}
-
-fn has_nul(json: &Json) -> bool {
-    match json {
-        Json::String(text) => text.contains('\0'),
-        Json::Array(items) => items.iter().any(has_nul),
-        Json::Object(entries) => entries
-            .iter()
-            .any(|(key, value)| key.contains('\0') || has_nul(value)),
-        Json::Null | Json::Bool(_) | Json::Number(_) => false,
-    }
-}
-
 fn read_bool(text: &str) -> Option<bool> {
     let word = text.trim_ascii().to_ascii_lowercase();
     let begins = |full: &str, at_least: usize| word.len() >= at_least && full.starts_with(&word);
@@ -232,69 +166,6 @@ fn read_uuid(text: &str) -> Option<u128> {
         digits += 1;
     }
     (digits == 32).then_some(bits)
-}
-
-/// The items of a PostgreSQL array literal of one dimension, `None` for the word `NULL`.
-pub(crate) fn read_array(text: &str) -> Option<Vec<Option<String>>> {
-    let inner = text.trim().strip_prefix('{')?.strip_suffix('}')?;
-    if inner.trim().is_empty() {
-        return Some(Vec::new());
-    }
-    let mut items = Vec::new();
-    let mut rest = inner;
-    loop {
-        rest = rest.trim_start();
-        let item = if let Some(after) = rest.strip_prefix('"') {
-            let (text, after) = quoted(after)?;
-            rest = after.trim_start();
-            Some(text)
-        } else {
-            let end = rest.find(',').unwrap_or(rest.len());
-            let raw = rest[..end].trim();
-            if raw.is_empty() || raw.contains(['{', '}', '"']) {
-                return None;
-            }
-            rest = &rest[end..];
-            if raw.eq_ignore_ascii_case("null") {
-                None
-            } else {
-                Some(raw.replace('\\', ""))
-            }
-        };
-        items.push(item);
-        if rest.is_empty() {
-            return Some(items);
-        }
-        rest = rest.strip_prefix(',')?;
-    }
-}
-
-fn quoted(text: &str) -> Option<(String, &str)> {
-    let mut item = String::new();
-    let mut characters = text.char_indices();
-    while let Some((at, character)) = characters.next() {
-        match character {
-            '"' => return Some((item, &text[at + 1..])),
-            '\\' => item.push(characters.next()?.1),
-            other => item.push(other),
-        }
-    }
-    None
-}
-
-/// PostgreSQL's text of an array: quotes only where an item needs them.
-pub(crate) fn array_text(items: &[String]) -> String {
-    let texts = items.iter().map(|item| {
-        let special = |character: char| {
-            matches!(character, '{' | '}' | ',' | '"' | '\\') || character.is_whitespace()
-        };
-        if item.is_empty() || item.eq_ignore_ascii_case("null") || item.contains(special) {
-            format!("\"{}\"", item.replace('\\', "\\\\").replace('"', "\\\""))
-        } else {
-            item.clone()
-        }
-    });
-    format!("{{{}}}", texts.collect::<Vec<_>>().join(","))
 }
 
 #[cfg(test)]
@@ -544,19 +415,5 @@ mod tests {
                 "{json}"
             );
         }
-    }
-
-    #[test]
-    fn an_array_text_reads_back() {
-        let items: Vec<String> = ["a", "", "null", "b c", "q\"\\", "{}", ","]
-            .map(String::from)
-            .to_vec();
-        let back = read_array(&array_text(&items)).expect("our own text");
-        assert_eq!(back, items.into_iter().map(Some).collect::<Vec<_>>());
-        assert_eq!(
-            read_array("{NULL,a}"),
-            Some(vec![None, Some("a".to_owned())])
-        );
-        assert_eq!(read_array("{\"a\"b}"), None);
     }
 }

@@ -3,7 +3,9 @@
 //! Reading follows PostgreSQL's literals and refuses with its texts; printing is this product's own
 //! (shortest exact numbers, `Z`). There is no float here, and nothing knows where a value is kept.
 
+mod array_text;
 mod cast;
+mod checked_json;
 mod decimal;
 mod json_order;
 mod json_path;
@@ -11,14 +13,15 @@ mod json_text;
 mod literal;
 mod timestamp;
 
+pub(crate) use array_text::read_array;
 pub use cast::Cast;
+pub use checked_json::checked_json_text;
 pub use decimal::Decimal;
 pub(crate) use decimal::Digits;
 pub use json_order::{compare_json, json_key};
 pub use json_path::follow_path;
 pub use json_text::json_text;
-pub use literal::checked_json_text;
-pub(crate) use literal::{largest, read_array};
+pub(crate) use literal::largest;
 
 use uuid::Uuid;
 
@@ -106,7 +109,7 @@ impl Value {
             Self::Text(text) | Self::Json(text) => text.clone(),
             Self::Uuid(bits) => uuid_text(*bits),
             Self::Timestamp(micros) => timestamp::sql_text(*micros),
-            Self::TextArray(items) => literal::array_text(items),
+            Self::TextArray(items) => array_text::array_text(items),
         })
     }
 }

@@ -390,7 +390,7 @@ fn rows_come_as_objects_arrays_and_csv() {
             "accounts",
             "select=metadata&limit=1",
             "application/vnd.pgrst.array+json;nulls=stripped",
-            r#"[{"metadata":{"tier":{"n":2},"tags":["x","y"]}}]"#,
+            r#"[{"metadata":{"tags": ["x", "y"], "tier": {"n": 2}}}]"#,
         ),
         (
             "plans",

@@ -59,7 +59,7 @@ fn inserts_carry_the_columns_given() {
             "accounts",
             "",
             r#"{"display_name":"Acme","metadata":{"a":1.0}}"#,
-            vec![r#"display_name="Acme" metadata={"a":1.0}"#],
+            vec![r#"display_name="Acme" metadata={"a": 1.0}"#],
         ),
         (
             "plans",
