@@ -40,13 +40,14 @@ impl fmt::Display for Finding {
 type SourceCheck = fn(&Source) -> Vec<Finding>;
 type ManifestCheck = fn(&Manifest) -> Vec<Finding>;
 
-const SOURCE_CHECKS: [SourceCheck; 11] = [
+const SOURCE_CHECKS: [SourceCheck; 12] = [
     sql::no_statement_outside_the_store,
     sql::no_change_to_the_ledger,
     absence::no_float_in_the_kernel,
     absence::no_environment_outside_config,
     absence::no_clock_below_the_engine,
     absence::no_hash_order_in_the_kernel,
+    absence::no_status_below_the_program,
     absence::no_sleep_in_tests,
     absence::no_unwrap_outside_tests,
     absence::nothing_unfinished,

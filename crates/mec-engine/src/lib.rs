@@ -59,6 +59,7 @@ mod steps;
 mod tables;
 mod tree_numbers;
 mod turns;
+mod window;
 mod writes;
 
 pub use caller::{Access, Caller};
@@ -73,3 +74,4 @@ pub use options::Options;
 pub use reading::{Answered, Reading};
 pub use steps::Intent;
 pub use tables::{Expected, Touched, check_verb};
+pub use window::window_boundaries;

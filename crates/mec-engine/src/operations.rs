@@ -19,6 +19,7 @@ mod patch_account;
 mod patch_entitlement;
 mod provision;
 mod prune_decisions;
+mod put_rule;
 mod release_lease;
 mod release_reservation;
 mod renew;

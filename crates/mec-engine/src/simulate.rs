@@ -17,7 +17,10 @@ mod tally;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mec_kernel::{AccountId, Catalog, Code, LedgerEvent, Node, Time, TreeId};
+use mec_kernel::{
+    AccountId, Catalog, CatalogChange, Code, IdSource, InUse, LedgerEvent, Node, Refusal, Time,
+    TreeId, change_catalog,
+};
 
 pub use self::tally::{Tally, Told};
 
@@ -42,6 +45,20 @@ impl Outcome {
     pub fn is_notable(&self) -> bool {
         self.present.is_notable() || self.changed.is_notable()
     }
+}
+
+/// The present catalog after these changes, as applying them at `now` would make it.
+///
+/// # Errors
+/// What applying them would refuse.
+pub fn changed_catalog(
+    present: &Catalog,
+    changes: &[CatalogChange],
+    in_use: &InUse,
+    now: Time,
+) -> Result<Catalog, Refusal> {
+    let mut ids = IdSource::new(TreeId::CATALOG, now, 0);
+    Ok(change_catalog(present, changes, in_use, now, &mut ids)?.catalog)
 }
 
 /// A replay under two catalogs. Memory grows with the accounts of one tree that used something, not

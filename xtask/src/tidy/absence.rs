@@ -74,6 +74,21 @@ pub(crate) fn no_hash_order_in_the_kernel(source: &Source) -> Vec<Finding> {
     places.map(|at| source.finding(at, what)).collect()
 }
 
+/// What went wrong has a status where it is shown; below, it has a name.
+pub(crate) fn no_status_below_the_program(source: &Source) -> Vec<Finding> {
+    let rooms = [KERNEL, STORE, "crates/mec-engine/"];
+    if !rooms.iter().any(|room| source.is_in(room)) {
+        return Vec::new();
+    }
+    let what =
+        "no HTTP status here: give the error a variant, and its status in problem/refusal.rs";
+    let places = ["StatusCode", "QueryError::new"]
+        .into_iter()
+        .flat_map(|word| source.code_places(word));
+    let places = places.filter(|at| !source.is_test(*at));
+    places.map(|at| source.finding(at, what)).collect()
+}
+
 /// A test that sleeps is slow on a good day and wrong on a bad one.
 pub(crate) fn no_sleep_in_tests(source: &Source) -> Vec<Finding> {
     let code = source.code();
@@ -174,6 +189,17 @@ mod tests {
             finds(check, &format!("crates/{room}/tests/a.rs"), text, &[]);
         }
         finds(check, "crates/mec-engine/src/a.rs", text, &[]);
+    }
+
+    #[test]
+    fn statuses_are_found_below_the_program() {
+        let text = "use http::StatusCode;\nQueryError::new(400, \"a\", b);\nQueryError::missing()";
+        let check = no_status_below_the_program;
+        finds(check, "crates/mec-engine/src/a.rs", text, &[1, 2]);
+        finds(check, "crates/mec-store/src/a.rs", text, &[1, 2]);
+        finds(check, "crates/mec-engine/tests/a.rs", text, &[]);
+        finds(check, "crates/mec-query/src/a.rs", text, &[]);
+        finds(check, "crates/mec/src/a.rs", text, &[]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::source::Source;
 /// Files that use one another in a circle are one thing to learn, and so is a pair.
 const CIRCLE_MAX: usize = 2;
 
-const CRATES: [&str; 1] = ["mec"];
+const CRATES: [&str; 2] = ["mec-kernel", "mec"];
 
 /// The rooms of a crate from the bottom up. A room uses those before it; rooms of one floor do not
 /// use each other. The crate's root and files that are not named stand on top.
@@ -35,8 +35,24 @@ pub(crate) fn check(sources: &[Source]) -> Vec<Finding> {
         let read = Crate::read(name, sources);
         let arrows = read.arrows();
         findings.extend(circles(&arrows));
+        if name == "mec" {
+            findings.extend(rules_called(&read));
+        }
         let floors = FLOORS.iter().filter(|(of, _)| *of == name);
         findings.extend(floors.flat_map(|(_, floors)| run_back(&arrows, floors)));
+    }
+    findings
+}
+
+/// The program shows what the engine did: a function of the kernel is a rule, and what calls it
+/// would be a second place that decides.
+fn rules_called(read: &Crate<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (name, source, at) in read.uses_of("mec_kernel") {
+        if name.starts_with(|c: char| c.is_lowercase()) {
+            let what = format!("{name} is a rule of the kernel: let the engine call it");
+            findings.push(source.finding(at, what));
+        }
     }
     findings
 }
@@ -134,6 +150,18 @@ mod tests {
         let found = check(&sources(&three));
         assert_eq!(found.len(), 1);
         assert!(found[0].what.contains("3 files (a, b, c)"), "{}", found[0]);
+    }
+
+    #[test]
+    fn a_rule_of_the_kernel_in_the_program_is_found() {
+        let rows = [
+            ("use mec_kernel::{Time, window_at};", 1),
+            ("fn f() { mec_kernel::check(view) }", 1),
+            ("use mec_kernel::Time; fn f(at: mec_kernel::Code) {}", 0),
+        ];
+        for (text, findings) in rows {
+            assert_eq!(check(&sources(&[("a.rs", text)])).len(), findings, "{text}");
+        }
     }
 
     #[test]

@@ -78,6 +78,21 @@ impl<'a> Crate<'a> {
         arrows
     }
 
+    /// Everything that the files take directly from another crate, and where.
+    pub(crate) fn uses_of(&self, other: &str) -> Vec<(&str, &Source, usize)> {
+        let mut uses = Vec::new();
+        for module in self.modules.values() {
+            for (path, at) in &module.paths {
+                if let [first, name, ..] = &path[..]
+                    && first == other
+                {
+                    uses.push((name.as_str(), module.source, *at));
+                }
+            }
+        }
+        uses
+    }
+
     /// The file that declares what a path in a module names; none where it is another crate's.
     fn declares(&self, module: &[String], path: &[String], depth: usize) -> Option<Path> {
         let (first, mut rest) = path.split_first()?;
@@ -129,7 +144,8 @@ impl<'a> Module<'a> {
             paths.extend(found.iter().map(|import| (import.path.clone(), start)));
             imports.extend(found);
         }
-        for start in ["crate", "super", "self"].map(|word| source.code_places(word)) {
+        let starts = ["crate", "super", "self", "mec_kernel"];
+        for start in starts.map(|word| source.code_places(word)) {
             for start in start {
                 let is_read = read.iter().any(|range| range.contains(&start));
                 if is_read || source.is_test(start) || code[..start].ends_with("::") {

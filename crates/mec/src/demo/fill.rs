@@ -10,8 +10,8 @@ use mec_engine::catalog_file::{self, CatalogFileError};
 use mec_engine::{Caller, Mec, MecError, NewAccount};
 use mec_kernel::{
     AccountId, AccountPatch, AccountStatus, Acquire, Attributes, CreateAccount, Grant, LimitKind,
-    Node, Provision, Quantity, Refusal, Rule, RuleId, Ruling, Source, TTL_SECONDS_MAX, Time,
-    WindowKind, WindowRule, put_rule,
+    Node, Provision, Quantity, Refusal, Rule, Ruling, Source, TTL_SECONDS_MAX, Time, WindowKind,
+    WindowRule,
 };
 
 use super::cast::{Beyond, CAST, FIRST, LAST, Player};
@@ -156,30 +156,26 @@ impl Scene<'_> {
 
     async fn rule(&self, beyond: Beyond) -> Result<(), MecError> {
         let account = self.id;
-        self.mec
-            .run(account, &caller(), move |view, making| {
-                let rule = Rule {
-                    id: RuleId(making.ids.draw()),
-                    resource: "benchmark_runs".into(),
-                    limit_kind: LimitKind::Cumulative,
-                    account: Some(account),
-                    plan: None,
-                    window: None,
-                    action: beyond.action,
-                    warn_at: None,
-                    grace_quantity: beyond.grace_quantity,
-                    grace_seconds: beyond.grace_seconds,
-                    overage_limit: beyond.overage_limit,
-                    overage_price: beyond.overage_price,
-                    currency: beyond.overage_price.map(|_| "USD".to_owned()),
-                    priority: 0,
-                    is_active: true,
-                    created_at: view.now,
-                    updated_at: view.now,
-                };
-                put_rule(view, &Arc::new(rule))
-            })
-            .await
+        let rule = move |id, now| Rule {
+            id,
+            resource: "benchmark_runs".into(),
+            limit_kind: LimitKind::Cumulative,
+            account: Some(account),
+            plan: None,
+            window: None,
+            action: beyond.action,
+            warn_at: None,
+            grace_quantity: beyond.grace_quantity,
+            grace_seconds: beyond.grace_seconds,
+            overage_limit: beyond.overage_limit,
+            overage_price: beyond.overage_price,
+            currency: beyond.overage_price.map(|_| "USD".to_owned()),
+            priority: 0,
+            is_active: true,
+            created_at: now,
+            updated_at: now,
+        };
+        self.mec.put_rule(account, rule, &caller()).await
     }
 
     fn cap(&self, resource: &str, quantity: i32) -> Grant {

@@ -4,9 +4,9 @@
 
 use std::iter;
 
+use mec_engine::window_boundaries;
 use mec_kernel::{
-    AccountId, Attributes, HOUR, Meter, Quantity, Time, Window, WindowKind, WindowRule, Zone,
-    window_at,
+    AccountId, Attributes, HOUR, Meter, Quantity, Time, WindowKind, WindowRule, Zone,
 };
 
 use super::cast::{Habit, Player};
@@ -236,10 +236,9 @@ pub(super) const fn days_before(at: Time, days: i64) -> Time {
 }
 
 fn month_of(at: Time) -> (Time, Time) {
-    match window_at(WindowRule::of(WindowKind::Month), &Zone::UTC, at, at) {
-        Window::Fixed { start, end } => (start, end),
-        Window::Rolling { .. } => (at, at),
-    }
+    let month = WindowRule::of(WindowKind::Month);
+    let (start, end) = window_boundaries(month, &Zone::UTC, at);
+    (start.unwrap_or(at), end.unwrap_or(at))
 }
 
 fn whole(figure: u32) -> i32 {

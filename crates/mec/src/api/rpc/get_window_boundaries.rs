@@ -1,6 +1,7 @@
 //! `get_window_boundaries`: where a window begins and ends.
 
-use mec_kernel::{ROLLING_SECONDS_MIN, Time, WindowKind, WindowRule, Zone, window_at};
+use mec_engine::window_boundaries;
+use mec_kernel::{ROLLING_SECONDS_MIN, Time, WindowKind, WindowRule, Zone};
 use mec_query::{Param, Type, Value};
 
 use crate::api::answers::{Answer, time};
@@ -92,16 +93,12 @@ fn answer(
         .into());
     }
     let at = arguments.time("at").unwrap_or_else(|| mec.now());
-    let window = window_at(
-        WindowRule {
-            kind,
-            anchor,
-            seconds,
-            period: None,
-        },
-        &zone,
-        at,
-        at,
-    );
-    Ok(Answer::rows(vec![verb::row(FIELDS, &window.shown(at))]))
+    let rule = WindowRule {
+        kind,
+        anchor,
+        seconds,
+        period: None,
+    };
+    let boundaries = window_boundaries(rule, &zone, at);
+    Ok(Answer::rows(vec![verb::row(FIELDS, &boundaries)]))
 }

@@ -8,9 +8,9 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use mec_engine::simulate::{Outcome, Simulation, Tally};
+use mec_engine::simulate::{Outcome, Simulation, Tally, changed_catalog};
 use mec_engine::{Clock, catalog_file};
-use mec_kernel::{AccountId, Catalog, Code, IdSource, LedgerEvent, Time, TreeId, change_catalog};
+use mec_kernel::{AccountId, Catalog, Code, LedgerEvent, Time};
 use mec_store::{EventCursor, EventFilter, Store, StoreError};
 
 use crate::cli::StoreArgs;
@@ -134,11 +134,8 @@ fn changed(store: &Store, present: &Catalog, text: &str) -> Result<Catalog, Fail
         eprintln!("note: the catalog is as the file says, so both answers will be the same");
     }
     let now = Clock::machine().now();
-    let mut ids = IdSource::new(TreeId::CATALOG, now, 0);
-    let ruling = change_catalog(present, &changes, &store.in_use()?, now, &mut ids);
-    Ok(ruling
-        .map_err(|refusal| of_refusal(&refusal, Some(present)))?
-        .catalog)
+    changed_catalog(present, &changes, &store.in_use()?, now)
+        .map_err(|refusal| of_refusal(&refusal, Some(present)).into())
 }
 
 fn replay(
