@@ -9,7 +9,6 @@ const LINES_MAX: usize = 500;
 const TO_SPLIT: &[&str] = &[
     "crates/mec-engine/tests/simulate.rs",
     "crates/mec-engine/tests/tables.rs",
-    "crates/mec-kernel/src/plan.rs",
     "crates/mec-kernel/tests/catalog_change.rs",
     "crates/mec-kernel/tests/it/counters.rs",
     "crates/mec-kernel/tests/it/decision_tables/story.rs",
