@@ -1,6 +1,6 @@
 //! What each call does.
 
-use super::{Event, Standing, State, expiry, moment};
+use super::{State, expiry, moment};
 use crate::model::accounts::{Accounts, Instant};
 use crate::model::call::{Answer, Call};
 
@@ -28,20 +28,7 @@ impl<'a> State<'a> {
                 quantity,
             } => next.consume(accounts, key, (*account, *quantity), answer),
             Call::Check { account, resource } => {
-                match self.standing(accounts, *account, *resource, at) {
-                    Standing::Denied(by) => {
-                        is_unknown
-                            || *answer
-                                == Answer::Denied {
-                                    account: Some(by),
-                                    kept: None,
-                                }
-                    }
-                    Standing::Levels(levels) => {
-                        let is_allowed = levels.iter().all(|level| level.fits(1));
-                        is_unknown || *answer == Answer::Checked { levels, is_allowed }
-                    }
-                }
+                self.check(accounts, *account, *resource, at, answer)
             }
             Call::Reserve {
                 key,
@@ -56,21 +43,7 @@ impl<'a> State<'a> {
                 answer,
             ),
             Call::Settle { key, quantity } => next.settle(accounts, key, *quantity, answer),
-            Call::GiveBack { key } => {
-                let hold = next
-                    .holds
-                    .get_mut(key.as_str())
-                    .filter(|hold| hold.settled.is_none() && at < hold.expires);
-                let is_given = hold.is_some_and(|hold| {
-                    hold.settled = Some(Event {
-                        id: None,
-                        account: hold.account,
-                        quantity: 0,
-                    });
-                    true
-                });
-                is_unknown || *answer == Answer::Released(is_given)
-            }
+            Call::GiveBack { key } => next.give_back(key, at, answer),
             Call::Correct {
                 key,
                 event,
@@ -89,13 +62,7 @@ impl<'a> State<'a> {
                 None => matches!(answer, Answer::Unknown | Answer::Over),
                 Some(_) => next.extend(accounts, session, expiry(at, *seconds), answer, true),
             },
-            Call::Release { session } => {
-                let was_live = next
-                    .leases
-                    .remove(session.as_str())
-                    .is_some_and(|lease| at < lease.expires);
-                is_unknown || *answer == Answer::Released(was_live)
-            }
+            Call::Release { session } => next.release(session, at, answer),
             Call::Limit {
                 account,
                 resource,

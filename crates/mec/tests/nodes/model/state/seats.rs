@@ -56,6 +56,14 @@ impl<'a> State<'a> {
         fits
     }
 
+    pub(super) fn release(&mut self, session: &str, at: Instant, answer: &Answer) -> bool {
+        let was_live = self
+            .leases
+            .remove(session)
+            .is_some_and(|lease| at < lease.expires);
+        *answer == Answer::Unknown || *answer == Answer::Released(was_live)
+    }
+
     /// A live lease is extended if its seat is free of those that outlast it.
     pub(super) fn extend(
         &mut self,

@@ -15,6 +15,28 @@ impl<'a> State<'a> {
         }
     }
 
+    /// Whether that is what a check for one more is told.
+    pub(super) fn check(
+        &self,
+        accounts: &Accounts,
+        account: usize,
+        resource: Resource,
+        at: Instant,
+        answer: &Answer,
+    ) -> bool {
+        let right = match self.standing(accounts, account, resource, at) {
+            Standing::Denied(by) => Answer::Denied {
+                account: Some(by),
+                kept: None,
+            },
+            Standing::Levels(levels) => {
+                let is_allowed = levels.iter().all(|level| level.fits(1));
+                Answer::Checked { levels, is_allowed }
+            }
+        };
+        *answer == Answer::Unknown || *answer == right
+    }
+
     /// Whether so much may be used; else whether the answer is that.
     fn is_let_through(
         &self,
@@ -165,6 +187,22 @@ impl<'a> State<'a> {
         });
         self.add(accounts, account, quantity, 0);
         true
+    }
+
+    pub(super) fn give_back(&mut self, key: &str, at: Instant, answer: &Answer) -> bool {
+        let hold = self
+            .holds
+            .get_mut(key)
+            .filter(|hold| hold.settled.is_none() && at < hold.expires);
+        let is_given = hold.is_some_and(|hold| {
+            hold.settled = Some(Event {
+                id: None,
+                account: hold.account,
+                quantity: 0,
+            });
+            true
+        });
+        *answer == Answer::Unknown || *answer == Answer::Released(is_given)
     }
 
     pub(super) fn correct(
