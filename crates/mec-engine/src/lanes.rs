@@ -67,46 +67,14 @@ impl Lanes {
             lanes: 0,
             failure: None,
         });
-        let running = Arc::new(running);
-        let start = |duty,
-                     writer,
-                     queue,
-                     away: Option<&Arc<Away>>,
-                     log_lane: Option<&mpsc::Sender<Message>>| {
-            let seed =
-                getrandom::u64().map_err(|error| OpenError::Randomness(error.to_string()))?;
-            let Shared {
-                store,
-                cache,
-                log,
-                clock,
-                writes,
-                batch_time_max,
-            } = shared.clone();
-            let (away, _log_lane) = (away.cloned(), log_lane.cloned());
-            let state = State::default();
-            run(
-                Lane {
-                    duty,
-                    writer,
-                    store,
-                    cache,
-                    log,
-                    clock,
-                    writes,
-                    queue,
-                    away,
-                    _log_lane,
-                    batch_time_max,
-                    seed,
-                    state,
-                },
-                &running,
-            )
-        };
         let (logging, log_queue) = mpsc::channel(QUEUE_MAX);
+        let starting = Starting {
+            shared,
+            running: Arc::new(running),
+            logging: &logging,
+        };
         if !shared.store.is_shared() {
-            start(Duty::All, first, log_queue, None, None)?;
+            starting.start(Duty::All, first, log_queue, None)?;
             let all = || logging.clone();
             let (recording, tables, looking) = (vec![all()], all(), all());
             return Ok(Self {
@@ -118,34 +86,23 @@ impl Lanes {
                 running: ended,
             });
         }
-        let writer = || {
-            shared
-                .store
-                .writer()
-                .ok_or_else(|| OpenError::Thread(std::io::ErrorKind::Unsupported.into()))
-        };
-        start(Duty::Log, writer()?, log_queue, None, None)?;
-        let mut waiting = Vec::with_capacity(WAITING);
-        for _ in 0..WAITING {
-            let (sender, queue) = mpsc::channel(WAITING_MAX);
-            start(Duty::Wait, writer()?, queue, None, Some(&logging))?;
-            waiting.push(sender);
-        }
+        starting.start(Duty::Log, starting.writer()?, log_queue, None)?;
+        let waiting = (0..WAITING)
+            .map(|_| starting.start_new(Duty::Wait, WAITING_MAX))
+            .collect::<Result<Vec<_>, _>>()?;
         let away = Away::of(waiting.clone());
-        let (looking, queue) = mpsc::channel(QUEUE_MAX);
-        start(Duty::Look, writer()?, queue, None, Some(&logging))?;
+        let looking = starting.start_new(Duty::Look, QUEUE_MAX)?;
         let mut senders = Vec::with_capacity(recording);
         let mut first = Some(first);
         for _ in 0..recording.max(1) {
             let (sender, queue) = mpsc::channel(QUEUE_MAX);
-            let writer = first.take().map_or_else(writer, Ok)?;
-            start(Duty::Record, writer, queue, Some(&away), Some(&logging))?;
+            let writer = first.take().map_or_else(|| starting.writer(), Ok)?;
+            starting.start(Duty::Record, writer, queue, Some(&away))?;
             senders.push(sender);
         }
         // A write of many trees waits for them, and so has a lane of its own.
-        let (tables, queue) = mpsc::channel(QUEUE_MAX);
-        start(Duty::Wait, writer()?, queue, None, Some(&logging))?;
-        waiting.push(tables.clone());
+        let tables = starting.start_new(Duty::Wait, QUEUE_MAX)?;
+        let waiting = waiting.into_iter().chain([tables.clone()]).collect();
         Ok(Self {
             recording: senders,
             tables,
@@ -247,6 +204,65 @@ impl Lanes {
     pub(crate) async fn ended(&self) -> Result<(), String> {
         self.ended_down_to(0).await;
         self.running.borrow().failure.clone().map_or(Ok(()), Err)
+    }
+}
+
+/// What it takes to start a lane.
+struct Starting<'a> {
+    shared: &'a Shared,
+    running: Arc<watch::Sender<Running>>,
+    logging: &'a mpsc::Sender<Message>,
+}
+
+impl Starting<'_> {
+    fn start(
+        &self,
+        duty: Duty,
+        writer: Writer,
+        queue: mpsc::Receiver<Message>,
+        away: Option<&Arc<Away>>,
+    ) -> Result<(), OpenError> {
+        let seed = getrandom::u64().map_err(|error| OpenError::Randomness(error.to_string()))?;
+        let Shared {
+            store,
+            cache,
+            log,
+            clock,
+            writes,
+            batch_time_max,
+        } = self.shared.clone();
+        // The lane that keeps the log ends when nobody sends to it any more.
+        let _log_lane = (!duty.keeps_log()).then(|| self.logging.clone());
+        let lane = Lane {
+            duty,
+            writer,
+            store,
+            cache,
+            log,
+            clock,
+            writes,
+            queue,
+            away: away.cloned(),
+            _log_lane,
+            batch_time_max,
+            seed,
+            state: State::default(),
+        };
+        run(lane, &self.running)
+    }
+
+    /// With a writer and a queue of its own.
+    fn start_new(&self, duty: Duty, room: usize) -> Result<mpsc::Sender<Message>, OpenError> {
+        let (sender, queue) = mpsc::channel(room);
+        self.start(duty, self.writer()?, queue, None)?;
+        Ok(sender)
+    }
+
+    fn writer(&self) -> Result<Writer, OpenError> {
+        self.shared
+            .store
+            .writer()
+            .ok_or_else(|| OpenError::Thread(std::io::ErrorKind::Unsupported.into()))
     }
 }
 

@@ -34,108 +34,109 @@ impl fmt::Display for DiffLine {
 /// What `changes` make of `current`, line by line in their order; a plan's grants have a line each.
 /// Changes that change nothing have none.
 pub fn diff(current: &Catalog, changes: &[CatalogChange]) -> Vec<DiffLine> {
-    let mut lines = Vec::new();
     let kinds = kinds_after(current, changes);
-    for change in changes {
-        match change {
-            CatalogChange::PutUnit(unit) => {
-                let known = current.units.get(&unit.code).map(fields::unit);
-                lines.extend(row(
-                    format!("unit {}", unit.code),
-                    known,
-                    fields::unit(unit),
-                ));
-            }
-            CatalogChange::PutResource(resource) => {
-                let known = current
-                    .resources
-                    .get(&resource.code)
-                    .map(|known| fields::resource(known));
-                lines.extend(row(
-                    format!("resource {}", resource.code),
-                    known,
-                    fields::resource(resource),
-                ));
-            }
-            CatalogChange::PutPlan(plan) => {
-                let known = current.plans.get(&plan.id);
-                lines.extend(row(
-                    format!("plan {}", plan.id),
-                    known.map(|known| fields::plan(known)),
-                    fields::plan(plan),
-                ));
-                lines.extend(grants(current, &kinds, known, plan));
-            }
-            CatalogChange::PutRule(rule) => {
-                let known = current.rules.iter().find(|known| known.id == rule.id);
-                lines.extend(row(
-                    rule_name(rule),
-                    known.map(|known| fields::rule(known)),
-                    fields::rule(rule),
-                ));
-            }
-            CatalogChange::PutAccountType { code, description } => {
-                let said = |description: &Option<String>| {
-                    vec![("description", description.as_deref().map(quoted))]
-                };
-                let known = current.account_types.get(code).map(said);
-                lines.extend(row(
-                    format!("account type {code}"),
-                    known,
-                    said(description),
-                ));
-            }
-            CatalogChange::PutSettings(settings) => {
-                let known = fields::settings(&current.settings);
-                lines.extend(row(
-                    "settings".to_owned(),
-                    Some(known),
-                    fields::settings(settings),
-                ));
-            }
-            CatalogChange::RemoveUnit(code) => {
-                lines.extend(
-                    current
-                        .units
-                        .contains_key(code)
-                        .then(|| removed(format!("unit {code}"))),
-                );
-            }
-            CatalogChange::RemoveResource(code) => {
-                lines.extend(
-                    current
-                        .resources
-                        .contains_key(code)
-                        .then(|| removed(format!("resource {code}"))),
-                );
-            }
-            CatalogChange::RemovePlan(id) => {
-                lines.extend(
-                    current
-                        .plans
-                        .contains_key(id)
-                        .then(|| removed(format!("plan {id}"))),
-                );
-            }
-            CatalogChange::RemoveRule(id) => {
-                let known = current.rules.iter().find(|known| known.id == *id);
-                let said = |rule: &Arc<Rule>| DiffLine {
-                    detail: inline(&fields::rule(rule)),
-                    ..removed(rule_name(rule))
-                };
-                lines.extend(known.map(said));
-            }
-            CatalogChange::RemoveAccountType(code) => {
-                lines.extend(
-                    current
-                        .account_types
-                        .contains_key(code)
-                        .then(|| removed(format!("account type {code}"))),
-                );
-            }
+    let lines = changes.iter().flat_map(|change| match change {
+        CatalogChange::PutPlan(plan) => of_plan(current, &kinds, plan),
+        change => put(current, change)
+            .or_else(|| removal(current, change))
+            .into_iter()
+            .collect(),
+    });
+    lines.collect()
+}
+
+/// A plan's own line and those of its grants.
+fn of_plan(current: &Catalog, kinds: &BTreeMap<Code, LimitKind>, plan: &Plan) -> Vec<DiffLine> {
+    let known = current.plans.get(&plan.id);
+    let own = row(
+        format!("plan {}", plan.id),
+        known.map(|known| fields::plan(known)),
+        fields::plan(plan),
+    );
+    own.into_iter()
+        .chain(grants(current, kinds, known, plan))
+        .collect()
+}
+
+/// The line of a row that is made or changed.
+fn put(current: &Catalog, change: &CatalogChange) -> Option<DiffLine> {
+    match change {
+        CatalogChange::PutUnit(unit) => {
+            let known = current.units.get(&unit.code).map(fields::unit);
+            row(format!("unit {}", unit.code), known, fields::unit(unit))
         }
+        CatalogChange::PutResource(resource) => {
+            let known = current.resources.get(&resource.code);
+            row(
+                format!("resource {}", resource.code),
+                known.map(|known| fields::resource(known)),
+                fields::resource(resource),
+            )
+        }
+        CatalogChange::PutRule(rule) => {
+            let known = current.rules.iter().find(|known| known.id == rule.id);
+            row(
+                rule_name(rule),
+                known.map(|known| fields::rule(known)),
+                fields::rule(rule),
+            )
+        }
+        CatalogChange::PutAccountType { code, description } => {
+            let said = |description: &Option<String>| {
+                vec![("description", description.as_deref().map(quoted))]
+            };
+            let known = current.account_types.get(code).map(said);
+            row(format!("account type {code}"), known, said(description))
+        }
+        CatalogChange::PutSettings(settings) => {
+            let known = fields::settings(&current.settings);
+            row(
+                "settings".to_owned(),
+                Some(known),
+                fields::settings(settings),
+            )
+        }
+        CatalogChange::PutPlan(_)
+        | CatalogChange::RemoveUnit(_)
+        | CatalogChange::RemoveResource(_)
+        | CatalogChange::RemovePlan(_)
+        | CatalogChange::RemoveRule(_)
+        | CatalogChange::RemoveAccountType(_) => None,
     }
-    lines
+}
+
+/// The line of a row that goes.
+fn removal(current: &Catalog, change: &CatalogChange) -> Option<DiffLine> {
+    let if_there = |is_there: bool, what: String| is_there.then(|| removed(what));
+    match change {
+        CatalogChange::RemoveUnit(code) => {
+            if_there(current.units.contains_key(code), format!("unit {code}"))
+        }
+        CatalogChange::RemoveResource(code) => {
+            let is_there = current.resources.contains_key(code);
+            if_there(is_there, format!("resource {code}"))
+        }
+        CatalogChange::RemovePlan(id) => {
+            if_there(current.plans.contains_key(id), format!("plan {id}"))
+        }
+        CatalogChange::RemoveRule(id) => {
+            let known = current.rules.iter().find(|known| known.id == *id)?;
+            Some(DiffLine {
+                detail: inline(&fields::rule(known)),
+                ..removed(rule_name(known))
+            })
+        }
+        CatalogChange::RemoveAccountType(code) => {
+            let is_there = current.account_types.contains_key(code);
+            if_there(is_there, format!("account type {code}"))
+        }
+        CatalogChange::PutPlan(_)
+        | CatalogChange::PutUnit(_)
+        | CatalogChange::PutResource(_)
+        | CatalogChange::PutRule(_)
+        | CatalogChange::PutAccountType { .. }
+        | CatalogChange::PutSettings(_) => None,
+    }
 }
 
 fn kinds_after(current: &Catalog, changes: &[CatalogChange]) -> BTreeMap<Code, LimitKind> {

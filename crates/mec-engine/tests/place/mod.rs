@@ -96,14 +96,14 @@ impl Place for Database {
     }
 }
 
-/// Makes a test of each body for each database; the crate's root knows [`Database`].
+/// Makes a test of each body for each database.
 macro_rules! on_both {
     ($($test:ident),+ $(,)?) => {
         mod on_sqlite {
             $(#[tokio::test] async fn $test() { super::$test(tempfile::tempdir().unwrap()).await })+
         }
         mod on_postgres {
-            $(#[tokio::test] async fn $test() { super::$test(crate::Database::new()).await })+
+            $(#[tokio::test] async fn $test() { super::$test(crate::place::Database::new()).await })+
         }
     };
 }

@@ -4,7 +4,7 @@ use mec_kernel::Code;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::CatalogFileError;
+use crate::catalog_file::error::CatalogFileError;
 
 pub(super) struct Table<'t> {
     text: &'t str,

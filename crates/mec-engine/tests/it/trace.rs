@@ -1,13 +1,9 @@
 //! With which decisions the log keeps every limit considered, and that nobody who did not ask for
 //! them is shown them.
 
-mod place;
-#[path = "tables/world.rs"]
-mod world;
-
+use crate::world::{World, caller};
 use mec_engine::{Logged, Options, Traced};
 use mec_kernel::{AccountId, Acquire, Attributes, Check, Consume, Quantity, Reserve};
-use world::{World, caller};
 
 /// Asks for `quantity` runs in every way there is, the last of them explained; how many limits each
 /// answer showed.
@@ -72,7 +68,7 @@ async fn logged(world: World) -> Vec<String> {
     let rows = world
         .get("control_decisions_log?order=decision_id&select=decision,limits->0->>level")
         .await;
-    rows.iter().map(world::shown).collect()
+    rows.iter().map(crate::world::shown).collect()
 }
 
 async fn world(logged: Logged, traced: Traced) -> (World, AccountId) {

@@ -1,17 +1,13 @@
 //! What ends between the instant a batch is decided at and its COMMIT: others may have been told of
 //! the end, and so the batch is decided again.
 
-mod installation;
-mod place;
-
 use std::sync::Arc;
 
-use installation::*;
+use crate::installation::*;
 use mec_engine::{Mec, MecError, NewAccount, Options};
 use mec_kernel::*;
-use place::Database;
 
-place::on_both!(
+crate::place::on_both!(
     a_lease_that_ends_before_the_commit_is_not_renewed,
     a_hold_that_ends_before_the_commit_is_settled_as_one_that_is_over,
     use_is_not_recorded_under_an_entitlement_that_ends_before_the_commit,

@@ -1,9 +1,6 @@
 //! Several processes on one database: what one of them records counts for the others, and never a
 //! unit over a limit.
 
-mod installation;
-mod place;
-
 mod on_postgres {
     use std::sync::Arc;
     use std::time::Duration;

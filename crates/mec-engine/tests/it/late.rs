@@ -2,17 +2,13 @@
 //! by themselves. The installation is closed and opened again on the way, so everything is read
 //! back from rows.
 
-mod installation;
-mod place;
-
 use std::sync::Arc;
 
-use installation::*;
+use crate::installation::*;
 use mec_engine::{Mec, NewAccount, Options, UsageQuestion};
 use mec_kernel::*;
-use place::Database;
 
-place::on_both!(
+crate::place::on_both!(
     use_before_the_first_entitlement_bills_nothing,
     late_use_is_billed_by_the_limits_of_its_time,
     a_settlement_is_billed_by_the_limits_at_its_reserve,

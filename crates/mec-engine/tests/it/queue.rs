@@ -1,11 +1,8 @@
 //! What waits for the lane: bounded, answered in the end, and told at once where there is no room.
 
-mod installation;
-mod place;
-
 use std::sync::Arc;
 
-use installation::*;
+use crate::installation::*;
 use mec_engine::{Mec, MecError, Options};
 use mec_kernel::*;
 use tokio::task::JoinSet;

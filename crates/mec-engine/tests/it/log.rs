@@ -1,17 +1,12 @@
 //! The decision log: every decision asked for is in it, and no decision ever waits for it.
 
-mod installation;
-mod place;
-#[path = "tables/world.rs"]
-mod world;
-
 use std::time::Duration;
 
-use installation::{Hands, Held, consume_one, until};
+use crate::installation::{Hands, Held, consume_one, until};
+use crate::world::{World, caller};
 use mec_engine::{Logged, Options};
 use mec_kernel::{AccountId, Check, LeaseId};
 use mec_store::{Fault, Faults};
-use world::{World, caller};
 
 /// Rows that may wait to be written.
 const WAITING_MAX: usize = 65_536;
@@ -21,7 +16,7 @@ impl World {
         let rows = self
             .get("control_decisions_log?order=decision_id&select=operation,decision,reason_code")
             .await;
-        rows.iter().map(world::shown).collect()
+        rows.iter().map(crate::world::shown).collect()
     }
 
     async fn rows_logged(&self) -> u64 {
@@ -177,7 +172,10 @@ async fn a_clock_that_stands_still_costs_no_row_and_no_answer() {
     for run in 0..300 {
         let consumed = world
             .mec
-            .consume(installation::run_of(account, &run.to_string()), &caller())
+            .consume(
+                crate::installation::run_of(account, &run.to_string()),
+                &caller(),
+            )
             .await
             .unwrap();
         assert_eq!(consumed.event.is_some(), run < 100);

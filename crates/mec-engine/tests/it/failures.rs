@@ -1,12 +1,9 @@
 //! A store that fails, and commands that do: nobody is told more than is durable, and only the
 //! culprit gets the error.
 
-mod installation;
-mod place;
-
 use std::sync::Arc;
 
-use installation::*;
+use crate::installation::*;
 use mec_engine::{Mec, MecError, NewAccount, Options};
 use mec_kernel::*;
 use mec_store::{Fault, Faults, Store};

@@ -1,15 +1,10 @@
 //! Thousands of races, each of a few tasks over the last units there are: never one unit too many,
 //! at any level, and none left that somebody was refused.
 
-#[path = "../../mec-store/tests/chance/mod.rs"]
-mod chance;
-mod installation;
-mod place;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use installation::*;
+use crate::installation::*;
 use mec_engine::{Mec, Options};
 use mec_kernel::*;
 use tokio::task::JoinSet;
@@ -23,7 +18,7 @@ struct Dice(u64);
 
 impl Dice {
     fn fresh() -> Self {
-        Self(chance::seed("MEC_ROUNDS_SEED"))
+        Self(crate::chance::seed("MEC_ROUNDS_SEED"))
     }
 
     /// One of `0 … sides - 1`.

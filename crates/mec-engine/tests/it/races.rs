@@ -1,17 +1,13 @@
 //! Many callers at once: never one unit over a limit, one event per key, and all of it there for
 //! the next process.
 
-mod installation;
-mod place;
-
 use std::sync::Arc;
 
-use installation::*;
+use crate::installation::*;
 use mec_engine::{Mec, MecError, NewAccount, Options};
 use mec_kernel::*;
-use place::Database;
 
-place::on_both!(
+crate::place::on_both!(
     of_5000_attempts_at_a_limit_of_1000_exactly_1000_are_recorded,
     of_5000_attempts_at_1000_seats_exactly_1000_are_taken,
     the_same_key_from_20_callers_at_once_is_one_event,

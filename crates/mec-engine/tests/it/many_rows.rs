@@ -1,16 +1,12 @@
 //! An account with as many rows as it may have: deciding on them asks the store a few times, not
 //! once a row, more of them are refused, and what takes too long is refused whole.
 
-mod place;
-#[path = "tables/world.rs"]
-mod world;
-
 use std::time::Duration;
 
+use crate::world::*;
 use mec_engine::{MecError, Options};
 use mec_kernel::*;
 use serde_json::{Value, json};
-use world::*;
 
 on_both!(
     deciding_on_200_rolling_windows_asks_for_all_of_them_at_once,

@@ -1,12 +1,6 @@
 //! An installation with the guide's catalog, a clock that tests move, and a lane that tests can
 //! hold.
 
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "every test binary uses a part of it"
-)]
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 

@@ -1,11 +1,5 @@
 //! An installation with the guide's catalog, spoken to in the query language.
 
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "every test binary uses a part of it"
-)]
-
 use std::sync::Arc;
 
 use mec_engine::{Caller, Expected, Mec, MecError, NewAccount, Options, Touched, catalog_file};

@@ -1,11 +1,8 @@
 //! Published state is bounded: what fell out of it is read again and is as it was.
 
-mod installation;
-mod place;
-
 use std::sync::Arc;
 
-use installation::*;
+use crate::installation::*;
 use mec_engine::{Mec, Options};
 use mec_kernel::*;
 
