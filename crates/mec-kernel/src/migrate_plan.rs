@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::account::AccountPlan;
+use crate::cancel::{Cancel, cancel};
 use crate::code::Code;
 use crate::command::{Making, Ruling, View};
 use crate::entitlement::Entitlement;
@@ -11,7 +12,7 @@ use crate::facts::Facts;
 use crate::id::AccountId;
 use crate::need::Halt;
 use crate::node::Node;
-use crate::plan::{Cancel, Provision, cancel, provision};
+use crate::provision::{Provision, provision};
 use crate::refusal::Refusal;
 
 /// Which account is moved on which of its plans.
