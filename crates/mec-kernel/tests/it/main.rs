@@ -2,21 +2,33 @@
 //! counter compared with a naive list of all that was written, after every single command.
 
 mod account_rows;
+mod addons;
+mod asked;
+mod cancellations;
 mod catalog;
+mod corrections;
+mod counter_steps;
 mod counters;
 mod decision_tables;
 mod decisions;
 mod entitlement_rows;
+mod idempotency;
+mod late_overage;
 mod leases;
 mod occupancy;
 mod overage;
 mod plan_changes;
+mod plan_migrations;
 mod plans;
 mod quantities;
 mod recording;
 mod refusals;
+mod renewals;
 mod reservations;
+mod scheduled_plans;
 mod table;
+mod trials;
+mod window_reference;
 mod windows;
 mod world;
 mod written;

@@ -5,10 +5,10 @@ use mec_kernel::*;
 
 use crate::world::{World, grant_of, new_account, provision_of, quantity, time};
 
-const FIRST: &str = "2026-02-10T00:00:00Z";
-const SECOND: &str = "2026-02-20T00:00:00Z";
+pub(crate) const FIRST: &str = "2026-02-10T00:00:00Z";
+pub(crate) const SECOND: &str = "2026-02-20T00:00:00Z";
 
-fn try_cancel(
+pub(crate) fn try_cancel(
     world: &mut World,
     account: AccountId,
     plan: &str,
@@ -23,21 +23,21 @@ fn try_cancel(
     world.run(|view, making| cancel(view, making, &asked))
 }
 
-fn scheduled(account: AccountId, plan: &str, day: &str) -> Provision {
+pub(crate) fn scheduled(account: AccountId, plan: &str, day: &str) -> Provision {
     Provision {
         start: Some(time(day)),
         ..provision_of(account, plan)
     }
 }
 
-fn named(account: AccountId, plan: &str, reference: &str) -> Provision {
+pub(crate) fn named(account: AccountId, plan: &str, reference: &str) -> Provision {
     Provision {
         reference: reference.into(),
         ..provision_of(account, plan)
     }
 }
 
-fn seats(account: AccountId, amount: &str) -> Provision {
+pub(crate) fn seats(account: AccountId, amount: &str) -> Provision {
     Provision {
         quantity: Some(quantity(amount)),
         ..provision_of(account, "team-seats")
@@ -45,19 +45,19 @@ fn seats(account: AccountId, amount: &str) -> Provision {
 }
 
 /// The limit of benchmark_runs now; `-` where nothing is entitled.
-fn runs(world: &mut World, account: AccountId) -> String {
+pub(crate) fn runs(world: &mut World, account: AccountId) -> String {
     let figures = world.ask(account, "benchmark_runs", None).figures;
     figures
         .and_then(|figures| figures.allowed)
         .map_or("-".to_owned(), |allowed| allowed.to_string())
 }
 
-fn limit(world: &World, account: AccountId, resource: &str) -> String {
+pub(crate) fn limit(world: &World, account: AccountId, resource: &str) -> String {
     world.row(account, resource).quantity.unwrap().to_string()
 }
 
 /// What the last command did to entitlements.
-fn actions(world: &World) -> Vec<&'static str> {
+pub(crate) fn actions(world: &World) -> Vec<&'static str> {
     let told = world.last.iter().filter_map(|write| match write {
         Write::Entitlement { audit, .. } => Some(audit.action),
         _ => None,
@@ -65,7 +65,7 @@ fn actions(world: &World) -> Vec<&'static str> {
     told.collect()
 }
 
-fn current(world: &World) -> Vec<(String, String)> {
+pub(crate) fn current(world: &World) -> Vec<(String, String)> {
     let held = world
         .written
         .plans
@@ -297,61 +297,6 @@ fn another_quantity_of_a_plan_sets_its_rows_to_it() {
         Ok(2)
     );
     assert!(world.last.is_empty(), "one that states none keeps it");
-}
-
-#[test]
-fn a_migration_keeps_quantity_and_reference_where_none_are_stated() {
-    let mut world = World::new();
-    let account = world.root();
-    world
-        .try_provision(&Provision {
-            reference: "sub_1".into(),
-            ..seats(account, "7")
-        })
-        .unwrap();
-    let mut newer = Plan::clone(&world.catalog.plans["team-seats"]);
-    newer.version += 1;
-    world
-        .catalog
-        .plans
-        .insert(newer.id.clone(), std::sync::Arc::new(newer));
-    world.pass(60);
-    world
-        .try_provision(&Provision {
-            migrate: true,
-            ..provision_of(account, "team-seats")
-        })
-        .unwrap();
-    assert_eq!(limit(&world, account, "concurrent_users"), "7");
-    assert_eq!(
-        current(&world),
-        [("team-seats".to_owned(), "sub_1".to_owned())]
-    );
-}
-
-#[test]
-fn a_migration_leaves_the_plan_that_is_scheduled() {
-    let (mut world, account) = World::with("pro");
-    world
-        .try_provision(&scheduled(account, "starter", FIRST))
-        .unwrap();
-    let mut newer = Plan::clone(&world.catalog.plans["pro"]);
-    newer.version += 1;
-    world
-        .catalog
-        .plans
-        .insert(newer.id.clone(), std::sync::Arc::new(newer));
-    world.pass(60);
-    world
-        .try_provision(&Provision {
-            migrate: true,
-            ..provision_of(account, "pro")
-        })
-        .unwrap();
-    assert_eq!(world.rows(account).len(), 10);
-    world.at(FIRST);
-    assert_eq!(runs(&mut world, account), "100");
-    assert_eq!(world.rows(account).len(), 5);
 }
 
 #[test]
