@@ -13,10 +13,6 @@ const TO_SPLIT: &[&str] = &[
     "crates/mec-kernel/tests/oracle/driver.rs",
     "crates/mec-kernel/tests/oracle/kept.rs",
     "crates/mec-kernel/tests/oracle/translate.rs",
-    "crates/mec-store/tests/postgres.rs",
-    "crates/mec-store/tests/sqlite.rs",
-    "crates/mec-store/tests/tables.rs",
-    "crates/mec-store/tests/verify.rs",
 ];
 const CATCH_ALL: [&str; 7] = [
     "utils", "util", "common", "helpers", "helper", "types", "misc",

@@ -93,8 +93,8 @@ pub(super) async fn catalog(session: &Session) -> Result<Catalog, StoreError> {
     // too new.
     let query = |sql| session.query(sql, &[]);
     let (
-        (version, settings_rows, units, resources),
-        (plan_rows, templates, rules, account_types, zones),
+        (version, settings_rows, unit_rows, resources),
+        (plan_rows, templates, rules, account_types, zone_rows),
     ) = try_join(
         try_join4(
             query(VERSION),
@@ -122,21 +122,7 @@ pub(super) async fn catalog(session: &Session) -> Result<Catalog, StoreError> {
         }
         .integer(0)?;
     }
-    for row in &units {
-        let row = Found {
-            row,
-            table: "units",
-        };
-        let factor =
-            Factor::new(row.integer(3)?).ok_or_else(|| row.damaged(3, "a factor out of range"))?;
-        let unit = Unit {
-            code: row.code(0)?,
-            name: row.text(1)?.into(),
-            dimension: row.code(2)?,
-            factor,
-        };
-        catalog.units.insert(unit.code.clone(), unit);
-    }
+    catalog.units = units(&unit_rows)?;
     for row in &resources {
         let resource = resource(row)?;
         catalog
@@ -163,18 +149,42 @@ pub(super) async fn catalog(session: &Session) -> Result<Catalog, StoreError> {
             .account_types
             .insert(row.code(0)?, row.optional_text(1)?.map(str::to_owned));
     }
-    let mut by_name = BTreeMap::new();
-    for row in &zones {
+    catalog.zones = Arc::new(zones(&zone_rows)?);
+    Ok(catalog)
+}
+
+fn units(found: &[Row]) -> Result<BTreeMap<Code, Unit>, StoreError> {
+    let mut units = BTreeMap::new();
+    for row in found {
+        let row = Found {
+            row,
+            table: "units",
+        };
+        let factor =
+            Factor::new(row.integer(3)?).ok_or_else(|| row.damaged(3, "a factor out of range"))?;
+        let unit = Unit {
+            code: row.code(0)?,
+            name: row.text(1)?.into(),
+            dimension: row.code(2)?,
+            factor,
+        };
+        units.insert(unit.code.clone(), unit);
+    }
+    Ok(units)
+}
+
+fn zones(found: &[Row]) -> Result<BTreeMap<Code, Zone>, StoreError> {
+    let mut zones = BTreeMap::new();
+    for row in found {
         let row = Found {
             row,
             table: "time_zones",
         };
         let name = row.code(0)?;
         let zone = Zone::from_tzif(&name, row.get(1)?).ok_or_else(|| row.damaged(1, "not TZif"))?;
-        by_name.insert(name, zone);
+        zones.insert(name, zone);
     }
-    catalog.zones = Arc::new(by_name);
-    Ok(catalog)
+    Ok(zones)
 }
 
 fn settings(found: &[Row]) -> Result<Settings, StoreError> {

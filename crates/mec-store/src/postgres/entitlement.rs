@@ -2,9 +2,10 @@
 //! them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use mec_kernel::{
-    Condition, ConditionId, Entitlement, EntitlementId, Quantity, Time, TreeId, Write,
+    Audit, Code, Condition, ConditionId, Entitlement, EntitlementId, Quantity, Time, TreeId, Write,
 };
 use mec_query::json_text;
 use serde_json::Value;
@@ -156,7 +157,7 @@ fn parsed(metadata: Option<&str>) -> Result<Option<Value>, ()> {
 
 /// One row of the audit.
 struct Audited<'a> {
-    audit: &'a mec_kernel::Audit,
+    audit: &'a Audit,
     row: &'a Entitlement,
     old: Option<String>,
     new: String,
@@ -193,6 +194,32 @@ pub(super) async fn put(
         written.iter().map(|(row, ..)| row.resource.as_str()),
     )
     .await?;
+    let (after, audited) = applied(&before, &kinds, written)?;
+    let changed: Vec<&Stored> = ids.iter().filter_map(|id| after.get(id)).collect();
+    let conditions_of = |stored: &BTreeMap<EntitlementId, Stored>, id| {
+        stored.get(&id).map(|old| old.row.conditions.clone())
+    };
+    let reconditioned: Vec<&Stored> = changed
+        .iter()
+        .copied()
+        .filter(|new| conditions_of(&before, new.row.id).unwrap_or_default() != new.row.conditions)
+        .collect();
+    let mut changes = vec![];
+    changes.extend(put_rows(&changed));
+    changes.extend(put_conditions(&reconditioned));
+    changes.extend(put_audit(&audited, at));
+    Ok(changes)
+}
+
+/// One entitlement of a batch: the row, its metadata where they are given, and its audit row.
+type Written<'a> = (&'a Arc<Entitlement>, &'a Option<Code>, &'a Audit);
+
+/// What the rows are after the batch, and its audit rows, each with what the one before left.
+fn applied<'a>(
+    before: &BTreeMap<EntitlementId, Stored>,
+    kinds: &BTreeMap<String, String>,
+    written: Vec<Written<'a>>,
+) -> Result<(BTreeMap<EntitlementId, Stored>, Vec<Audited<'a>>), StoreError> {
     let (mut after, mut audited) = (before.clone(), Vec::with_capacity(written.len()));
     for (row, given, audit) in written {
         let old = after.get(&row.id);
@@ -227,20 +254,7 @@ pub(super) async fn put(
         });
         after.insert(row.id, new);
     }
-    let changed: Vec<&Stored> = ids.iter().filter_map(|id| after.get(id)).collect();
-    let conditions_of = |stored: &BTreeMap<EntitlementId, Stored>, id| {
-        stored.get(&id).map(|old| old.row.conditions.clone())
-    };
-    let reconditioned: Vec<&Stored> = changed
-        .iter()
-        .copied()
-        .filter(|new| conditions_of(&before, new.row.id).unwrap_or_default() != new.row.conditions)
-        .collect();
-    let mut changes = vec![];
-    changes.extend(put_rows(&changed));
-    changes.extend(put_conditions(&reconditioned));
-    changes.extend(put_audit(&audited, at));
-    Ok(changes)
+    Ok((after, audited))
 }
 
 async fn limit_kinds(
@@ -260,9 +274,31 @@ async fn limit_kinds(
 }
 
 fn put_rows(changed: &[&Stored]) -> Option<Change<'static>> {
+    columns(changed).replace(
+        "entitlement_id, tree",
+        &[
+            "quantity_allowed",
+            "source_ref",
+            "window_type_code",
+            "window_anchor",
+            "window_seconds",
+            "period_start",
+            "period_end",
+            "status",
+            "priority",
+            "plan_version",
+            "valid_from",
+            "valid_until",
+            "updated_at",
+            "metadata",
+        ],
+    )
+}
+
+fn columns(changed: &[&Stored]) -> Bulk<'static> {
     let rows = || changed.iter().map(|stored| &stored.row);
     let optional = |time: Option<Time>| time.map(Instant::from);
-    let text = |code: &Option<mec_kernel::Code>| code.as_deref().map(str::to_owned);
+    let text = |code: &Option<Code>| code.as_deref().map(str::to_owned);
     Bulk::of("entitlements")
         .column("entitlement_id", rows().map(|row| Id(row.id.0)))
         .column("tree", rows().map(|row| number(row.id.tree())))
@@ -324,25 +360,6 @@ fn put_rows(changed: &[&Stored]) -> Option<Change<'static>> {
         .column(
             "updated_at",
             rows().map(|row| Instant::from(row.updated_at)),
-        )
-        .replace(
-            "entitlement_id, tree",
-            &[
-                "quantity_allowed",
-                "source_ref",
-                "window_type_code",
-                "window_anchor",
-                "window_seconds",
-                "period_start",
-                "period_end",
-                "status",
-                "priority",
-                "plan_version",
-                "valid_from",
-                "valid_until",
-                "updated_at",
-                "metadata",
-            ],
         )
 }
 

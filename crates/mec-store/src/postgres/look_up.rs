@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use futures_util::future::join;
 use mec_kernel::{
-    AccountId, Catalog, Code, Fact, Lease, LedgerEvent, Need, Quantity, Reservation,
+    AccountId, AccountPlan, Catalog, Code, Fact, Lease, LedgerEvent, Need, Quantity, Reservation,
     Session as Seat, Time, TreeId, key_hash,
 };
 use tokio_postgres::Row;
@@ -186,17 +186,7 @@ async fn look_up_one(
         Need::Link(external_id) => {
             Fact::Link(external_id.clone(), link(session, external_id).await?)
         }
-        Need::Trials => {
-            let found = session.query(&TRIALS, &[&of_tree]).await?;
-            let plan = |row| {
-                rows::account_plan(&Found {
-                    row,
-                    table: "account_plans",
-                })
-                .map(Arc::new)
-            };
-            Fact::Trials(found.iter().map(plan).collect::<Result<_, _>>()?)
-        }
+        Need::Trials => Fact::Trials(trials(session, of_tree).await?),
         Need::Window(account, key) => {
             let total = count_window(session, tree, *account, key, catalog, now).await?;
             Fact::Window(*account, key.clone(), total)
@@ -258,6 +248,18 @@ async fn lease_of_seat(
             )
             .await?,
     )
+}
+
+async fn trials(session: &Session, tree: i32) -> Result<Vec<Arc<AccountPlan>>, StoreError> {
+    let found = session.query(&TRIALS, &[&tree]).await?;
+    let plan = |row| {
+        rows::account_plan(&Found {
+            row,
+            table: "account_plans",
+        })
+        .map(Arc::new)
+    };
+    found.iter().map(plan).collect()
 }
 
 async fn link(session: &Session, external_id: &Code) -> Result<Option<AccountId>, StoreError> {

@@ -25,22 +25,16 @@ pub(super) fn boxed(value: &Parameter) -> (Boxed<'static>, Type) {
 fn many(stored: Stored, values: Vec<Option<Parameter>>) -> (Boxed<'static>, Type) {
     match stored {
         Stored::Id => (
-            array(values, |value| {
-                if let Parameter::Id(bits) = value {
-                    Some(Id(bits))
-                } else {
-                    None
-                }
+            array(values, |value| match value {
+                Parameter::Id(bits) => Some(Id(bits)),
+                _ => None,
             }),
             Type::UUID_ARRAY,
         ),
         Stored::Integer => (
-            array(values, |value| {
-                if let Parameter::Integer(number) = value {
-                    Some(number)
-                } else {
-                    None
-                }
+            array(values, |value| match value {
+                Parameter::Integer(number) => Some(number),
+                _ => None,
             }),
             Type::INT8_ARRAY,
         ),
@@ -52,12 +46,9 @@ fn many(stored: Stored, values: Vec<Option<Parameter>>) -> (Boxed<'static>, Type
             (array(values, of), Type::NUMERIC_ARRAY)
         }
         Stored::Flag => (
-            array(values, |value| {
-                if let Parameter::Flag(flag) = value {
-                    Some(flag)
-                } else {
-                    None
-                }
+            array(values, |value| match value {
+                Parameter::Flag(flag) => Some(flag),
+                _ => None,
             }),
             Type::BOOL_ARRAY,
         ),
@@ -72,22 +63,16 @@ fn many(stored: Stored, values: Vec<Option<Parameter>>) -> (Boxed<'static>, Type
             (array(values, of), Type::TIMESTAMPTZ_ARRAY)
         }
         Stored::Json => (
-            array(values, |value| {
-                if let Parameter::Json(text) = value {
-                    Some(Json(text))
-                } else {
-                    None
-                }
+            array(values, |value| match value {
+                Parameter::Json(text) => Some(Json(text)),
+                _ => None,
             }),
             Type::JSONB_ARRAY,
         ),
         Stored::Text | Stored::List => (
-            array(values, |value| {
-                if let Parameter::Text(text) = value {
-                    Some(text)
-                } else {
-                    None
-                }
+            array(values, |value| match value {
+                Parameter::Text(text) => Some(text),
+                _ => None,
             }),
             Type::TEXT_ARRAY,
         ),

@@ -64,20 +64,7 @@ pub(super) fn catalog(connection: &Connection) -> Result<Catalog, StoreError> {
         |row| row.get(0),
     );
     catalog.version = version.map(Option::<i64>::unwrap_or_default)?;
-    for unit in all(
-        connection,
-        "SELECT unit_code, unit_name, dimension, factor FROM units",
-        |row| {
-            let factor = Factor::new(row.get(3)?)
-                .ok_or_else(|| rows::damaged(3, "a factor out of range"))?;
-            Ok(Unit {
-                code: rows::code(row, 0)?,
-                name: row.get(1)?,
-                dimension: rows::code(row, 2)?,
-                factor,
-            })
-        },
-    )? {
+    for unit in units(connection)? {
         catalog.units.insert(unit.code.clone(), unit);
     }
     let sql = "SELECT resource_type_code, resource_name, limit_kind_code, unit_code, allowed_units, description FROM resource_types";
@@ -111,7 +98,30 @@ pub(super) fn catalog(connection: &Connection) -> Result<Catalog, StoreError> {
     })?
     .into_iter()
     .collect();
-    let zones = all(
+    let zones = zones(connection)?;
+    catalog.zones = Arc::new(zones.into_iter().collect::<BTreeMap<_, _>>());
+    Ok(catalog)
+}
+
+fn units(connection: &Connection) -> Result<Vec<Unit>, StoreError> {
+    all(
+        connection,
+        "SELECT unit_code, unit_name, dimension, factor FROM units",
+        |row| {
+            let factor = Factor::new(row.get(3)?)
+                .ok_or_else(|| rows::damaged(3, "a factor out of range"))?;
+            Ok(Unit {
+                code: rows::code(row, 0)?,
+                name: row.get(1)?,
+                dimension: rows::code(row, 2)?,
+                factor,
+            })
+        },
+    )
+}
+
+fn zones(connection: &Connection) -> Result<Vec<(Code, Zone)>, StoreError> {
+    all(
         connection,
         "SELECT time_zone, tzif FROM time_zones",
         |row| {
@@ -120,9 +130,7 @@ pub(super) fn catalog(connection: &Connection) -> Result<Catalog, StoreError> {
                 .ok_or_else(|| rows::damaged(1, "not TZif"))?;
             Ok((name, zone))
         },
-    )?;
-    catalog.zones = Arc::new(zones.into_iter().collect::<BTreeMap<_, _>>());
-    Ok(catalog)
+    )
 }
 
 fn all<T>(
@@ -231,36 +239,11 @@ fn write_one(connection: &Connection, change: &CatalogChange, now: Time) -> Resu
             .execute(params![code.as_str()])
     };
     match change {
-        CatalogChange::PutUnit(unit) => {
-            let sql = "INSERT OR REPLACE INTO units (unit_code, unit_name, dimension, factor) VALUES (?1, ?2, ?3, ?4)";
-            connection.execute(
-                sql,
-                params![
-                    unit.code.as_str(),
-                    unit.name,
-                    unit.dimension.as_str(),
-                    unit.factor.get()
-                ],
-            )?;
-        }
+        CatalogChange::PutUnit(unit) => put_unit(connection, unit)?,
         CatalogChange::RemoveUnit(code) => {
             remove("DELETE FROM units WHERE unit_code = ?1", code)?;
         }
-        CatalogChange::PutResource(resource) => {
-            let allowed: Vec<&str> = resource.allowed_units.iter().map(Code::as_str).collect();
-            connection.execute(
-                "INSERT OR REPLACE INTO resource_types (resource_type_code, resource_name, limit_kind_code, unit_code, \
-                 allowed_units, description) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                params![
-                    resource.code.as_str(),
-                    resource.name,
-                    resource.limit_kind.code(),
-                    resource.unit.as_str(),
-                    serde_json::json!(allowed).to_string(),
-                    resource.description,
-                ],
-            )?;
-        }
+        CatalogChange::PutResource(resource) => put_resource(connection, resource)?,
         CatalogChange::RemoveResource(code) => {
             remove(
                 "DELETE FROM resource_types WHERE resource_type_code = ?1",
@@ -292,19 +275,53 @@ fn write_one(connection: &Connection, change: &CatalogChange, now: Time) -> Resu
                 code,
             )?;
         }
-        CatalogChange::PutSettings(settings) => {
-            for (name, value) in [
-                ("warn_at_percent", settings.warn_at.0),
-                ("late_seconds_max", settings.late_seconds_max),
-                ("ahead_seconds_max", settings.ahead_seconds_max),
-                ("rows_per_account_max", settings.rows_per_account_max),
-            ] {
-                connection.execute(
-                    "INSERT OR REPLACE INTO settings (name, value) VALUES (?1, ?2)",
-                    params![name, value],
-                )?;
-            }
-        }
+        CatalogChange::PutSettings(settings) => put_settings(connection, settings)?,
+    }
+    Ok(())
+}
+
+fn put_unit(connection: &Connection, unit: &Unit) -> rusqlite::Result<()> {
+    let sql = "INSERT OR REPLACE INTO units (unit_code, unit_name, dimension, factor) VALUES (?1, ?2, ?3, ?4)";
+    connection.execute(
+        sql,
+        params![
+            unit.code.as_str(),
+            unit.name,
+            unit.dimension.as_str(),
+            unit.factor.get()
+        ],
+    )?;
+    Ok(())
+}
+
+fn put_resource(connection: &Connection, resource: &Resource) -> rusqlite::Result<()> {
+    let allowed: Vec<&str> = resource.allowed_units.iter().map(Code::as_str).collect();
+    connection.execute(
+        "INSERT OR REPLACE INTO resource_types (resource_type_code, resource_name, limit_kind_code, unit_code, \
+         allowed_units, description) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![
+            resource.code.as_str(),
+            resource.name,
+            resource.limit_kind.code(),
+            resource.unit.as_str(),
+            serde_json::json!(allowed).to_string(),
+            resource.description,
+        ],
+    )?;
+    Ok(())
+}
+
+fn put_settings(connection: &Connection, settings: &Settings) -> rusqlite::Result<()> {
+    for (name, value) in [
+        ("warn_at_percent", settings.warn_at.0),
+        ("late_seconds_max", settings.late_seconds_max),
+        ("ahead_seconds_max", settings.ahead_seconds_max),
+        ("rows_per_account_max", settings.rows_per_account_max),
+    ] {
+        connection.execute(
+            "INSERT OR REPLACE INTO settings (name, value) VALUES (?1, ?2)",
+            params![name, value],
+        )?;
     }
     Ok(())
 }

@@ -19,105 +19,106 @@ fn entitlements() -> Table {
         .map(|status| status.code())
         .collect();
     let sources: Vec<&str> = Source::ALL.iter().map(|source| source.code()).collect();
-    Table::new(
-        "entitlements",
-        vec![
-            Column::new("entitlement_id", Type::Uuid)
-                .defaulted()
-                .described("The entitlement's id; it grows with time."),
-            Column::new("account_id", Type::Uuid)
-                .required()
-                .insertable()
-                .described("Who may use."),
-            Column::new("resource_type_code", CODE)
-                .required()
-                .insertable()
-                .described("What it may use."),
-            Column::new("resource_scope", SCOPE)
-                .insertable()
-                .described("Which part of the resource; null is every part."),
-            Column::new("limit_kind_code", MEMBER)
-                .defaulted()
-                .insertable()
-                .described("How it is counted: as its resource is."),
-            Column::new("quantity_allowed", QUANTITY)
-                .writable()
-                .described("How much; null is unlimited."),
-            Column::new("window_type_code", MEMBER)
-                .writable()
-                .described("The window it is counted in; null is lifetime."),
-            Column::new("window_anchor", Type::Timestamp)
-                .writable()
-                .described("Where billing and lifetime windows begin."),
-            Column::new("window_seconds", Type::Int8)
-                .writable()
-                .described("Length of a rolling window."),
-            Column::new("period_start", Type::Timestamp)
-                .writable()
-                .described("First instant of a period window."),
-            Column::new("period_end", Type::Timestamp)
-                .writable()
-                .described("First instant after a period window."),
-            Column::new("status", varchar(16))
-                .defaulted()
-                .writable()
-                .described("active, suspended, or expired, which is final."),
-            Column::new("source", varchar(16))
-                .defaulted()
-                .insertable()
-                .described("Where it comes from; manual or override when you make it."),
-            Column::new("source_ref", varchar(255))
-                .described("Its name there, such as a subscription item."),
-            Column::new("plan_id", CODE).described("The plan it came with."),
-            Column::new("plan_version", Type::Int4).described("The plan's version then."),
-            Column::new("priority", Type::Int4)
-                .defaulted()
-                .writable()
-                .described("Among overrides the highest wins."),
-            Column::new("valid_from", Type::Timestamp)
-                .defaulted()
-                .writable()
-                .described("First instant it counts; now by default."),
-            Column::new("valid_until", Type::Timestamp)
-                .writable()
-                .described("First instant it does not; null is open."),
-            Column::new("metadata", Type::Json)
-                .writable()
-                .described("Anything you wish to keep with it."),
-            created_at(),
-            updated_at(),
-        ],
-    )
-    .described("What an account may use.")
-    .primary_key("entitlements_pkey", &["entitlement_id"])
-    .references(
-        "entitlements_account_id_fkey",
-        "account_id",
-        "accounts",
-        "account_id",
-    )
-    .references(
-        "entitlements_resource_type_code_fkey",
-        "resource_type_code",
-        "resource_types",
-        "resource_type_code",
-    )
-    .references(
-        "entitlements_limit_kind_code_fkey",
-        "limit_kind_code",
-        "limit_kinds",
-        "limit_kind_code",
-    )
-    .references(
-        "entitlements_window_type_code_fkey",
-        "window_type_code",
-        "window_types",
-        "window_type_code",
-    )
-    .references("entitlements_plan_id_fkey", "plan_id", "plans", "plan_id")
-    .one_of("entitlements_status_check", "status", &statuses)
-    .one_of("entitlements_source_check", "source", &sources)
-    .allowing(WRITABLE)
+    Table::new("entitlements", entitlement_columns())
+        .described("What an account may use.")
+        .primary_key("entitlements_pkey", &["entitlement_id"])
+        .references(
+            "entitlements_account_id_fkey",
+            "account_id",
+            "accounts",
+            "account_id",
+        )
+        .references(
+            "entitlements_resource_type_code_fkey",
+            "resource_type_code",
+            "resource_types",
+            "resource_type_code",
+        )
+        .references(
+            "entitlements_limit_kind_code_fkey",
+            "limit_kind_code",
+            "limit_kinds",
+            "limit_kind_code",
+        )
+        .references(
+            "entitlements_window_type_code_fkey",
+            "window_type_code",
+            "window_types",
+            "window_type_code",
+        )
+        .references("entitlements_plan_id_fkey", "plan_id", "plans", "plan_id")
+        .one_of("entitlements_status_check", "status", &statuses)
+        .one_of("entitlements_source_check", "source", &sources)
+        .allowing(WRITABLE)
+}
+
+fn entitlement_columns() -> Vec<Column> {
+    vec![
+        Column::new("entitlement_id", Type::Uuid)
+            .defaulted()
+            .described("The entitlement's id; it grows with time."),
+        Column::new("account_id", Type::Uuid)
+            .required()
+            .insertable()
+            .described("Who may use."),
+        Column::new("resource_type_code", CODE)
+            .required()
+            .insertable()
+            .described("What it may use."),
+        Column::new("resource_scope", SCOPE)
+            .insertable()
+            .described("Which part of the resource; null is every part."),
+        Column::new("limit_kind_code", MEMBER)
+            .defaulted()
+            .insertable()
+            .described("How it is counted: as its resource is."),
+        Column::new("quantity_allowed", QUANTITY)
+            .writable()
+            .described("How much; null is unlimited."),
+        Column::new("window_type_code", MEMBER)
+            .writable()
+            .described("The window it is counted in; null is lifetime."),
+        Column::new("window_anchor", Type::Timestamp)
+            .writable()
+            .described("Where billing and lifetime windows begin."),
+        Column::new("window_seconds", Type::Int8)
+            .writable()
+            .described("Length of a rolling window."),
+        Column::new("period_start", Type::Timestamp)
+            .writable()
+            .described("First instant of a period window."),
+        Column::new("period_end", Type::Timestamp)
+            .writable()
+            .described("First instant after a period window."),
+        Column::new("status", varchar(16))
+            .defaulted()
+            .writable()
+            .described("active, suspended, or expired, which is final."),
+        Column::new("source", varchar(16))
+            .defaulted()
+            .insertable()
+            .described("Where it comes from; manual or override when you make it."),
+        Column::new("source_ref", varchar(255))
+            .described("Its name there, such as a subscription item."),
+        Column::new("plan_id", CODE).described("The plan it came with."),
+        Column::new("plan_version", Type::Int4).described("The plan's version then."),
+        Column::new("priority", Type::Int4)
+            .defaulted()
+            .writable()
+            .described("Among overrides the highest wins."),
+        Column::new("valid_from", Type::Timestamp)
+            .defaulted()
+            .writable()
+            .described("First instant it counts; now by default."),
+        Column::new("valid_until", Type::Timestamp)
+            .writable()
+            .described("First instant it does not; null is open."),
+        Column::new("metadata", Type::Json)
+            .writable()
+            .described("Anything you wish to keep with it."),
+        created_at(),
+        updated_at(),
+    ]
 }
 
 fn entitlement_conditions() -> Table {

@@ -89,76 +89,77 @@ fn reservations() -> Table {
         .iter()
         .map(|status| status.code())
         .collect();
-    Table::new(
-        "reservations",
-        vec![
-            Column::new("reservation_id", Type::Uuid)
-                .required()
-                .described("The reservation's id."),
-            Column::new("idempotency_key", varchar(255))
-                .required()
-                .described("The caller's name for it, unique in its tree."),
-            Column::new("account_id", Type::Uuid)
-                .required()
-                .described("For whom it is held."),
-            Column::new("resource_type_code", CODE)
-                .required()
-                .described("What is held."),
-            Column::new("resource_scope", SCOPE).described("Which part of the resource."),
-            Column::new("quantity", QUANTITY)
-                .required()
-                .described("How much is held, in unit_code."),
-            Column::new("unit_code", MEMBER)
-                .required()
-                .described("The unit of quantity."),
-            Column::new("status", varchar(16)).required().described(
-                "open, settled or released; an open one holds nothing after expires_at.",
-            ),
-            Column::new("reserved_at", Type::Timestamp)
-                .required()
-                .described("When it was made: the windows it counts in."),
-            Column::new("expires_at", Type::Timestamp)
-                .required()
-                .described("First instant it holds nothing."),
-            Column::new("decision", varchar(16))
-                .required()
-                .described("The decision it was made with."),
-            Column::new("reason", varchar(255))
-                .required()
-                .described("That decision's reason in words."),
-            Column::new("reason_code", CODE)
-                .required()
-                .described("That decision's reason as a code."),
-            Column::new("entitlement_id", Type::Uuid)
-                .described("The entitlement that bound that decision."),
-            Column::new("event_id", Type::Uuid).described("The event it was settled with."),
-        ],
-    )
-    .described("Quantities held until they are settled, released or expire.")
-    .primary_key("reservations_pkey", &["reservation_id"])
-    .references(
-        "reservations_account_id_fkey",
-        "account_id",
-        "accounts",
-        "account_id",
-    )
-    .references(
-        "reservations_resource_type_code_fkey",
-        "resource_type_code",
-        "resource_types",
-        "resource_type_code",
-    )
-    .references(
-        "reservations_unit_code_fkey",
-        "unit_code",
-        "units",
-        "unit_code",
-    )
-    .references(
-        "reservations_event_id_fkey",
-        "event_id",
-        "consumption_ledger",
-        "event_id",
-    )
-    .one_of("reservations_status_check", "status", &statuses)
+    Table::new("reservations", reservation_columns())
+        .described("Quantities held until they are settled, released or expire.")
+        .primary_key("reservations_pkey", &["reservation_id"])
+        .references(
+            "reservations_account_id_fkey",
+            "account_id",
+            "accounts",
+            "account_id",
+        )
+        .references(
+            "reservations_resource_type_code_fkey",
+            "resource_type_code",
+            "resource_types",
+            "resource_type_code",
+        )
+        .references(
+            "reservations_unit_code_fkey",
+            "unit_code",
+            "units",
+            "unit_code",
+        )
+        .references(
+            "reservations_event_id_fkey",
+            "event_id",
+            "consumption_ledger",
+            "event_id",
+        )
+        .one_of("reservations_status_check", "status", &statuses)
+}
+
+fn reservation_columns() -> Vec<Column> {
+    vec![
+        Column::new("reservation_id", Type::Uuid)
+            .required()
+            .described("The reservation's id."),
+        Column::new("idempotency_key", varchar(255))
+            .required()
+            .described("The caller's name for it, unique in its tree."),
+        Column::new("account_id", Type::Uuid)
+            .required()
+            .described("For whom it is held."),
+        Column::new("resource_type_code", CODE)
+            .required()
+            .described("What is held."),
+        Column::new("resource_scope", SCOPE).described("Which part of the resource."),
+        Column::new("quantity", QUANTITY)
+            .required()
+            .described("How much is held, in unit_code."),
+        Column::new("unit_code", MEMBER)
+            .required()
+            .described("The unit of quantity."),
+        Column::new("status", varchar(16))
+            .required()
+            .described("open, settled or released; an open one holds nothing after expires_at."),
+        Column::new("reserved_at", Type::Timestamp)
+            .required()
+            .described("When it was made: the windows it counts in."),
+        Column::new("expires_at", Type::Timestamp)
+            .required()
+            .described("First instant it holds nothing."),
+        Column::new("decision", varchar(16))
+            .required()
+            .described("The decision it was made with."),
+        Column::new("reason", varchar(255))
+            .required()
+            .described("That decision's reason in words."),
+        Column::new("reason_code", CODE)
+            .required()
+            .described("That decision's reason as a code."),
+        Column::new("entitlement_id", Type::Uuid)
+            .described("The entitlement that bound that decision."),
+        Column::new("event_id", Type::Uuid).described("The event it was settled with."),
+    ]
 }

@@ -71,75 +71,76 @@ fn plans() -> Table {
 }
 
 fn plan_entitlement_templates() -> Table {
-    Table::new(
-        "plan_entitlement_templates",
-        vec![
-            Column::new("template_id", Type::Uuid)
-                .defaulted()
-                .described("The template's id."),
-            Column::new("plan_id", CODE)
-                .required()
-                .insertable()
-                .described("The plan it belongs to."),
-            Column::new("resource_type_code", CODE)
-                .required()
-                .writable()
-                .described("What it grants."),
-            Column::new("resource_scope", SCOPE)
-                .writable()
-                .described("Which part of the resource; null is every part."),
-            Column::new("limit_kind_code", MEMBER)
-                .defaulted()
-                .insertable()
-                .described("How it is counted: as its resource is."),
-            Column::new("quantity_allowed", QUANTITY)
-                .writable()
-                .described("How much; null is unlimited."),
-            Column::new("window_type_code", MEMBER)
-                .writable()
-                .described("The window it is counted in; null is lifetime."),
-            Column::new("window_seconds", Type::Int8)
-                .writable()
-                .described("Length of a rolling window."),
-            Column::new("per_quantity", Type::Bool)
-                .defaulted()
-                .writable()
-                .described("Whether the quantity provisioned multiplies it, as seats do."),
-            Column::new("sort_order", Type::Int4)
-                .defaulted()
-                .writable()
-                .described("Its place in the plan."),
-        ],
-    )
-    .described("What a plan grants.")
-    .primary_key("plan_entitlement_templates_pkey", &["template_id"])
-    .references(
-        "plan_entitlement_templates_plan_id_fkey",
-        "plan_id",
-        "plans",
-        "plan_id",
-    )
-    .references(
-        "plan_entitlement_templates_resource_type_code_fkey",
-        "resource_type_code",
-        "resource_types",
-        "resource_type_code",
-    )
-    .references(
-        "plan_entitlement_templates_limit_kind_code_fkey",
-        "limit_kind_code",
-        "limit_kinds",
-        "limit_kind_code",
-    )
-    .references(
-        "plan_entitlement_templates_window_type_code_fkey",
-        "window_type_code",
-        "window_types",
-        "window_type_code",
-    )
-    .ordered_by("plan_id", false)
-    .ordered_by("sort_order", false)
-    .allowing(WRITABLE)
+    Table::new("plan_entitlement_templates", template_columns())
+        .described("What a plan grants.")
+        .primary_key("plan_entitlement_templates_pkey", &["template_id"])
+        .references(
+            "plan_entitlement_templates_plan_id_fkey",
+            "plan_id",
+            "plans",
+            "plan_id",
+        )
+        .references(
+            "plan_entitlement_templates_resource_type_code_fkey",
+            "resource_type_code",
+            "resource_types",
+            "resource_type_code",
+        )
+        .references(
+            "plan_entitlement_templates_limit_kind_code_fkey",
+            "limit_kind_code",
+            "limit_kinds",
+            "limit_kind_code",
+        )
+        .references(
+            "plan_entitlement_templates_window_type_code_fkey",
+            "window_type_code",
+            "window_types",
+            "window_type_code",
+        )
+        .ordered_by("plan_id", false)
+        .ordered_by("sort_order", false)
+        .allowing(WRITABLE)
+}
+
+fn template_columns() -> Vec<Column> {
+    vec![
+        Column::new("template_id", Type::Uuid)
+            .defaulted()
+            .described("The template's id."),
+        Column::new("plan_id", CODE)
+            .required()
+            .insertable()
+            .described("The plan it belongs to."),
+        Column::new("resource_type_code", CODE)
+            .required()
+            .writable()
+            .described("What it grants."),
+        Column::new("resource_scope", SCOPE)
+            .writable()
+            .described("Which part of the resource; null is every part."),
+        Column::new("limit_kind_code", MEMBER)
+            .defaulted()
+            .insertable()
+            .described("How it is counted: as its resource is."),
+        Column::new("quantity_allowed", QUANTITY)
+            .writable()
+            .described("How much; null is unlimited."),
+        Column::new("window_type_code", MEMBER)
+            .writable()
+            .described("The window it is counted in; null is lifetime."),
+        Column::new("window_seconds", Type::Int8)
+            .writable()
+            .described("Length of a rolling window."),
+        Column::new("per_quantity", Type::Bool)
+            .defaulted()
+            .writable()
+            .described("Whether the quantity provisioned multiplies it, as seats do."),
+        Column::new("sort_order", Type::Int4)
+            .defaulted()
+            .writable()
+            .described("Its place in the plan."),
+    ]
 }
 
 fn account_plans() -> Table {

@@ -2,8 +2,6 @@
 //! database of several shards one that does not goes to all of them. What is looked at is what the
 //! server was sent.
 
-mod lane;
-
 mod on_postgres {
     use std::collections::{BTreeMap, BTreeSet};
     use std::sync::Arc;

@@ -1,16 +1,14 @@
 //! Entitlements with their conditions and their audit, as they are kept and shown.
 
-mod lane;
-
 use std::sync::Arc;
 
 use mec_kernel::*;
 use mec_store::ConditionRow;
 use serde_json::{Value, json};
 
-use lane::{Home, Lane, TREE, wait};
+use crate::lane::{Home, Lane, TREE, wait};
 
-lane::home::on_both!(
+crate::lane::home::on_both!(
     the_audit_shows_rows_as_the_table_does,
     conditions_come_back_as_they_were_put
 );

@@ -1,7 +1,5 @@
 //! Spreading the tables over a Citus database: every table once, before what hangs on it.
 
-mod home;
-
 mod on_postgres {
     use std::io::Write as _;
 

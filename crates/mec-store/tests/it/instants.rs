@@ -1,16 +1,14 @@
 //! A batch of several trees: each has its own present, also where one was last used before the
 //! clock was set back.
 
-mod lane;
-
 use std::sync::Arc;
 
 use mec_kernel::*;
 use mec_store::Commit;
 
-use lane::{Home, Lane, TREE, used, wait};
+use crate::lane::{Home, Lane, TREE, used, wait};
 
-lane::home::on_both!(
+crate::lane::home::on_both!(
     a_window_is_open_by_the_instant_of_its_own_tree,
     the_use_beyond_a_limit_is_kept_by_the_instant_of_its_own_tree,
     the_audit_is_dated_by_the_instant_of_its_own_tree,

@@ -1,14 +1,12 @@
 //! The decision log is written without any tree and pruned by age.
 
-mod lane;
-
 use mec_kernel::*;
 use mec_query::json_text;
 use mec_store::{Commit, DecisionRow, Operation, limits_json};
 
-use lane::{Home, Lane, TREE, wait};
+use crate::lane::{Home, Lane, TREE, wait};
 
-lane::home::on_both!(
+crate::lane::home::on_both!(
     decisions_are_logged_without_a_tree_and_pruned_by_age,
     every_limit_considered_is_kept_with_its_decision_and_counted,
 );

@@ -1,7 +1,5 @@
 //! The role of a node may do what a node does and nothing else: the schema is another's.
 
-mod home;
-
 mod on_postgres {
     use mec_store::postgres::{MigrateOptions, Migrated, migrate};
     use mec_store::{OpenOptions, Store};

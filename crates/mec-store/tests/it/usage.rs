@@ -1,13 +1,11 @@
 //! Usage by bucket is what a naive fold of the ledger says, wherever a bucket is cut.
 
-mod lane;
-
 use mec_kernel::*;
 use mec_store::{EventFilter, UsageBucket, UsageQuery};
 
-use lane::{Home, Lane, at, used};
+use crate::lane::{self, Home, Lane, at, used};
 
-lane::home::on_both!(
+crate::lane::home::on_both!(
     usage_is_what_a_naive_fold_of_the_ledger_says,
     a_window_counted_from_the_ledger_has_the_overage_of_its_own_key,
 );

@@ -1,8 +1,6 @@
 //! The decision log in parts, one a UTC day: old ones go whole, new ones are made ahead, and no row
 //! is ever refused.
 
-mod lane;
-
 mod on_postgres {
     use mec_kernel::*;
     use mec_store::{Commit, DecisionRow, OpenOptions, Operation, Store};

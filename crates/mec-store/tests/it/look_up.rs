@@ -1,12 +1,10 @@
 //! Many needs at once are answered like one after the other.
 
-mod lane;
-
 use mec_kernel::*;
 
-use lane::{Home, Lane, TREE, used, wait};
+use crate::lane::{Home, Lane, TREE, used, wait};
 
-lane::home::on_both!(many_needs_are_answered_in_their_order_as_each_alone);
+crate::lane::home::on_both!(many_needs_are_answered_in_their_order_as_each_alone);
 
 fn many_needs_are_answered_in_their_order_as_each_alone(home: fn() -> Home) {
     let mut lane = Lane::new(home());
