@@ -11,13 +11,19 @@ mod chance;
 mod driver;
 #[path = "oracle/kept.rs"]
 mod kept;
+#[path = "oracle/shop.rs"]
+mod shop;
 #[path = "oracle/story.rs"]
 mod story;
 #[path = "oracle/translate.rs"]
 mod translate;
+#[path = "oracle/values.rs"]
+mod values;
 #[path = "it/written.rs"]
 #[allow(dead_code, reason = "only its memory is used here")]
 mod written;
+#[path = "oracle/wrong.rs"]
+mod wrong;
 
 use std::collections::BTreeMap;
 use std::panic::{self, AssertUnwindSafe};

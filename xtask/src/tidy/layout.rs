@@ -6,14 +6,7 @@ use super::source::Source;
 /// What can be held in the head.
 const LINES_MAX: usize = 500;
 /// Longer files of before that limit. Splitting one removes its line; no line is ever added.
-const TO_SPLIT: &[&str] = &[
-    "crates/mec-kernel/tests/catalog_change.rs",
-    "crates/mec-kernel/tests/it/decision_tables/story.rs",
-    "crates/mec-kernel/tests/it/decision_tables/vocabulary.rs",
-    "crates/mec-kernel/tests/oracle/driver.rs",
-    "crates/mec-kernel/tests/oracle/kept.rs",
-    "crates/mec-kernel/tests/oracle/translate.rs",
-];
+const TO_SPLIT: &[&str] = &[];
 const CATCH_ALL: [&str; 7] = [
     "utils", "util", "common", "helpers", "helper", "types", "misc",
 ];

@@ -6,7 +6,9 @@
 //! skipped: a word, a column or a table that is not understood fails with its line.
 
 mod document;
+mod givens;
 mod story;
+mod values;
 mod vocabulary;
 
 use std::collections::BTreeSet;

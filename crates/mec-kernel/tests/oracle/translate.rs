@@ -5,9 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mec_kernel as k;
-use mec_kernel::{Code, Quantity, WindowKind, WindowRule};
+use mec_kernel::{Code, Quantity, WindowKind};
 use mec_oracle as o;
 use mec_oracle::Id;
+
+pub(crate) use crate::shop::{changes, plan, resource};
+pub(crate) use crate::values::{attributes, quantity, scope};
+use crate::values::{instants, kind, test, window, window_kind};
 
 /// Names of add-ons that the generator gives.
 const REFERENCES: [&str; 3] = ["", "si_1", "si_2"];
@@ -455,81 +459,6 @@ pub(crate) fn new_account(
     }
 }
 
-/// The shop as changes of an empty catalog.
-pub(crate) fn changes(shop: &o::Shop) -> Vec<k::CatalogChange> {
-    let unit = |unit: &o::Unit| {
-        let factor = k::Factor::new(unit.factor).expect("a factor");
-        k::CatalogChange::PutUnit(k::Unit {
-            code: unit.code.into(),
-            name: unit.code.to_owned(),
-            dimension: unit.dimension.into(),
-            factor,
-        })
-    };
-    let account_type = k::CatalogChange::PutAccountType {
-        code: "organization".into(),
-        description: None,
-    };
-    let units = shop.units.iter().map(unit);
-    let resources = shop.resources.iter().map(|of| resource(of));
-    let plans = shop
-        .plans
-        .iter()
-        .map(|of| k::CatalogChange::PutPlan(plan(of)));
-    units
-        .chain(resources)
-        .chain(plans)
-        .chain([account_type])
-        .collect()
-}
-
-pub(crate) fn resource(of: &o::Resource) -> k::CatalogChange {
-    k::CatalogChange::PutResource(k::Resource {
-        code: of.code.into(),
-        name: of.code.to_owned(),
-        limit_kind: kind(of.kind),
-        unit: of.unit.into(),
-        allowed_units: of
-            .allowed_units
-            .iter()
-            .map(|unit| Code::from(*unit))
-            .collect(),
-        description: None,
-    })
-}
-
-pub(crate) fn plan(of: &o::Plan) -> k::Plan {
-    let template = |(order, of): (i32, &o::Template)| {
-        let rule = of.window.map(window);
-        k::Template {
-            id: k::TemplateId(0),
-            resource: of.resource.into(),
-            scope: of.scope.map(Code::from),
-            quantity: of.quantity.map(quantity),
-            window: rule.map(|rule| rule.kind),
-            window_seconds: rule.and_then(|rule| rule.seconds),
-            per_quantity: of.per_quantity,
-            sort_order: order,
-        }
-    };
-    k::Plan {
-        id: of.id.into(),
-        name: of.id.to_owned(),
-        is_trial: of.trial_days.is_some(),
-        trial_days: of.trial_days,
-        is_addon: of.is_addon,
-        version: of.version,
-        price_amount: None,
-        price_currency: None,
-        price_period: None,
-        external_ref: None,
-        is_active: of.is_active,
-        sort_order: 0,
-        metadata: None,
-        templates: (0..).zip(&of.templates).map(template).collect(),
-    }
-}
-
 /// What a kernel's counter is to the oracle.
 pub(crate) fn counter(account: Id, key: &k::WindowKey, shop: &o::Shop) -> o::Counter {
     let cut = match key.window {
@@ -546,118 +475,4 @@ pub(crate) fn counter(account: Id, key: &k::WindowKey, shop: &o::Shop) -> o::Cou
         scope: key.scope.as_ref().map(scope),
         cut,
     }
-}
-
-pub(crate) fn scope(code: &Code) -> &'static str {
-    ["eu", "us"]
-        .into_iter()
-        .find(|scope| *scope == code.as_str())
-        .expect("a scope of the generator")
-}
-
-fn instants((start, end): (Option<k::Time>, Option<k::Time>)) -> (Option<i64>, Option<i64>) {
-    (start.map(k::Time::micros), end.map(k::Time::micros))
-}
-
-pub(crate) fn quantity(millionths: i64) -> Quantity {
-    Quantity::from_millionths(millionths).expect("the generator stays within a quantity")
-}
-
-const fn kind(of: o::Kind) -> k::LimitKind {
-    match of {
-        o::Kind::Cumulative => k::LimitKind::Cumulative,
-        o::Kind::Concurrency => k::LimitKind::Concurrency,
-        o::Kind::Inventory => k::LimitKind::Inventory,
-        o::Kind::TimeAccess => k::LimitKind::TimeAccess,
-    }
-}
-
-fn window_kind(name: &str) -> WindowKind {
-    WindowKind::from_code(name).expect("a kind of window")
-}
-
-fn window(of: o::Window) -> WindowRule {
-    let anchored = |kind, anchor: Option<i64>| WindowRule {
-        anchor: anchor.map(k::Time::from_micros),
-        ..WindowRule::of(kind)
-    };
-    match of {
-        o::Window::Hour => WindowRule::of(WindowKind::Hour),
-        o::Window::Day => WindowRule::of(WindowKind::Day),
-        o::Window::Week => WindowRule::of(WindowKind::Week),
-        o::Window::Month => WindowRule::of(WindowKind::Month),
-        o::Window::Quarter => WindowRule::of(WindowKind::Quarter),
-        o::Window::Year => WindowRule::of(WindowKind::Year),
-        o::Window::BillingMonth(anchor) => anchored(WindowKind::BillingMonth, anchor),
-        o::Window::BillingYear(anchor) => anchored(WindowKind::BillingYear, anchor),
-        o::Window::Lifetime(anchor) => anchored(WindowKind::Lifetime, anchor),
-        o::Window::Rolling(seconds) => WindowRule {
-            seconds: Some(seconds),
-            ..WindowRule::of(WindowKind::Rolling)
-        },
-        o::Window::Period(start, end) => {
-            let period = Some((k::Time::from_micros(start), k::Time::from_micros(end)));
-            WindowRule {
-                period,
-                ..WindowRule::of(WindowKind::Period)
-            }
-        }
-    }
-}
-
-/// Facts stated with a request.
-pub(crate) fn attributes(of: &o::Attributes) -> k::Attributes {
-    of.iter()
-        .map(|(name, attribute)| ((*name).to_owned(), attribute_of(attribute)))
-        .collect()
-}
-
-fn attribute_of(of: &o::Attribute) -> k::Attribute {
-    match of {
-        o::Attribute::Text(text) => k::Attribute::Text((*text).to_owned()),
-        o::Attribute::Number(number) => k::Attribute::Number(decimal(*number)),
-        o::Attribute::Flag(flag) => k::Attribute::Flag(*flag),
-    }
-}
-
-fn test(of: &o::Condition) -> k::ConditionTest {
-    match of {
-        o::Condition::TimeOfDay { from, to } => k::ConditionTest::TimeOfDay {
-            from: *from,
-            to: *to,
-        },
-        o::Condition::Weekday(days) => k::ConditionTest::Weekday(days.clone()),
-        o::Condition::Attribute {
-            name,
-            operator,
-            values,
-        } => {
-            let number = || match values.first() {
-                Some(o::Attribute::Number(number)) => decimal(*number),
-                other => panic!("{other:?} is no number"),
-            };
-            let comparison = match operator {
-                o::Operator::In => k::Comparison::In(values.iter().map(attribute_of).collect()),
-                o::Operator::NotIn => {
-                    k::Comparison::NotIn(values.iter().map(attribute_of).collect())
-                }
-                o::Operator::Gt => k::Comparison::Above(number()),
-                o::Operator::Gte => k::Comparison::AtLeast(number()),
-                o::Operator::Lt => k::Comparison::Below(number()),
-                o::Operator::Lte => k::Comparison::AtMost(number()),
-            };
-            k::ConditionTest::Attribute {
-                name: (*name).into(),
-                comparison,
-            }
-        }
-    }
-}
-
-/// A stated number as attributes have it.
-fn decimal(millionths: i64) -> k::Decimal {
-    quantity(millionths)
-        .to_string()
-        .parse()
-        .expect("a quantity is a number")
 }

@@ -1,19 +1,18 @@
 //! One row of a table, told to the kernel: what the accounts have, what happened, and what is
 //! asked.
 
-use std::sync::Arc;
-
 use mec_kernel::*;
 
 use super::document::Row;
-use super::vocabulary::{self, Item, LEVELS, Question, RowOf, RuleOf, Step, Use, Verb, Whose};
-use crate::world::{World, check_of, grant_of, meter_of, new_account, provision_of};
+use super::givens::plan_of;
+use super::vocabulary::{self, Item, LEVELS, Question, Step, Use, Verb};
+use crate::world::{World, check_of, meter_of, new_account};
 
 /// Columns that say what is; every other must be one of an outcome.
 pub(super) const GIVENS: [&str; 7] = ["resource", "has", "rule", "used", "then", "who", "asks"];
 /// The account of a table without levels.
-const ALONE: &str = "account";
-const DEFAULT_RESOURCE: &str = "benchmark_runs";
+pub(super) const ALONE: &str = "account";
+pub(super) const DEFAULT_RESOURCE: &str = "benchmark_runs";
 
 /// What the kernel told.
 pub(super) enum Outcome {
@@ -34,16 +33,16 @@ pub(super) struct Told {
 /// The accounts of one row and what they have.
 pub(super) struct Story {
     pub(super) world: World,
-    resource: String,
+    pub(super) resource: String,
     /// From the root down.
-    accounts: Vec<(String, AccountId)>,
-    who: AccountId,
+    pub(super) accounts: Vec<(String, AccountId)>,
+    pub(super) who: AccountId,
     /// Every entitlement with its name: `user 2` is the second that the cell `user` lists.
     pub(super) rows: Vec<(EntitlementId, String)>,
     pub(super) rules: Vec<RuleId>,
-    event: Option<EventId>,
-    lease: Option<LeaseId>,
-    made: u32,
+    pub(super) event: Option<EventId>,
+    pub(super) lease: Option<LeaseId>,
+    pub(super) made: u32,
 }
 
 /// Why a row cannot be told: its words are wrong, or the kernel refused what leads to the question.
@@ -168,7 +167,7 @@ impl Story {
         Ok(())
     }
 
-    fn account(&self, name: Option<&str>) -> Result<AccountId, String> {
+    pub(super) fn account(&self, name: Option<&str>) -> Result<AccountId, String> {
         let Some(name) = name else {
             return Ok(self.who);
         };
@@ -199,160 +198,6 @@ impl Story {
             .iter()
             .find(|(_, id)| *id == account)
             .map_or("?", |(name, _)| name)
-    }
-
-    /// The plan rows of an account are the templates of one plan, and every add-on is a plan of its
-    /// own.
-    fn put_plans_into_catalog(&mut self, name: &str, items: &[Item]) {
-        let rows = || {
-            items
-                .iter()
-                .enumerate()
-                .filter_map(|(place, item)| Some((place, row_of(item)?)))
-        };
-        let templates: Vec<_> = rows()
-            .filter(|(_, row)| row.source == Source::Plan)
-            .map(|(_, row)| self.template(row))
-            .collect();
-        if !templates.is_empty() {
-            self.put_plan(plan_of(name), false, templates);
-        }
-        for (place, row) in rows().filter(|(_, row)| row.source == Source::Addon) {
-            let template = self.template(row);
-            self.put_plan(addon_of(name, place), true, vec![template]);
-        }
-    }
-
-    fn template(&self, row: &RowOf) -> Template {
-        Template {
-            id: TemplateId(0),
-            resource: self.resource.as_str().into(),
-            scope: row.scope.clone(),
-            quantity: row.quantity,
-            window: row.window.map(|window| window.kind),
-            window_seconds: row.window.and_then(|window| window.seconds),
-            per_quantity: false,
-            sort_order: 0,
-        }
-    }
-
-    fn put_plan(&mut self, id: Code, is_addon: bool, templates: Vec<Template>) {
-        let starter = Plan::clone(&self.world.catalog.plans["starter"]);
-        let plan = Plan {
-            id: id.clone(),
-            is_addon,
-            templates,
-            ..starter
-        };
-        self.world.catalog.plans.insert(id, Arc::new(plan));
-    }
-
-    fn rule(&mut self, rule: &RuleOf) -> Result<RuleId, Stop> {
-        let plan = match rule.whose {
-            Whose::Plan => {
-                let plans = &self.world.catalog.plans;
-                let given = self
-                    .accounts
-                    .iter()
-                    .rev()
-                    .map(|(name, _)| plan_of(name))
-                    .find(|plan| plans.contains_key(plan));
-                Some(given.ok_or("no plan is given that the rule could be for".to_owned())?)
-            }
-            Whose::AnotherPlan => Some(Code::from("pro")),
-            Whose::Resource | Whose::Account(_) => None,
-        };
-        let account = match &rule.whose {
-            Whose::Account(name) => Some(self.account(Some(name))?),
-            _ => None,
-        };
-        let resource = self.resource.clone();
-        Ok(self.world.rule(&resource, |made| {
-            (made.plan, made.account, made.window) = (plan, account, rule.window);
-            made.action = rule.action;
-            made.warn_at = rule.warn_at;
-            match rule.action {
-                LimitAction::Grace => made.grace_quantity = rule.quantity,
-                _ => made.overage_limit = rule.quantity,
-            }
-            made.grace_seconds = rule.seconds;
-            made.overage_price = rule.price;
-            made.priority = rule.priority;
-            made.is_active = rule.is_active;
-        }))
-    }
-
-    /// Gives an account its rows: the plan with all of its templates where the first of them
-    /// stands.
-    fn give(&mut self, name: &str, account: AccountId, items: &[Item]) -> Result<(), Stop> {
-        for (place, item) in items.iter().enumerate() {
-            let Some(row) = row_of(item) else { continue };
-            let entitlement = match row.source {
-                Source::Plan => {
-                    let before = items[..place]
-                        .iter()
-                        .filter_map(row_of)
-                        .filter(|row| row.source == Source::Plan)
-                        .count();
-                    if before == 0 {
-                        self.world
-                            .try_provision(&provision_of(account, &plan_of(name)))?;
-                    }
-                    let rows = self.world.rows(account);
-                    let mut given = rows
-                        .iter()
-                        .filter(|row| row.source == Source::Plan)
-                        .map(|row| row.id)
-                        .collect::<Vec<_>>();
-                    given.sort();
-                    given[before]
-                }
-                Source::Addon => {
-                    let plan = addon_of(name, place);
-                    self.world.try_provision(&provision_of(account, &plan))?;
-                    let rows = self.world.rows(account);
-                    rows.iter()
-                        .find(|row| row.plan.as_ref() == Some(&plan))
-                        .expect("it was just given")
-                        .id
-                }
-                Source::Manual | Source::Override => {
-                    let mut grant = grant_of(account, &self.resource, None);
-                    grant.quantity = row.quantity;
-                    grant.window = row.window;
-                    grant.scope.clone_from(&row.scope);
-                    (grant.source, grant.priority) = (row.source, row.priority);
-                    self.world.grant(&grant)
-                }
-            };
-            self.qualify(entitlement, row)?;
-            self.rows
-                .push((entitlement, format!("{name} {}", place + 1)));
-        }
-        Ok(())
-    }
-
-    /// Makes a row what the parentheses behind it say.
-    fn qualify(&mut self, id: EntitlementId, row: &RowOf) -> Result<(), Stop> {
-        if !row.conditions.is_empty() {
-            self.world.set_conditions(id, &row.conditions);
-        }
-        let until = if row.is_expired {
-            Some(self.world.now)
-        } else {
-            row.until
-        };
-        let status = row.is_suspended.then_some(EntitlementStatus::Suspended);
-        let patch = EntitlementPatch {
-            status,
-            valid_from: row.from,
-            valid_until: until.map(Some),
-            ..EntitlementPatch::default()
-        };
-        if patch != EntitlementPatch::default() {
-            self.world.patch(id, &patch)?;
-        }
-        Ok(())
     }
 
     fn step(&mut self, step: &Step) -> Result<(), Stop> {
@@ -615,20 +460,4 @@ fn of_lease(leased: Leased) -> Told {
         standing: None,
         retry_after_seconds,
     }
-}
-
-fn row_of(item: &Item) -> Option<&RowOf> {
-    if let Item::Row(row) = item {
-        Some(row)
-    } else {
-        None
-    }
-}
-
-fn plan_of(account: &str) -> Code {
-    Code::from(format!("plan of {account}"))
-}
-
-fn addon_of(account: &str, place: usize) -> Code {
-    Code::from(format!("add-on {} of {account}", place + 1))
 }

@@ -7,6 +7,8 @@
 use mec_kernel::*;
 
 use super::document::NOTHING;
+pub(super) use super::values::quantity;
+use super::values::{AN_HOUR_SECONDS, decimal, second_of_day, seconds, time, value, whole, window};
 
 /// One thing an account has.
 #[derive(Clone, Debug)]
@@ -120,9 +122,6 @@ pub(super) const LEVELS: [&str; LEVELS_MAX] = [
     "user",
 ];
 
-/// How long a lease or a hold is taken where nothing is said.
-const AN_HOUR_SECONDS: i64 = 3_600;
-
 /// `plan 100 a month, manual 20 a month (suspended)`.
 pub(super) fn items(cell: &str) -> Result<Vec<Item>, String> {
     each(cell, ',', item)
@@ -181,43 +180,6 @@ fn item(text: &str) -> Result<Item, String> {
     Ok(Item::Row(row))
 }
 
-fn window(text: &str) -> Result<WindowRule, String> {
-    if let Some(length) = text.strip_prefix("in any ") {
-        return Ok(WindowRule {
-            seconds: Some(seconds(length)?),
-            ..WindowRule::of(WindowKind::Rolling)
-        });
-    }
-    if let Some(start) = text.strip_prefix("in all from ") {
-        return Ok(WindowRule {
-            anchor: Some(time(start)?),
-            ..WindowRule::LIFETIME
-        });
-    }
-    if let Some((start, end)) = text
-        .strip_prefix("from ")
-        .and_then(|span| span.split_once(" to "))
-    {
-        return Ok(WindowRule {
-            period: Some((time(start)?, time(end)?)),
-            ..WindowRule::of(WindowKind::Period)
-        });
-    }
-    let kind = match text {
-        "in all" => WindowKind::Lifetime,
-        "an hour" => WindowKind::Hour,
-        "a day" => WindowKind::Day,
-        "a week" => WindowKind::Week,
-        "a month" => WindowKind::Month,
-        "a quarter" => WindowKind::Quarter,
-        "a year" => WindowKind::Year,
-        "a billing month" => WindowKind::BillingMonth,
-        "a billing year" => WindowKind::BillingYear,
-        _ => return Err(format!("{text:?} is no window")),
-    };
-    Ok(WindowRule::of(kind))
-}
-
 /// `tier = gold`, `size >= 5`, `time 09:00 to 17:00`, `weekday 1/2/3`.
 fn condition(text: &str) -> Result<ConditionTest, String> {
     let words: Vec<&str> = text.splitn(3, ' ').collect();
@@ -251,19 +213,6 @@ fn condition(text: &str) -> Result<ConditionTest, String> {
         name: words[0].into(),
         comparison,
     })
-}
-
-fn decimal(text: &str) -> Result<Decimal, String> {
-    text.parse().map_err(|_| format!("{text:?} is no number"))
-}
-
-/// `yes` and `no` are flags, digits a number; everything else, and what stands in quotes, is text.
-fn value(text: &str) -> Attribute {
-    match text.parse::<Decimal>() {
-        Ok(number) => Attribute::Number(number),
-        Err(_) if text == "yes" || text == "no" => Attribute::Flag(text == "yes"),
-        Err(_) => Attribute::Text(text.trim_matches('"').to_owned()),
-    }
 }
 
 /// `account: grace 10 for 1 hour; plan: overage up to 10 at 2.5 (priority 1)`.
@@ -480,42 +429,4 @@ fn level(name: &str) -> Result<String, String> {
     } else {
         Err(format!("{name:?} is no account of a table"))
     }
-}
-
-pub(super) fn quantity(text: &str) -> Result<Quantity, String> {
-    text.parse().map_err(|_| format!("{text:?} is no quantity"))
-}
-
-fn whole<T: std::str::FromStr>(text: &str) -> Result<T, String> {
-    text.parse()
-        .map_err(|_| format!("{text:?} is no whole number"))
-}
-
-/// An instant, or a date for its first one.
-fn time(text: &str) -> Result<Time, String> {
-    let instant = if text.contains('T') {
-        text.to_owned()
-    } else {
-        format!("{text}T00:00:00Z")
-    };
-    instant.parse().map_err(|_| format!("{text:?} is no time"))
-}
-
-fn second_of_day(text: &str) -> Result<i64, String> {
-    let (hour, minute) = text
-        .split_once(':')
-        .ok_or(format!("{text:?} is no time of day"))?;
-    Ok(whole::<i64>(hour)? * 3_600 + whole::<i64>(minute)? * 60)
-}
-
-fn seconds(text: &str) -> Result<i64, String> {
-    let (number, unit) = text.split_once(' ').unwrap_or(("1", text));
-    let unit = match unit.trim_end_matches('s') {
-        "second" => 1,
-        "minute" => 60,
-        "hour" => 3_600,
-        "day" => 86_400,
-        _ => return Err(format!("{text:?} is no length of time")),
-    };
-    Ok(whole::<i64>(number)? * unit)
 }
