@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use rustix::fs::OFlags;
 
+use super::APPLICATION_ID;
 use crate::StoreError;
 
 /// What is made is its owner's alone.
@@ -265,7 +266,8 @@ fn check(path: &Path, file: &File) -> Result<(), StoreError> {
             found.nlink()
         )));
     }
-    if found.mode() & OTHERS != 0 {
+    // Whatever else a wrong path names stays as it is.
+    if found.mode() & OTHERS != 0 && is_ours(file).map_err(failed(path))? {
         match file.set_permissions(Permissions::from_mode(PRIVATE)) {
             Ok(()) => {
                 tracing::warn!(path = %shown, mode = format!("{:o}", found.mode() & 0o777), "others could open it; closed to them")
@@ -276,6 +278,20 @@ fn check(path: &Path, file: &File) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+/// Whether a file is empty, or a database of MEC by its header
+/// (<https://www.sqlite.org/fileformat.html>, 1.3).
+fn is_ours(file: &File) -> std::io::Result<bool> {
+    const MAGIC: &[u8] = b"SQLite format 3\0";
+    const APPLICATION_ID_AT: usize = 68;
+    let mut header = [0; 100];
+    match file.read_exact_at(&mut header, 0) {
+        Ok(()) => Ok(header.starts_with(MAGIC)
+            && header[APPLICATION_ID_AT..].starts_with(&APPLICATION_ID.to_be_bytes())),
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(file.metadata()?.len() == 0),
+        Err(error) => Err(error),
+    }
 }
 
 fn lock(path: &Path, name: &Path, file: &File) -> Result<(), StoreError> {

@@ -73,8 +73,8 @@ settings! {
     /// Never shown. Prefer the environment variable to this file.
     jwt_secret: Secret = "", secret;
 
-    /// The audience that a token's aud must contain. If empty, MEC doesn't
-    /// check aud.
+    /// The audience that a token's aud, if it has one, must contain. If
+    /// empty, MEC doesn't check aud.
     jwt_audience: String = "", text;
 
     /// Where a token names the role: $.role, $.app.roles[0],

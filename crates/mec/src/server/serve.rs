@@ -284,6 +284,11 @@ impl Signals {
     pub(crate) fn catch() -> Result<Self, Failure> {
         let catch =
             |kind| signal(kind).map_err(|error| Failure::io("signals cannot be caught", &error));
+        // A write beyond the largest size of a file (`ulimit -f`) fails as on a full disk, instead
+        // of ending the process: a signal that was caught once never does.
+        drop(catch(SignalKind::from_raw(
+            rustix::process::Signal::XFSZ.as_raw(),
+        ))?);
         Ok(Self {
             terminate: catch(SignalKind::terminate())?,
             interrupt: catch(SignalKind::interrupt())?,

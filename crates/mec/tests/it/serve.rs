@@ -205,3 +205,39 @@ fn one_line_tells_of_each_request_and_every_line_of_it_has_its_id(home: fn() -> 
     assert_eq!(nameless, Vec::<&Value>::new());
     assert!(!server.said().contains("secret"), "{}", server.said());
 }
+
+/// A service manager can limit the size of files, and the system then ends whoever writes beyond.
+#[test]
+fn a_server_whose_file_may_not_grow_says_why_it_ends_and_loses_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::demo(directory.path());
+    let meter = |server: &Server, number: u32| {
+        let event = json!({
+            "p_idempotency_key": format!("grow-{number}"), "p_external_id": "demo_birch",
+            "p_resource_type": "benchmark_runs", "p_quantity": 1,
+            "p_details": { "text": "x".repeat(8_000) },
+        });
+        server.post("/api/rpc/meter_consumption", &event)
+    };
+    assert_eq!(meter(&server, 0).0, 200);
+    let size = |name: &str| {
+        let file = std::fs::metadata(directory.path().join(name));
+        file.unwrap().len()
+    };
+    server.limit_files(size("mec.db").max(size("mec.db-wal")) + (64 << 10));
+    let full = (1..2_000).find_map(|number| {
+        let (status, body) = meter(&server, number);
+        (status != 200).then_some((number, status, body))
+    });
+    let (number, status, body) = full.expect("the file comes to its limit");
+    assert_eq!(status, 503, "{body}");
+    assert_eq!(server.ended().code(), Some(74));
+    let again = Server::demo(directory.path());
+    for number in 0..=number {
+        assert_eq!(meter(&again, number).0, 200);
+    }
+    let kept = again.get("/api/consumption_ledger?idempotency_key=like.grow-*&select=event_id");
+    let kept: Value = serde_json::from_str(&kept.1).unwrap();
+    let events = usize::try_from(number).unwrap() + 1;
+    assert_eq!(kept.as_array().map(Vec::len), Some(events));
+}

@@ -14,6 +14,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::{Pid, Resource, Rlimit};
+
 use crate::home::{Home, on_both};
 
 on_both!(
@@ -112,6 +114,21 @@ impl Server {
     pub(crate) fn stop(mut self) -> ExitStatus {
         ask_to_stop(&self.process.child);
         self.process.child.wait().unwrap()
+    }
+
+    /// Waits until the process ends by itself.
+    pub(crate) fn ended(mut self) -> ExitStatus {
+        self.process.child.wait().unwrap()
+    }
+
+    /// Lets the process write files of at most so many bytes.
+    pub(crate) fn limit_files(&self, bytes: u64) {
+        let pid = i32::try_from(self.process.child.id()).ok();
+        let limit = Rlimit {
+            current: Some(bytes),
+            maximum: None,
+        };
+        rustix::process::prlimit(pid.and_then(Pid::from_raw), Resource::Fsize, limit).unwrap();
     }
 
     /// Everything the process has printed since its last start.

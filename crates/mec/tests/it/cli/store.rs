@@ -62,6 +62,28 @@ fn a_schema_that_is_not_this_programs_is_refused_with_what_to_do() {
     assert_eq!(shell.run("verify --store sqlite:notes.db").code, Some(74));
 }
 
+/// A wrong path closes no other program's file.
+#[test]
+fn a_file_of_another_program_keeps_its_mode() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let shell = Shell::new();
+    shell.write(
+        "notes.txt",
+        &"These are notes and no database. ".repeat(100),
+    );
+    rusqlite::Connection::open(shell.path("other.db"))
+        .and_then(|other| other.execute_batch("CREATE TABLE birds (name TEXT)"))
+        .unwrap();
+    for name in ["notes.txt", "other.db"] {
+        let path = shell.path(name);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let ran = shell.run(&format!("check a b --store sqlite:{name}"));
+        assert!(ran.code.is_some_and(|code| code > 63), "{ran:?}");
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(format!("{:o}", mode & 0o777), "644", "{name}");
+    }
+}
+
 /// Whatever the process gives to new files.
 #[test]
 fn a_store_and_what_is_written_of_it_are_their_owners_alone() {
