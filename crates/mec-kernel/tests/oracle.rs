@@ -11,14 +11,10 @@ mod chance;
 mod driver;
 #[path = "oracle/kept.rs"]
 mod kept;
-#[path = "oracle/shop.rs"]
-mod shop;
 #[path = "oracle/story.rs"]
 mod story;
 #[path = "oracle/translate.rs"]
 mod translate;
-#[path = "oracle/values.rs"]
-mod values;
 #[path = "it/written.rs"]
 #[allow(dead_code, reason = "only its memory is used here")]
 mod written;

@@ -1,6 +1,6 @@
 //! The catalog of a shop in the kernel's words.
 
-use crate::values::{kind, quantity, window};
+use super::values::{kind, quantity, window};
 use mec_kernel as k;
 use mec_kernel::Code;
 use mec_oracle as o;

@@ -1,6 +1,11 @@
 //! From the oracle's words to the kernel's and back: codes, decimals, and which id stands for which
 //! thing.
 
+#[path = "shop.rs"]
+mod shop;
+#[path = "values.rs"]
+mod values;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -9,9 +14,9 @@ use mec_kernel::{Code, Quantity, WindowKind};
 use mec_oracle as o;
 use mec_oracle::Id;
 
-pub(crate) use crate::shop::{changes, plan, resource};
-pub(crate) use crate::values::{attributes, quantity, scope};
-use crate::values::{instants, kind, test, window, window_kind};
+pub(crate) use self::shop::{changes, plan, resource};
+pub(crate) use self::values::{attributes, quantity, scope};
+use self::values::{instants, kind, test, window, window_kind};
 
 /// Names of add-ons that the generator gives.
 const REFERENCES: [&str; 3] = ["", "si_1", "si_2"];
