@@ -2,9 +2,9 @@
 
 use crate::amount::Amount;
 use crate::answer::Answer;
-use crate::command::{Attributes, Meter, Question, SECOND, Time};
+use crate::command::{Attributes, Code, Meter, Question, SECOND, Time};
 use crate::coverage::Rule;
-use crate::history::{Content, Except};
+use crate::history::{Content, Event, Except};
 use crate::record::{Recording, is_bad_key};
 use crate::state::Oracle;
 
@@ -90,26 +90,7 @@ impl Oracle {
             wrong.push("MEC_OCCURRED_TOO_LATE");
         }
         let original = meter.corrects.and_then(|id| self.event(id)).cloned();
-        match (meter.is_correction, meter.corrects, &original) {
-            (false, None, _) => {}
-            (true, Some(_), Some(original)) => {
-                let of = &original.content;
-                let is_alike = of.account == meter.account
-                    && of.resource == meter.resource
-                    && of.scope == meter.scope
-                    && of.unit == asked.unit
-                    && original.occurred_at == occurred_at;
-                if !is_alike || of.corrects.is_some() {
-                    wrong.extend(["MEC_BAD_CORRECTION", "MEC_EVENT_NOT_FOUND"]);
-                }
-                // Else a window that holds this event alone would be below zero.
-                if self.stands(original) + meter.quantity < 0 {
-                    wrong.push("MEC_BELOW_ZERO");
-                }
-            }
-            (true, Some(_), None) => wrong.extend(["MEC_EVENT_NOT_FOUND", "MEC_BAD_CORRECTION"]),
-            _ => wrong.push("MEC_BAD_CORRECTION"),
-        }
+        wrong.extend(self.wrong_correction(meter, asked.unit, occurred_at, original.as_ref()));
         if asked.amount < Amount::ZERO
             && self.is_below_zero(
                 meter.account,
@@ -134,26 +115,47 @@ impl Oracle {
             original: meter.corrects,
             attributes: question.attributes.clone(),
         };
-        match original {
-            Some(original) => self.count_attributes(
-                &question,
-                &original.attributes,
-                &recording,
-                Rule::CorrectionsStateNone,
-            ),
-            None => {
-                self.count_attributes(
-                    &question,
-                    &Attributes::new(),
-                    &recording,
-                    Rule::MeteredEventsStateTheirAttributes,
-                );
-            }
-        }
+        let (other, rule) = match &original {
+            Some(original) => (&original.attributes, Rule::CorrectionsStateNone),
+            None => (&Attributes::new(), Rule::MeteredEventsStateTheirAttributes),
+        };
+        self.count_attributes(&question, other, &recording, rule);
         let event = self.record(&question, &pools, recording);
         Answer::Recorded {
             event,
             replayed: false,
         }
+    }
+
+    /// What is wrong with what an event says it corrects.
+    fn wrong_correction(
+        &self,
+        meter: &Meter,
+        unit: Code,
+        occurred_at: Time,
+        original: Option<&Event>,
+    ) -> Vec<Code> {
+        let mut wrong = Vec::new();
+        match (meter.is_correction, meter.corrects, original) {
+            (false, None, _) => {}
+            (true, Some(_), Some(original)) => {
+                let of = &original.content;
+                let is_alike = of.account == meter.account
+                    && of.resource == meter.resource
+                    && of.scope == meter.scope
+                    && of.unit == unit
+                    && original.occurred_at == occurred_at;
+                if !is_alike || of.corrects.is_some() {
+                    wrong.extend(["MEC_BAD_CORRECTION", "MEC_EVENT_NOT_FOUND"]);
+                }
+                // Else a window that holds this event alone would be below zero.
+                if self.stands(original) + meter.quantity < 0 {
+                    wrong.push("MEC_BELOW_ZERO");
+                }
+            }
+            (true, Some(_), None) => wrong.extend(["MEC_EVENT_NOT_FOUND", "MEC_BAD_CORRECTION"]),
+            _ => wrong.push("MEC_BAD_CORRECTION"),
+        }
+        wrong
     }
 }

@@ -57,91 +57,104 @@ impl Oracle {
             return Answer::refused(&["MEC_BAD_VALUE"]);
         }
         let factor = self.shop.factor(resource.unit).expect("a unit of the shop");
-        let shown = |amount: &Amount| decimal(&rounded(amount, factor), 6);
+        let stretches = stretches.into_iter();
+        Answer::Usage(if resource.kind == Kind::Concurrency {
+            stretches
+                .map(|stretch| self.seats_in(asked, factor, stretch))
+                .collect()
+        } else {
+            stretches
+                .map(|stretch| self.use_in(asked, resource.kind, factor, stretch))
+                .collect()
+        })
+    }
+
+    /// The most seats that were held at once in `[start, end)`, and for how long.
+    fn seats_in(&self, asked: &UsageQuestion, factor: i64, (start, end): (Time, Time)) -> Bucket {
+        let leases = self.leases.iter().filter(|lease| {
+            lease.resource == asked.resource
+                && (asked.scope.is_none() || lease.scope == asked.scope)
+                && if asked.own_only {
+                    lease.path[0] == asked.account
+                } else {
+                    lease.path.contains(&asked.account)
+                }
+        });
+        let leases: Vec<&Lease> = leases.collect();
+        let beginnings = leases.iter().map(|lease| lease.acquired_at).chain([start]);
+        let within = beginnings.filter(|at| start <= *at && *at < end && *at <= self.now);
+        let live_at = |at: Time| {
+            let live = leases
+                .iter()
+                .filter(|lease| lease.acquired_at <= at && at < lease.ends_at());
+            live.map(|lease| &lease.amount).sum::<Amount>()
+        };
+        let hours = leases.iter().map(|lease| {
+            let (from, to) = (
+                lease.acquired_at.max(start),
+                lease.ends_at().min(end).min(self.now),
+            );
+            &lease.amount * (to - from).max(0)
+        });
+        let hours = decimal(&rounded(&hours.sum(), factor * 3_600 * SECOND), 6);
+        let quantity = shown(&within.map(live_at).max().unwrap_or_default(), factor);
+        Bucket {
+            start,
+            end,
+            quantity,
+            lease_hours: Some(hours),
+            overage: "0".to_owned(),
+            events: 0,
+        }
+    }
+
+    /// What was used in `[start, end)`, or what was owned at its end.
+    fn use_in(
+        &self,
+        asked: &UsageQuestion,
+        kind: Kind,
+        factor: i64,
+        (start, end): (Time, Time),
+    ) -> Bucket {
         let is_about = |event: &&Event| {
             let is_of_scope = asked.scope.is_none() || event.content.scope == asked.scope;
             event.path.contains(&asked.account)
                 && is_of_scope
                 && event.content.resource == asked.resource
         };
-        let seats = |(start, end): (Time, Time)| {
-            let leases = self.leases.iter().filter(|lease| {
-                lease.resource == asked.resource
-                    && (asked.scope.is_none() || lease.scope == asked.scope)
-                    && if asked.own_only {
-                        lease.path[0] == asked.account
-                    } else {
-                        lease.path.contains(&asked.account)
-                    }
-            });
-            let leases: Vec<&Lease> = leases.collect();
-            let beginnings = leases.iter().map(|lease| lease.acquired_at).chain([start]);
-            let within = beginnings.filter(|at| start <= *at && *at < end && *at <= self.now);
-            let live_at = |at: Time| {
-                let live = leases
-                    .iter()
-                    .filter(|lease| lease.acquired_at <= at && at < lease.ends_at());
-                live.map(|lease| &lease.amount).sum::<Amount>()
-            };
-            let hours = leases.iter().map(|lease| {
-                let (from, to) = (
-                    lease.acquired_at.max(start),
-                    lease.ends_at().min(end).min(self.now),
-                );
-                &lease.amount * (to - from).max(0)
-            });
-            let hours = decimal(&rounded(&hours.sum(), factor * 3_600 * SECOND), 6);
-            let quantity = shown(&within.map(live_at).max().unwrap_or_default());
-            Bucket {
-                start,
-                end,
-                quantity,
-                lease_hours: Some(hours),
-                overage: "0".to_owned(),
-                events: 0,
+        let (mut used, mut overage, mut events) = (Amount::ZERO, Amount::ZERO, 0);
+        let within = |event: &&Event| start <= event.occurred_at && event.occurred_at < end;
+        for event in self.events.iter().filter(is_about).filter(within) {
+            if !asked.own_only || event.path[0] == asked.account {
+                used += &event.amount;
+                events += 1;
             }
-        };
-        let bucket = |(start, end): (Time, Time)| {
-            let (mut used, mut overage, mut events) = (Amount::ZERO, Amount::ZERO, 0);
-            let within = |event: &&Event| start <= event.occurred_at && event.occurred_at < end;
-            for event in self.events.iter().filter(is_about).filter(within) {
-                if !asked.own_only || event.path[0] == asked.account {
-                    used += &event.amount;
-                    events += 1;
-                }
-                // What the account's pools bill, whoever below it used.
-                let mine = event
-                    .overage
-                    .iter()
-                    .filter(|effect| effect.counter.account == asked.account);
-                overage += mine.map(|effect| &effect.overage).sum::<Amount>();
-            }
-            if resource.kind == Kind::Inventory {
-                let before = self
-                    .events
-                    .iter()
-                    .filter(is_about)
-                    .filter(|event| event.occurred_at < start);
-                used += before
-                    .filter(|event| !asked.own_only || event.path[0] == asked.account)
-                    .map(|event| &event.amount)
-                    .sum::<Amount>();
-            }
-            Bucket {
-                start,
-                end,
-                quantity: shown(&used),
-                lease_hours: None,
-                overage: shown(&overage),
-                events,
-            }
-        };
-        let stretches = stretches.into_iter();
-        Answer::Usage(if resource.kind == Kind::Concurrency {
-            stretches.map(seats).collect()
-        } else {
-            stretches.map(bucket).collect()
-        })
+            // What the account's pools bill, whoever below it used.
+            let mine = event
+                .overage
+                .iter()
+                .filter(|effect| effect.counter.account == asked.account);
+            overage += mine.map(|effect| &effect.overage).sum::<Amount>();
+        }
+        if kind == Kind::Inventory {
+            let before = self
+                .events
+                .iter()
+                .filter(is_about)
+                .filter(|event| event.occurred_at < start);
+            used += before
+                .filter(|event| !asked.own_only || event.path[0] == asked.account)
+                .map(|event| &event.amount)
+                .sum::<Amount>();
+        }
+        Bucket {
+            start,
+            end,
+            quantity: shown(&used, factor),
+            lease_hours: None,
+            overage: shown(&overage, factor),
+            events,
+        }
     }
 
     /// Where the account stands with each of the resources, or with all it or an account above it
@@ -202,4 +215,8 @@ impl Oracle {
         }
         Answer::Standings(standings)
     }
+}
+
+fn shown(amount: &Amount, factor: i64) -> String {
+    decimal(&rounded(amount, factor), 6)
 }
