@@ -35,6 +35,9 @@ struct Sent<C: Command> {
 /// Where the answer of a command comes.
 pub(crate) type Answering<A> = oneshot::Receiver<Result<A, MecError>>;
 
+/// A job and where its answer comes.
+type Queued<A> = (Box<dyn Job>, Answering<A>);
+
 /// A command to be put into a queue, and where its answer comes.
 ///
 /// # Errors
@@ -42,7 +45,7 @@ pub(crate) type Answering<A> = oneshot::Receiver<Result<A, MecError>>;
 pub(crate) fn job_of<C: Command>(
     command: C,
     caller: &Caller,
-) -> Result<(Box<dyn Job>, Answering<C::Answer>), MecError> {
+) -> Result<Queued<C::Answer>, MecError> {
     let (sender, answer) = oneshot::channel();
     let sent = Sent {
         tree: command.tree()?,
