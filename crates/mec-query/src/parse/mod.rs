@@ -99,23 +99,30 @@ impl Query {
         query.on_conflict = first("on_conflict")
             .map(|value| whole(order::names, "on_conflict parameter", value))
             .transpose()?;
-        for (key, value) in of_kind(&["limit"]) {
+        query.page_parameters(&pairs)?;
+        query.bounded()
+    }
+
+    fn page_parameters(&mut self, pairs: &[(String, String)]) -> Result<(), QueryError> {
+        let of_word =
+            |word: &'static str| pairs.iter().filter(move |(key, _)| last_word(key) == word);
+        for (key, value) in of_word("limit") {
             if let Some(limit) = integer(value) {
-                query.limits.push(Placed {
+                self.limits.push(Placed {
                     path: embed_path(key)?,
                     item: limit,
                 });
             }
         }
-        for (key, value) in of_kind(&["offset"]) {
+        for (key, value) in of_word("offset") {
             if let Some(offset) = integer(value).and_then(|offset| u64::try_from(offset).ok()) {
-                query.offsets.push(Placed {
+                self.offsets.push(Placed {
                     path: embed_path(key)?,
                     item: offset,
                 });
             }
         }
-        query.bounded()
+        Ok(())
     }
 
     /// Whether any filter or logic tree addresses the rows themselves.
