@@ -13,7 +13,7 @@ use crate::leased::{Leased, no_slot, taken};
 use crate::need::Halt;
 use crate::quantity::{Amount, Quantity};
 use crate::refusal::Refusal;
-use crate::request::{Request, check_whole, scope_of};
+use crate::request::{Request, check_positive, check_whole, scope_of};
 use crate::time_to_live::expiry;
 
 /// Take a slot.
@@ -53,12 +53,7 @@ pub fn acquire(
         .into());
     }
     let expires_at = expiry(view.now, acquire.ttl_seconds)?;
-    if acquire.quantity.millionths() <= 0 {
-        return Err(Refusal::QuantityNotPositive {
-            argument: "quantity",
-        }
-        .into());
-    }
+    check_positive(acquire.quantity)?;
     let amount = Amount::of(acquire.quantity, view.catalog.canonical(resource));
     check_whole(view, resource, Some(amount), "quantity")?;
     let scope = scope_of(acquire.scope.as_ref());

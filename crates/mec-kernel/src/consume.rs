@@ -18,7 +18,7 @@ use crate::quantity::{Amount, Quantity};
 use crate::record::{check_key, record, replayed};
 use crate::recording::Recording;
 use crate::refusal::Refusal;
-use crate::request::{Request, scope_of, unit_named, unit_of};
+use crate::request::{Request, check_is_recorded, scope_of, unit_named, unit_of};
 use crate::standing::Standing;
 
 /// May this account use this, now? If so, it is used.
@@ -89,18 +89,7 @@ pub fn consume(
         }));
     }
     let factor = unit_of(view, resource, check.unit.as_ref())?.1;
-    if !matches!(
-        resource.limit_kind,
-        LimitKind::Cumulative | LimitKind::Inventory
-    ) {
-        let (resource, kind) = (resource.code.to_string(), resource.limit_kind);
-        return Err(Refusal::WrongLimitKind {
-            resource,
-            kind,
-            operation: "consume",
-        }
-        .into());
-    }
+    check_is_recorded(resource, "consume")?;
     let is_return = quantity.is_negative() && resource.limit_kind == LimitKind::Inventory;
     if quantity.is_zero() || (quantity.is_negative() && !is_return) {
         return Err(Refusal::QuantityNotPositive {

@@ -16,7 +16,7 @@ use crate::quantity::{Amount, Quantity};
 use crate::record::{check_key, record, replayed};
 use crate::recording::Recording;
 use crate::refusal::Refusal;
-use crate::request::{Request, scope_of, unit_named, unit_of};
+use crate::request::{Request, check_is_recorded, scope_of, unit_named, unit_of};
 use crate::time::Time;
 
 /// Something was used; write it down.
@@ -107,18 +107,7 @@ pub fn meter(
         Some(original) => view.catalog.factor(&original.unit),
         None => unit_of(view, resource, meter.unit.as_ref())?.1,
     };
-    if !matches!(
-        resource.limit_kind,
-        LimitKind::Cumulative | LimitKind::Inventory
-    ) {
-        let (resource, kind) = (resource.code.to_string(), resource.limit_kind);
-        return Err(Refusal::WrongLimitKind {
-            resource,
-            kind,
-            operation: "meter_consumption",
-        }
-        .into());
-    }
+    check_is_recorded(resource, "meter_consumption")?;
     let may_be_negative = meter.is_correction || resource.limit_kind == LimitKind::Inventory;
     if meter.quantity.is_zero() || (meter.quantity.is_negative() && !may_be_negative) {
         return Err(Refusal::QuantityNotPositive {

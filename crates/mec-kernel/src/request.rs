@@ -93,3 +93,31 @@ pub(crate) fn smallest(kind: LimitKind, canonical: Factor) -> Amount {
     };
     Amount(i128::from(canonical.get()).saturating_mul(millionths))
 }
+
+/// Refuses an operation of the ledger on a resource whose use is not recorded there.
+pub(crate) fn check_is_recorded(resource: &Resource, operation: &'static str) -> Result<(), Halt> {
+    if matches!(
+        resource.limit_kind,
+        LimitKind::Cumulative | LimitKind::Inventory
+    ) {
+        return Ok(());
+    }
+    let (resource, kind) = (resource.code.to_string(), resource.limit_kind);
+    Err(Refusal::WrongLimitKind {
+        resource,
+        kind,
+        operation,
+    }
+    .into())
+}
+
+/// Refuses a quantity that is zero or below.
+pub(crate) fn check_positive(quantity: Quantity) -> Result<(), Halt> {
+    if quantity.millionths() > 0 {
+        return Ok(());
+    }
+    Err(Refusal::QuantityNotPositive {
+        argument: "quantity",
+    }
+    .into())
+}

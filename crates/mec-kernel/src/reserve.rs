@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use crate::answer::Effect;
-use crate::catalog::LimitKind;
 use crate::check::Check;
 use crate::code::Code;
 use crate::command::{Making, Ruling, View};
@@ -14,7 +13,7 @@ use crate::need::Halt;
 use crate::quantity::{Amount, Quantity};
 use crate::record::check_key;
 use crate::refusal::Refusal;
-use crate::request::{Request, scope_of, unit_named, unit_of};
+use crate::request::{Request, check_is_recorded, check_positive, scope_of, unit_named, unit_of};
 use crate::reservation::{Reservation, ReservationStatus};
 use crate::standing::Standing;
 use crate::time_to_live::expiry;
@@ -56,12 +55,7 @@ pub fn reserve(
     let resource = view.resource(&check.resource)?;
     let unit = unit_named(resource, check.unit.as_ref());
     let quantity = check.quantity.unwrap_or(Quantity::ZERO);
-    if quantity.millionths() <= 0 {
-        return Err(Refusal::QuantityNotPositive {
-            argument: "quantity",
-        }
-        .into());
-    }
+    check_positive(quantity)?;
     let expires_at = expiry(view.now, reserve.ttl_seconds)?;
     let scope = scope_of(check.scope.as_ref());
     let request = |amount| Request {
@@ -72,26 +66,7 @@ pub fn reserve(
         extends: None,
     };
     if let Some(held) = view.facts.hold(&reserve.key)? {
-        let argument = if held.account != check.account {
-            Some("account_id")
-        } else if held.resource != check.resource {
-            Some("resource_type")
-        } else if held.scope.as_ref() != scope {
-            Some("resource_scope")
-        } else if held.quantity != quantity {
-            Some("quantity")
-        } else if held.unit != *unit {
-            Some("unit_code")
-        } else {
-            None
-        };
-        if let Some(argument) = argument {
-            return Err(Refusal::IdempotencyConflict {
-                key: reserve.key.to_string(),
-                argument,
-            }
-            .into());
-        }
+        check_same(held, reserve, quantity, unit)?;
         let request = request(held.amount);
         let standing =
             judge(view, &request, &path)?.standing(view, &request, Effect::None, check.explain);
@@ -104,18 +79,7 @@ pub fn reserve(
         }));
     }
     let factor = unit_of(view, resource, check.unit.as_ref())?.1;
-    if !matches!(
-        resource.limit_kind,
-        LimitKind::Cumulative | LimitKind::Inventory
-    ) {
-        let (resource, kind) = (resource.code.to_string(), resource.limit_kind);
-        return Err(Refusal::WrongLimitKind {
-            resource,
-            kind,
-            operation: "reserve",
-        }
-        .into());
-    }
+    check_is_recorded(resource, "reserve")?;
     let amount = Amount::of(quantity, factor);
     let request = request(amount);
     let judgement = judge(view, &request, &path)?;
@@ -154,4 +118,34 @@ pub fn reserve(
         },
         writes,
     })
+}
+
+/// Refuses a key that stands for another hold.
+fn check_same(
+    held: &Reservation,
+    reserve: &Reserve,
+    quantity: Quantity,
+    unit: &Code,
+) -> Result<(), Halt> {
+    let argument = if held.account != reserve.check.account {
+        Some("account_id")
+    } else if held.resource != reserve.check.resource {
+        Some("resource_type")
+    } else if held.scope.as_ref() != scope_of(reserve.check.scope.as_ref()) {
+        Some("resource_scope")
+    } else if held.quantity != quantity {
+        Some("quantity")
+    } else if held.unit != *unit {
+        Some("unit_code")
+    } else {
+        None
+    };
+    if let Some(argument) = argument {
+        return Err(Refusal::IdempotencyConflict {
+            key: reserve.key.to_string(),
+            argument,
+        }
+        .into());
+    }
+    Ok(())
 }

@@ -9,6 +9,7 @@ use crate::id::{EventId, ReservationId};
 use crate::judge::pools;
 use crate::ledger::Content;
 use crate::need::Halt;
+use crate::node::Node;
 use crate::quantity::{Amount, Quantity, QuantityError};
 use crate::record::record;
 use crate::recording::Recording;
@@ -57,30 +58,8 @@ pub fn settle(
         }
         .into());
     }
-    match (held.status, held.event) {
-        (ReservationStatus::Open, _) => {}
-        (ReservationStatus::Settled, Some(event)) => {
-            let recorded = view.facts.event(event)?.map(|event| event.quantity);
-            return if recorded == Some(settle.quantity) {
-                Ok(Ruling::unchanged(Settled {
-                    event: Some(event),
-                    replayed: true,
-                }))
-            } else {
-                Err(Refusal::ReservationClosed {
-                    status: "settled with another amount",
-                }
-                .into())
-            };
-        }
-        // Settled with nothing, or given back, which is the same.
-        (ReservationStatus::Released, _) if settle.quantity.is_zero() => {
-            return Ok(Ruling::unchanged(Settled {
-                event: None,
-                replayed: true,
-            }));
-        }
-        _ => return Err(Refusal::ReservationClosed { status: "released" }.into()),
+    if let Some(settled) = settled_before(view, settle, held)? {
+        return Ok(Ruling::unchanged(settled));
     }
     let path = view.path(held.account)?;
     if settle.quantity.is_zero() {
@@ -101,6 +80,66 @@ pub fn settle(
             writes,
         });
     }
+    let (event, events) = record_use(view, making, settle, held, &path)?;
+    let settled = Reservation {
+        status: ReservationStatus::Settled,
+        event: Some(event),
+        ..Reservation::clone(held)
+    };
+    let mut writes = vec![Write::reservation(
+        &path,
+        Some(held.clone()),
+        Arc::new(settled),
+    )];
+    writes.extend(events);
+    Ok(Ruling {
+        answer: Settled {
+            event: Some(event),
+            replayed: false,
+        },
+        writes,
+    })
+}
+
+/// What an earlier settlement answered, if this one asks for the same.
+fn settled_before(
+    view: &View<'_>,
+    settle: &Settle,
+    held: &Reservation,
+) -> Result<Option<Settled>, Halt> {
+    match (held.status, held.event) {
+        (ReservationStatus::Open, _) => Ok(None),
+        (ReservationStatus::Settled, Some(event)) => {
+            let recorded = view.facts.event(event)?.map(|event| event.quantity);
+            if recorded == Some(settle.quantity) {
+                Ok(Some(Settled {
+                    event: Some(event),
+                    replayed: true,
+                }))
+            } else {
+                Err(Refusal::ReservationClosed {
+                    status: "settled with another amount",
+                }
+                .into())
+            }
+        }
+        // Settled with nothing, or given back, which is the same.
+        (ReservationStatus::Released, _) if settle.quantity.is_zero() => Ok(Some(Settled {
+            event: None,
+            replayed: true,
+        })),
+        _ => Err(Refusal::ReservationClosed { status: "released" }.into()),
+    }
+}
+
+/// The event of what was truly used, and what records it.
+fn record_use(
+    view: &View<'_>,
+    making: &mut Making<'_>,
+    settle: &Settle,
+    held: &Arc<Reservation>,
+    path: &[&Arc<Node>],
+) -> Result<(EventId, Vec<Write>), Halt> {
     let resource = view.resource(&held.resource)?;
     let factor = view.catalog.factor(&held.unit);
     let amount = Amount::of(settle.quantity, factor);
@@ -118,7 +157,7 @@ pub fn settle(
     };
     let mut tree = view.tree.clone();
     tree.apply(
-        &Write::reservation(&path, Some(held.clone()), Arc::new(freed)),
+        &Write::reservation(path, Some(held.clone()), Arc::new(freed)),
         view.now,
     );
     let without = View {
@@ -161,23 +200,5 @@ pub fn settle(
         ruling: None,
         original: None,
     };
-    let (event, events) = record(view, making, &path, &pools.judged, recording)?;
-    let settled = Reservation {
-        status: ReservationStatus::Settled,
-        event: Some(event),
-        ..Reservation::clone(held)
-    };
-    let mut writes = vec![Write::reservation(
-        &path,
-        Some(held.clone()),
-        Arc::new(settled),
-    )];
-    writes.extend(events);
-    Ok(Ruling {
-        answer: Settled {
-            event: Some(event),
-            replayed: false,
-        },
-        writes,
-    })
+    record(view, making, path, &pools.judged, recording)
 }
