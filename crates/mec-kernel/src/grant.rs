@@ -186,21 +186,7 @@ pub fn patch_entitlement(
     }
     check_validity(&row)?;
     let action = match patch.status {
-        Some(status) if status != before.status => {
-            row.status = status;
-            match status {
-                EntitlementStatus::Active => "resume",
-                EntitlementStatus::Suspended => "suspend",
-                EntitlementStatus::Expired => {
-                    row.valid_until = Some(
-                        row.valid_until
-                            .map_or(view.now, |until| until.min(view.now))
-                            .max(row.valid_from),
-                    );
-                    "expire"
-                }
-            }
-        }
+        Some(status) if status != before.status => set_status(&mut row, status, view.now),
         _ => "update",
     };
     if before.is_expired(view.now) && !row.is_expired(view.now) {
@@ -216,6 +202,23 @@ pub fn patch_entitlement(
         return Ok(Ruling::unchanged(before.clone()));
     }
     put(view, making, &path, row, patch.metadata.clone(), action)
+}
+
+/// Gives `row` another status; the answer is what the audit calls it.
+fn set_status(row: &mut Entitlement, status: EntitlementStatus, now: Time) -> &'static str {
+    row.status = status;
+    match status {
+        EntitlementStatus::Active => "resume",
+        EntitlementStatus::Suspended => "suspend",
+        EntitlementStatus::Expired => {
+            row.valid_until = Some(
+                row.valid_until
+                    .map_or(now, |until| until.min(now))
+                    .max(row.valid_from),
+            );
+            "expire"
+        }
+    }
 }
 
 fn put(

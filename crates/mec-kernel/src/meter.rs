@@ -128,19 +128,7 @@ pub fn meter(
     };
     let amount = Amount::of(meter.quantity, factor);
     if let Some(original) = original {
-        let corrections = view
-            .facts
-            .corrections_of(original.id)?
-            .millionths()
-            .saturating_add(meter.quantity.millionths());
-        if meter.quantity.is_negative()
-            && original.quantity.millionths().saturating_add(corrections) < 0
-        {
-            return Err(Refusal::BelowZero {
-                resource: resource.code.to_string(),
-            }
-            .into());
-        }
+        check_total(view, original, meter.quantity)?;
     }
     if amount.0 < 0 {
         check_not_below_zero(view, &path, resource, scope, occurred_at, amount)?;
@@ -306,4 +294,20 @@ fn check_instant(view: &View<'_>, at: Time) -> Result<Time, Halt> {
         .into());
     }
     Ok(at)
+}
+
+/// Refuses a correction that would take the total of its event below zero.
+fn check_total(view: &View<'_>, original: &LedgerEvent, quantity: Quantity) -> Result<(), Halt> {
+    let corrections = view
+        .facts
+        .corrections_of(original.id)?
+        .millionths()
+        .saturating_add(quantity.millionths());
+    if quantity.is_negative() && original.quantity.millionths().saturating_add(corrections) < 0 {
+        return Err(Refusal::BelowZero {
+            resource: original.resource.to_string(),
+        }
+        .into());
+    }
+    Ok(())
 }
