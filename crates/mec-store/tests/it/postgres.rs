@@ -367,7 +367,7 @@ pub(crate) mod on_postgres {
     fn a_read_takes_no_longer_than_it_may() {
         let home = Home::postgres();
         let options = OpenOptions {
-            read_timeout: Duration::from_millis(300),
+            read_timeout: Duration::from_millis(100),
             ..OpenOptions::default()
         };
         let (store, _writer) = Store::open(&home.url(), &options).unwrap();
