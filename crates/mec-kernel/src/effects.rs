@@ -69,9 +69,11 @@ pub(crate) fn taken_back(
             .overage
             .min(billed(&effects, account).minus(recording.amount));
         let mut left = overage;
+        // A return that is corrected upwards took overage back itself: only what it billed has a
+        // price.
         for effect in accrued
             .iter()
-            .filter(|effect| effect.account == account && effect.key == key)
+            .filter(|effect| effect.account == account && effect.key == key && effect.overage.0 > 0)
         {
             let at_its_price = left.min(effect.overage);
             left = left.minus(at_its_price);

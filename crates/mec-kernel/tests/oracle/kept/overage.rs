@@ -177,3 +177,43 @@ fn the_tighter_of_two_coinciding_limits_keeps_its_note() {
     ]);
     assert_eq!(told(&answers[6]), "block grace_exhausted");
 }
+
+#[test]
+fn a_return_that_was_corrected_upwards_gives_back_what_is_asked_and_no_more() {
+    let of_servers = |key, quantity| Meter {
+        resource: "servers",
+        ..meter(key, quantity)
+    };
+    let returned = Command::Consume {
+        question: question("servers", -1),
+        key: "b".to_owned(),
+        details: None,
+    };
+    let story = vec![
+        (0, account()),
+        (1, rule("servers", Action::Overage, None)),
+        (2, Command::Grant(grant("servers", 2, Window::Month))),
+        (3, Command::Meter(of_servers("a", 3))),
+        (4, returned),
+        (
+            5,
+            Command::Correct {
+                event: made(4),
+                key: "c".to_owned(),
+                quantity: Some(9 * WHOLE),
+            },
+        ),
+        (
+            6,
+            Command::Meter(Meter {
+                is_correction: true,
+                corrects: Some(made(4)),
+                occurred_at: Some(instant(4)),
+                ..of_servers("d", -4)
+            }),
+        ),
+    ];
+    let (_, oracle) = agree(story);
+    // 3 + 9 - 4 are owned, of which 2 are free.
+    assert_eq!(billed(&oracle), [6 * WHOLE]);
+}
