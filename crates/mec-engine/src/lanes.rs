@@ -305,7 +305,13 @@ fn run(lane: Lane, running: &Arc<watch::Sender<Running>>) -> Result<(), OpenErro
     };
     std::thread::Builder::new()
         .name("mec-lane".to_owned())
-        .spawn(move || ending.with(runtime.block_on(lane.run())))
+        .spawn(move || {
+            let outcome = runtime.block_on(lane.run());
+            // It waits for what the lane began beside itself, such as a count of the log, which has
+            // the store open: whoever closed it can open it again once this is told.
+            drop(runtime);
+            ending.with(outcome);
+        })
         .map_err(OpenError::Thread)?;
     Ok(())
 }
