@@ -11,7 +11,6 @@ use crate::lease::{Lease, Session};
 use crate::ledger::LedgerEvent;
 use crate::need::{Halt, Need};
 use crate::node::Node;
-use crate::quantity::Quantity;
 use crate::reservation::Reservation;
 use crate::time::Time;
 use crate::tree::Tree;
@@ -28,7 +27,7 @@ pub struct Facts {
     /// Events by id.
     pub events: BTreeMap<EventId, Option<Arc<LedgerEvent>>>,
     /// Sum of the corrections of an event, in its unit.
-    pub corrections: BTreeMap<EventId, Quantity>,
+    pub corrections: BTreeMap<EventId, i128>,
     /// Leases by id.
     pub leases: BTreeMap<LeaseId, Option<Arc<Lease>>>,
     /// Newest lease per session.
@@ -69,8 +68,7 @@ impl Facts {
                     .corrects
                     .and_then(|original| self.corrections.get_mut(&original))
                 {
-                    let millionths = sum.millionths().saturating_add(event.quantity.millionths());
-                    *sum = Quantity::from_millionths(millionths).unwrap_or(*sum);
+                    *sum = sum.saturating_add(i128::from(event.quantity.millionths()));
                 }
             }
             Write::Lease { new, .. } => {
@@ -109,8 +107,9 @@ impl Facts {
             .ok_or(Halt::Need(Need::Event(id)))
     }
 
-    /// What the corrections of an event add up to, in its unit.
-    pub fn corrections_of(&self, id: EventId) -> Result<Quantity, Halt> {
+    /// What the corrections of an event add up to, in millionths of its unit. Each is a quantity,
+    /// their sum may be more than one.
+    pub fn corrections_of(&self, id: EventId) -> Result<i128, Halt> {
         self.corrections
             .get(&id)
             .copied()
@@ -174,8 +173,8 @@ pub enum Fact {
     Key(Arc<str>, Option<Arc<LedgerEvent>>),
     /// The event with this id.
     Event(EventId, Option<Arc<LedgerEvent>>),
-    /// What all corrections of an event add up to, in its unit.
-    Corrections(EventId, Quantity),
+    /// What all corrections of an event add up to, in millionths of its unit.
+    Corrections(EventId, i128),
     /// The lease with this id.
     Lease(LeaseId, Option<Arc<Lease>>),
     /// The newest lease of a session.

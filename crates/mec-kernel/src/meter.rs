@@ -223,13 +223,13 @@ pub fn correct(
         }
         .into());
     }
-    let current = original
-        .quantity
-        .millionths()
-        .saturating_add(view.facts.corrections_of(original.id)?.millionths());
-    let wanted = correct.quantity.unwrap_or(Quantity::ZERO).millionths();
-    let difference =
-        Quantity::from_millionths(wanted.saturating_sub(current)).ok_or(Refusal::BadQuantity {
+    let current = i128::from(original.quantity.millionths())
+        .saturating_add(view.facts.corrections_of(original.id)?);
+    let wanted = i128::from(correct.quantity.unwrap_or(Quantity::ZERO).millionths());
+    let difference = i64::try_from(wanted.saturating_sub(current))
+        .ok()
+        .and_then(Quantity::from_millionths)
+        .ok_or(Refusal::BadQuantity {
             argument: "quantity",
             error: crate::quantity::QuantityError::TooLarge,
         })?;
@@ -301,9 +301,9 @@ fn check_total(view: &View<'_>, original: &LedgerEvent, quantity: Quantity) -> R
     let corrections = view
         .facts
         .corrections_of(original.id)?
-        .millionths()
-        .saturating_add(quantity.millionths());
-    if quantity.is_negative() && original.quantity.millionths().saturating_add(corrections) < 0 {
+        .saturating_add(i128::from(quantity.millionths()));
+    let total = i128::from(original.quantity.millionths()).saturating_add(corrections);
+    if quantity.is_negative() && total < 0 {
         return Err(Refusal::BelowZero {
             resource: original.resource.to_string(),
         }

@@ -173,15 +173,24 @@ impl Work<'_, '_, '_> {
             },
             &mut self.writes,
         );
+        // A row whose end was set by hand can reach into the same plan's next time: it came with
+        // both, and ends once.
+        let is_written = |row: &Entitlement| {
+            self.writes.iter().any(|write| {
+                matches!(write, Write::Entitlement { row: written, .. } if written.id == row.id)
+            })
+        };
         let is_ended = |row: &&Arc<Entitlement>| {
             row.source == Source::Plan
                 && came_with(row, held)
                 && row.is_standing(now)
                 && row.valid_until.is_none_or(|until| until > start)
                 && !staying.iter().any(|other| other.id == row.id)
+                && !is_written(row)
         };
+        let ended: Vec<_> = self.node.entitlements.iter().filter(is_ended).collect();
         let reason = format!("provision_plan {}", self.plan.id);
-        for row in self.node.entitlements.iter().filter(is_ended) {
+        for row in ended {
             self.writes
                 .extend(end(row, start, now, self.making, &reason));
         }

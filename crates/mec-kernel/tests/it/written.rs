@@ -86,11 +86,10 @@ impl Written {
                     .events
                     .iter()
                     .filter(|event| event.corrects == Some(id));
-                let sum = corrections.map(|event| event.quantity.millionths()).sum();
-                Fact::Corrections(
-                    id,
-                    Quantity::from_millionths(sum).expect("corrections stay within a quantity"),
-                )
+                let sum = corrections
+                    .map(|event| i128::from(event.quantity.millionths()))
+                    .sum();
+                Fact::Corrections(id, sum)
             }
             Need::Lease(id) => Fact::Lease(id, self.leases.get(&id).cloned()),
             Need::Session(session) => {

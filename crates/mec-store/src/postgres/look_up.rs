@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use futures_util::future::join;
 use mec_kernel::{
-    AccountId, AccountPlan, Catalog, Code, Fact, Lease, LedgerEvent, Need, Quantity, Reservation,
+    AccountId, AccountPlan, Catalog, Code, Fact, Lease, LedgerEvent, Need, Reservation,
     Session as Seat, Time, TreeId, key_hash,
 };
 use tokio_postgres::Row;
@@ -277,7 +277,7 @@ async fn link(session: &Session, external_id: &Code) -> Result<Option<AccountId>
         .transpose()
 }
 
-async fn corrections(session: &Session, tree: TreeId, event: u128) -> Result<Quantity, StoreError> {
+async fn corrections(session: &Session, tree: TreeId, event: u128) -> Result<i128, StoreError> {
     let found = session
         .query(CORRECTIONS, &[&Id(event), &number(tree)])
         .await?;
@@ -292,13 +292,7 @@ async fn corrections(session: &Session, tree: TreeId, event: u128) -> Result<Qua
             .millionths(),
         ));
     }
-    i64::try_from(sum)
-        .ok()
-        .and_then(Quantity::from_millionths)
-        .ok_or_else(|| StoreError::Damaged {
-            table: "consumption_ledger",
-            problem: "the corrections of an event add up to more than a quantity".to_owned(),
-        })
+    Ok(sum)
 }
 
 /// The event of each key, in the keys' order.

@@ -8,8 +8,8 @@ mod window;
 use std::sync::Arc;
 
 use mec_kernel::{
-    AccountId, Catalog, Code, Fact, Lease, LedgerEvent, Need, Quantity, Reservation, Session, Time,
-    TreeId, key_hash,
+    AccountId, Catalog, Code, Fact, Lease, LedgerEvent, Need, Reservation, Session, Time, TreeId,
+    key_hash,
 };
 use rusqlite::{OptionalExtension as _, Params, Statement, params};
 
@@ -181,24 +181,17 @@ impl Writer {
         })
     }
 
-    fn corrections(&self, tree: TreeId, event: u128) -> Result<Quantity, StoreError> {
+    fn corrections(&self, tree: TreeId, event: u128) -> Result<i128, StoreError> {
         let quantities = all(
             &self.connection,
             CORRECTIONS,
             params![rows::Id(event), tree.0],
             |row| row.get::<_, i64>(0),
         )?;
-        let sum = quantities
+        Ok(quantities
             .iter()
             .map(|quantity| i128::from(*quantity))
-            .sum::<i128>();
-        i64::try_from(sum)
-            .ok()
-            .and_then(Quantity::from_millionths)
-            .ok_or_else(|| StoreError::Damaged {
-                table: "consumption_ledger",
-                problem: "the corrections of an event add up to more than a quantity".to_owned(),
-            })
+            .sum())
     }
 
     fn session(&self, session: &Session) -> Result<Option<Arc<Lease>>, StoreError> {

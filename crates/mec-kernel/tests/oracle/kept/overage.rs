@@ -217,3 +217,31 @@ fn a_return_that_was_corrected_upwards_gives_back_what_is_asked_and_no_more() {
     // 3 + 9 - 4 are owned, of which 2 are free.
     assert_eq!(billed(&oracle), [6 * WHOLE]);
 }
+
+#[test]
+fn corrections_of_one_event_can_add_up_to_more_than_a_quantity() {
+    let correct = |key: &str, quantity| Command::Correct {
+        event: made(2),
+        key: key.to_owned(),
+        quantity: Some(quantity),
+    };
+    let returned = Command::Consume {
+        question: question("servers", -1),
+        key: "b".to_owned(),
+        details: None,
+    };
+    agree(vec![
+        (0, account()),
+        (
+            1,
+            Command::Meter(Meter {
+                resource: "servers",
+                ..meter("a", 1)
+            }),
+        ),
+        (2, returned),
+        (3, correct("c", 0)),
+        (4, correct("d", 999_999_999_999_999_999)),
+        (5, correct("e", WHOLE)),
+    ]);
+}
