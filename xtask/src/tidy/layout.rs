@@ -5,8 +5,6 @@ use super::source::Source;
 
 /// What can be held in the head.
 const LINES_MAX: usize = 500;
-/// Longer files of before that limit. Splitting one removes its line; no line is ever added.
-const TO_SPLIT: &[&str] = &[];
 const CATCH_ALL: [&str; 7] = [
     "utils", "util", "common", "helpers", "helper", "types", "misc",
 ];
@@ -30,16 +28,11 @@ pub(crate) fn no_catch_all_name(source: &Source) -> Vec<Finding> {
 /// A file that can be held in the head.
 pub(crate) fn no_long_file(source: &Source) -> Vec<Finding> {
     let lines = source.lines();
-    let is_long = lines > LINES_MAX && source.path.ends_with(".rs");
-    let is_known = TO_SPLIT.contains(&source.path.as_str());
-    let finding = |text| vec![source.finding(0, text)];
-    match (is_long, is_known) {
-        (true, false) => finding(format!(
-            "{lines} lines, more than {LINES_MAX}: split it by subject"
-        )),
-        (false, true) => finding("it is no longer long: remove it from TO_SPLIT".to_owned()),
-        _ => Vec::new(),
+    if lines <= LINES_MAX || !source.path.ends_with(".rs") {
+        return Vec::new();
     }
+    let what = format!("{lines} lines, more than {LINES_MAX}: split it by subject");
+    vec![source.finding(0, what)]
 }
 
 #[cfg(test)]
@@ -68,7 +61,5 @@ mod tests {
         assert_eq!(check("crates/mec/src/a.rs", 500), 0);
         assert_eq!(check("crates/mec/src/a.rs", 501), 1);
         assert_eq!(check("crates/mec-store/src/a.sql", 501), 0);
-        assert_eq!(check(TO_SPLIT[0], 501), 0);
-        assert_eq!(check(TO_SPLIT[0], 500), 1);
     }
 }
