@@ -42,8 +42,6 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 use self::file::Taken;
 use crate::{Faults, OpenOptions, StoreError};
 
-/// Files of MEC carry it in their header (`PRAGMA application_id`): "MEC1".
-const APPLICATION_ID: i32 = 0x4d45_4331;
 /// Older libraries can corrupt a file in WAL mode.
 const SQLITE_VERSION_MIN: i32 = 3_051_003;
 const STATEMENTS_CACHED: usize = 128;

@@ -13,9 +13,10 @@ use std::time::Duration;
 
 use rustix::fs::OFlags;
 
-use super::APPLICATION_ID;
 use crate::StoreError;
 
+/// Files of MEC carry it in their header (`PRAGMA application_id`): "MEC1".
+pub(super) const APPLICATION_ID: i32 = 0x4d45_4331;
 /// What is made is its owner's alone.
 pub(super) const PRIVATE: u32 = 0o600;
 /// The bits that let others read or write.

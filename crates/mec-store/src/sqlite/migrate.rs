@@ -6,7 +6,7 @@ use std::path::Path;
 use mec_kernel::{LimitAction, LimitKind, WindowKind};
 use rusqlite::{Connection, params};
 
-use super::APPLICATION_ID;
+use super::file::APPLICATION_ID;
 use crate::StoreError;
 
 /// One step of the schema.
